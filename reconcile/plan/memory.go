@@ -1,0 +1,20 @@
+package plan
+
+import "time"
+
+// Memory is what was last agreed between the repository and one dev_id.
+type Memory struct {
+	Known       bool                  `json:"known"`     // a run has finished here before
+	Suspended   bool                  `json:"suspended"` // the last run was suspended
+	Connections map[string]Remembered `json:"-"`         // by provider
+}
+
+// Remembered is one connection as it was last agreed.
+type Remembered struct {
+	Enabled    bool              `json:"enabled"`   // we enabled it; false: found and adopted
+	Protected  bool              `json:"protected"` // stays protected when its file goes
+	Paused     bool              `json:"paused"`    // we paused it
+	Fields     map[string]string `json:"fields"`    // field -> token of the desired value last agreed; secrets as keyed digests
+	VerifiedAt time.Time         `json:"verified_at"`
+	UpdatedAt  time.Time         `json:"updated_at"`
+}

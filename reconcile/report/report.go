@@ -1,0 +1,79 @@
+package report
+
+import (
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+)
+
+// Schema is the version of the JSON form. Fields are added, never renamed.
+const Schema = "terra-reconcile/report/v1"
+
+// Mode says what a run was allowed to do.
+type Mode string
+
+// The modes.
+const (
+	DryRun Mode = "dry-run"
+	Apply  Mode = "apply"
+)
+
+// Outcome says what became of a change. It is empty in a dry run.
+type Outcome string
+
+// The outcomes.
+const (
+	Applied      Outcome = "applied"
+	Failed       Outcome = "failed"
+	Unknown      Outcome = "unknown" // sent, answer lost, and reading back failed
+	Waiting      Outcome = "waiting"
+	Skipped      Outcome = "skipped"
+	NotAttempted Outcome = "not-attempted"
+)
+
+// Report is one run over all chosen environments.
+type Report struct {
+	Schema       string        `json:"schema"`
+	Mode         Mode          `json:"mode"`
+	Commit       string        `json:"commit"` // hash, or "worktree"
+	StartedAt    time.Time     `json:"started_at"`
+	DurationMS   int64         `json:"duration_ms"`
+	ExitCode     int           `json:"exit_code"`
+	Warnings     []string      `json:"warnings"` // of the whole run
+	Error        string        `json:"error"`    // of the whole run
+	Environments []Environment `json:"environments"`
+}
+
+// Environment is the part of a report about one environment.
+type Environment struct {
+	Name        string             `json:"name"`
+	DevID       string             `json:"dev_id"`
+	PlanHash    string             `json:"plan_hash"`
+	Error       string             `json:"error"`
+	Warnings    []string           `json:"warnings"`
+	Unmanaged   []string           `json:"unmanaged"`
+	Summary     Summary            `json:"summary"`
+	NotCompared []plan.NotCompared `json:"not_compared"`
+	Changes     []Change           `json:"changes"`
+}
+
+// Summary counts. Unchanged and Unmanaged count connections, NotCompared counts
+// fields, the others count changes.
+type Summary struct {
+	Unchanged   int `json:"unchanged"`
+	Changes     int `json:"changes"`
+	Gated       int `json:"gated"`
+	Unmanaged   int `json:"unmanaged"`
+	NotCompared int `json:"not_compared"`
+	Applied     int `json:"applied"`
+	Failed      int `json:"failed"`
+	Unknown     int `json:"unknown"`
+}
+
+// Change is a planned change and what became of it.
+type Change struct {
+	plan.Change
+	Outcome    Outcome `json:"outcome"`
+	Error      string  `json:"error"`
+	DurationMS int64   `json:"duration_ms"`
+}
