@@ -1,0 +1,124 @@
+package secrets
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"filippo.io/age"
+	"filippo.io/age/armor"
+)
+
+const (
+	maxArmored  = 64 << 10 // bytes of an armored file
+	maxContents = 16 << 10 // bytes inside, header line included
+)
+
+// Sealed is an armored age file: a secret that only an identity opens. It is
+// safe to show, store and compare with ==.
+type Sealed struct {
+	armor string
+}
+
+// Parse reads an armored age file. White space around it and CRLF line endings
+// are accepted and dropped, so that the same file always gives the same
+// Sealed. The error never repeats the text: it might be a secret that nobody
+// sealed.
+func Parse(armored string) (Sealed, error) {
+	if len(armored) > maxArmored {
+		return Sealed{}, fmt.Errorf("sealed secret is larger than %d KiB", maxArmored>>10)
+	}
+	if !strings.HasPrefix(strings.TrimSpace(armored), armor.Header) {
+		return Sealed{}, fmt.Errorf("not an armored age file: it must begin with %q; seal it with `reconcile secret encrypt`", armor.Header)
+	}
+	raw, err := io.ReadAll(armor.NewReader(strings.NewReader(armored)))
+	if err != nil {
+		return Sealed{}, errors.New("armored age file is damaged: a line is missing, cut, indented or misspelt")
+	}
+	if _, err := age.ExtractHeader(bytes.NewReader(raw)); err != nil {
+		return Sealed{}, errors.New("armor holds no age file of version 1, or a damaged one")
+	}
+	return armorBytes(raw)
+}
+
+// armorBytes gives an age file its one canonical armored form.
+func armorBytes(raw []byte) (Sealed, error) {
+	var out strings.Builder
+	w := armor.NewWriter(&out)
+	if _, err := w.Write(raw); err != nil {
+		return Sealed{}, fmt.Errorf("armor age file: %w", err)
+	}
+	if err := w.Close(); err != nil {
+		return Sealed{}, fmt.Errorf("armor age file: %w", err)
+	}
+	if out.Len() > maxArmored {
+		return Sealed{}, fmt.Errorf("sealed secret is larger than %d KiB; name fewer recipients", maxArmored>>10)
+	}
+	return Sealed{armor: out.String()}, nil
+}
+
+// Armor returns the canonical text: each line ends with LF, the last one too.
+func (s Sealed) Armor() string { return s.armor }
+
+// IsZero reports whether s holds no file.
+func (s Sealed) IsZero() bool { return s.armor == "" }
+
+// Token returns "sha256:" and the hex digest of [Sealed.Armor]. It changes
+// whenever the secret is sealed anew, and says nothing about the secret. The
+// zero Sealed has the empty token.
+func (s Sealed) Token() string {
+	if s.IsZero() {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(s.armor))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// Kinds lists the kind of each recipient in the file's header, in its order:
+// X25519, ssh-ed25519, ssh-rsa, mlkem768x25519, scrypt or what a plugin wrote.
+// No identity is needed, and which key it was sealed to is not among it.
+func (s Sealed) Kinds() ([]string, error) {
+	raw, err := s.bytes()
+	if err != nil {
+		return nil, err
+	}
+	return headerKinds(raw)
+}
+
+func (s Sealed) bytes() ([]byte, error) {
+	raw, err := io.ReadAll(armor.NewReader(strings.NewReader(s.armor)))
+	if err != nil {
+		return nil, errors.New("no sealed secret to read")
+	}
+	return raw, nil
+}
+
+// headerKinds reads the recipient kinds of an age file.
+func headerKinds(raw []byte) ([]string, error) {
+	header, err := age.ExtractHeader(bytes.NewReader(raw))
+	if err != nil {
+		return nil, errors.New("age header is damaged")
+	}
+	var reader kindReader
+	if _, err := age.DecryptHeader(header, &reader); !errors.Is(err, age.ErrIncorrectIdentity) {
+		return nil, errors.New("age header is damaged")
+	}
+	return reader.kinds, nil
+}
+
+// kindReader is an identity that opens nothing and notes what it was shown.
+type kindReader struct {
+	kinds []string
+}
+
+// Unwrap notes the kinds and reports that none matched.
+func (k *kindReader) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
+	for _, s := range stanzas {
+		k.kinds = append(k.kinds, s.Type)
+	}
+	return nil, age.ErrIncorrectIdentity
+}
