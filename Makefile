@@ -1,0 +1,25 @@
+# The six words of this repository. `make check` is exactly what CI runs.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+.PHONY: build test lint generate check bench
+
+build: ## Build static binaries of every command into bin/.
+	mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -tags timetzdata -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+test: ## Run every test.
+	go test ./...
+
+lint: ## Run the linters of .golangci.yml (installs the pinned version once).
+	.ci/golangci-lint run ./...
+
+generate: ## Rewrite goldens and the pages generated from code.
+	.ci/generate
+
+check: ## Everything CI checks, with seconds per stage.
+	.ci/run
+
+bench: ## Run the benchmarks, with allocations.
+	go test -run '^$$' -bench . -benchmem ./...
