@@ -1,0 +1,106 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+var (
+	accountName  = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
+	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	pluginName   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]*$`)
+)
+
+// checkBaseURL returns the base URL without a trailing slash, or why a token may
+// not be sent there. The value is never quoted: people paste credentials into it.
+func checkBaseURL(text string) (string, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" {
+		return "", fmt.Errorf("is not a URL; it should look like %s", DefaultBaseURL)
+	}
+	if u.User != nil {
+		return "", errors.New("holds a user or password; take it out, the token has its own place")
+	}
+	if u.RawQuery != "" || u.Fragment != "" || u.ForceQuery {
+		return "", fmt.Errorf("ends in ? or #; it should look like %s", DefaultBaseURL)
+	}
+	if u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
+		return "", errors.New("would send the token unprotected; use https:// (http:// only on this machine)")
+	}
+	return strings.TrimRight(u.String(), "/"), nil
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
+
+// checkRepoURL refuses a password inside the URL; the rest is for the git client.
+func checkRepoURL(text string) error {
+	if !strings.Contains(text, "://") {
+		return nil
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return errors.New("is not a URL; use https://, ssh://, git@host:path, file:/// or a directory")
+	}
+	if _, found := u.User.Password(); found || (u.User != nil && strings.HasPrefix(u.Scheme, "http")) {
+		return errors.New("holds credentials; take them out and set repo.auth.token_file or repo.auth.token_env")
+	}
+	return nil
+}
+
+func checkRepoPath(text string) error {
+	if !fs.ValidPath(text) {
+		return errors.New(`is not a folder inside the repository; use names with "/" between them, as in config/terra`)
+	}
+	return nil
+}
+
+func checkListen(text string) error {
+	_, port, err := net.SplitHostPort(text)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf("is not an address; it should look like %s", DefaultListen)
+	}
+	return nil
+}
+
+func checkName(pattern *regexp.Regexp, what string) func(string) error {
+	return func(text string) error {
+		if !pattern.MatchString(text) {
+			return fmt.Errorf("is not %s", what)
+		}
+		return nil
+	}
+}
+
+func oneOf(words ...string) func(string) error {
+	return func(text string) error {
+		for _, word := range words {
+			if text == word {
+				return nil
+			}
+		}
+		return fmt.Errorf("must be one of %s", strings.Join(words, ", "))
+	}
+}
+
+func notBlank(text string) error {
+	if strings.TrimSpace(text) == "" {
+		return errors.New("is empty")
+	}
+	return nil
+}

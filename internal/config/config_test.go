@@ -1,0 +1,233 @@
+package config
+
+import (
+	"errors"
+	"flag"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "rewrite the expected messages")
+
+func env(pairs map[string]string) func(string) string {
+	return func(name string) string { return pairs[name] }
+}
+
+// sameSecret compares secrets by the place they name.
+func sameSecret() cmp.Option {
+	return cmp.Comparer(func(a, b Secret) bool { return a.String() == b.String() })
+}
+
+func TestLoadReadsEveryField(t *testing.T) {
+	dir, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Load("testdata/full.yaml", env(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Config{
+		Repo: Repo{
+			URL: "https://git.acme.example/platform/terra.git", Ref: "main", Path: "terra/eu", Poll: 30 * time.Second,
+			Auth: RepoAuth{Username: "reconcile", Token: FileSecret(dir + "/secrets/git-token")},
+		},
+		Accounts: map[string]Account{
+			"default": {
+				Token: FileSecret("/run/secrets/terra"), BaseURL: "https://access.tryterra.co/api/v3/admin",
+				DevIDs: []string{"prod-app-x81LmQ", "staging-app-1"},
+			},
+			"sandbox_2": {
+				Token: EnvSecret("SANDBOX_TOKEN", nil), BaseURL: "http://127.0.0.1:9000/api/v3/admin",
+				DevIDs: []string{"*"},
+			},
+		},
+		Identities:    Identities{Files: []string{dir + "/keys/age.txt", "/run/secrets/age-2"}, AllowPlugins: []string{"yubikey"}},
+		StateDir:      dir + "/state",
+		Listen:        "0.0.0.0:9090",
+		Environments:  []string{"production", "staging"},
+		Apply:         true,
+		CycleDeadline: 20 * time.Minute,
+		Log:           Log{Format: "text", Level: "debug"},
+	}
+	if diff := cmp.Diff(want, got, sameSecret()); diff != "" {
+		t.Errorf("Load differs (-want +got):\n%s", diff)
+	}
+}
+
+const smallest = `
+repo: {url: ./specs}
+accounts: {default: {token_env: T, dev_ids: [dev-1]}}
+apply: false
+`
+
+func TestParseFillsDefaults(t *testing.T) {
+	got, err := Parse("/etc/reconcile/daemon.yaml", []byte(smallest), env(map[string]string{
+		"HOME": "/home/ada", "RECONCILE_AGE_KEY_FILE": "/a:/b",
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Config{
+		Repo:          Repo{URL: "/etc/reconcile/specs", Poll: time.Minute},
+		Accounts:      map[string]Account{"default": {Token: EnvSecret("T", nil), BaseURL: DefaultBaseURL, DevIDs: []string{"dev-1"}}},
+		Identities:    Identities{Files: []string{"/a", "/b"}},
+		StateDir:      "/home/ada/.local/state/terra-reconcile",
+		Listen:        "127.0.0.1:8080",
+		CycleDeadline: 15 * time.Minute,
+		Log:           Log{Format: "json", Level: "info"},
+	}
+	if diff := cmp.Diff(want, got, sameSecret()); diff != "" {
+		t.Errorf("Parse differs (-want +got):\n%s", diff)
+	}
+}
+
+func TestParseReportsAllProblemsWithTheirPlace(t *testing.T) {
+	files, err := filepath.Glob("testdata/bad/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no bad files to try: %v", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = Parse("daemon.yaml", data, env(nil))
+			var invalid *InvalidError
+			if !errors.As(err, &invalid) {
+				t.Fatalf("Parse gave %v, want an InvalidError", err)
+			}
+			golden := strings.TrimSuffix(file, ".yaml") + ".want"
+			got := err.Error() + "\n"
+			if *update {
+				if err := os.WriteFile(golden, []byte(got), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("problems differ (-want +got):\n%s", diff)
+			}
+			for _, secret := range []string{"hunter2", "terra_at_abc", "token=x"} {
+				if strings.Contains(got, secret) {
+					t.Errorf("problems quote the secret %q", secret)
+				}
+			}
+		})
+	}
+}
+
+func TestLoadRefusesHugeFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "daemon.yaml")
+	if err := os.WriteFile(path, []byte(smallest+"#"+strings.Repeat("x", maxFile)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(path, env(nil)); err == nil || !strings.Contains(err.Error(), "larger than 1 MiB") {
+		t.Errorf("Load gave %v, want a refusal of the size", err)
+	}
+	if _, err := Load(path+".none", env(nil)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("Load of no file gave %v, want ErrNotExist", err)
+	}
+}
+
+func TestFromEnvironment(t *testing.T) {
+	full := map[string]string{
+		"TERRA_ADMIN_TOKEN": "terra_at_x", "TERRA_BASE_URL": "http://localhost:1/api/",
+		"RECONCILE_AGE_KEY_FILE": "/a::/b", "SOPS_AGE_KEY_FILE": "/sops", "RECONCILE_AGE_KEY": "AGE-1\nAGE-2\n",
+		"RECONCILE_STATE_DIR": "/state", "XDG_STATE_HOME": "/xdg", "HOME": "/home/ada",
+		"RECONCILE_GIT_USERNAME": "bot", "RECONCILE_GIT_TOKEN": "t", "RECONCILE_GIT_SSH_KEY_FILE": "/id",
+		"RECONCILE_GIT_KNOWN_HOSTS_FILE": "/known",
+	}
+	c, err := FromEnvironment(env(full))
+	if err != nil {
+		t.Fatal(err)
+	}
+	account := c.Accounts[DefaultAccount]
+	if account.BaseURL != "http://localhost:1/api" || !account.Allows("anything") {
+		t.Errorf("account is %+v, want the loopback URL and every dev-id", account)
+	}
+	if got, err := account.Token.Read(); got != "terra_at_x" || err != nil {
+		t.Errorf("token is %q, %v", got, err)
+	}
+	if got, err := c.Identities.Inline.Read(); got != "AGE-1\nAGE-2" || err != nil {
+		t.Errorf("inline identities are %q, %v", got, err)
+	}
+	if diff := cmp.Diff([]string{"/a", "/b"}, c.Identities.Files); diff != "" {
+		t.Errorf("identity files differ (-want +got):\n%s", diff)
+	}
+	want := RepoAuth{Username: "bot", Token: EnvSecret("RECONCILE_GIT_TOKEN", nil), SSHKeyFile: "/id", KnownHostsFile: "/known"}
+	if diff := cmp.Diff(want, c.Repo.Auth, sameSecret()); diff != "" {
+		t.Errorf("git auth differs (-want +got):\n%s", diff)
+	}
+	if c.Apply || c.StateDir != "/state" {
+		t.Errorf("apply %v, state %q, want false and /state", c.Apply, c.StateDir)
+	}
+}
+
+func TestFromEnvironmentFallsBack(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		env  map[string]string
+		dir  string
+	}{
+		{"xdg", map[string]string{"XDG_STATE_HOME": "/xdg", "HOME": "/h"}, "/xdg/terra-reconcile"},
+		{"relative xdg is ignored", map[string]string{"XDG_STATE_HOME": "xdg", "HOME": "/h"}, "/h/.local/state/terra-reconcile"},
+		{"nothing", nil, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			pairs := map[string]string{"SOPS_AGE_KEY_FILE": "/sops"}
+			maps.Copy(pairs, test.env)
+			c, err := FromEnvironment(env(pairs))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.StateDir != test.dir {
+				t.Errorf("state is %q, want %q", c.StateDir, test.dir)
+			}
+			if diff := cmp.Diff([]string{"/sops"}, c.Identities.Files); diff != "" {
+				t.Errorf("identity files differ (-want +got):\n%s", diff)
+			}
+			account := c.Accounts[DefaultAccount]
+			if account.BaseURL != DefaultBaseURL {
+				t.Errorf("base URL is %q", account.BaseURL)
+			}
+			if _, err := account.Token.Read(); err == nil || !strings.Contains(err.Error(), "TERRA_ADMIN_TOKEN is empty") {
+				t.Errorf("reading an unset token gave %v", err)
+			}
+		})
+	}
+}
+
+func TestBaseURLIsSafe(t *testing.T) {
+	for text, want := range map[string]bool{
+		"https://terra.example/api": true, "http://127.0.0.1:8080": true, "http://[::1]:1/": true, "http://localhost": true,
+		"http://terra.example": false, "http://localhost.evil.example": false, "http://127.0.0.1.evil.example": false,
+		"https://u:hunter2@terra.example": false, "https://hunter2@terra.example": false, "https://terra.example/?x": false,
+		"https://terra.example/#hunter2": false, "ftp://terra.example": false, "terra.example/hunter2": false, "": false,
+		"https://": false, "https://terra.example/%zzhunter2": false, "https://terra.example?": false,
+	} {
+		_, err := FromEnvironment(env(map[string]string{"TERRA_BASE_URL": text}))
+		if text == "" {
+			err = errors.New("checked below")
+			if _, direct := checkBaseURL(text); direct == nil {
+				t.Error("an empty base URL passed")
+			}
+		}
+		if (err == nil) != want {
+			t.Errorf("%q: %v, want allowed=%v", text, err, want)
+		}
+		if err != nil && strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q: the error quotes the value: %v", text, err)
+		}
+	}
+}

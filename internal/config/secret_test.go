@@ -1,0 +1,101 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestSecretIsReadAnew(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	s := FileSecret(path)
+	for _, want := range []string{"first", "second"} {
+		if err := os.WriteFile(path, []byte("  "+want+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Read(); got != want || err != nil {
+			t.Errorf("read %q, %v, want %q", got, err, want)
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Read(); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("a removed file gave %v, want its path", err)
+	}
+}
+
+func TestSecretRefusals(t *testing.T) {
+	for name, content := range map[string]string{
+		"empty": " \n", "two lines": "hunter2\nhunter3\n", "control": "hunter2\x1b[0m", "huge": strings.Repeat("hunter2", 10000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "token")
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			got, err := FileSecret(path).Read()
+			if err == nil || got != "" || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "hunter") {
+				t.Errorf("gave %d bytes, %v; want nothing and an error that names the file only", len(got), err)
+			}
+		})
+	}
+	if _, err := (Secret{}).Read(); err == nil {
+		t.Error("reading a secret kept nowhere succeeded")
+	}
+}
+
+func TestSecretPrintsItsPlace(t *testing.T) {
+	getenv := env(map[string]string{"TOKEN": "hunter2"})
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
+		text := fmt.Sprintf(verb, EnvSecret("TOKEN", getenv))
+		if strings.Contains(text, "hunter2") || !strings.Contains(text, "environment variable TOKEN") {
+			t.Errorf("%s printed %s", verb, text)
+		}
+	}
+	if got := (Secret{}).String(); got != "nowhere" || (Secret{}).IsSet() {
+		t.Errorf("the zero secret is %q", got)
+	}
+}
+
+func TestAccountAllows(t *testing.T) {
+	for _, test := range []struct {
+		ids  []string
+		want bool
+	}{{nil, false}, {[]string{"dev-2"}, false}, {[]string{"dev-1"}, true}, {[]string{"*"}, true}, {[]string{"dev-*"}, false}} {
+		if got := (Account{DevIDs: test.ids}).Allows("dev-1"); got != test.want {
+			t.Errorf("%v allows dev-1: %v, want %v", test.ids, got, test.want)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(smallest))
+	files, err := filepath.Glob("testdata/*/*.yaml")
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no seeds: %v", err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := Parse("daemon.yaml", data, env(nil))
+		if err != nil {
+			return
+		}
+		if c.Repo.URL == "" || len(c.Accounts) == 0 {
+			t.Errorf("accepted a configuration without repository or account: %+v", c)
+		}
+		for name, a := range c.Accounts {
+			if _, err := checkBaseURL(a.BaseURL); err != nil || len(a.DevIDs) == 0 || !a.Token.IsSet() {
+				t.Errorf("accepted account %q: %+v", name, a)
+			}
+		}
+	})
+}
