@@ -1,0 +1,217 @@
+package state
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+)
+
+const (
+	digestKept    = 30 * 24 * time.Hour // without use
+	digestTouched = 24 * time.Hour      // how exact the time of last use is
+)
+
+// Digest is what is known of a sealed secret without opening it again.
+type Digest struct {
+	Value string // keyed digest of the plaintext
+	Mask  string // as Terra would show it
+}
+
+type digestRecord struct {
+	V     int       `json:"v"`
+	Value string    `json:"value"`
+	Mask  string    `json:"mask"`
+	Used  time.Time `json:"used"`
+}
+
+func (r digestRecord) version() int { return r.V }
+
+type keyRecord struct {
+	V      int    `json:"v"`
+	Sealed []byte `json:"sealed"`
+}
+
+func (r keyRecord) version() int { return r.V }
+
+// DigestKey gives the sealed digest key, nil when none was set.
+func (s *Store) DigestKey() ([]byte, error) {
+	var sealed []byte
+	err := s.view(func(tx *bolt.Tx) error {
+		value := tx.Bucket([]byte(bucketKeys)).Get([]byte(keyDigest))
+		if value == nil {
+			return nil
+		}
+		record, err := decode[keyRecord](s, "digest key", value)
+		if err == nil && len(record.Sealed) == 0 {
+			err = s.corrupt("digest key", errors.New("it is empty"))
+		}
+		sealed = record.Sealed
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("recall digest key: %w", err)
+	}
+	return sealed, nil
+}
+
+// SetDigestKey saves a new digest key, sealed to the runner's own identity, and
+// drops in the same transaction all that was made with another one: the cached
+// digests and the remembered tokens of client_secret and verification_secret.
+// The same sealed key again changes nothing.
+func (s *Store) SetDigestKey(sealed []byte) error {
+	if len(sealed) == 0 {
+		return errors.New("set digest key: it is empty")
+	}
+	err := s.update(func(tx *bolt.Tx) error {
+		value, err := encode(keyRecord{V: recordVersion, Sealed: sealed})
+		if err != nil {
+			return err
+		}
+		keys := tx.Bucket([]byte(bucketKeys))
+		if bytes.Equal(keys.Get([]byte(keyDigest)), value) {
+			return nil
+		}
+		if err := tx.DeleteBucket([]byte(bucketDigests)); err != nil {
+			return err
+		}
+		if _, err := tx.CreateBucket([]byte(bucketDigests)); err != nil {
+			return err
+		}
+		if err := s.forgetSecrets(tx); err != nil {
+			return err
+		}
+		return keys.Put([]byte(keyDigest), value)
+	})
+	if err != nil {
+		return fmt.Errorf("set digest key: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) forgetSecrets(tx *bolt.Tx) error {
+	environments := tx.Bucket([]byte(bucketEnvironments))
+	return environments.ForEachBucket(func(devID []byte) error {
+		env := environments.Bucket(devID)
+		found := map[string]plan.Remembered{}
+		if err := s.connections(env, string(devID), found); err != nil {
+			return err
+		}
+		for provider, remembered := range found {
+			delete(remembered.Fields, plan.FieldClientSecret)
+			delete(remembered.Fields, plan.FieldVerificationSecret)
+			value, err := encodeConnection(remembered)
+			if err != nil {
+				return err
+			}
+			if err := env.Bucket([]byte(bucketConnections)).Put([]byte(provider), value); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Digests gives all cached digests by the token of the sealed form ("sha256:…").
+func (s *Store) Digests() (map[string]Digest, error) {
+	digests := map[string]Digest{}
+	err := s.view(func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte(bucketDigests)).ForEach(func(token, value []byte) error {
+			record, err := s.digest(token, value)
+			if err != nil {
+				return err
+			}
+			digests[string(token)] = Digest{Value: record.Value, Mask: record.Mask}
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("recall digests: %w", err)
+	}
+	return digests, nil
+}
+
+func (s *Store) digest(token, value []byte) (digestRecord, error) {
+	name := fmt.Sprintf("digest %.20s", token)
+	record, err := decode[digestRecord](s, name, value)
+	if err == nil && record.Value == "" {
+		err = s.corrupt(name, errors.New("it is empty"))
+	}
+	return record, err
+}
+
+// SaveDigests adds the digests that a run has used, by the token of their sealed
+// form, and drops those that no run has used for 30 days before now. The time of
+// last use is kept to the day, so that a run that used what it used before does
+// not touch the disk.
+func (s *Store) SaveDigests(now time.Time, used map[string]Digest) error {
+	if s.readOnly {
+		return fmt.Errorf("save digests: %w", ErrReadOnly)
+	}
+	var edits digestEdits
+	err := s.view(func(tx *bolt.Tx) error {
+		var err error
+		edits, err = s.digestEdits(tx, now.UTC(), used)
+		return err
+	})
+	if err == nil && len(edits.put)+len(edits.drop) > 0 {
+		err = s.update(func(tx *bolt.Tx) error { return edits.write(tx.Bucket([]byte(bucketDigests))) })
+	}
+	if err != nil {
+		return fmt.Errorf("save digests: %w", err)
+	}
+	return nil
+}
+
+type digestEdits struct {
+	put  map[string]digestRecord
+	drop []string
+}
+
+func (s *Store) digestEdits(tx *bolt.Tx, now time.Time, used map[string]Digest) (digestEdits, error) {
+	edits := digestEdits{put: map[string]digestRecord{}}
+	for token, digest := range used {
+		if token == "" || digest.Value == "" {
+			return digestEdits{}, errors.New("a digest or its token is empty")
+		}
+		edits.put[token] = digestRecord{V: recordVersion, Value: digest.Value, Mask: digest.Mask, Used: now}
+	}
+	err := tx.Bucket([]byte(bucketDigests)).ForEach(func(key, value []byte) error {
+		record, err := s.digest(key, value)
+		if err != nil {
+			return err
+		}
+		token, age := string(key), now.Sub(record.Used)
+		digest, inUse := used[token]
+		switch {
+		case inUse && digest == (Digest{Value: record.Value, Mask: record.Mask}) && age.Abs() < digestTouched:
+			delete(edits.put, token)
+		case !inUse && age > digestKept:
+			edits.drop = append(edits.drop, token)
+		}
+		return nil
+	})
+	return edits, err
+}
+
+func (e digestEdits) write(bucket *bolt.Bucket) error {
+	for _, token := range e.drop {
+		if err := bucket.Delete([]byte(token)); err != nil {
+			return err
+		}
+	}
+	for token, record := range e.put {
+		value, err := encode(record)
+		if err != nil {
+			return err
+		}
+		if err := bucket.Put([]byte(token), value); err != nil {
+			return err
+		}
+	}
+	return nil
+}

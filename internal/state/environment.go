@@ -1,0 +1,109 @@
+package state
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+type sourceTypesRecord struct {
+	V    int       `json:"v"`
+	At   time.Time `json:"at"`
+	Body []byte    `json:"body"`
+}
+
+func (r sourceTypesRecord) version() int { return r.V }
+
+type commitsRecord struct {
+	V         int    `json:"v"`
+	Attempted string `json:"attempted"`
+	Applied   string `json:"applied"`
+}
+
+func (r commitsRecord) version() int { return r.V }
+
+// SourceTypes gives Terra's last saved answer about what an environment can
+// connect, and when it was given (UTC). body is nil when none was saved.
+func (s *Store) SourceTypes(devID string) (body []byte, at time.Time, err error) {
+	record, err := readOne[sourceTypesRecord](s, devID, keySourceTypes)
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("recall source types of %s: %w", devID, err)
+	}
+	return record.Body, record.At, nil
+}
+
+// SaveSourceTypes replaces Terra's answer about what an environment can connect.
+func (s *Store) SaveSourceTypes(devID string, body []byte, at time.Time) error {
+	err := saveOne(s, devID, keySourceTypes, sourceTypesRecord{V: recordVersion, At: utc(at), Body: body})
+	if err != nil {
+		return fmt.Errorf("save source types of %s: %w", devID, err)
+	}
+	return nil
+}
+
+// Commits gives the commit that was last tried for an environment and the one
+// that was last applied; "" where there is none.
+func (s *Store) Commits(devID string) (attempted, applied string, err error) {
+	record, err := readOne[commitsRecord](s, devID, keyCommits)
+	if err != nil {
+		return "", "", fmt.Errorf("recall commits of %s: %w", devID, err)
+	}
+	return record.Attempted, record.Applied, nil
+}
+
+// SaveCommits replaces both commits of an environment. Where they are the same
+// as before the disk is not touched.
+func (s *Store) SaveCommits(devID, attempted, applied string) error {
+	err := saveOne(s, devID, keyCommits, commitsRecord{V: recordVersion, Attempted: attempted, Applied: applied})
+	if err != nil {
+		return fmt.Errorf("save commits of %s: %w", devID, err)
+	}
+	return nil
+}
+
+// readOne gives the zero record when none was saved.
+func readOne[T versioned](s *Store, devID, key string) (T, error) {
+	var record T
+	err := s.view(func(tx *bolt.Tx) error {
+		env := environment(tx, devID)
+		if env == nil || env.Get([]byte(key)) == nil {
+			return nil
+		}
+		var err error
+		record, err = decode[T](s, key+" of "+devID, env.Get([]byte(key)))
+		return err
+	})
+	return record, err
+}
+
+func saveOne[T versioned](s *Store, devID, key string, record T) error {
+	if s.readOnly {
+		return ErrReadOnly
+	}
+	if devID == "" {
+		return errors.New("dev_id is empty")
+	}
+	value, err := encode(record)
+	if err != nil {
+		return err
+	}
+	same := false
+	err = s.view(func(tx *bolt.Tx) error {
+		env := environment(tx, devID)
+		same = env != nil && bytes.Equal(env.Get([]byte(key)), value)
+		return nil
+	})
+	if err != nil || same {
+		return err
+	}
+	return s.update(func(tx *bolt.Tx) error {
+		env, err := makeEnvironment(tx, devID)
+		if err != nil {
+			return err
+		}
+		return env.Put([]byte(key), value)
+	})
+}
