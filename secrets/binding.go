@@ -27,6 +27,9 @@ func (b Binding) check() error {
 		if part.text == "" {
 			return fmt.Errorf("bind secret: %s is empty", part.name)
 		}
+		if len(part.text) > maxPart {
+			return fmt.Errorf("bind secret: %s is longer than %d bytes", part.name, maxPart)
+		}
 		bad := strings.ContainsFunc(part.text, func(r rune) bool {
 			return r == '/' || r == utf8.RuneError || unicode.IsSpace(r) || !unicode.IsPrint(r)
 		})
@@ -68,6 +71,8 @@ var (
 )
 
 const (
+	maxPart = 200 // bytes of each part of a Binding
+
 	envelopeMark   = "terra-reconcile/"
 	envelopeHeader = envelopeMark + "1 "
 )

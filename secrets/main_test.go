@@ -1,0 +1,154 @@
+package secrets
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"filippo.io/age"
+	"filippo.io/age/plugin"
+)
+
+// TestMain lets the test binary play an age plugin when it is started under
+// the name of one.
+func TestMain(m *testing.M) {
+	if name, ok := strings.CutPrefix(filepath.Base(os.Args[0]), "age-plugin-"); ok {
+		os.Exit(playPlugin(name))
+	}
+	os.Exit(m.Run())
+}
+
+// playPlugin speaks the plugin protocol. Its keys hold ordinary X25519 keys.
+func playPlugin(name string) int {
+	p, err := plugin.New(name)
+	if err != nil {
+		return 1
+	}
+	p.HandleIdentity(func(data []byte) (age.Identity, error) {
+		switch name {
+		case "asks":
+			return askingIdentity{p}, nil
+		case "fails":
+			return nil, fmt.Errorf("card not present\x1b[31m, reading %s", plugin.EncodeIdentity(name, data))
+		case "hangs":
+			var forever chan struct{}
+			<-forever
+		case "talks":
+			if err := p.DisplayMessage("please touch the key"); err != nil {
+				return nil, err
+			}
+		}
+		return age.ParseX25519Identity(string(data))
+	})
+	p.HandleRecipient(func(data []byte) (age.Recipient, error) {
+		return age.ParseX25519Recipient(string(data))
+	})
+	return p.Main()
+}
+
+type askingIdentity struct{ p *plugin.Plugin }
+
+func (a askingIdentity) Unwrap([]*age.Stanza) ([]byte, error) {
+	if _, err := a.p.RequestValue("PIN, please", true); err != nil {
+		return nil, fmt.Errorf("no PIN: %w", err)
+	}
+	return nil, errors.New("wrong PIN")
+}
+
+// installPlugin puts a plugin into a PATH that holds nothing else.
+func installPlugin(t *testing.T, names ...string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for _, name := range names {
+		if err := os.Symlink(self, filepath.Join(dir, "age-plugin-"+name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir)
+}
+
+// keyPair makes an identity and its recipient as text.
+func keyPair(t testing.TB, postQuantum bool) (private, public string) {
+	t.Helper()
+	v, public, err := GenerateIdentity(postQuantum)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v.Reveal(), public
+}
+
+func identitiesOf(t testing.TB, allow []string, lines ...string) *Identities {
+	t.Helper()
+	ids, err := LoadIdentities(Source{Inline: strings.Join(lines, "\n"), AllowPlugins: allow})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ids
+}
+
+func recipientsOf(t testing.TB, allow []string, lines ...string) Recipients {
+	t.Helper()
+	r, err := ParseRecipients(lines, allow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func seal(t testing.TB, text string, b Binding, r Recipients) Sealed {
+	t.Helper()
+	s, err := Seal(NewValue([]byte(text)), b, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// sealRaw seals contents as they are, as the age command would.
+func sealRaw(t testing.TB, contents string, r ...age.Recipient) Sealed {
+	t.Helper()
+	raw, err := encrypt([]byte(contents), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := armorBytes(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// leaks returns the piece of secret that stands in text: six bytes of it, or
+// the whole in a usual encoding.
+func leaks(text, secret string) string {
+	for i := 0; i+6 <= len(secret); i++ {
+		if strings.Contains(text, secret[i:i+6]) {
+			return secret[i : i+6]
+		}
+	}
+	raw := []byte(secret)
+	for _, form := range []string{
+		hex.EncodeToString(raw), strings.ToUpper(hex.EncodeToString(raw)), fmt.Sprintf("% x", raw),
+		strings.TrimRight(base64.StdEncoding.EncodeToString(raw), "="),
+		base64.RawURLEncoding.EncodeToString(raw), url.QueryEscape(secret), fmt.Sprint(raw), fmt.Sprintf("%#v", raw),
+	} {
+		if strings.Contains(text, form) {
+			return form
+		}
+	}
+	return ""
+}
+
+func place() Binding {
+	return Binding{DevID: "prod-app-x81LmQ", Provider: "strava", Field: "client_secret"}
+}

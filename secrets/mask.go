@@ -1,0 +1,34 @@
+package secrets
+
+import "strings"
+
+const (
+	maskStars = "****"
+	maskTail  = 4 // characters that a mask shows
+	maskable  = 8 // characters that a secret has at least to be told by its mask
+)
+
+// Mask returns v as Terra shows a secret: "****" and its last four characters.
+// A secret of fewer than eight characters has no mask we could rely on: "".
+// The mask of a secret that is not live yet gives four characters of it away:
+// compare it, do not show it.
+func Mask(v Value) string {
+	runes := []rune(v.Reveal())
+	if len(runes) < maskable {
+		return ""
+	}
+	return maskStars + string(runes[len(runes)-maskTail:])
+}
+
+// MaskAgrees compares v with a mask that Terra printed. known is false when
+// that says nothing: v is too short to have a mask, or mask is not one. When it
+// is known, agrees=false proves that the secrets differ; agrees=true proves
+// nothing but that they may be equal.
+func MaskAgrees(v Value, mask string) (agrees, known bool) {
+	want := Mask(v)
+	tail, stars := strings.CutPrefix(mask, maskStars)
+	if want == "" || !stars || len([]rune(tail)) != maskTail {
+		return false, false
+	}
+	return mask == want, true
+}
