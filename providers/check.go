@@ -1,0 +1,193 @@
+package providers
+
+import (
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+// Check looks at a connection offline: nothing is opened and no clock is read.
+// Names that the [spec.Vocabulary] already guards are not checked again. The
+// findings come in the order of the file's fields.
+func (p Provider) Check(c spec.Connection) []Finding {
+	return p.CheckLive(c, "")
+}
+
+// CheckLive is [Provider.Check] with the live auth_redirect_url of the source,
+// which decides what must stand in the provider's portal.
+func (p Provider) CheckLive(c spec.Connection, authRedirectURL string) []Finding {
+	found := p.checkEnds(c)
+	found = append(found, p.checkKeys(c)...)
+	found = append(found, p.checkRedirect(c)...)
+	found = append(found, p.checkOptions(c)...)
+	return append(found, p.checkSetup(c, authRedirectURL)...)
+}
+
+// checkEnds tells of what has ended or will. A connection that is to be
+// disabled is left in peace: that is the way out.
+func (p Provider) checkEnds(c spec.Connection) []Finding {
+	if c.State == spec.Disabled {
+		return nil
+	}
+	var found []Finding
+	for _, e := range p.Ends {
+		f := Finding{Severity: spec.Warning, Field: "provider", Origin: c.Origin,
+			Message: e.What + " ends on " + e.Date, Hint: e.Successor}
+		if e.Blocks {
+			f.Message = e.What + " ended on " + e.Date
+			if c.State == spec.Active || c.Credentials.Present {
+				f.Severity = spec.Error
+			}
+		}
+		found = append(found, f)
+	}
+	return found
+}
+
+func (p Provider) checkKeys(c spec.Connection) []Finding {
+	var found []Finding
+	own := c.App.Given() && c.App.Value == "own"
+	switch {
+	case p.Keys == KeysNone && c.Credentials.Present:
+		return []Finding{{Severity: spec.Error, Field: "credentials", Origin: c.Credentials.Origin,
+			Message: p.Name + " has no credentials", Hint: "remove `credentials` (" + strings.TrimSuffix(p.Why, ".") + ")"}}
+	case p.Keys == KeysNone && own:
+		return []Finding{{Severity: spec.Error, Field: "app", Origin: c.App.Origin,
+			Message: p.Name + " has no app of one's own", Hint: "remove `app` (" + strings.TrimSuffix(p.Why, ".") + ")"}}
+	case p.Keys == KeysRequired && c.App.Given() && c.App.Value == "terra":
+		found = append(found, Finding{Severity: spec.Warning, Field: "app", Origin: c.App.Origin,
+			Message: p.Name + " needs an app of your own; Terra has none to lend", Hint: "write `app: own` or remove `app`"})
+	}
+	if id := c.Credentials.ClientID; id.Given() {
+		for _, f := range p.CheckClientID(id.Value) {
+			f.Origin = id.Origin
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// checkRedirect warns where Terra would refuse the address or the provider
+// would not know it; Terra itself has the last word.
+func (p Provider) checkRedirect(c spec.Connection) []Finding {
+	r := c.Credentials.RedirectURL
+	if !r.Given() || p.Keys == KeysNone {
+		return nil
+	}
+	warn := func(message, hint string) []Finding {
+		return []Finding{{Severity: spec.Warning, Field: "credentials.redirect_url", Origin: r.Origin, Message: message, Hint: hint}}
+	}
+	u, err := url.Parse(r.Value)
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" {
+		return warn("redirect_url is not an https address", "write it as https://HOST/PATH")
+	}
+	host := strings.ToLower(u.Hostname())
+	terra := host == "tryterra.co" || strings.HasSuffix(host, ".tryterra.co")
+	switch {
+	case !terra && !p.CustomDomain:
+		return warn("redirect_url is not on Terra's host, and "+p.Name+" cannot have a custom domain", "leave redirect_url out, or use the address that Terra shows")
+	case !terra && c.Domain.Given() && !strings.EqualFold(c.Domain.Value, host):
+		return warn("redirect_url is on another host than `domain`", "use the same host in both")
+	case !terra && p.CustomRedirect != "" && u.Path != pathOf(p.CustomRedirect):
+		return warn("the path of redirect_url is not the one that Terra documents for "+p.Name, "use https://"+host+pathOf(p.CustomRedirect))
+	}
+	return nil
+}
+
+func (p Provider) checkOptions(c spec.Connection) []Finding {
+	var found []Finding
+	for _, o := range p.Options {
+		given, ok := c.Options[o.Name]
+		if !ok {
+			continue
+		}
+		add := func(message, hint string) {
+			found = append(found, Finding{Severity: spec.Error, Field: "options." + o.Name, Origin: given.Origin, Message: message, Hint: hint})
+		}
+		if !o.List && len(given.Values) > 1 {
+			add(o.Name+" takes one value", "keep one")
+		}
+		for _, v := range given.Values {
+			switch {
+			case len(o.Values) > 0 && !slices.Contains(o.Values, v):
+				add(o.Name+" "+strconv.Quote(v)+" is not known", "use "+strings.Join(o.Values, ", "))
+			case o.Pattern != nil && !o.Pattern.MatchString(v):
+				add(o.Name+" "+strconv.Quote(v)+" is not "+o.Shape, "write "+o.Sample)
+			}
+		}
+	}
+	return found
+}
+
+// checkSetup compares what the file says stands in the portal with what must
+// stand there.
+func (p Provider) checkSetup(c spec.Connection, authRedirectURL string) []Finding {
+	var found []Finding
+	for _, name := range slices.Sorted(maps.Keys(c.Setup)) {
+		written := c.Setup[name]
+		step, ok := p.Step(name)
+		if !ok {
+			continue
+		}
+		for _, e := range step.Evidence {
+			got, wanted := evidence(written, e.Name), p.acceptable(e.Want, c, authRedirectURL)
+			if got == "" || len(wanted) == 0 || !strings.Contains(e.Want, "{") || slices.Contains(wanted, got) {
+				continue
+			}
+			found = append(found, Finding{Severity: spec.Warning, Field: "setup." + name, Origin: written.Origin,
+				Message: "setup." + name + " is " + strconv.Quote(got) + ", but " + p.Name + " must have " + strings.Join(wanted, " or "),
+				Hint:    "change it in the provider's portal, then here"})
+		}
+	}
+	return found
+}
+
+// acceptable lists what a text with placeholders may stand for. A given
+// redirect_url decides alone; else the custom domain and the live address; else
+// Terra's two hosts. It is empty where nothing can be said.
+func (p Provider) acceptable(want string, c spec.Connection, authRedirectURL string) []string {
+	var from []Values
+	redirect := c.Credentials.RedirectURL
+	switch {
+	case redirect.Given():
+		from = []Values{{AuthRedirectURL: redirect.Value}}
+		if h := hostOf(redirect.Value); h != "" && !strings.HasSuffix(h, ".tryterra.co") {
+			from[0].Domain = h
+		}
+	case authRedirectURL != "":
+		from = []Values{{AuthRedirectURL: authRedirectURL}}
+	case p.Redirect != "":
+		from = []Values{{}, {AuthRedirectURL: legacyRedirect(p)}}
+	default:
+		from = []Values{{}}
+		if !strings.Contains(want, "{redirect}") {
+			from = append(from, Values{AuthRedirectURL: "https://" + legacyHost})
+		}
+	}
+	if !redirect.Given() && c.Domain.Given() {
+		from = append(from, Values{Domain: c.Domain.Value})
+	}
+	var texts []string
+	for _, v := range from {
+		text := p.expand(want, v)
+		if !strings.Contains(text, "<") && !slices.Contains(texts, text) {
+			texts = append(texts, text)
+		}
+	}
+	return texts
+}
+
+// legacyRedirect is the redirect address of an older environment.
+func legacyRedirect(p Provider) string {
+	return strings.NewReplacer("{host}", legacyHost, "{api}", legacyHost).Replace(p.Redirect)
+}
+
+func pathOf(template string) string {
+	_, rest, _ := strings.Cut(template, "://")
+	_, path, _ := strings.Cut(rest, "/")
+	return "/" + path
+}

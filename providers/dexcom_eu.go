@@ -1,0 +1,19 @@
+package providers
+
+// dexcomEU: docs.tryterra.co "Dexcom EU separate credentials" and the sources of
+// [dexcom].
+func dexcomEU() Provider {
+	p := dexcom()
+	p.Slug, p.Name, p.Enum = "dexcom_eu", "Dexcom EU", "DEXCOM_EU"
+	p.Why = "Dexcom wants a direct partnership with every company, and gives separate keys for Europe."
+	p.CustomRedirect = "https://{domain}/auth/dexcom_eu/oauth2"
+	p.Steps = []Step{
+		{Name: "partnership", Do: "Ask Dexcom for access to its European service; access for the United States does not include it. The keys are separate.",
+			Evidence: []Evidence{done()}, OwnApp: true},
+		{Name: "redirect_url", Do: "Register {redirect} as redirect URL.",
+			Evidence: []Evidence{{Name: "value", Want: "{redirect}", Says: "the address that stands in the portal", Sample: "https://dexcom.acme.example/auth/dexcom_eu/oauth2"}}, OwnApp: true},
+		{Name: "full_access", Do: "Limited access serves 5 users. Ask Dexcom for full access before you need more.",
+			Evidence: []Evidence{done()}, Proof: Advice, OwnApp: true},
+	}
+	return p
+}

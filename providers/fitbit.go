@@ -1,0 +1,34 @@
+package providers
+
+import (
+	"regexp"
+
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+var fitbitID = regexp.MustCompile(`^[0-9A-Z]{6}$`)
+
+// fitbit: docs.tryterra.co "Supported integrations"; the dated copies of
+// developers.google.com/health/rate-limits and dev.fitbit.com/legal (the end of
+// the legacy Web API: 2026-10-30 on older pages, 2026-11-02 on newer ones);
+// GitHub issue openmhealth/shimmer#48 (the shape of a client id, seen once).
+func fitbit() Provider {
+	return Provider{
+		Slug: "fitbit", Name: "Fitbit", Enum: "FITBIT",
+		Keys:   KeysOptional,
+		Why:    "The legacy Fitbit API, for which own keys were made, is closed.",
+		Portal: "https://developers.google.com/health",
+		Fields: []Field{
+			{Name: ClientID, Label: "OAuth 2.0 Client ID", Sample: "23ABCD", Rules: []Rule{
+				{Pattern: fitbitID, Severity: spec.Warning, Says: "is usually 6 capital letters and digits", Hint: "compare it with the portal"},
+			}},
+			{Name: ClientSecret, Label: "Client Secret"},
+		},
+		Ends: []EndOfLife{{
+			Date: "2026-11-02", What: "the legacy Fitbit Web API and its sign-in",
+			Successor: "move to the Google Health API (ask Terra which source serves it) and set `state: disabled` here", Blocks: true,
+		}},
+		Reset:    Reset{Effect: "There is nothing to rotate: the legacy API is closed."},
+		Unproved: "The token address of the legacy API is switched off.",
+	}
+}

@@ -1,0 +1,150 @@
+package providers
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+// Wait is a human step that holds a connection back.
+type Wait struct {
+	Step   string // its name under `setup`
+	Reason string // what is missing, and where to write it
+	OwnApp bool   // it concerns the connection's own keys, not the provider as such
+}
+
+// Waits tells which human steps are not shown to be done. The gates hold
+// `enable` of this connection and nothing else, so a connection that is live is
+// never held; where Wait.OwnApp is set they concern its keys as well. The
+// warnings are at most one text for steps that a working key would prove, and
+// one for regions of which only some must wait. With requireSetup every missing
+// step is a gate. A connection that is to be disabled waits for nothing.
+func (p Provider) Waits(c spec.Connection, requireSetup bool) (gates []Wait, warnings []string) {
+	if c.State == spec.Disabled {
+		return nil, nil
+	}
+	var unrecorded []string
+	for _, s := range p.Steps {
+		reach := s.reach(c, p.Keys)
+		if s.Proof == Advice || reach == reachNone || p.shown(s, c) {
+			continue
+		}
+		missing := s.missing(c)
+		switch {
+		case requireSetup || (s.Proof == ByEvidence && reach == reachAll):
+			gates = append(gates, Wait{Step: s.Name, Reason: strings.Join(missing, "; "), OwnApp: s.OwnApp})
+		case s.Proof == ByEvidence:
+			some, rest := s.When.split(c)
+			warnings = append(warnings, some+" waits for "+s.Name+" ("+strings.Join(missing, "; ")+"); "+rest+" is open")
+		default:
+			unrecorded = append(unrecorded, s.Name)
+		}
+	}
+	if len(unrecorded) > 0 {
+		warnings = append(warnings, "not recorded under setup: "+strings.Join(unrecorded, ", ")+
+			" (see `reconcile providers "+p.Slug+"`)")
+	}
+	return gates, warnings
+}
+
+// reach is how much of a connection a step concerns.
+type reach int
+
+const (
+	reachNone reach = iota
+	reachSome       // some values of an option that may have several
+	reachAll
+)
+
+func (s Step) reach(c spec.Connection, keys Keys) reach {
+	own := c.Credentials.Present || (c.App.Given() && c.App.Value == "own")
+	if s.OwnApp && !own && keys != KeysRequired {
+		return reachNone
+	}
+	if s.When.Option == "" {
+		return reachAll
+	}
+	hit, all := 0, c.Options[s.When.Option].Values
+	for _, v := range all {
+		if s.When.holds(v) {
+			hit++
+		}
+	}
+	switch hit {
+	case 0:
+		return reachNone
+	case len(all):
+		return reachAll
+	}
+	return reachSome
+}
+
+func (w When) holds(value string) bool {
+	return slices.ContainsFunc(w.Values, func(v string) bool { return strings.EqualFold(v, value) })
+}
+
+// split lists the values of the option that the step concerns, and the others.
+func (w When) split(c spec.Connection) (some, rest string) {
+	var in, out []string
+	for _, v := range c.Options[w.Option].Values {
+		if w.holds(v) {
+			in = append(in, strings.ToUpper(v))
+		} else {
+			out = append(out, strings.ToUpper(v))
+		}
+	}
+	return strings.Join(in, ", "), strings.Join(out, ", ")
+}
+
+// shown reports whether the file shows that the step was done. For a step that a
+// key proves, a date alone is enough. A later step that is shown proves this one.
+func (p Provider) shown(s Step, c spec.Connection) bool {
+	if s.Proof == ByKey && !c.Setup[s.Name].Done.IsZero() {
+		return true
+	}
+	if len(s.missing(c)) == 0 {
+		return true
+	}
+	later, ok := p.Step(s.ProvenBy)
+	return ok && len(later.missing(c)) == 0
+}
+
+// missing says in words which evidence is not there.
+func (s Step) missing(c spec.Connection) []string {
+	var missing []string
+	for _, e := range s.Evidence {
+		where, got := "setup."+s.Name+"."+e.Name, evidence(c.Setup[s.Name], e.Name)
+		if e.Option {
+			where, got = "options."+e.Name, strings.Join(c.Options[e.Name].Values, " ")
+		}
+		exact := e.Want != "" && !strings.Contains(e.Want, "{")
+		switch {
+		case got == "":
+			missing = append(missing, where+" is missing: "+e.Says)
+		case exact && got != e.Want:
+			missing = append(missing, where+" is "+strconv.Quote(got)+", not yet "+strconv.Quote(e.Want))
+		case e.Contains != "" && !strings.Contains(strings.ToLower(got), e.Contains):
+			missing = append(missing, where+" is "+strconv.Quote(got)+", which does not contain "+strconv.Quote(e.Contains))
+		}
+	}
+	return missing
+}
+
+// evidence returns what a file says of one entry of a step, "" for nothing.
+func evidence(s spec.SetupStep, name string) string {
+	switch name {
+	case "done":
+		if s.Done.IsZero() {
+			return ""
+		}
+		return s.Done.Format(time.DateOnly)
+	case "value":
+		return s.Value
+	case "state":
+		return s.State
+	}
+	return s.Fields[name]
+}
