@@ -27,6 +27,7 @@ type Environment struct {
 	Name              string // the folder, slash-separated: "production", "eu/production"
 	Origin            Origin // of environment.yaml
 	DevID             string
+	DevIDOrigin       Origin
 	Account           string // a name the runner maps to a token; "default" when omitted
 	Observe           bool   // mode: observe, look and never write
 	Schedule          string // cron expression in five fields, optionally with CRON_TZ=; "" is none

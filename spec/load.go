@@ -1,0 +1,190 @@
+package spec
+
+import (
+	"cmp"
+	"io/fs"
+	"slices"
+	"strings"
+)
+
+// maxSearches is for how many broken files of one load the exact line is
+// looked for.
+const maxSearches = 20
+
+// Load reads the whole repository below the root of fsys. It returns every
+// problem of every file at once, sorted by file, line and column.
+//
+// With any Error the set is for display only: an environment with Invalid true
+// must not be planned, and an Error with Environment "" is about the commit
+// (terra.yaml, the shape of the repository) and makes every environment
+// invalid. A repository without an environment is an Error too: nothing is
+// never what somebody asked for.
+//
+// A folder is an environment when it holds environment.yaml, and only the
+// files directly in it are its own. A folder below it can be an environment by
+// itself and takes nothing over.
+//
+// Load does not panic on any input that fsys can hand out, and does not keep
+// fsys.
+func Load(fsys fs.FS, vocabulary Vocabulary) (Set, []Problem) {
+	w := &walker{fsys: fsys}
+	w.scan(".", "", 0)
+	l := &loader{fsys: fsys, words: map[string]Words{}, problems: w.problems}
+	for _, words := range vocabulary.Providers {
+		l.words[words.Slug] = words
+		l.names = append(l.names, words.Slug)
+	}
+	slices.Sort(l.names)
+	set := Set{Root: l.root(w.terra)}
+	if len(w.folders) == 0 {
+		l.problems = append(l.problems, Problem{
+			Origin: Origin{File: "."}, Message: "there is no environment",
+			Hint: "make a folder with an environment.yaml that says `dev_id` and `prune`",
+		})
+	}
+	for _, f := range w.folders {
+		set.Environments = append(set.Environments, l.environment(f))
+	}
+	slices.SortFunc(set.Environments, func(a, b Environment) int { return strings.Compare(a.Name, b.Name) })
+	l.sameDevID(set.Environments)
+	l.markInvalid(set.Environments)
+	slices.SortStableFunc(l.problems, compareProblems)
+	return set, l.problems
+}
+
+// loader reads the files that a walker found.
+type loader struct {
+	fsys     fs.FS
+	words    map[string]Words
+	names    []string
+	terra    string
+	defaults *node
+	rotation *node
+	searches int
+	problems []Problem
+}
+
+// parse reads and parses one file; what is wrong with it goes to s.
+func (l *loader) parse(s *sink, file string) *node {
+	src, err := readFile(l.fsys, file)
+	if err != nil {
+		s.errorf(Origin{File: file}, "", "this file cannot be read: %v", reason(err))
+		return nil
+	}
+	n, problems := parse(file, src, l.searches < maxSearches)
+	if len(problems) > 0 {
+		l.searches++
+	}
+	s.take(problems)
+	return n
+}
+
+func (l *loader) reader(environment string) *reader {
+	return &reader{sink: &sink{environment: environment}, words: l.words, names: l.names}
+}
+
+// root reads terra.yaml and keeps its defaults if there is no error in it.
+func (l *loader) root(file string) Root {
+	r := l.reader("")
+	defer func() { l.problems = append(l.problems, r.problems...) }()
+	if file == "" {
+		r.errorf(Origin{File: "terra.yaml"}, "make one that says `version: 1`", "this file is missing")
+		return Root{}
+	}
+	l.terra = file
+	n := l.parse(r.sink, file)
+	if n == nil {
+		return Root{}
+	}
+	root, defaults := r.root(n)
+	if defaults != nil && !r.failed() {
+		l.rotation = defaults.get("rotation")
+		shared := *defaults
+		shared.members = slices.DeleteFunc(slices.Clone(defaults.members), func(m member) bool { return m.name == "rotation" })
+		l.defaults = &shared
+	}
+	return root
+}
+
+func (l *loader) environment(f folder) Environment {
+	r := l.reader(f.name)
+	e := Environment{}
+	if n := l.parse(r.sink, f.main); n != nil {
+		e = r.environment(merge(l.defaults, n, ""))
+	}
+	e.Name = f.name
+	if e.Origin.File == "" {
+		e.Origin = Origin{File: f.main}
+	}
+	seen := map[string]Origin{}
+	for _, file := range f.files {
+		n := l.parse(r.sink, file)
+		if n == nil {
+			continue
+		}
+		c := r.connection(n, l.rotation)
+		if c.Provider == "" {
+			continue
+		}
+		if first, twice := seen[c.Provider]; twice {
+			r.errorf(c.Origin, "keep one file for each provider", "%s is already in %s", c.Provider, first)
+			continue
+		}
+		seen[c.Provider] = c.Origin
+		e.Connections = append(e.Connections, c)
+	}
+	slices.SortFunc(e.Connections, func(a, b Connection) int { return strings.Compare(a.Provider, b.Provider) })
+	for _, p := range r.problems {
+		// What is wrong with defaults was said once, for the commit.
+		if p.Origin.File != l.terra {
+			l.problems = append(l.problems, p)
+		}
+	}
+	return e
+}
+
+// sameDevID reports a dev-id that two environments claim, in both. Letter case
+// does not make two dev-ids.
+func (l *loader) sameDevID(environments []Environment) {
+	owners := map[string][]Environment{}
+	for _, e := range environments {
+		if e.DevID != "" {
+			key := strings.ToLower(e.DevID)
+			owners[key] = append(owners[key], e)
+		}
+	}
+	for _, same := range owners {
+		for i, e := range same {
+			if len(same) < 2 {
+				break
+			}
+			other := same[(i+1)%len(same)]
+			l.problems = append(l.problems, Problem{
+				Environment: e.Name, Origin: e.DevIDOrigin,
+				Message: "the environment " + printable(other.Name) + " has the same dev_id",
+				Hint:    "one dev-id belongs to one folder",
+			})
+		}
+	}
+}
+
+func (l *loader) markInvalid(environments []Environment) {
+	invalid := map[string]bool{}
+	for _, p := range l.problems {
+		if p.Severity == Error {
+			invalid[p.Environment] = true
+		}
+	}
+	for i, e := range environments {
+		environments[i].Invalid = invalid[""] || invalid[e.Name]
+	}
+}
+
+func compareProblems(a, b Problem) int {
+	return cmp.Or(
+		strings.Compare(a.Origin.File, b.Origin.File),
+		cmp.Compare(a.Origin.Line, b.Origin.Line),
+		cmp.Compare(a.Origin.Column, b.Origin.Column),
+		strings.Compare(a.Message, b.Message),
+	)
+}

@@ -1,0 +1,177 @@
+package spec
+
+import (
+	"fmt"
+	"slices"
+)
+
+// sink collects the problems of one environment, or of the whole commit.
+type sink struct {
+	environment string
+	problems    []Problem
+}
+
+func (s *sink) errorf(at Origin, hint, format string, args ...any) {
+	s.add(Error, at, hint, fmt.Sprintf(format, args...))
+}
+
+func (s *sink) warnf(at Origin, hint, format string, args ...any) {
+	s.add(Warning, at, hint, fmt.Sprintf(format, args...))
+}
+
+func (s *sink) add(severity Severity, at Origin, hint, message string) {
+	s.problems = append(s.problems, Problem{
+		Severity: severity, Environment: s.environment, Origin: at, Message: message, Hint: hint,
+	})
+}
+
+// take adds problems that were found before the environment was known.
+func (s *sink) take(problems []Problem) {
+	for _, p := range problems {
+		p.Environment = s.environment
+		s.problems = append(s.problems, p)
+	}
+}
+
+// failed reports whether there is an error among the problems.
+func (s *sink) failed() bool {
+	for _, p := range s.problems {
+		if p.Severity == Error {
+			return true
+		}
+	}
+	return false
+}
+
+// object is a mapping that is being read. An object without a node stands for
+// an omitted mapping: every field of it is omitted.
+type object struct {
+	*sink
+	node *node
+	path string // "policy.max_changes", "" for the root of a file
+}
+
+// open checks that n is a mapping whose fields are all known.
+func (s *sink) open(n *node, path string, known []string) (object, bool) {
+	if n == nil {
+		return object{sink: s, path: path}, false
+	}
+	if n.kind != mapNode || n.age {
+		s.errorf(n.origin, "", "%s must be a mapping", named(path, "the file"))
+		return object{sink: s, path: path}, false
+	}
+	o := object{sink: s, node: n, path: path}
+	for _, m := range n.members {
+		if !slices.Contains(known, m.name) {
+			o.unknown(m, known)
+		}
+	}
+	return o, true
+}
+
+// unknown reports a field that does not exist. Below credentials its name is
+// shown only beside the name it resembles: it could be a piece of a secret.
+func (o object) unknown(m member, known []string) {
+	hint := didYouMean(m.name, known)
+	name := " " + quoted(m.name)
+	switch {
+	case hint == "" && holdsSecrets(o.path), name == " this":
+		name = ""
+	}
+	if hint == "" && len(known) > 0 {
+		hint = "known here: " + listed(known)
+	}
+	o.errorf(m.origin, hint, "unknown field%s%s", name, inside(o.path))
+}
+
+func inside(path string) string {
+	if path == "" {
+		return ""
+	}
+	return " in " + path
+}
+
+// holdsSecrets reports whether a value at path may be a secret that somebody
+// forgot to seal, so that it must not be repeated.
+func holdsSecrets(path string) bool {
+	const block = "credentials"
+	return len(path) >= len(block) && path[:len(block)] == block
+}
+
+func named(path, otherwise string) string {
+	if path == "" {
+		return otherwise
+	}
+	return path
+}
+
+// at is the position to blame for something that is missing in the object.
+func (o object) at() Origin {
+	if o.node == nil {
+		return Origin{}
+	}
+	return o.node.origin
+}
+
+func (o object) name(field string) string {
+	if o.path == "" {
+		return field
+	}
+	return o.path + "." + field
+}
+
+// get returns the value of a field, nil when it is omitted or was reported
+// because nothing is written after its name.
+func (o object) get(field string) *node {
+	if o.node == nil {
+		return nil
+	}
+	n := o.node.get(field)
+	if n != nil && n.empty {
+		o.errorf(n.origin, "write a value, or remove the line", "%s is empty", o.name(field))
+		return nil
+	}
+	return n
+}
+
+// object opens the mapping under a field.
+func (o object) object(field string, known ...string) (object, bool) {
+	return o.open(o.get(field), o.name(field), known)
+}
+
+// objects opens every mapping of the list under a field.
+func (o object) objects(field string, known ...string) []object {
+	n := o.get(field)
+	if n == nil {
+		return nil
+	}
+	if n.kind != listNode {
+		o.errorf(n.origin, "", "%s must be a list", o.name(field))
+		return nil
+	}
+	var list []object
+	for i, item := range n.items {
+		if one, ok := o.open(item, fmt.Sprintf("%s[%d]", o.name(field), i), known); ok {
+			list = append(list, one)
+		}
+	}
+	return list
+}
+
+// nullable reads a field for which null has a meaning of its own.
+func nullable[T any](o object, field string, read func(string) Field[T]) Field[T] {
+	if o.node != nil {
+		if n := o.node.get(field); n != nil && n.null {
+			return Field[T]{Presence: Null, Origin: n.origin}
+		}
+	}
+	return read(field)
+}
+
+// or returns the value of a given field and otherwise the default.
+func (f Field[T]) or(value T) T {
+	if f.Given() {
+		return f.Value
+	}
+	return value
+}
