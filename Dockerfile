@@ -1,0 +1,34 @@
+# syntax=docker/dockerfile:1
+#
+# docker build --build-arg VERSION=$(git describe --tags --always) -t terra-reconcile .
+#
+# The result holds one static binary, the certificates of public authorities and
+# time zone data inside the binary. No shell, no package manager. It runs as
+# 65532:65532 and writes to /state (memory, journal, history) and /tmp only:
+#
+# docker run --read-only --tmpfs /tmp -v state:/state \
+#   -v ./daemon.yaml:/etc/terra-reconcile/daemon.yaml:ro terra-reconcile
+
+FROM golang:1.26-bookworm AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+ARG VERSION=devel
+RUN CGO_ENABLED=0 go build -trimpath -tags timetzdata \
+    -ldflags "-s -w -X main.version=${VERSION}" \
+    -o /out/reconcile ./cmd/reconcile
+RUN mkdir -p /out/state && mkdir -m 1777 /out/tmp
+
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build --chown=65532:65532 /out/state /state
+COPY --from=build /out/tmp /tmp
+COPY --from=build /out/reconcile /reconcile
+ENV HOME=/state RECONCILE_STATE_DIR=/state
+USER 65532:65532
+VOLUME /state
+EXPOSE 8080
+HEALTHCHECK --interval=30s --timeout=10s --start-period=30s CMD ["/reconcile", "status"]
+ENTRYPOINT ["/reconcile"]
+CMD ["daemon", "--config", "/etc/terra-reconcile/daemon.yaml"]
