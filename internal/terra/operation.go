@@ -1,0 +1,101 @@
+package terra
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// operation declares one operation of the contract. It stands next to the call
+// that uses it. Whether a call is a write is a property written here, never
+// guessed from the HTTP method.
+type operation struct {
+	id     string
+	method string
+	path   string // template: {dev_id} and {provider} are filled in
+	does   string // the step in words, up to its object, as errors begin
+	scope  string // the token scope it needs, "" for none
+	write  bool
+	slow   bool // takes up to a minute at Terra
+}
+
+// step is the step without its object.
+func (o operation) step() string { return strings.TrimSuffix(o.does, " of") }
+
+// slowTimeout is the least deadline of an operation that is declared slow.
+const slowTimeout = 90 * time.Second
+
+// call is one use of an operation. It holds no plaintext outside body.
+type call struct {
+	op       operation
+	devID    string
+	provider string
+	query    url.Values
+	key      IdempotencyKey
+	dryRun   bool // sent with dry_run=true; only the proof and the comparison do so
+	body     []byte
+	hide     scrubber
+}
+
+// action is the step and its object, as errors begin.
+func (k call) action() string {
+	switch {
+	case k.provider != "":
+		return k.op.does + " " + k.devID + "/" + k.provider
+	case k.devID != "":
+		return k.op.does + " " + k.devID
+	default:
+		return k.op.does
+	}
+}
+
+// commits reports whether the call is meant to change something.
+func (k call) commits() bool { return k.op.write && !k.dryRun }
+
+// check refuses, before anything is sent, what could reach another resource than
+// the one that was named.
+func (k call) check() error {
+	var errs []error
+	if strings.Contains(k.op.path, "{dev_id}") {
+		errs = append(errs, checkSegment("dev_id", k.devID))
+	}
+	if strings.Contains(k.op.path, "{provider}") {
+		errs = append(errs, checkSegment("provider", k.provider))
+	}
+	if k.commits() && k.key == "" {
+		errs = append(errs, ErrNoIdempotencyKey)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("%s: %w", k.op.step(), err)
+	}
+	return nil
+}
+
+func checkSegment(name, value string) error {
+	if value == "" {
+		return fmt.Errorf("%s is empty", name)
+	}
+	odd := func(r rune) bool {
+		return unicode.IsSpace(r) || !unicode.IsPrint(r) || strings.ContainsRune(`/\?#%`, r)
+	}
+	if value == "." || value == ".." || strings.ContainsFunc(value, odd) {
+		return fmt.Errorf("%s %.80q is not a name that fits in a path", name, value)
+	}
+	return nil
+}
+
+// target is the call's path below the base URL, with its query.
+func (k call) target() string {
+	path := strings.Replace(k.op.path, "{dev_id}", url.PathEscape(k.devID), 1)
+	path = strings.Replace(path, "{provider}", url.PathEscape(k.provider), 1)
+	if k.dryRun {
+		return path + "?dry_run=true"
+	}
+	if len(k.query) > 0 {
+		return path + "?" + k.query.Encode()
+	}
+	return path
+}

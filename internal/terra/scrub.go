@@ -1,0 +1,136 @@
+package terra
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"net/url"
+	"strings"
+	"unicode"
+
+	"github.com/terra-reconcile/terra-reconcile/secrets"
+)
+
+const (
+	maxServerText = 500 // characters of one text of the server that an error shows
+	scrubPiece    = 6   // the shortest piece of a secret that is worth hiding
+	scrubMark     = "[hidden]"
+)
+
+// scrubber cleans text that comes from outside before it may stand in an error
+// or a notice: a server can echo what it was sent.
+type scrubber struct {
+	hidden []secrets.Value
+}
+
+// with returns a scrubber that also hides v.
+func (s scrubber) with(v secrets.Value) scrubber {
+	return scrubber{hidden: append([]secrets.Value{v}, s.hidden...)}
+}
+
+// clean makes one line of plain text: hidden values and their pieces are marked,
+// as they are and in base64, hex, JSON and URL form; control and formatting
+// characters become spaces; the length is bounded.
+func (s scrubber) clean(text string) string {
+	const keep = 16 * maxServerText // enough to scrub before cutting, and bounded
+	if len(text) > keep {
+		text = text[:keep]
+	}
+	text = strings.ToValidUTF8(text, " ")
+	text = s.mark(text)
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text)
+	text = s.mark(strings.Join(strings.Fields(text), " "))
+	if runes := []rune(text); len(runes) > maxServerText {
+		text = string(runes[:maxServerText-1]) + "…"
+	}
+	return text
+}
+
+func (s scrubber) mark(text string) string {
+	for _, v := range s.hidden {
+		secret := v.Reveal()
+		if secret == "" {
+			continue
+		}
+		text = markPieces(text, secret, scrubPiece, false)
+		for _, form := range []string{jsonForm(secret), url.QueryEscape(secret), url.PathEscape(secret)} {
+			if form != secret {
+				text = markPieces(text, form, scrubPiece, false)
+			}
+		}
+		text = markPieces(text, hex.EncodeToString([]byte(secret)), 2*scrubPiece, true)
+		for shift := range 3 {
+			padded := append(make([]byte, shift), secret...)
+			text = markPieces(text, base64Core(base64.RawStdEncoding, padded, shift), scrubPiece+2, false)
+			text = markPieces(text, base64Core(base64.RawURLEncoding, padded, shift), scrubPiece+2, false)
+		}
+	}
+	return text
+}
+
+// markPieces replaces every stretch of text that is made of pieces of secret, at
+// least n bytes long (the whole secret if that is shorter).
+func markPieces(text, secret string, n int, foldCase bool) string {
+	n = min(n, len(secret))
+	if n == 0 || len(text) < n {
+		return text
+	}
+	folded := text
+	if foldCase {
+		folded = asciiLower(text)
+	}
+	pieces := make(map[string]struct{}, len(secret))
+	for i := 0; i+n <= len(secret); i++ {
+		pieces[secret[i:i+n]] = struct{}{}
+	}
+	var b strings.Builder
+	end := 0 // text before end is written or hidden
+	for i := 0; i+n <= len(text); i++ {
+		if _, hit := pieces[folded[i:i+n]]; !hit {
+			continue
+		}
+		if i >= end {
+			b.WriteString(text[end:i])
+			b.WriteString(scrubMark)
+		}
+		end = i + n
+	}
+	b.WriteString(text[end:])
+	return b.String()
+}
+
+// asciiLower keeps every byte at its place, which strings.ToLower does not.
+func asciiLower(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if 'A' <= c && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
+}
+
+func jsonForm(s string) string {
+	quoted, _ := json.Marshal(s)
+	return string(quoted[1 : len(quoted)-1])
+}
+
+// base64Core is the part of the encoding that depends on the secret alone, when
+// shift unknown bytes stand before it.
+func base64Core(encoding *base64.Encoding, padded []byte, shift int) string {
+	text := encoding.EncodeToString(padded)
+	start := []int{0, 2, 3}[shift]
+	end := len(text)
+	if len(padded)%3 != 0 {
+		end--
+	}
+	if start >= end {
+		return ""
+	}
+	return text[start:end]
+}

@@ -1,0 +1,266 @@
+package terra
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+)
+
+// maxBatch is how many providers one batch call takes.
+const maxBatch = 100
+
+// Every write below takes the key of its one effect. Nothing is sent without one
+// (ErrNoIdempotencyKey), nothing by a read-only client (*ReadOnlyError). An
+// *AmbiguousError says that the effect is unknown; any other error says that the
+// write did not happen.
+
+// EnableSource enables a provider, or resumes it. It sets no credentials; one
+// that was disabled comes back with those it had.
+func (c *Client) EnableSource(ctx context.Context, devID, provider string, key IdempotencyKey) (Source, error) {
+	k := call{devID: devID, provider: provider, key: key, op: operation{
+		id: "enableSource", method: http.MethodPut, path: "/environments/{dev_id}/unified-api/sources/{provider}",
+		does: "enable connection", scope: "providers:write", write: true,
+	}}
+	return change(ctx, c, k, func(s Source) string { return s.Provider })
+}
+
+// UpdateSource pauses or resumes a connection, or chooses whose app users meet.
+func (c *Client) UpdateSource(ctx context.Context, devID, provider string, u SourceUpdate, key IdempotencyKey) (Source, error) {
+	k := call{devID: devID, provider: provider, key: key, op: updateSource()}
+	if u.Active == nil && u.AuthVariant == nil {
+		return Source{}, k.refuse(errors.New("no field is given"))
+	}
+	k.body = plainBody(u)
+	return change(ctx, c, k, func(s Source) string { return s.Provider })
+}
+
+func updateSource() operation {
+	return operation{
+		id: "updateSource", method: http.MethodPatch, path: "/environments/{dev_id}/unified-api/sources/{provider}",
+		does: "change connection", scope: "providers:write", write: true,
+	}
+}
+
+// DisableSource disables a provider. What is not collected while it is off is
+// lost.
+func (c *Client) DisableSource(ctx context.Context, devID, provider string, key IdempotencyKey) error {
+	return remove(ctx, c, call{devID: devID, provider: provider, key: key, op: operation{
+		id: "disableSource", method: http.MethodDelete, path: "/environments/{dev_id}/unified-api/sources/{provider}",
+		does: "disable connection", scope: "providers:write", write: true,
+	}})
+}
+
+// BatchEnable enables 1 to 100 different providers, all or none, and returns them
+// in the order asked for.
+func (c *Client) BatchEnable(ctx context.Context, devID string, providers []string, key IdempotencyKey) ([]Source, error) {
+	k := call{devID: devID, key: key, op: operation{
+		id: "batchEnableSources", method: http.MethodPost,
+		path: "/environments/{dev_id}/unified-api/sources/batch-enable",
+		does: "enable connections of", scope: "providers:write", write: true,
+	}}
+	if err := k.encodeProviders(providers); err != nil {
+		return nil, err
+	}
+	type enabled struct {
+		Data []Source `json:"data"`
+	}
+	a, err := c.do(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := accept[enabled](k, a)
+	if err == nil && len(answer.Data) != len(providers) {
+		err = k.bad(a.status, fmt.Sprintf("%d connections, want %d", len(answer.Data), len(providers)))
+	}
+	for i := 0; err == nil && i < len(providers); i++ {
+		if !strings.EqualFold(answer.Data[i].Provider, providers[i]) {
+			err = k.bad(a.status, fmt.Sprintf("data[%d].provider: not the one that was asked for", i))
+		}
+	}
+	if err != nil {
+		return nil, k.settle(err, true)
+	}
+	return answer.Data, nil
+}
+
+// BatchDisable disables 1 to 100 different providers, all or none.
+func (c *Client) BatchDisable(ctx context.Context, devID string, providers []string, key IdempotencyKey) error {
+	k := call{devID: devID, key: key, op: operation{
+		id: "batchDisableSources", method: http.MethodPost,
+		path: "/environments/{dev_id}/unified-api/sources/batch-disable",
+		does: "disable connections of", scope: "providers:write", write: true,
+	}}
+	if err := k.encodeProviders(providers); err != nil {
+		return err
+	}
+	return remove(ctx, c, k)
+}
+
+// SetCredentials replaces the connection's own app WHOLLY: what w leaves out goes
+// back to its default.
+func (c *Client) SetCredentials(ctx context.Context, devID, provider string, w CredentialWrite, key IdempotencyKey) (Credentials, error) {
+	k := call{devID: devID, provider: provider, key: key, op: operation{
+		id: "setSourceCredentials", method: http.MethodPut,
+		path: "/environments/{dev_id}/unified-api/sources/{provider}/credentials",
+		does: "set credentials of", scope: "providers:write", write: true,
+	}}
+	if w.ClientSecret.IsZero() {
+		return Credentials{}, k.refuse(errors.New("client_secret is empty"))
+	}
+	return c.writeCredentials(ctx, k, w.fields())
+}
+
+// UpdateCredentials changes the fields that p gives and keeps the rest. A
+// connection without its own app is a problem with the code not_found.
+func (c *Client) UpdateCredentials(ctx context.Context, devID, provider string, p CredentialPatch, key IdempotencyKey) (Credentials, error) {
+	k := call{devID: devID, provider: provider, key: key, op: updateSourceCredentials()}
+	return c.writeCredentials(ctx, k, p.fields())
+}
+
+func updateSourceCredentials() operation {
+	return operation{
+		id: "updateSourceCredentials", method: http.MethodPatch,
+		path: "/environments/{dev_id}/unified-api/sources/{provider}/credentials",
+		does: "update credentials of", scope: "providers:write", write: true,
+	}
+}
+
+func (c *Client) writeCredentials(ctx context.Context, k call, f credentialFields) (Credentials, error) {
+	body, err := f.body()
+	if err != nil {
+		return Credentials{}, k.refuse(err)
+	}
+	k.body, k.hide = body, f.hide()
+	return change(ctx, c, k, func(v Credentials) string { return v.Provider })
+}
+
+// SetScopes replaces the optional scopes; none asks for the required ones only.
+func (c *Client) SetScopes(ctx context.Context, devID, provider string, scopes []string, key IdempotencyKey) (SourceScopes, error) {
+	k := call{devID: devID, provider: provider, key: key, op: operation{
+		id: "setSourceScopes", method: http.MethodPut,
+		path: "/environments/{dev_id}/unified-api/sources/{provider}/scopes",
+		does: "set scopes of", scope: "providers:write", write: true,
+	}}
+	body := struct {
+		Scopes []string `json:"scopes"`
+	}{append([]string{}, scopes...)}
+	k.body = plainBody(body)
+	return change(ctx, c, k, func(s SourceScopes) string { return s.Provider })
+}
+
+// ResetScopes drops the custom choice of scopes. It succeeds when there is none.
+func (c *Client) ResetScopes(ctx context.Context, devID, provider string, key IdempotencyKey) error {
+	return remove(ctx, c, call{devID: devID, provider: provider, key: key, op: operation{
+		id: "resetSourceScopes", method: http.MethodDelete,
+		path: "/environments/{dev_id}/unified-api/sources/{provider}/scopes",
+		does: "reset scopes of", scope: "providers:write", write: true,
+	}})
+}
+
+// SetDomain claims a hostname for the provider's redirect.
+func (c *Client) SetDomain(ctx context.Context, devID, provider, hostname string, key IdempotencyKey) (SourceDomain, error) {
+	k := call{devID: devID, provider: provider, key: key, op: operation{
+		id: "setSourceDomain", method: http.MethodPut,
+		path: "/environments/{dev_id}/unified-api/sources/{provider}/domain",
+		does: "set domain of", scope: "providers:write", write: true,
+	}}
+	if hostname == "" {
+		return SourceDomain{}, k.refuse(errors.New("hostname is empty"))
+	}
+	body := struct {
+		Hostname string `json:"hostname"`
+	}{hostname}
+	k.body = plainBody(body)
+	return change(ctx, c, k, func(d SourceDomain) string { return d.Provider })
+}
+
+// DeleteDomain releases the hostname and its certificate.
+func (c *Client) DeleteDomain(ctx context.Context, devID, provider string, key IdempotencyKey) error {
+	return remove(ctx, c, call{devID: devID, provider: provider, key: key, op: operation{
+		id: "deleteSourceDomain", method: http.MethodDelete,
+		path: "/environments/{dev_id}/unified-api/sources/{provider}/domain",
+		does: "release domain of", scope: "providers:write", write: true,
+	}})
+}
+
+// ApplyWebhookEndpoints points the Garmin apps' webhooks at the custom domain.
+// It needs the fingerprint of a review. It can take a minute.
+func (c *Client) ApplyWebhookEndpoints(ctx context.Context, devID, provider string, w WebhookApply, key IdempotencyKey) (AppliedWebhookEndpoints, error) {
+	k := call{devID: devID, provider: provider, key: key, op: operation{
+		id: "applySourceWebhookEndpoints", method: http.MethodPost,
+		path: "/environments/{dev_id}/unified-api/sources/{provider}/webhook-endpoints/apply",
+		does: "apply webhooks of", scope: "providers:write", write: true, slow: true,
+	}}
+	if w.Fingerprint == "" {
+		return AppliedWebhookEndpoints{}, k.refuse(errors.New("no fingerprint of a review"))
+	}
+	k.body = plainBody(w)
+	return change(ctx, c, k, func(w AppliedWebhookEndpoints) string { return w.Provider })
+}
+
+// change makes a write that answers with what it changed.
+func change[T any](ctx context.Context, c *Client, k call, provider func(T) string) (T, error) {
+	a, err := c.do(ctx, k)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	value, err := accept[T](k, a)
+	if err == nil {
+		err = k.about(a.status, provider(value))
+	}
+	if err != nil {
+		err = k.settle(err, true)
+	}
+	return keep(value, err)
+}
+
+// remove makes a write that answers with 204.
+func remove(ctx context.Context, c *Client, k call) error {
+	a, err := c.do(ctx, k)
+	switch {
+	case err != nil:
+		return err
+	case a.dryRun(k):
+		return k.settle(k.bad(a.status, tookForDryRun), true)
+	case a.status != http.StatusNoContent:
+		return k.settle(k.bad(a.status, "want 204"), true)
+	}
+	return nil
+}
+
+const tookForDryRun = "the server took the write for a dry run"
+
+// accept decodes what a write answers with.
+func accept[T any](k call, a answer) (T, error) {
+	if a.dryRun(k) {
+		var none T
+		return none, k.bad(a.status, tookForDryRun)
+	}
+	return decode[T](k, a)
+}
+
+// refuse is the error of a write that cannot be sent as it was asked for.
+func (k call) refuse(err error) error { return fmt.Errorf("%s: %w", k.action(), err) }
+
+func (k *call) encodeProviders(providers []string) error {
+	if len(providers) == 0 || len(providers) > maxBatch {
+		return k.refuse(fmt.Errorf("a batch takes 1 to %d providers, got %d", maxBatch, len(providers)))
+	}
+	seen := map[string]struct{}{}
+	for _, p := range providers {
+		if err := checkSegment("provider", p); err != nil {
+			return k.refuse(err)
+		}
+		if _, twice := seen[strings.ToLower(p)]; twice {
+			return k.refuse(fmt.Errorf("provider %s is named twice", p))
+		}
+		seen[strings.ToLower(p)] = struct{}{}
+	}
+	k.body = plainBody(struct {
+		Providers []string `json:"providers"`
+	}{providers})
+	return nil
+}
