@@ -49,7 +49,7 @@ func Load(fsys fs.FS, vocabulary Vocabulary) (Set, []Problem) {
 	l.sameDevID(set.Environments)
 	l.markInvalid(set.Environments)
 	slices.SortStableFunc(l.problems, compareProblems)
-	return set, l.problems
+	return set, slices.Compact(l.problems)
 }
 
 // loader reads the files that a walker found.

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -12,27 +13,25 @@ const (
 	defaultMaxRotations = 3
 )
 
-// allowTargets says which changes an approval can name, and whether it must
-// name the value too.
-func allowTargets() map[string]bool {
-	return map[string]bool{
-		"prune": false, "adopt": false, "secret_ref": false,
-		"enable": false, "disable": false, "pause": false, "resume": false,
-		"set-credentials": false, "update-credentials": false, "rotate-secret": false,
-		"set-scopes": false, "reset-scopes": false, "set-app": false,
-		"set-domain": false, "release-domain": false, "apply-webhooks": false,
-		"client_id": true, "sandbox": true,
-		"client_secret": false, "redirect_url": false, "verification_secret": false,
-		"scopes": false, "app": false, "domain": false, "webhooks": false, "state": false,
-	}
-}
-
-// ignorable are the fields whose differences `policy.ignore` may hide.
-func ignorable() []string {
+// fields are those of a connection that can differ from what is live:
+// `policy.ignore` and approvals name them.
+func fields() []string {
 	return []string{
 		"app", "client_id", "client_secret", "domain", "redirect_url",
 		"sandbox", "scopes", "state", "verification_secret", "webhooks",
 	}
+}
+
+// approvable are the changes that an approval can name: a field, an action, or
+// a reason that holds a change back.
+func approvable() []string {
+	return slices.Concat(fields(), []string{
+		"enable", "disable", "pause", "resume",
+		"set-credentials", "update-credentials", "rotate-secret",
+		"set-scopes", "reset-scopes", "set-app",
+		"set-domain", "release-domain", "apply-webhooks",
+		"prune", "adopt", "secret_ref",
+	})
 }
 
 func (o object) suspend(field string) *Suspend {
@@ -64,19 +63,14 @@ func (r *reader) allow(o object, ofConnection bool) []Allow {
 	known := []string{"connection", "change", "to", "until", "reason"}
 	var list []Allow
 	for _, one := range o.objects("allow", known...) {
+		one.require("change", "until", "reason")
 		a := Allow{
-			Change: r.change(one),
+			Change: one.change(),
 			Until:  one.moment("until").Value,
 			Reason: one.prose("reason").Value,
 			Origin: one.at(),
 		}
-		one.require("change", "until", "reason")
-		if n := one.scalar("to", "a value"); n != nil {
-			a.To = n.text
-		}
-		if needs := allowTargets()[a.Change]; needs && one.node.get("to") == nil {
-			one.errorf(one.at(), "write the new value under `to`", "an approval of %s must name its target", a.Change)
-		}
+		a.To = one.target(a.Change)
 		switch n := one.node.get("connection"); {
 		case ofConnection && n != nil:
 			one.errorf(n.origin, "remove the line", "an approval in a connection file is for that connection only")
@@ -90,22 +84,34 @@ func (r *reader) allow(o object, ofConnection bool) []Allow {
 	return list
 }
 
-func (r *reader) change(o object) string {
-	var words []string
-	for w := range allowTargets() {
-		words = append(words, w)
-	}
-	slices.Sort(words)
+func (o object) change() string {
 	f := o.text("change")
-	if f.Given() && !slices.Contains(words, f.Value) {
-		hint := didYouMean(f.Value, words)
-		if hint == "" {
-			hint = "known here: " + listed(words)
-		}
-		o.errorf(f.Origin, hint, "unknown change %s", quoted(f.Value))
+	if !f.Given() || slices.Contains(approvable(), f.Value) {
+		return f.Value
+	}
+	hint := didYouMean(f.Value, approvable())
+	if hint == "" {
+		hint = "write a field such as `client_id`, an action such as `disable`, or `prune`"
+	}
+	o.errorf(f.Origin, hint, "unknown change %s", quoted(f.Value))
+	return ""
+}
+
+// target reads the value that an approval is bound to. A new client_id cuts
+// every end user off, so its approval never goes without one.
+func (o object) target(change string) string {
+	n := o.get("to")
+	switch {
+	case strings.Contains(change, "secret") && n != nil:
+		o.errorf(n.origin, "remove the line", "an approval of %s names no value: it would be readable here", change)
+		return ""
+	case change == "client_id" && o.node.get("to") == nil:
+		o.errorf(o.at(), "write the new client_id under `to`", "an approval of client_id must name its target")
+	}
+	if n = o.scalar("to", "a text"); n == nil {
 		return ""
 	}
-	return f.Value
+	return n.text
 }
 
 func (r *reader) environmentPolicy(o object) EnvironmentPolicy {
@@ -130,8 +136,8 @@ func (r *reader) connectionPolicy(o object) ConnectionPolicy {
 	policy, _ := o.object("policy", "protect", "ignore", "allow")
 	var ignore []string
 	for _, f := range policy.texts("ignore").Value {
-		if !slices.Contains(ignorable(), f.Value) {
-			o.errorf(f.Origin, didYouMean(f.Value, ignorable()), "policy.ignore cannot name %s", quoted(f.Value))
+		if !slices.Contains(fields(), f.Value) {
+			o.errorf(f.Origin, didYouMean(f.Value, fields()), "policy.ignore cannot name %s", quoted(f.Value))
 			continue
 		}
 		ignore = append(ignore, f.Value)

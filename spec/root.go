@@ -18,8 +18,11 @@ func (r *reader) root(n *node) (Root, *node) {
 	if !ok {
 		return Root{}, nil
 	}
-	if v := o.number("version", 1, 1); !v.Given() && o.node.get("version") == nil {
+	switch n := o.node.get("version"); {
+	case n == nil:
 		o.errorf(o.at(), "write `version: 1`", "version is missing")
+	case n.text != "1" || !n.plain || n.age || n.kind != scalarNode:
+		o.errorf(n.origin, "write `version: 1`, or use a newer reconcile", "this program reads version 1 only")
 	}
 	root := Root{Recipients: o.recipients("recipients"), Origin: o.at()}
 	secrets, _ := o.object("secrets", "binding")

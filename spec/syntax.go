@@ -41,7 +41,7 @@ func (p *parser) checkBytes(src []byte) bool {
 			p.errorf(line, column, "remove it", "the file holds a character that changes the direction of text (%U)", r)
 			return false
 		case r == '%' && column == 1 && directive:
-			p.errorf(line, column, "remove it", "YAML directives are not allowed")
+			p.errorf(line, column, "remove it", "a YAML directive is not allowed")
 			return false
 		case r == '\r' && (i+1 == len(src) || src[i+1] != '\n'):
 			p.errorf(line, column, "save it with LF or CRLF line ends", "the file holds a lone carriage return")
@@ -85,13 +85,17 @@ func (p *parser) syntax(src []byte, err error, exact bool) {
 		line = brokenLine(src, line)
 	}
 	message, hint := explain(err.Error())
-	p.errorf(line, firstColumn(src, line), hint, "%s", message)
+	column := firstColumn(src, line)
+	if indentedByTab(src, line) {
+		message, hint, column = "a tab indents this line", "YAML wants spaces", 1
+	}
+	p.errorf(line, column, hint, "%s", message)
 }
 
 // explanations are searched in order for a part of the library's text.
 func explain(text string) (message, hint string) {
 	for _, e := range [...]struct{ part, message, hint string }{
-		{"tab character", "a tab indents this line", "YAML wants spaces"},
+		{"tab character", "this is not valid YAML: a tab stands where only spaces may", ""},
 		{"unknown anchor", "aliases are not allowed", "write the value out"},
 		{"mapping values are not allowed", "this is not valid YAML: a second `: ` in one line", "put the value in quotes"},
 		{"could not find expected ':'", "this is not valid YAML: a `:` is missing after the name of a field", ""},
@@ -143,14 +147,23 @@ func secondDocument(src []byte) int {
 	return 1
 }
 
+// lineOf returns one line of src without a byte order mark.
+func lineOf(src []byte, line int) string {
+	lines := bytes.SplitN(src, []byte("\n"), line+1)
+	if line > len(lines) {
+		return ""
+	}
+	return strings.TrimPrefix(string(lines[line-1]), "\ufeff")
+}
+
+func indentedByTab(src []byte, line int) bool {
+	return strings.HasPrefix(strings.TrimLeft(lineOf(src, line), " "), "\t")
+}
+
 // firstColumn returns the column of the first character of a line that is not
 // white space.
 func firstColumn(src []byte, line int) int {
-	lines := bytes.SplitN(src, []byte("\n"), line+1)
-	if line > len(lines) {
-		return 1
-	}
-	text := strings.TrimPrefix(string(lines[line-1]), "\ufeff")
+	text := lineOf(src, line)
 	rest := strings.TrimLeft(text, " \t")
 	if strings.TrimSpace(rest) == "" {
 		return 1
