@@ -37,7 +37,7 @@ func strava() Provider {
 		Steps: []Step{
 			{Name: "app", Do: "Create an application at https://www.strava.com/settings/api. Strava asks for a subscription of the account that owns it. Copy its Client ID and Client Secret; Terra does not need the access and refresh tokens shown beside them.",
 				Evidence: []Evidence{done()}, OwnApp: true},
-			{Name: "callback_domain", Do: "Set the app's Authorization Callback Domain to {callback_host}: the host of the redirect address, which is api.tryterra.co for older dev-ids. With a wrong one Strava answers users with \"redirect_uri invalid\".",
+			{Name: "callback_domain", Do: "Write {callback_host} as the app's Authorization Callback Domain: the host of the redirect address, which is api.tryterra.co for older dev-ids. With a wrong one Strava answers users with \"redirect_uri invalid\".",
 				Evidence: []Evidence{{Name: "value", Want: "{callback_host}", Says: "the domain that stands in the portal", Sample: "access.tryterra.co"}}, OwnApp: true},
 			{Name: "subscription", Do: "Keep the owner's Strava subscription running. Without it Strava sets the app to Inactive and answers every call with 403 \"Application Status Inactive\".",
 				Evidence: []Evidence{done()}, Proof: Advice, OwnApp: true},

@@ -72,6 +72,7 @@ func TestSuiteSeesFaults(t *testing.T) {
 		"step option":      func(p *Provider) { p.Steps[0].When = When{Option: "nope", Values: []string{"x"}} },
 		"proven by":        func(p *Provider) { p.Steps[0].ProvenBy = "nope" },
 		"placeholder":      func(p *Provider) { p.Steps[0].Do = "Paste {nope}." },
+		"pasted mark":      func(p *Provider) { p.Steps[0].Do = "Register {redirect}." },
 		"reset effect":     func(p *Provider) { p.Reset.Effect = "" },
 		"reset order":      func(p *Provider) { p.Reset.Order = "" },
 		"no probe, no why": func(p *Provider) { p.Probe = nil },
@@ -99,6 +100,7 @@ func TestSuiteSeesFaults(t *testing.T) {
 var (
 	slugShape   = regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*$`)
 	placeholder = regexp.MustCompile(`\{[a-z_]*\}`)
+	pasted      = regexp.MustCompile(`\{(redirect|webhook|callback_host)\}[.,;:]`)
 )
 
 // faultsOf lists what a provider's value lacks.
@@ -172,6 +174,7 @@ func stepFaults(p Provider) []string {
 		want(slugShape.MatchString(s.Name) && !seen[s.Name], "step name "+s.Name+" is misspelt or taken")
 		seen[s.Name] = true
 		want(sentence(s.Do), "step "+s.Name+" is not a sentence")
+		want(!pasted.MatchString(s.Do), "step "+s.Name+": a mark after an address is pasted with it")
 		want(len(s.Evidence) > 0, "step "+s.Name+" has no evidence")
 		want(s.Link == "" || httpsAddress(s.Link), "step "+s.Name+": link is not an https address")
 		for _, e := range s.Evidence {

@@ -32,7 +32,7 @@ func whoop() Provider {
 				Evidence: []Evidence{done()}, OwnApp: true},
 			{Name: "redirect_url", Do: "Register {redirect} as redirect URL.",
 				Evidence: []Evidence{{Name: "value", Want: "{redirect}", Says: "the address that stands in the dashboard", Sample: "https://whoop.acme.example/auth/whoop/oauth2"}}, OwnApp: true},
-			{Name: "webhook", Do: "Register {webhook} as webhook, model version v2.",
+			{Name: "webhook", Do: "Register {webhook} as webhook with model version v2.",
 				Evidence: []Evidence{{Name: "value", Want: "{webhook}", Says: "the address that stands in the dashboard", Sample: "https://whoop.acme.example/hooks/whoop/push"}}, OwnApp: true},
 			{Name: "approval", Do: "Until WHOOP has approved the app, 10 members can connect. Terra cannot speed the approval up.",
 				Evidence: []Evidence{done()}, Proof: Advice, OwnApp: true},

@@ -1,0 +1,82 @@
+package providers
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// sealed stands in an example where an age file belongs.
+const sealed = `!age |
+    -----BEGIN AGE ENCRYPTED FILE-----
+    (made by: reconcile secret encrypt)
+    -----END AGE ENCRYPTED FILE-----`
+
+// Example returns a connection file for the provider: with the addresses that v
+// knows, made-up values elsewhere, and the evidence of every step that a file
+// can name. It loads once the sealed secret is a real one.
+func (p Provider) Example(v Values) string {
+	var b strings.Builder
+	line := func(parts ...string) { b.WriteString(strings.Join(parts, "") + "\n") }
+	line("provider: ", p.Slug)
+	line("state: active")
+	if p.ownSample() {
+		line("credentials:")
+		for _, f := range p.Fields {
+			value := f.Sample
+			if f.Name == ClientSecret {
+				value = sealed
+			} else {
+				value = `"` + value + `"`
+			}
+			name := f.Name
+			if f.Native != "" {
+				name = f.Native
+			}
+			line("  ", name, ": ", value)
+		}
+	}
+	if p.CustomDomain && p.Redirect == "" {
+		domain, _, _ := strings.Cut(p.Slug, "_")
+		line("domain: ", cmp.Or(v.Domain, domain+".acme.example"))
+	}
+	if p.Webhooks {
+		line("webhooks: managed")
+	}
+	if len(p.Options) > 0 {
+		line("options:")
+		for _, o := range p.Options {
+			line("  ", o.Name, ": ", o.Sample)
+		}
+	}
+	if slices.ContainsFunc(p.Steps, Step.written) {
+		line("setup:")
+	}
+	for _, s := range p.Steps {
+		if !s.written() {
+			continue
+		}
+		var entries []string
+		for _, e := range s.Evidence {
+			if !e.Option {
+				entries = append(entries, e.Name+": "+p.sample(e, v))
+			}
+		}
+		line("  ", s.Name, ": {", strings.Join(entries, ", "), "}")
+	}
+	return b.String()
+}
+
+// sample is what must stand in the portal where that is known, else made up.
+func (p Provider) sample(e Evidence, v Values) string {
+	if text := p.expand(e.Want, v); strings.Contains(e.Want, "{") && !strings.Contains(text, "<") {
+		return text
+	}
+	return e.Sample
+}
+
+// ownSample reports whether an example should show keys: where they are needed
+// or where the catalogue knows what they are made of.
+func (p Provider) ownSample() bool {
+	return len(p.Fields) > 0 && p.Fields[0].Sample != ""
+}
