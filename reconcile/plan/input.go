@@ -91,6 +91,7 @@ type Secret struct {
 	Sealed string // sha256 of the sealed form
 	Digest string // keyed digest of the opened secret; "" when it was not opened
 	Key    int    // number in the file, 1 is the oldest; 0 for verification_secret
+	Closed string // not "": why nobody here can open it; then it is not compared
 }
 
 // Desired is one connection as the repository asks for it now.
@@ -157,6 +158,7 @@ type Comparison struct {
 	Result  Compared
 	Reason  string // why not compared
 	LiveKey int    // number of the file's key that is live, 0 unknown
+	Asked   bool   // Terra itself was asked in this run, not only memory
 }
 
 // Scopes as Terra lists them.

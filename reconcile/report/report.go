@@ -55,6 +55,9 @@ type Environment struct {
 	Summary     Summary            `json:"summary"`
 	NotCompared []plan.NotCompared `json:"not_compared"`
 	Changes     []Change           `json:"changes"`
+	// MayHaveWritten names fields that a server changed, or may have, although it
+	// was asked for a dry run. Not empty, it ends the run.
+	MayHaveWritten []string `json:"may_have_written"`
 }
 
 // Summary counts. Unchanged and Unmanaged count connections, NotCompared counts

@@ -1,0 +1,92 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// desiredTokens gives the token of each field that a file manages: the value
+// itself, "default", or the keyed digest of a secret.
+func desiredTokens(d Desired) map[string]string {
+	t := map[string]string{FieldState: string(d.State)}
+	put := func(field string, mode Mode, value string) {
+		switch mode {
+		case Given:
+			t[field] = value
+		case Default:
+			t[field] = "default"
+		case Unmanaged:
+		}
+	}
+	put(FieldApp, d.App.Mode, d.App.Value)
+	put(FieldClientID, d.ClientID.Mode, d.ClientID.Value)
+	put(FieldClientSecret, d.Secret.Mode, d.Secret.Value.Digest)
+	put(FieldRedirectURL, d.RedirectURL.Mode, d.RedirectURL.Value)
+	put(FieldVerificationSecret, d.VerificationSecret.Mode, d.VerificationSecret.Value.Digest)
+	put(FieldSandbox, d.Sandbox.Mode, fmt.Sprint(d.Sandbox.Value))
+	put(FieldScopes, d.Scopes.Mode, listToken(sorted(d.Scopes.Value)))
+	put(FieldDomain, d.Domain.Mode, d.Domain.Value)
+	put(FieldWebhooks, d.Webhooks.Mode, "managed")
+	return t
+}
+
+func listToken(s []string) string {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return "" // a list of strings always marshals
+	}
+	return string(b)
+}
+
+// causeOf says why live and desired differ. A change of several fields is drift
+// only when all of them are. Keys that Terra has and nobody remembers are
+// adopted, even where the connection itself is known.
+func (d *diff) causeOf(a Action, fields []FieldChange) Cause {
+	if !d.isKnown || d.overwritesForgotten(a, fields) {
+		return Adopt
+	}
+	tokens := desiredTokens(d.want)
+	for _, f := range fields {
+		if d.remembered.Fields[f.Field] == tokens[f.Field] {
+			continue
+		}
+		if a == RotateSecret && d.want.Secret.Value.Key > 1 {
+			return Rotation
+		}
+		return Commit
+	}
+	return Drift
+}
+
+func (d *diff) overwritesForgotten(a Action, fields []FieldChange) bool {
+	if a != RotateSecret && a != UpdateCredentials {
+		return false
+	}
+	for _, f := range fields {
+		_, known := d.remembered.Fields[f.Field]
+		secret := f.Field == FieldClientID || f.Field == FieldClientSecret || f.Field == FieldVerificationSecret && f.From.Mask != ""
+		if secret && !known {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *diff) reason(a Action, cause Cause) string {
+	switch {
+	case cause == Rotation:
+		return d.want.SecretReason
+	case cause == Drift && a == Enable:
+		return "it was disabled outside this repository"
+	case cause == Drift:
+		return "it was changed outside this repository"
+	case cause == Adopt && !d.isLive:
+		return "new here: Terra does not have it yet"
+	case cause == Adopt:
+		return "first run with this connection: Terra already has it"
+	case a == RotateSecret && d.want.SecretReason != "":
+		return d.want.SecretReason
+	default:
+		return "the repository asks for it"
+	}
+}

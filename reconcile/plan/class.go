@@ -1,0 +1,103 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+)
+
+// ClassRule is one row of the table of classes. With holds when end users may be
+// touched, which includes a count that is unknown or not exact; WithNone holds
+// when Terra says that there is exactly none.
+type ClassRule struct {
+	Action   Action
+	When     string
+	With     Class
+	WithNone Class
+	applies  func(Input, Change) bool
+}
+
+// Classes is the table of classes. For an action the first row that applies
+// decides; the last row of each action always applies.
+func Classes() []ClassRule {
+	always := func(Input, Change) bool { return true }
+	probeGood := func(in Input, c Change) bool { return in.Probes[c.Provider].Verdict == Good }
+	ours := func(in Input, c Change) bool { return in.Memory.Connections[c.Provider].Paused }
+	critical := func(_ Input, c Change) bool {
+		return has(c.Fields, FieldClientID) || has(c.Fields, FieldSandbox) || has(c.Fields, "secret_ref")
+	}
+	onlyAdds := func(_ Input, c Change) bool { return len(missing(c.Fields[0].From.List, c.Fields[0].To.List)) == 0 }
+	replaces := func(in Input, c Change) bool { w := in.Observed[c.Provider].Webhooks; return w == nil || w.HasExisting }
+	return []ClassRule{
+		{Enable, "no end user is linked yet", Disruptive, Safe, always},
+		{Pause, "new sign-ins are refused", Disruptive, Safe, always},
+		{Resume, "we paused it ourselves", Safe, Safe, ours},
+		{Resume, "somebody paused it by hand", Disruptive, Safe, always},
+		{SetCredentials, "the provider accepts the pair", Safe, Safe, probeGood},
+		{SetCredentials, "the pair is not proved", Disruptive, Safe, always},
+		{RotateSecret, "the provider accepts the pair", Safe, Safe, probeGood},
+		{RotateSecret, "the pair is not proved", Disruptive, Safe, always},
+		{UpdateCredentials, "client_id, sandbox or secret_ref: every user may have to reconnect", Destructive, Destructive, critical},
+		{UpdateCredentials, "redirect_url or verification_secret", Disruptive, Safe, always},
+		{SetScopes, "scopes are only added", Safe, Safe, onlyAdds},
+		{SetScopes, "scopes are removed", Disruptive, Safe, always},
+		{ResetScopes, "scopes may be removed", Disruptive, Safe, always},
+		{SetApp, "users meet another app", Disruptive, Safe, always},
+		{SetDomain, "the redirect moves", Disruptive, Safe, always},
+		{ReleaseDomain, "the redirect moves", Disruptive, Safe, always},
+		{ApplyWebhooks, "existing rows are replaced", Disruptive, Safe, replaces},
+		{ApplyWebhooks, "only missing rows are set", Safe, Safe, always},
+		{Disable, "data stops and the gap is never filled", Destructive, Destructive, always},
+	}
+}
+
+func ruleFor(in Input, c Change) ClassRule {
+	for _, r := range Classes() {
+		if r.Action == c.Action && r.applies(in, c) {
+			return r
+		}
+	}
+	return ClassRule{Action: c.Action, When: "an unknown action", With: Destructive, WithNone: Destructive}
+}
+
+func classify(in Input, changes []Change) {
+	for i := range changes {
+		c := &changes[i]
+		rule := ruleFor(in, *c)
+		users, counted := in.Users[c.Provider]
+		if counted && (rule.With != Safe || rule.WithNone != Safe) {
+			c.ActiveUsers = &users
+		}
+		c.Class, c.ClassReason = rule.With, rule.When
+		switch {
+		case rule.With == rule.WithNone:
+		case counted && users.Exact && users.Count == 0:
+			c.Class, c.ClassReason = rule.WithNone, "no active end users"
+		case counted && users.Exact:
+			c.ClassReason = fmt.Sprintf("%s; %d active end users", classWords(rule), users.Count)
+		case counted:
+			c.ClassReason = fmt.Sprintf("%s; at least %d active end users", classWords(rule), users.Count)
+		default:
+			c.ClassReason = classWords(rule) + "; end users not counted"
+		}
+	}
+}
+
+func classWords(r ClassRule) string {
+	if r.Action == Enable {
+		return "end users may be linked from before"
+	}
+	return r.When
+}
+
+// NeedsUsers names the providers whose count of active end users decides a
+// class or shows the impact of a destructive change, sorted.
+func NeedsUsers(in Input, p Plan) []string {
+	var out []string
+	for _, c := range p.Changes {
+		rule := ruleFor(in, c)
+		if rule.With != rule.WithNone || rule.With == Destructive {
+			out = append(out, c.Provider)
+		}
+	}
+	return slices.Compact(sorted(out))
+}

@@ -1,0 +1,198 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Guard is one rule that can hold a change. Overrides says what lets it through.
+type Guard struct {
+	Name      string
+	Holds     string // what it holds, for the documentation
+	Overrides string
+	check     func(Input, *Change, bool) (Gate, string)
+}
+
+// Guards lists the guards on single changes in the order in which they are
+// asked; the first that refuses names the gate. The caps come after all of them.
+func Guards() []Guard {
+	return []Guard{
+		{"suspend", "every change of a suspended environment or connection", "nothing but its end", checkSuspend},
+		{"observe", "every change of an environment with mode: observe", "nothing but a commit", checkObserve},
+		{"empty-set", "pruning when the environment names no connection at all", "nothing", checkEmptySet},
+		{"protect", "pause and disable of a protected connection", "a commit that keeps the file and says protect: false", checkProtect},
+		{"on_drift", "reverting drift where on_drift: report", "a commit", checkDrift},
+		{"probe", "a secret that the provider itself rejects", "nothing", checkProbe},
+		{"adopt", "the first disruptive change, or overwriting keys, of a connection that Terra already has", "allow or an approved hash", checkAdopt},
+		{"on_secret_drift", "reverting a client_id or secret that somebody set by hand", "allow, an approved hash, or a probe that accepts the desired pair", checkSecretDrift},
+		{"destructive", "every destructive change; an explicit state: disabled is its own approval", "allow or an approved hash", checkDestructive},
+		{"after-suspend", "disruptive changes in the first run after a suspend", "allow or an approved hash", checkAfterSuspend},
+		{"window", "disruptive and destructive changes outside the windows", "an approved hash with --now", checkWindow},
+	}
+}
+
+func guard(in Input, p *Plan) {
+	for i := range p.Changes {
+		c := &p.Changes[i]
+		approved := isApproved(in, *c)
+		for _, g := range Guards() {
+			if c.Gate == Blocked {
+				break
+			}
+			if gate, reason := g.check(in, c, approved); gate != Ready && stronger(gate, c.Gate) {
+				c.Gate, c.Guard, c.GateReason = gate, g.Name, reason
+				break
+			}
+		}
+	}
+	guardCaps(in, p)
+	holdFollowers(p)
+}
+
+// stronger says whether a gate may replace another: blocked beats approval
+// beats waiting beats ready.
+func stronger(a, b Gate) bool {
+	order := []Gate{Ready, Waiting, Approval, Blocked}
+	return slices.Index(order, a) > slices.Index(order, b)
+}
+
+// holdFollowers makes the changes of a connection that is not enabled wait with
+// the enable that precedes them.
+func holdFollowers(p *Plan) {
+	for i, first := range p.Changes {
+		if first.Action != Enable || first.Gate == Ready {
+			continue
+		}
+		for j := range p.Changes[i+1:] {
+			c := &p.Changes[i+1+j]
+			if c.Connection == first.Connection && c.Gate == Ready {
+				c.Gate, c.Guard, c.GateReason = first.Gate, first.Guard, "enabling comes first"
+			}
+		}
+	}
+}
+
+func checkSuspend(in Input, c *Change, _ bool) (Gate, string) {
+	for _, s := range []*Suspend{in.Environment.Suspend, desiredOf(in, c.Provider).Suspend} {
+		if s != nil && in.Now.Before(s.Until) {
+			return Blocked, fmt.Sprintf("suspended until %s by %s: %s (%s)", stamp(s.Until), s.Owner, s.Reason, s.Origin)
+		}
+	}
+	return Ready, ""
+}
+
+func checkObserve(in Input, _ *Change, _ bool) (Gate, string) {
+	if in.Environment.Observe {
+		return Blocked, "mode: observe only looks (" + in.Environment.Origin + ")"
+	}
+	return Ready, ""
+}
+
+func checkEmptySet(in Input, c *Change, _ bool) (Gate, string) {
+	if c.Cause == Prune && len(in.Desired) == 0 {
+		return Blocked, "no file names any connection; an empty set never prunes"
+	}
+	return Ready, ""
+}
+
+func checkProtect(in Input, c *Change, _ bool) (Gate, string) {
+	if c.Action != Pause && c.Action != Disable || len(in.Observed) == 0 {
+		return Ready, ""
+	}
+	if _, live := in.Observed[c.Provider]; !live {
+		return Ready, ""
+	}
+	if isProtected(in, c.Provider) {
+		return Blocked, "protected; to lift it keep the file and commit policy: {protect: false}"
+	}
+	return Ready, ""
+}
+
+// isProtected: the environment's list, the file, or what is remembered of
+// either. Only a file that is still there and says false lifts it.
+func isProtected(in Input, provider string) bool {
+	own := desiredOf(in, provider).Protect
+	if own.Mode == Given {
+		return own.Value
+	}
+	return slices.Contains(in.Environment.Protect, provider) || in.Memory.Connections[provider].Protected
+}
+
+func checkDrift(in Input, c *Change, _ bool) (Gate, string) {
+	if c.Cause == Drift && !in.Environment.RevertDrift {
+		return Blocked, "on_drift: report only tells (" + in.Environment.Origin + ")"
+	}
+	return Ready, ""
+}
+
+func checkProbe(in Input, c *Change, _ bool) (Gate, string) {
+	writes := c.Action == SetCredentials || has(c.Fields, FieldClientSecret)
+	if p := in.Probes[c.Provider]; writes && p.Verdict == Bad {
+		return Blocked, "the provider rejects this pair: " + p.Reason
+	}
+	return Ready, ""
+}
+
+func checkAdopt(_ Input, c *Change, approved bool) (Gate, string) {
+	if c.Cause != Adopt || c.Action == Enable || approved {
+		return Ready, ""
+	}
+	overwrites := c.Action == RotateSecret || c.Action == UpdateCredentials &&
+		(has(c.Fields, FieldClientID) || has(c.Fields, FieldClientSecret) || has(c.Fields, FieldVerificationSecret))
+	if overwrites || c.Class != Safe {
+		return Approval, "Terra already has it and it is not known to be ours; approve this plan or commit an allow"
+	}
+	return Ready, ""
+}
+
+func checkSecretDrift(in Input, c *Change, approved bool) (Gate, string) {
+	if c.Cause != Drift || in.Environment.RevertSecretDrift || approved ||
+		!has(c.Fields, FieldClientID) && !has(c.Fields, FieldClientSecret) {
+		return Ready, ""
+	}
+	if in.Probes[c.Provider].Verdict == Good {
+		return Ready, ""
+	}
+	return Approval, "somebody changed the keys by hand, perhaps to save the day; approve this plan, or commit the live key"
+}
+
+func checkDestructive(in Input, c *Change, approved bool) (Gate, string) {
+	explicit := c.Action == Disable && c.Cause != Prune
+	if c.Class != Destructive || approved || explicit {
+		return Ready, ""
+	}
+	reason := "destructive; approve this plan or commit an allow"
+	if a, ok := expiredAllow(in, *c); ok {
+		reason = fmt.Sprintf("destructive; the allow at %s ended %s", a.Origin, stamp(a.Until))
+	}
+	return Approval, reason
+}
+
+func checkAfterSuspend(in Input, c *Change, approved bool) (Gate, string) {
+	if in.Memory.Suspended && c.Class != Safe && !approved {
+		return Approval, "first run after a suspend; approve this plan"
+	}
+	return Ready, ""
+}
+
+func checkWindow(in Input, c *Change, _ bool) (Gate, string) {
+	if c.Class == Safe || openNow(in.Environment.Windows, in.Now) || in.NowFlag && in.ApprovedAll {
+		return Ready, ""
+	}
+	if at, ok := nextOpening(in.Environment.Windows, in.Now); ok {
+		return Waiting, "outside the windows; the next one opens " + at.Format("Mon 2 Jan 2006 15:04 MST")
+	}
+	return Waiting, "outside the windows"
+}
+
+func desiredOf(in Input, provider string) Desired {
+	for _, d := range in.Desired {
+		if d.Provider == provider {
+			return d
+		}
+	}
+	return Desired{}
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }

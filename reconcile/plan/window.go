@@ -1,0 +1,58 @@
+package plan
+
+import "time"
+
+// open tells whether t falls into the window by the wall clock of its zone: in
+// an hour that daylight saving repeats the window is open twice, in a skipped
+// hour it is not open at all.
+func (w Window) open(t time.Time) bool {
+	local := t.In(w.Location)
+	minute := local.Hour()*60 + local.Minute()
+	if w.From < w.To {
+		return w.on(local.Weekday()) && minute >= w.From && minute < w.To
+	}
+	yesterday := (local.Weekday() + 6) % 7
+	return w.on(local.Weekday()) && minute >= w.From || w.on(yesterday) && minute < w.To
+}
+
+func (w Window) on(day time.Weekday) bool {
+	for _, d := range w.Days {
+		if d == day {
+			return true
+		}
+	}
+	return len(w.Days) == 0
+}
+
+// next is the first moment after t at which the window opens, within eight days.
+func (w Window) next(t time.Time) (time.Time, bool) {
+	local := t.In(w.Location)
+	for day := range 9 {
+		at := time.Date(local.Year(), local.Month(), local.Day()+day, 0, w.From, 0, 0, w.Location)
+		if at.After(t) && w.open(at) {
+			return at, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// openNow tells whether any window is open at t. No windows means always.
+func openNow(windows []Window, t time.Time) bool {
+	for _, w := range windows {
+		if w.open(t) {
+			return true
+		}
+	}
+	return len(windows) == 0
+}
+
+// nextOpening is the earliest opening of all windows after t.
+func nextOpening(windows []Window, t time.Time) (time.Time, bool) {
+	var first time.Time
+	for _, w := range windows {
+		if at, ok := w.next(t); ok && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	return first, !first.IsZero()
+}
