@@ -26,8 +26,10 @@ func create(dir, path string) error {
 	if err := initialise(name); err != nil {
 		return errors.Join(err, os.Remove(name))
 	}
-	if err := os.Link(name, path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return errors.Join(err, os.Remove(name))
+	if err := os.Link(name, path); err != nil {
+		if _, there := os.Lstat(path); there != nil {
+			return errors.Join(err, os.Remove(name))
+		}
 	}
 	if err := removeUnfinished(dir); err != nil {
 		return err
@@ -55,8 +57,9 @@ func initialise(path string) error {
 	return errors.Join(err, db.Close())
 }
 
-// removeUnfinished drops what starts that were killed have left behind, and our
-// own name of a file that now has its final one.
+// removeUnfinished drops what starts that were killed, or too slow, have left
+// behind, and our own name of a file that now has its final one. Only call it
+// once the final one is there.
 func removeUnfinished(dir string) error {
 	names, err := filepath.Glob(filepath.Join(dir, ".new-*."+fileName))
 	if err != nil {

@@ -145,10 +145,10 @@ func open(path string, timeout time.Duration, readOnly bool) (*Store, error) {
 		return s, nil
 	}
 	if s.db != nil {
-		err = errors.Join(err, s.Close())
-	} else if file != nil {
-		// A panic inside bbolt leaves the file open, and the lock with it.
-		_ = file.Close()
+		return nil, errors.Join(err, s.Close())
+	}
+	if file != nil {
+		abandon(file)
 	}
 	return nil, err
 }

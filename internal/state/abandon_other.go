@@ -1,0 +1,11 @@
+//go:build !(darwin || dragonfly || freebsd || linux || netbsd || openbsd)
+
+package state
+
+import "os"
+
+// abandon closes a file in whose opening bbolt has panicked. Its lock may last
+// as long as this process.
+func abandon(file *os.File) {
+	_ = file.Close()
+}
