@@ -27,7 +27,7 @@ func freeStyleLibre() Provider {
 			{Name: "practice", Do: "Register a practice in LibreView with a doctor's licence. Note the practice id.",
 				Evidence: []Evidence{
 					{Name: "practice_id", Says: "the LibreView practice id", Sample: "PRACTICE-4711"},
-					{Name: "doctor_licence", Says: "where the licence is filed (a reference, not the document)", Sample: "legal/licences/2026-014"},
+					{Name: "doctor_licence", Says: "where the licence is filed (a reference, not the document)", Sample: "legal/2026-014"},
 				},
 				Proof: ByEvidence, When: activation, ProvenBy: "activation"},
 			{Name: "activation", Do: "Send Terra support the ticket (`reconcile providers freestylelibre --ticket` prints it) and wait until Terra has activated the region.",
@@ -47,7 +47,7 @@ func freeStyleLibre() Provider {
 			To:      "Terra support",
 			Subject: "FreeStyle Libre: activate {regions} for dev-id {dev_id}",
 			Body: "Hello,\n\nplease activate FreeStyle Libre for our environment.\n\n" +
-				"dev-id:          {dev_id}\nregions:         {regions}\nLibreView practice id: {practice_id}\n" +
+				"dev-id:                {dev_id}\nregions:               {regions}\nLibreView practice id: {practice_id}\n" +
 				"doctor's licence:      {doctor_licence}\n\n" +
 				"Please tell us when the regions are active.\n\nThank you.\n",
 		}},

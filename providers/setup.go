@@ -27,6 +27,7 @@ func (p Provider) Waits(c spec.Connection, requireSetup bool) (gates []Wait, war
 		return nil, nil
 	}
 	var unrecorded []string
+	var partly []Step
 	for _, s := range p.Steps {
 		reach := s.reach(c, p.Keys)
 		if s.Proof == Advice || reach == reachNone || p.shown(s, c) {
@@ -37,17 +38,30 @@ func (p Provider) Waits(c spec.Connection, requireSetup bool) (gates []Wait, war
 		case requireSetup || (s.Proof == ByEvidence && reach == reachAll):
 			gates = append(gates, Wait{Step: s.Name, Reason: strings.Join(missing, "; "), OwnApp: s.OwnApp})
 		case s.Proof == ByEvidence:
-			some, rest := s.When.split(c)
-			warnings = append(warnings, some+" waits for "+s.Name+" ("+strings.Join(missing, "; ")+"); "+rest+" is open")
+			partly = append(partly, s)
 		default:
 			unrecorded = append(unrecorded, s.Name)
 		}
+	}
+	if len(partly) > 0 {
+		warnings = append(warnings, partlyOpen(partly, c))
 	}
 	if len(unrecorded) > 0 {
 		warnings = append(warnings, "not recorded under setup: "+strings.Join(unrecorded, ", ")+
 			" (see `reconcile providers "+p.Slug+"`)")
 	}
 	return gates, warnings
+}
+
+// partlyOpen says which values of an option wait for the steps, and which do not.
+func partlyOpen(steps []Step, c spec.Connection) string {
+	var names, missing []string
+	for _, s := range steps {
+		names = append(names, s.Name)
+		missing = append(missing, s.missing(c)...)
+	}
+	waiting, open := steps[0].When.split(c)
+	return waiting + " must wait for " + strings.Join(names, ", ") + " (" + strings.Join(missing, "; ") + "); open: " + open
 }
 
 // reach is how much of a connection a step concerns.
@@ -87,16 +101,16 @@ func (w When) holds(value string) bool {
 }
 
 // split lists the values of the option that the step concerns, and the others.
-func (w When) split(c spec.Connection) (some, rest string) {
-	var in, out []string
+func (w When) split(c spec.Connection) (in, out string) {
+	var held, free []string
 	for _, v := range c.Options[w.Option].Values {
 		if w.holds(v) {
-			in = append(in, strings.ToUpper(v))
+			held = append(held, strings.ToUpper(v))
 		} else {
-			out = append(out, strings.ToUpper(v))
+			free = append(free, strings.ToUpper(v))
 		}
 	}
-	return strings.Join(in, ", "), strings.Join(out, ", ")
+	return strings.Join(held, ", "), strings.Join(free, ", ")
 }
 
 // shown reports whether the file shows that the step was done. For a step that a
