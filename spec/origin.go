@@ -8,9 +8,13 @@ type Origin struct {
 	Line, Column int    // 1-based; columns count characters; 0 means the file as a whole
 }
 
-// String returns "file:line:column", or only what is known of it.
+// String returns "file:line:column", or only what is known of it; without a
+// file "line:column".
 func (o Origin) String() string {
 	file := printable(o.File)
+	if file == "" && o.Line > 0 {
+		return fmt.Sprintf("%d:%d", o.Line, o.Column)
+	}
 	switch {
 	case o.Line == 0:
 		return file
