@@ -1,0 +1,238 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+// inFlightGrace is how long a write that has left may still take after a stop.
+const inFlightGrace = 10 * time.Second
+
+// batchFrom is how many enables are sent as one call.
+const batchFrom = 3
+
+// applier applies one prepared environment.
+type applier struct {
+	*Engine
+	r       Run
+	p       *prepared
+	changes []report.Change // in plan order
+	stopped atomic.Bool     // after a failure, when the run stops at the first
+
+	mu   sync.Mutex
+	open []ending // intents that end once memory is saved
+}
+
+type ending struct{ id, outcome string }
+
+// apply writes what is ready: enables first, then each connection in its order
+// and independent of the others, disables last. An error means that what was
+// done could not be remembered.
+func (e *Engine) apply(ctx context.Context, r Run, p *prepared) ([]report.Change, error) {
+	a := &applier{Engine: e, r: r, p: p}
+	byConnection := map[string][]int{}
+	var connections, enables, disables []int
+	for i, c := range p.plan.Changes {
+		a.changes = append(a.changes, report.Change{Change: c, Outcome: report.NotAttempted})
+		switch {
+		case c.Gate == plan.Waiting:
+			a.changes[i].Outcome = report.Waiting
+		case c.Gate != plan.Ready:
+			a.changes[i].Outcome = report.Skipped
+		case c.Action == plan.Disable:
+			disables = append(disables, i)
+		default:
+			if len(byConnection[c.Connection]) == 0 {
+				connections = append(connections, i)
+			}
+			byConnection[c.Connection] = append(byConnection[c.Connection], i)
+			if c.Action == plan.Enable {
+				enables = append(enables, i)
+			}
+		}
+	}
+	a.endStale()
+	if len(enables) >= batchFrom {
+		a.enableTogether(ctx, enables)
+	}
+	group := errgroup.Group{}
+	group.SetLimit(writesAtOnce)
+	for _, i := range connections {
+		group.Go(func() error {
+			a.connection(ctx, byConnection[a.changes[i].Connection])
+			return nil
+		})
+	}
+	_ = group.Wait()
+	for _, i := range disables {
+		a.connection(ctx, []int{i})
+	}
+	return a.changes, a.remember()
+}
+
+// connection applies the changes of one connection in order. After one that was
+// not applied the rest is not attempted.
+func (a *applier) connection(ctx context.Context, indexes []int) {
+	for n, i := range indexes {
+		c := &a.changes[i]
+		if c.Outcome == report.NotAttempted {
+			if ctx.Err() != nil || a.stopped.Load() {
+				c.Error = "the run ended before"
+				continue
+			}
+			started := a.o.Now()
+			outcome, err := a.step(ctx, c.Change)
+			a.settle(c, outcome, err, a.o.Now().Sub(started))
+		}
+		if c.Outcome != report.Applied {
+			for _, later := range indexes[n+1:] {
+				if a.changes[later].Outcome == report.NotAttempted {
+					a.changes[later].Error = string(c.Action) + " comes first"
+				}
+			}
+			return
+		}
+	}
+}
+
+func (a *applier) settle(c *report.Change, outcome report.Outcome, err error, took time.Duration) {
+	c.Outcome, c.DurationMS = outcome, took.Milliseconds()
+	if err != nil {
+		c.Error = err.Error()
+	}
+	if a.r.Stop && (outcome == report.Failed || outcome == report.Unknown) {
+		a.stopped.Store(true)
+	}
+}
+
+// step applies one change.
+func (a *applier) step(ctx context.Context, c plan.Change) (report.Outcome, error) {
+	ctx, cancel := graceful(ctx)
+	defer cancel()
+	w, err := a.write(ctx, c)
+	var later *notYetError
+	switch {
+	case errors.As(err, &later):
+		return report.Waiting, err
+	case err != nil:
+		return report.Failed, err
+	}
+	return a.perform(ctx, c, w)
+}
+
+// graceful is a context that outlives the stop of its parent by a short time, so
+// that a write that has left can be answered and read back.
+func graceful(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
+	stop := context.AfterFunc(parent, func() { time.AfterFunc(inFlightGrace, cancel) })
+	return ctx, func() { stop(); cancel() }
+}
+
+// notYetError says that a change has to wait for another run.
+type notYetError struct{ reason string }
+
+func (e *notYetError) Error() string { return e.reason }
+
+// remember saves what is agreed now, and only then ends the intents: a crash in
+// between leaves them pending, and the next run finds them in effect.
+func (a *applier) remember() error {
+	applied := map[string]bool{}
+	for _, c := range a.changes {
+		if c.Outcome == report.Applied {
+			applied[c.ID] = true
+		}
+	}
+	env := a.p.env.DevID
+	now := a.o.Now()
+	memory := plan.Remember(a.p.input, a.p.plan, applied)
+	if !a.p.book.lasting {
+		forgetDigests(memory, a.p.input.Memory)
+	}
+	if err := a.o.Store.SaveMemory(env, memory); err != nil {
+		return fmt.Errorf("remember %s: %w", env, err)
+	}
+	for _, e := range a.open {
+		if err := a.o.Store.End(e.id, e.outcome, now); err != nil {
+			return fmt.Errorf("end journal entry: %w", err)
+		}
+	}
+	_, last, err := a.o.Store.Commits(env)
+	if err != nil {
+		return err
+	}
+	if a.clean() {
+		last = a.r.Commit
+	}
+	return a.o.Store.SaveCommits(env, a.r.Commit, last)
+}
+
+// clean tells whether everything the commit asks for is in effect.
+func (a *applier) clean() bool {
+	for _, c := range a.changes {
+		if c.Outcome != report.Applied {
+			return false
+		}
+	}
+	return len(a.p.plan.NotCompared) == 0
+}
+
+// forgetDigests keeps digests of a key that ends with this run out of memory.
+func forgetDigests(memory, before plan.Memory) {
+	for provider, m := range memory.Connections {
+		for _, field := range []string{plan.FieldClientSecret, plan.FieldVerificationSecret} {
+			delete(m.Fields, field)
+			if old, ok := before.Connections[provider].Fields[field]; ok {
+				m.Fields[field] = old
+			}
+		}
+	}
+}
+
+// endStale ends pending intents of changes that are no longer planned: they are
+// in effect, or the repository has moved on.
+func (a *applier) endStale() {
+	planned := map[string]bool{}
+	for _, c := range a.p.plan.Changes {
+		planned[c.ID] = true
+	}
+	for _, i := range a.p.pending {
+		if !planned[i.Change] {
+			a.open = append(a.open, ending{i.ID, "found in effect or no longer wanted"})
+		}
+	}
+}
+
+// replay gives the pending intent of a change whose body is the same.
+func (a *applier) replay(c plan.Change, digest string) (state.Intent, bool) {
+	for _, i := range a.p.pending {
+		if i.Change == c.ID && i.BodyDigest == digest {
+			return i, true
+		}
+	}
+	return state.Intent{}, false
+}
+
+// supersede ends the pending intents of a change but the one that is sent again.
+func (a *applier) supersede(c plan.Change, keep string) {
+	for _, i := range a.p.pending {
+		if i.Change == c.ID && i.ID != keep {
+			a.end(i.ID, "superseded")
+		}
+	}
+}
+
+func (a *applier) end(id, outcome string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.open = append(a.open, ending{id, outcome})
+}

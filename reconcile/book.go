@@ -1,0 +1,176 @@
+package reconcile
+
+import (
+	"fmt"
+	"maps"
+	"sync"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/providers"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+// noIdentity is why a secret is not compared where nobody can open it.
+const noIdentity = "sealed, and no age identity is at hand (RECONCILE_AGE_KEY_FILE)"
+
+// book opens secrets and remembers their keyed digests by ciphertext, so that a
+// secret that has not changed is not opened again.
+type book struct {
+	identities *secrets.Identities
+	allowPlain bool
+	digester   secrets.Digester
+	lasting    bool // the digest key outlives this run
+
+	mu    sync.Mutex
+	known map[string]state.Digest // from the store
+	used  map[string]state.Digest // by this run
+}
+
+// sealedSecret is a secret of the repository with the place it must be bound to.
+type sealedSecret struct {
+	sealed  secrets.Sealed
+	binding secrets.Binding
+	origin  spec.Origin
+}
+
+// openBook loads identities and the digest key. A digest key that does not open
+// is replaced where the store can be written and an identity can keep the new
+// one; otherwise the run works with a key of its own.
+func (e *Engine) openBook(r Run) (*book, []string, error) {
+	identities, err := e.o.Identities()
+	if err != nil {
+		return nil, nil, err
+	}
+	b := &book{identities: identities, allowPlain: r.Set.Root.AllowPlain, known: map[string]state.Digest{}, used: map[string]state.Digest{}}
+	sealed, err := e.o.Store.DigestKey()
+	if err != nil {
+		return nil, nil, err
+	}
+	if !identities.HasAny() {
+		b.digester = secrets.NewDigester(secrets.GenerateKey())
+		return b, nil, nil
+	}
+	var warnings []string
+	if sealed != nil {
+		key, err := identities.OpenKey(sealed)
+		if err == nil {
+			b.digester, b.lasting = secrets.NewDigester(key), true
+			b.known, err = e.o.Store.Digests()
+			return b, nil, err
+		}
+		warnings = append(warnings, "the digests in the state were made with another identity and are dropped: "+err.Error())
+	}
+	key := secrets.GenerateKey()
+	b.digester = secrets.NewDigester(key)
+	recipients := identities.Recipients()
+	if r.Mode != report.Apply || len(recipients) == 0 {
+		return b, warnings, nil
+	}
+	sealed, err = secrets.SealKey(key, recipients[:1])
+	if err == nil {
+		err = e.o.Store.SetDigestKey(sealed)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("keep digest key: %w", err)
+	}
+	b.lasting = true
+	return b, warnings, nil
+}
+
+// digest gives the keyed digests of a secret, opening it only when they are not
+// known. findings are the offline checks of a secret that was opened; digests of
+// one with findings are not kept, so that it is checked again.
+func (b *book) digest(s sealedSecret, p providers.Provider, field string) (state.Digest, []providers.Finding, error) {
+	if d, plain, ok := b.remembered(s); ok {
+		return d, b.unboundWarning(s, plain), nil
+	}
+	v, opened, err := b.open(s)
+	if err != nil {
+		return state.Digest{}, nil, err
+	}
+	d := state.Digest{Value: b.digester.Digest(v), Mask: b.digester.MaskDigest(secrets.Mask(v))}
+	findings := p.CheckSecret(field, v)
+	for i := range findings {
+		findings[i].Origin = s.origin
+	}
+	if len(findings) == 0 {
+		b.mu.Lock()
+		b.used[cacheKey(s, opened.Plain)] = d
+		b.mu.Unlock()
+	}
+	return d, append(findings, b.unboundWarning(s, opened.Plain)...), nil
+}
+
+func (b *book) remembered(s sealedSecret) (d state.Digest, plain, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, plain := range []bool{false, true} {
+		if plain && !b.allowPlain {
+			continue
+		}
+		key := cacheKey(s, plain)
+		d, ok := b.used[key]
+		if !ok {
+			d, ok = b.known[key]
+		}
+		if ok {
+			b.used[key] = d
+			return d, plain, true
+		}
+	}
+	return state.Digest{}, false, false
+}
+
+// cacheKey names a ciphertext at its place: the same ciphertext copied to another
+// place must not pass for one that was opened there.
+func cacheKey(s sealedSecret, plain bool) string {
+	if plain {
+		return s.sealed.Token() + " plain " + s.binding.String()
+	}
+	return s.sealed.Token() + " " + s.binding.String()
+}
+
+func (b *book) unboundWarning(s sealedSecret, plain bool) []providers.Finding {
+	if !plain {
+		return nil
+	}
+	return []providers.Finding{{Severity: spec.Warning, Field: s.binding.Field, Origin: s.origin,
+		Message: s.binding.Field + " is sealed for no particular place, so it would open anywhere it is copied to",
+		Hint:    "seal it again with `reconcile secret encrypt`"}}
+}
+
+// open opens a secret. The error names the place in the user's file.
+func (b *book) open(s sealedSecret) (secrets.Value, secrets.Opened, error) {
+	v, opened, err := b.identities.Open(s.sealed, s.binding, b.allowPlain)
+	if err != nil {
+		return secrets.Value{}, opened, fmt.Errorf("%s: open %s: %w", at(s.origin), s.binding.Field, err)
+	}
+	return v, opened, nil
+}
+
+// closed gives the reason why nobody here can open secrets, "" when one can try.
+func (b *book) closed() string {
+	if b.identities.HasAny() {
+		return ""
+	}
+	return noIdentity
+}
+
+func (b *book) inUse() map[string]state.Digest {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.lasting {
+		return nil
+	}
+	return maps.Clone(b.used)
+}
+
+// at is file:line of an origin, as plans and reports show it.
+func at(o spec.Origin) string {
+	if o.File == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d", o.File, o.Line)
+}

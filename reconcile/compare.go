@@ -1,0 +1,148 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/providers"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
+)
+
+// compare fills in how the live secrets compare with the desired ones, although
+// Terra never returns them. Evidence for client_secret, strongest need first:
+//
+//	another client_id        -> nothing to compare, both are sent together
+//	masks differ             -> differs
+//	memory agrees, and fresh -> equal
+//	else                     -> ask Terra: a dry run that would change nothing is equal
+//
+// A verification secret has no mask, so only memory and Terra can tell.
+func (o *observer) compare(ctx context.Context, w wanted, source terra.Source, out *plan.Observed) error {
+	live := out.Credentials
+	if !live.Set || live.SecretRef {
+		return nil
+	}
+	id := w.desired.ClientID
+	agrees := id.Mode != plan.Given || id.Value == live.ClientID
+	if s := w.desired.Secret; agrees && s.Mode == plan.Given && s.Value.Closed == "" {
+		c, err := o.compareSecret(ctx, w, source, live.Mask)
+		if err != nil {
+			return err
+		}
+		out.Secret = c
+	}
+	if v := w.desired.VerificationSecret; v.Mode == plan.Given && v.Value.Closed == "" && live.HasVerification {
+		if o.fresh(w, plan.FieldVerificationSecret, v.Value.Digest) {
+			out.Verification = plan.Comparison{Result: plan.Equal}
+			return nil
+		}
+		c, err := o.ask(ctx, w, source, w.verification, plan.FieldVerificationSecret)
+		if err != nil {
+			return err
+		}
+		out.Verification = c
+	}
+	return nil
+}
+
+func (o *observer) compareSecret(ctx context.Context, w wanted, source terra.Source, mask string) (plan.Comparison, error) {
+	differs, err := o.maskDiffers(w, w.due, mask)
+	if err != nil {
+		return plan.Comparison{}, err
+	}
+	if !differs {
+		if o.fresh(w, plan.FieldClientSecret, w.desired.Secret.Value.Digest) {
+			return plan.Comparison{Result: plan.Equal, LiveKey: w.due + 1}, nil
+		}
+		c, err := o.ask(ctx, w, source, w.keys[w.due], plan.FieldClientSecret)
+		if err != nil || c.Result != plan.Differs {
+			c.LiveKey = w.due + 1
+			return c, err
+		}
+	}
+	return o.liveKey(ctx, w, source, mask)
+}
+
+// liveKey finds out whether another key of the file is the live one, newest
+// first. Only keys whose mask agrees are asked about.
+func (o *observer) liveKey(ctx context.Context, w wanted, source terra.Source, mask string) (plan.Comparison, error) {
+	out := plan.Comparison{Result: plan.Differs}
+	for i := len(w.keys) - 1; i >= 0; i-- {
+		if i == w.due || w.keys[i].sealed.IsZero() {
+			continue
+		}
+		differs, err := o.maskDiffers(w, i, mask)
+		if err != nil || differs {
+			continue // a key that does not open cannot be told to be live
+		}
+		c, err := o.ask(ctx, w, source, w.keys[i], plan.FieldClientSecret)
+		switch {
+		case err != nil:
+			return plan.Comparison{}, err
+		case c.Result == plan.Uncertain:
+			return c, nil
+		case c.Result == plan.Equal:
+			out.LiveKey = i + 1
+			return out, nil
+		}
+	}
+	return out, nil
+}
+
+// maskDiffers tells whether a key surely is not the live one. A mask of another
+// form, or a secret too short to have one, proves nothing.
+func (o *observer) maskDiffers(w wanted, key int, mask string) (bool, error) {
+	p, _ := providers.Lookup(w.desired.Provider)
+	d, _, err := o.book.digest(w.keys[key], p, plan.FieldClientSecret)
+	if err != nil {
+		return false, err
+	}
+	return d.Mask != "" && isMask(mask) && d.Mask != o.book.digester.MaskDigest(mask), nil
+}
+
+// isMask tells whether a mask has the documented form: `****` and four characters.
+func isMask(mask string) bool {
+	tail, stars := strings.CutPrefix(mask, "****")
+	return stars && utf8.RuneCountInString(tail) == 4
+}
+
+// fresh tells whether memory says that this secret was agreed, recently enough.
+func (o *observer) fresh(w wanted, field, digest string) bool {
+	m, known := o.memory.Connections[w.desired.Provider]
+	age := o.o.Now().Sub(m.VerifiedAt)
+	return known && o.memory.Known && secrets.DigestsAgree(m.Fields[field], digest) && age >= 0 && age < o.env.VerifyEvery
+}
+
+// ask lets Terra compare one secret by a dry run of a patch. What keeps it from
+// telling becomes an uncertain comparison, but an answer that may have been a
+// write is an error.
+func (o *observer) ask(ctx context.Context, w wanted, source terra.Source, s sealedSecret, field string) (plan.Comparison, error) {
+	v, _, err := o.book.open(s)
+	if err != nil {
+		return plan.Comparison{Result: plan.Uncertain, Reason: err.Error()}, nil
+	}
+	patch := terra.CredentialPatch{ClientSecret: v}
+	if field == plan.FieldVerificationSecret {
+		patch = terra.CredentialPatch{VerificationSecret: terra.To(v)}
+	}
+	err = o.client.ProveDryRun(ctx, o.env.DevID, source)
+	var equal bool
+	if err == nil {
+		equal, err = o.client.CompareCredentials(ctx, o.env.DevID, w.desired.Provider, patch)
+	}
+	var wrote *terra.MayHaveWrittenError
+	switch {
+	case errors.As(err, &wrote) || ctx.Err() != nil:
+		return plan.Comparison{}, err
+	case err != nil:
+		return plan.Comparison{Result: plan.Uncertain, Reason: err.Error()}, nil
+	case equal:
+		return plan.Comparison{Result: plan.Equal, Asked: true}, nil
+	default:
+		return plan.Comparison{Result: plan.Differs, Asked: true}, nil
+	}
+}

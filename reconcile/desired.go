@@ -1,0 +1,206 @@
+package reconcile
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/providers"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+// wanted is one connection of the repository: the plan's view of it, and its
+// sealed secrets for when they are needed.
+type wanted struct {
+	desired      plan.Desired
+	keys         []sealedSecret // by position in the file; zero where unknown
+	due          int            // position of the key that is due, -1 for none
+	verification sealedSecret
+	probe        string
+}
+
+// resolve turns a connection file into what the plan compares. It opens a secret
+// only when its digest is not known.
+func resolve(env spec.Environment, c spec.Connection, b *book, now time.Time) wanted {
+	p, known := providers.Lookup(c.Provider)
+	if !known {
+		p = providers.Provider{Slug: c.Provider, Name: c.Provider}
+	}
+	w := wanted{due: -1, probe: c.Rotation.Probe}
+	w.desired = plan.Desired{
+		Provider: c.Provider, Origin: at(c.Origin), State: plan.State(c.State.String()), StateOrigin: at(c.StateOrigin),
+		App: setting(c.App), Credentials: c.Credentials.Present, Keys: len(c.Credentials.Keys),
+		ClientID: setting(c.Credentials.ClientID), RedirectURL: setting(c.Credentials.RedirectURL),
+		Sandbox: setting(c.Credentials.Sandbox), Scopes: setting(c.Scopes), Domain: setting(c.Domain),
+		Ignore: c.Policy.Ignore, Protect: setting(c.Policy.Protect), Suspend: suspend(c.Suspend),
+	}
+	if c.Webhooks {
+		w.desired.Webhooks = plan.Setting[bool]{Mode: plan.Given, Value: true, Origin: at(c.Origin)}
+	}
+	if w.desired.App.Mode == plan.Unmanaged && c.Credentials.Present {
+		w.desired.App = plan.Setting[string]{Mode: plan.Given, Value: "own", Origin: at(c.Credentials.Origin)}
+	}
+	w.checks(env, c, p, known)
+	w.secrets(env, c, p, b, now)
+	return w
+}
+
+// checks runs the catalogue's offline rules: errors keep the connection from
+// being planned, the rest are warnings.
+func (w *wanted) checks(env spec.Environment, c spec.Connection, p providers.Provider, known bool) {
+	if !known {
+		return // spec has warned; Terra's source types decide
+	}
+	found := p.Check(c)
+	if c.Credentials.ClientID.Given() {
+		for _, f := range p.CheckClientID(c.Credentials.ClientID.Value) {
+			f.Origin = c.Credentials.ClientID.Origin
+			found = append(found, f)
+		}
+	}
+	w.take(found)
+	gates, warnings := p.Waits(c, env.Policy.RequireSetup)
+	for _, g := range gates {
+		w.desired.Waits = append(w.desired.Waits, plan.Wait{Step: g.Step, Reason: g.Reason})
+	}
+	for _, text := range warnings {
+		w.desired.Warnings = append(w.desired.Warnings, env.Name+"/"+c.Provider+": "+text)
+	}
+}
+
+func (w *wanted) take(found []providers.Finding) {
+	for _, f := range found {
+		text := f.Message
+		if place := at(f.Origin); place != "" {
+			text = place + ": " + text
+		}
+		if f.Hint != "" {
+			text += "; " + f.Hint
+		}
+		if f.Severity == spec.Error && w.desired.Unreadable == "" {
+			w.desired.Unreadable = text
+		} else {
+			w.desired.Warnings = append(w.desired.Warnings, text)
+		}
+	}
+}
+
+func (w *wanted) secrets(env spec.Environment, c spec.Connection, p providers.Provider, b *book, now time.Time) {
+	schedule := make([]secrets.Schedule, len(c.Credentials.Keys))
+	for i, k := range c.Credentials.Keys {
+		schedule[i] = secrets.Schedule{Unknown: k.Unknown, NotBefore: k.NotBefore}
+		s := sealedSecret{origin: k.Secret.Origin, binding: secrets.Binding{DevID: env.DevID, Provider: c.Provider, Field: plan.FieldClientSecret}}
+		if !k.Unknown {
+			s.sealed = w.parse(k.Secret, plan.FieldClientSecret)
+		}
+		w.keys = append(w.keys, s)
+	}
+	w.due = secrets.Due(now, schedule)
+	if w.due >= 0 && !c.Credentials.Keys[w.due].Unknown {
+		key := c.Credentials.Keys[w.due]
+		w.desired.Secret = w.known(w.keys[w.due], p, b)
+		w.desired.Secret.Value.Key = w.due + 1
+		w.desired.SecretReason = dueReason(w.due, key, len(c.Credentials.Keys))
+	}
+	v := c.Credentials.VerificationSecret
+	switch {
+	case v.Null():
+		w.desired.VerificationSecret = plan.Setting[plan.Secret]{Mode: plan.Default, Origin: at(v.Origin)}
+	case v.Given():
+		w.verification = sealedSecret{origin: v.Value.Origin, sealed: w.parse(v.Value, plan.FieldVerificationSecret),
+			binding: secrets.Binding{DevID: env.DevID, Provider: c.Provider, Field: plan.FieldVerificationSecret}}
+		w.desired.VerificationSecret = w.known(w.verification, p, b)
+	}
+}
+
+func (w *wanted) parse(s spec.Secret, field string) secrets.Sealed {
+	sealed, err := secrets.Parse(s.Armor)
+	if err != nil && w.desired.Unreadable == "" {
+		w.desired.Unreadable = fmt.Sprintf("%s: read %s: %v", at(s.Origin), field, err)
+	}
+	return sealed
+}
+
+// known gives the plan's view of a sealed secret. One that does not open makes
+// its connection unreadable; where no identity is at hand it is merely closed.
+func (w *wanted) known(s sealedSecret, p providers.Provider, b *book) plan.Setting[plan.Secret] {
+	out := plan.Setting[plan.Secret]{Mode: plan.Given, Origin: at(s.origin)}
+	if s.sealed.IsZero() {
+		return out
+	}
+	out.Value.Sealed = s.sealed.Token()
+	if out.Value.Closed = b.closed(); out.Value.Closed != "" {
+		return out
+	}
+	d, findings, err := b.digest(s, p, s.binding.Field)
+	if err != nil {
+		if w.desired.Unreadable == "" {
+			w.desired.Unreadable = err.Error()
+		}
+		return out
+	}
+	w.take(findings)
+	out.Value.Digest = d.Value
+	return out
+}
+
+func dueReason(index int, key spec.Key, keys int) string {
+	reason := fmt.Sprintf("key %d of %d is due", index+1, keys)
+	if !key.NotBefore.IsZero() {
+		reason += " since " + key.NotBefore.UTC().Format(time.RFC3339)
+	}
+	return reason
+}
+
+func setting[T any](f spec.Field[T]) plan.Setting[T] {
+	switch {
+	case f.Given():
+		return plan.Setting[T]{Mode: plan.Given, Value: f.Value, Origin: at(f.Origin)}
+	case f.Null():
+		return plan.Setting[T]{Mode: plan.Default, Origin: at(f.Origin)}
+	default:
+		return plan.Setting[T]{}
+	}
+}
+
+func suspend(s *spec.Suspend) *plan.Suspend {
+	if s == nil {
+		return nil
+	}
+	return &plan.Suspend{Reason: s.Reason, Owner: s.Owner, Until: s.Until, Origin: at(s.Origin)}
+}
+
+// environmentOf gives the plan's view of environment.yaml, with the allows of
+// all its files.
+func environmentOf(env spec.Environment) (plan.Environment, error) {
+	out := plan.Environment{
+		Name: env.Name, DevID: env.DevID, Origin: at(env.Origin), Observe: env.Observe, PruneDisable: env.PruneDisable,
+		RevertDrift: env.RevertDrift, RevertSecretDrift: env.RevertSecretDrift, Suspend: suspend(env.Suspend),
+		CapCount: env.Policy.MaxChanges.Count, CapPercent: env.Policy.MaxChanges.Percent, CapOrigin: at(env.Policy.MaxChanges.Origin),
+		MaxRotations: env.Policy.MaxRotations, Protect: env.Policy.Protect, ProtectOrigin: at(env.Policy.ProtectOrigin),
+	}
+	if out.CapOrigin == "" {
+		out.CapOrigin = "built-in default"
+	}
+	for _, w := range env.Windows {
+		zone, err := time.LoadLocation(w.TZ)
+		if err != nil {
+			return out, fmt.Errorf("%s: load time zone %q: %w", at(w.Origin), w.TZ, err)
+		}
+		out.Windows = append(out.Windows, plan.Window{Days: w.Days, From: int(w.From), To: int(w.To), Location: zone})
+	}
+	allow := func(list []spec.Allow, provider string) {
+		for _, a := range list {
+			if a.Connection == "" {
+				a.Connection = provider
+			}
+			out.Allow = append(out.Allow, plan.Allow{Provider: a.Connection, Change: a.Change, To: a.To, Until: a.Until, Reason: a.Reason, Origin: at(a.Origin)})
+		}
+	}
+	allow(env.Policy.Allow, "")
+	for _, c := range env.Connections {
+		allow(c.Policy.Allow, c.Provider)
+	}
+	return out, nil
+}

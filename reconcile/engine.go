@@ -1,0 +1,166 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+const (
+	environmentsAtOnce = 4
+	readsAtOnce        = 50 // per environment; the client's limiter bounds them per token
+	writesAtOnce       = 8  // connections per environment
+	usersCounted       = 1000
+	sourceTypesFresh   = 24 * time.Hour
+)
+
+// Options is what an Engine works with. All but Prober and Progress are required.
+type Options struct {
+	// Client gives the client for an account and a dev_id, or says why that
+	// account may not touch that dev_id. For a dry run it is read-only.
+	Client func(account, devID string) (*terra.Client, error)
+	// Store is the memory. For a dry run it is opened read-only or is none at all.
+	Store *state.Store
+	// Identities loads the age identities; it is called once per run.
+	Identities func() (*secrets.Identities, error)
+	// Now gives the time of a run and of each write.
+	Now func() time.Time
+	// Prober asks the provider itself about a pair; nil asks nobody.
+	Prober Prober
+	// Progress is told about reading, from several goroutines, one at a time.
+	Progress func(Progress)
+}
+
+// Prober asks a provider whether it accepts a pair. It answers within ten
+// seconds, never with an error and never with a secret in its words.
+type Prober interface {
+	Probe(ctx context.Context, provider, clientID string, secret secrets.Value) (good, bad bool, reason string)
+}
+
+// Progress says how far reading one environment has come.
+type Progress struct {
+	Environment string
+	Done, Total int // connections
+}
+
+// Run is one request: a commit, and what to do about it.
+type Run struct {
+	Set      spec.Set
+	Problems []spec.Problem
+	Commit   string // hash, or "worktree"
+	Only     []string
+	Mode     report.Mode
+	Approve  map[string]string // environment -> plan hash that a person approved
+	Expect   map[string]string // environment -> plan hash that a person was shown; anything else is refused
+	Now      bool              // with an approved hash: ignore windows
+	Stop     bool              // stop at the first failure
+	Probe    bool              // ask the providers about pairs that would be written
+}
+
+// Engine runs the loop. It keeps nothing between runs but what Options hold.
+type Engine struct{ o Options }
+
+// New makes an Engine.
+func New(o Options) *Engine {
+	if o.Progress == nil {
+		o.Progress = func(Progress) {}
+	}
+	var mu sync.Mutex
+	tell := o.Progress
+	o.Progress = func(p Progress) { mu.Lock(); defer mu.Unlock(); tell(p) }
+	return &Engine{o: o}
+}
+
+// Run plans the chosen environments and, in mode apply, applies what is ready.
+// It always returns a report; what went wrong stands in it. A cancelled context
+// ends it at the next step, with what was not begun marked so.
+func (e *Engine) Run(ctx context.Context, r Run) report.Report {
+	started := e.o.Now()
+	out := report.Report{Schema: report.Schema, Mode: r.Mode, Commit: r.Commit, StartedAt: started, Warnings: []string{}}
+	environments, err := chosen(r)
+	if err != nil {
+		out.Error = err.Error()
+		out.Finish(e.o.Now())
+		return out
+	}
+	out.Warnings = append(out.Warnings, wholeCommitWarnings(r.Problems)...)
+	book, warnings, err := e.openBook(r)
+	if err != nil {
+		out.Error = err.Error()
+		out.Finish(e.o.Now())
+		return out
+	}
+	out.Warnings = append(out.Warnings, warnings...)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	out.Environments = make([]report.Environment, len(environments))
+	var group errgroup.Group
+	group.SetLimit(environmentsAtOnce)
+	for i, env := range environments {
+		group.Go(func() error {
+			out.Environments[i] = e.environment(ctx, r, env, book)
+			if len(out.Environments[i].MayHaveWritten) > 0 {
+				cancel() // a server that ignores dry_run: nothing more may be asked of it
+			}
+			return nil
+		})
+	}
+	_ = group.Wait()
+	if r.Mode == report.Apply {
+		if err := e.o.Store.SaveDigests(e.o.Now(), book.inUse()); err != nil {
+			out.Warnings = append(out.Warnings, err.Error())
+		}
+	}
+	out.Finish(e.o.Now())
+	return out
+}
+
+// chosen gives the environments to run, in order. A commit whose terra.yaml has
+// errors is refused as a whole.
+func chosen(r Run) ([]spec.Environment, error) {
+	for _, p := range r.Problems {
+		if p.Severity == spec.Error && p.Environment == "" {
+			return nil, fmt.Errorf("load config repository: %s", p)
+		}
+	}
+	if len(r.Set.Environments) == 0 {
+		return nil, errors.New("load config repository: no folder holds an environment.yaml, so nothing is desired and nothing is changed")
+	}
+	if len(r.Only) == 0 {
+		return r.Set.Environments, nil
+	}
+	var names []string
+	for _, env := range r.Set.Environments {
+		names = append(names, env.Name)
+	}
+	var out []spec.Environment
+	for _, only := range r.Only {
+		i := slices.Index(names, only)
+		if i < 0 {
+			return nil, fmt.Errorf("choose environment %q: the repository has %q", only, names)
+		}
+		out = append(out, r.Set.Environments[i])
+	}
+	return out, nil
+}
+
+func wholeCommitWarnings(problems []spec.Problem) []string {
+	var out []string
+	for _, p := range problems {
+		if p.Environment == "" && p.Severity == spec.Warning {
+			out = append(out, p.String())
+		}
+	}
+	return out
+}

@@ -1,0 +1,243 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/providers"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+// prepared is one environment, planned: all that applying it needs.
+type prepared struct {
+	env      spec.Environment
+	client   *terra.Client
+	book     *book
+	want     []wanted
+	seen     observation
+	input    plan.Input
+	plan     plan.Plan
+	hash     string
+	pending  []state.Intent
+	warnings []string
+}
+
+// environment plans one environment and, in mode apply, applies what is ready.
+func (e *Engine) environment(ctx context.Context, r Run, env spec.Environment, b *book) report.Environment {
+	out := report.Environment{
+		Name: env.Name, DevID: env.DevID, Warnings: []string{}, Unmanaged: []string{},
+		NotCompared: []plan.NotCompared{}, Changes: []report.Change{}, MayHaveWritten: []string{},
+	}
+	p, err := e.prepare(ctx, r, env, b)
+	if err != nil {
+		out.Error = err.Error()
+		var wrote *terra.MayHaveWrittenError
+		if errors.As(err, &wrote) {
+			out.MayHaveWritten = append(out.MayHaveWritten, wrote.Provider+"/"+wrote.Field)
+		}
+		return out
+	}
+	out.PlanHash = p.hash
+	out.Unmanaged, out.NotCompared = p.plan.Unmanaged, p.plan.NotCompared
+	for _, c := range p.plan.Changes {
+		out.Changes = append(out.Changes, report.Change{Change: c})
+	}
+	if r.Mode == report.Apply {
+		if out.Error = p.refuse(r); out.Error == "" {
+			out.Changes, err = e.apply(ctx, r, p)
+			if err != nil {
+				out.Error = err.Error()
+			}
+		}
+	}
+	out.Warnings = append(out.Warnings, p.warnings...)
+	out.Warnings = append(out.Warnings, p.plan.Warnings...)
+	out.Summary = report.Summarise(p.plan, out.Changes)
+	return out
+}
+
+// refuse says why a plan that a person approved or was shown must not be
+// applied, "" when nothing speaks against it.
+func (p *prepared) refuse(r Run) string {
+	if want, ok := r.Expect[p.env.Name]; ok && want != p.hash {
+		return fmt.Sprintf("apply plan: Terra or the repository changed since the plan was shown (%s, now %s); look at it again", want, p.hash)
+	}
+	if want, ok := r.Approve[p.env.Name]; ok && want != p.hash {
+		return fmt.Sprintf("apply plan: the approved hash is %s, the plan is now %s; look at it again with --dry-run", want, p.hash)
+	}
+	return ""
+}
+
+// prepare resolves, observes and plans. An error means that nothing is known of
+// the environment, and so nothing is changed.
+func (e *Engine) prepare(ctx context.Context, r Run, env spec.Environment, b *book) (*prepared, error) {
+	var firstProblem string
+	p := &prepared{env: env, book: b}
+	for _, problem := range r.Problems {
+		switch {
+		case problem.Environment != env.Name:
+		case problem.Severity == spec.Warning:
+			p.warnings = append(p.warnings, problem.String())
+		case firstProblem == "":
+			firstProblem = problem.String()
+		}
+	}
+	if env.Invalid || firstProblem != "" {
+		return nil, fmt.Errorf("load environment: %s", firstProblem)
+	}
+	var err error
+	if p.client, err = e.o.Client(env.Account, env.DevID); err != nil {
+		return nil, err
+	}
+	if p.input.Environment, err = environmentOf(env); err != nil {
+		return nil, err
+	}
+	if p.input.Memory, err = e.o.Store.Memory(env.DevID); err != nil {
+		return nil, err
+	}
+	if p.pending, err = e.o.Store.Pending(env.DevID); err != nil {
+		return nil, err
+	}
+	p.input.Now = e.o.Now()
+	for _, c := range env.Connections {
+		w := resolve(env, c, b, p.input.Now)
+		p.want = append(p.want, w)
+		p.input.Desired = append(p.input.Desired, w.desired)
+	}
+	o := &observer{Engine: e, client: p.client, book: b, env: env, memory: p.input.Memory, mode: r.Mode}
+	if p.seen, err = o.observe(ctx, p.want); err != nil {
+		return nil, err
+	}
+	p.warnings = append(p.warnings, p.seen.warnings...)
+	p.input.Observed, p.input.Types = p.seen.live, p.seen.types
+	p.input.Memory = withIntents(p.input.Memory, p.pending, p.seen.live)
+	p.believe()
+	return p, e.decide(ctx, r, p)
+}
+
+// decide plans, counts the end users and probes the pairs on which a class
+// depends, and plans again.
+func (e *Engine) decide(ctx context.Context, r Run, p *prepared) error {
+	first := plan.Make(p.input)
+	var err error
+	if p.input.Users, err = e.countUsers(ctx, p, plan.NeedsUsers(p.input, first)); err != nil {
+		return err
+	}
+	if r.Probe && e.o.Prober != nil {
+		p.input.Probes = e.probe(ctx, p, first)
+	}
+	p.plan = plan.Make(p.input)
+	p.hash = plan.Hash(p.plan)
+	if approved, ok := r.Approve[p.env.Name]; ok && approved == p.hash {
+		p.input.ApprovedAll, p.input.NowFlag = true, r.Now
+		p.plan = plan.Make(p.input)
+	}
+	return nil
+}
+
+// withIntents gives connections whose enabling began, and whose answer or
+// memory was lost, their owner back: they were not live before we sent it.
+func withIntents(m plan.Memory, pending []state.Intent, live map[string]plan.Observed) plan.Memory {
+	for _, i := range pending {
+		if _, isLive := live[i.Provider]; !isLive || i.Action != string(plan.Enable) {
+			continue
+		}
+		remembered := m.Connections[i.Provider]
+		remembered.Enabled = true
+		if remembered.Fields == nil {
+			remembered.Fields = map[string]string{}
+		}
+		m.Known = true
+		m.Connections[i.Provider] = remembered
+	}
+	return m
+}
+
+// believe adds the catalogue's view of what Terra shows: where they disagree,
+// Terra is right and the plan says so.
+func (p *prepared) believe() {
+	for i, c := range p.env.Connections {
+		known, ok := providers.Lookup(c.Provider)
+		source, live := p.seen.sources[c.Provider]
+		if !ok || !live || source.AuthRedirectURL == nil {
+			continue
+		}
+		w := wanted{}
+		w.take(known.CheckLive(c, *source.AuthRedirectURL))
+		p.input.Desired[i].Warnings = append(p.input.Desired[i].Warnings, w.desired.Warnings...)
+	}
+}
+
+// countUsers counts active end users. A count that cannot be had is absent,
+// which the plan treats as more than zero.
+func (e *Engine) countUsers(ctx context.Context, p *prepared, slugs []string) (map[string]plan.Users, error) {
+	var mu sync.Mutex
+	out := map[string]plan.Users{}
+	var failures []string
+	var group errgroup.Group
+	group.SetLimit(readsAtOnce)
+	for _, slug := range slugs {
+		group.Go(func() error {
+			count, exact, err := p.client.CountUsers(ctx, p.env.DevID, slug, usersCounted)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failures = append(failures, err.Error())
+			} else {
+				out[slug] = plan.Users{Count: count, Exact: exact}
+			}
+			return nil
+		})
+	}
+	_ = group.Wait()
+	slices.Sort(failures)
+	for _, text := range slices.Compact(failures) {
+		p.warnings = append(p.warnings, "end users are not counted, so they are taken for some: "+text)
+	}
+	return out, ctx.Err()
+}
+
+// probe asks the providers about the pairs that the plan would write.
+func (e *Engine) probe(ctx context.Context, p *prepared, first plan.Plan) map[string]plan.Probe {
+	out := map[string]plan.Probe{}
+	for _, w := range p.want {
+		if w.probe == "off" || w.due < 0 || !writesSecret(first, w.desired.Provider) || w.desired.Secret.Mode != plan.Given {
+			continue
+		}
+		verdict := plan.Probe{Verdict: plan.ProbeUnknown}
+		v, _, err := p.book.open(w.keys[w.due])
+		if err == nil {
+			verdict = e.ask(ctx, w.desired, v)
+		}
+		out[w.desired.Provider] = verdict
+	}
+	return out
+}
+
+func (e *Engine) ask(ctx context.Context, d plan.Desired, v secrets.Value) plan.Probe {
+	good, bad, reason := e.o.Prober.Probe(ctx, d.Provider, d.ClientID.Value, v)
+	switch {
+	case good:
+		return plan.Probe{Verdict: plan.Good, Reason: reason}
+	case bad:
+		return plan.Probe{Verdict: plan.Bad, Reason: reason}
+	default:
+		return plan.Probe{Verdict: plan.ProbeUnknown, Reason: reason}
+	}
+}
+
+func writesSecret(p plan.Plan, provider string) bool {
+	return slices.ContainsFunc(p.Changes, func(c plan.Change) bool {
+		return c.Provider == provider && slices.ContainsFunc(c.Fields, func(f plan.FieldChange) bool { return f.Field == plan.FieldClientSecret })
+	})
+}

@@ -1,0 +1,142 @@
+package reconcile
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+// write is one call that changes Terra: how to send it, how to read back whether
+// it is in effect, and a keyed digest of its body for the journal.
+type write struct {
+	digest  string
+	send    func(context.Context, terra.IdempotencyKey) error
+	inForce func(context.Context) (bool, error)
+}
+
+// perform sends a write under the journal and reads it back.
+//
+// The intent is on disk before the call leaves. When a former run left the same
+// intent behind, its key is used first, so that an effect that took place is not
+// repeated; only if reading back still shows the old state is it sent once more
+// with a fresh key. A lost answer is settled by reading back; when that fails
+// too, the outcome is unknown and the intent stays.
+func (a *applier) perform(ctx context.Context, c plan.Change, w write) (report.Outcome, error) {
+	intent, replayed := a.replay(c, w.digest)
+	a.supersede(c, intent.ID)
+	for {
+		if !replayed {
+			intent = a.intent(c, w.digest)
+			if err := a.o.Store.Begin(intent); err != nil {
+				return report.Failed, fmt.Errorf("write journal: %w", err)
+			}
+		}
+		outcome, again, err := a.attempt(ctx, intent, w, replayed)
+		if !again {
+			return outcome, err
+		}
+		a.end(intent.ID, "superseded")
+		replayed = false
+	}
+}
+
+func (a *applier) attempt(ctx context.Context, intent state.Intent, w write, replayed bool) (outcome report.Outcome, again bool, err error) {
+	sendErr := w.send(ctx, terra.IdempotencyKey(intent.Key))
+	if sendErr != nil && !isLost(sendErr) {
+		if replayed && terra.HasCode(sendErr, terra.CodeIdempotencyKeyReuse) {
+			return "", true, nil
+		}
+		a.end(intent.ID, string(report.Failed))
+		return report.Failed, false, sendErr
+	}
+	holds, readErr := w.inForce(ctx)
+	switch {
+	case readErr == nil && holds:
+		a.end(intent.ID, string(report.Applied))
+		return report.Applied, false, nil
+	case readErr == nil && replayed:
+		return "", true, nil
+	case readErr == nil:
+		a.end(intent.ID, string(report.Failed))
+		if sendErr != nil {
+			return report.Failed, false, fmt.Errorf("%w; reading back shows the old state", sendErr)
+		}
+		return report.Failed, false, errors.New("Terra accepted it, but reading back shows another state")
+	case sendErr == nil:
+		a.end(intent.ID, string(report.Applied))
+		return report.Applied, false, fmt.Errorf("not read back: %w", readErr)
+	default:
+		return report.Unknown, false, fmt.Errorf("%w; reading back failed too: %w", sendErr, readErr)
+	}
+}
+
+// isLost tells whether a write may have had its effect although its answer says
+// nothing about it.
+func isLost(err error) bool {
+	var ambiguous *terra.AmbiguousError
+	return errors.As(err, &ambiguous)
+}
+
+func (a *applier) intent(c plan.Change, digest string) state.Intent {
+	return state.Intent{
+		ID: rand.Text(), DevID: a.p.env.DevID, Provider: c.Provider, Action: string(c.Action), Change: c.ID,
+		Commit: a.r.Commit, Key: string(terra.NewIdempotencyKey()), BodyDigest: digest, At: a.o.Now(),
+	}
+}
+
+// enableTogether enables three or more sources in one call, all or none. When
+// Terra refuses the batch for one of them, each is enabled on its own.
+func (a *applier) enableTogether(ctx context.Context, indexes []int) {
+	ctx, cancel := graceful(ctx)
+	defer cancel()
+	key := terra.NewIdempotencyKey()
+	var slugs []string
+	intents := map[int]state.Intent{}
+	for _, i := range indexes {
+		c := a.changes[i].Change
+		if _, pending := a.replay(c, a.plainDigest(c, "")); pending || a.p.seenDeprecated(c.Provider) {
+			continue // settled on its own
+		}
+		intent := a.intent(c, a.plainDigest(c, ""))
+		intent.Key = string(key)
+		if err := a.o.Store.Begin(intent); err != nil {
+			a.settle(&a.changes[i], report.Failed, fmt.Errorf("write journal: %w", err), 0)
+			continue
+		}
+		slugs = append(slugs, c.Provider)
+		intents[i] = intent
+	}
+	if len(slugs) == 0 {
+		return
+	}
+	started := a.o.Now()
+	_, sendErr := a.p.client.BatchEnable(ctx, a.p.env.DevID, slugs, key)
+	if sendErr != nil && !isLost(sendErr) {
+		for _, intent := range intents {
+			a.end(intent.ID, string(report.Failed))
+		}
+		return // the single calls say which one, and why
+	}
+	live, readErr := a.liveSources(ctx)
+	for i, intent := range intents {
+		source, ok := live[a.changes[i].Provider]
+		switch {
+		case readErr == nil && ok && source.Active, readErr != nil && sendErr == nil:
+			a.settle(&a.changes[i], report.Applied, nil, a.o.Now().Sub(started))
+			a.end(intent.ID, string(report.Applied))
+		case readErr == nil:
+			a.end(intent.ID, string(report.Failed))
+		default:
+			a.settle(&a.changes[i], report.Unknown, fmt.Errorf("%w; reading back failed too: %w", sendErr, readErr), a.o.Now().Sub(started))
+		}
+	}
+}
+
+// seenDeprecated tells whether a batch with this provider may be refused whole.
+func (p *prepared) seenDeprecated(provider string) bool { return p.input.Types[provider].Deprecated }

@@ -1,0 +1,177 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
+)
+
+// opened holds the secrets that one change sends.
+type opened struct{ secret, verification secrets.Value }
+
+func (a *applier) openFor(c plan.Change, w wanted) (opened, error) {
+	var out opened
+	for _, f := range c.Fields {
+		var err error
+		switch f.Field {
+		case plan.FieldClientSecret:
+			out.secret, _, err = a.p.book.open(w.keys[w.due])
+		case plan.FieldVerificationSecret:
+			if w.desired.VerificationSecret.Mode == plan.Given {
+				out.verification, _, err = a.p.book.open(w.verification)
+			}
+		}
+		if err != nil {
+			return opened{}, err
+		}
+	}
+	return out, nil
+}
+
+// writeCredentials sets credentials where Terra has none. It looks again right
+// before, because a source that was disabled comes back with the keys it had,
+// and a full replace would wipe what nobody has looked at.
+func (a *applier) writeCredentials(ctx context.Context, c plan.Change) (write, error) {
+	w := a.wanted(c.Provider)
+	live, err := a.p.client.GetCredentials(ctx, a.p.env.DevID, c.Provider)
+	if err != nil {
+		return write{}, fmt.Errorf("look before setting credentials: %w", err)
+	}
+	o, err := a.openFor(c, w)
+	if err != nil {
+		return write{}, err
+	}
+	body := terra.CredentialWrite{ClientID: w.desired.ClientID.Value, ClientSecret: o.secret, VerificationSecret: o.verification}
+	for _, f := range c.Fields {
+		switch f.Field {
+		case plan.FieldRedirectURL:
+			body.RedirectURL = &w.desired.RedirectURL.Value
+		case plan.FieldSandbox:
+			body.Sandbox = &w.desired.Sandbox.Value
+		}
+	}
+	out := write{
+		digest: a.p.book.digester.Digest(body.Canonical()),
+		send: func(ctx context.Context, key terra.IdempotencyKey) error {
+			_, err := a.p.client.SetCredentials(ctx, a.p.env.DevID, c.Provider, body, key)
+			return err
+		},
+		inForce: a.credentialsHold(c, w, o, ""),
+	}
+	if live.Credential == nil {
+		return out, nil
+	}
+	if _, pending := a.replay(c, out.digest); pending {
+		return out, nil // it may be ours, from a run that ended before the answer
+	}
+	return write{}, &notYetError{"Terra has credentials here that the plan has not seen, as when a source comes back with its old ones; the next run compares them"}
+}
+
+// patchCredentials sends exactly what differs. Without credentials at Terra this
+// is refused by Terra, and not turned into a full replace.
+func (a *applier) patchCredentials(_ context.Context, c plan.Change) (write, error) {
+	w := a.wanted(c.Provider)
+	o, err := a.openFor(c, w)
+	if err != nil {
+		return write{}, err
+	}
+	body := terra.CredentialPatch{ClientSecret: o.secret}
+	formerMask := ""
+	for _, f := range c.Fields {
+		switch f.Field {
+		case plan.FieldClientID:
+			body.ClientID = &w.desired.ClientID.Value
+		case plan.FieldClientSecret:
+			formerMask = f.From.Mask
+		case plan.FieldRedirectURL:
+			body.RedirectURL = terra.To(w.desired.RedirectURL.Value)
+			if f.To.Default {
+				body.RedirectURL = terra.Null[string]()
+			}
+		case plan.FieldVerificationSecret:
+			body.VerificationSecret = terra.To(o.verification)
+			if f.To.Default {
+				body.VerificationSecret = terra.Null[secrets.Value]()
+			}
+		case plan.FieldSandbox:
+			body.Sandbox = &w.desired.Sandbox.Value
+		}
+	}
+	return write{
+		digest: a.p.book.digester.Digest(body.Canonical()),
+		send: func(ctx context.Context, key terra.IdempotencyKey) error {
+			_, err := a.p.client.UpdateCredentials(ctx, a.p.env.DevID, c.Provider, body, key)
+			if terra.IsNotFound(err) {
+				return fmt.Errorf("the credentials are gone since they were read; the next run looks again: %w", err)
+			}
+			return err
+		},
+		inForce: a.credentialsHold(c, w, o, formerMask),
+	}, nil
+}
+
+// credentialsHold reads the credentials back and compares every field that was
+// sent. A secret is compared by its mask; where the former secret had the same
+// mask, by asking Terra for a dry run.
+func (a *applier) credentialsHold(c plan.Change, w wanted, o opened, formerMask string) func(context.Context) (bool, error) {
+	return func(ctx context.Context) (bool, error) {
+		answer, err := a.p.client.GetCredentials(ctx, a.p.env.DevID, c.Provider)
+		if err != nil {
+			return false, err
+		}
+		live := credentialsOf(answer)
+		if !live.Set {
+			return false, nil
+		}
+		for _, f := range c.Fields {
+			if !a.fieldHolds(f, live, w, o) {
+				return false, nil
+			}
+		}
+		same, known := secrets.MaskAgrees(o.secret, formerMask)
+		if o.secret.IsZero() || formerMask == "" || known && !same {
+			return true, nil
+		}
+		return a.secretHolds(ctx, c, o.secret)
+	}
+}
+
+func (a *applier) fieldHolds(f plan.FieldChange, live *plan.Credentials, w wanted, o opened) bool {
+	switch f.Field {
+	case plan.FieldClientID:
+		return live.ClientID == w.desired.ClientID.Value
+	case plan.FieldClientSecret:
+		agrees, known := secrets.MaskAgrees(o.secret, live.Mask)
+		return agrees || !known
+	case plan.FieldRedirectURL:
+		if f.To.Default {
+			return live.RedirectURL == nil
+		}
+		return live.RedirectURL != nil && *live.RedirectURL == w.desired.RedirectURL.Value
+	case plan.FieldVerificationSecret:
+		return live.HasVerification == !f.To.Default
+	case plan.FieldSandbox:
+		return live.Sandbox == w.desired.Sandbox.Value
+	default:
+		return true
+	}
+}
+
+func (a *applier) secretHolds(ctx context.Context, c plan.Change, secret secrets.Value) (bool, error) {
+	live, err := a.liveSources(ctx)
+	if err != nil {
+		return false, err
+	}
+	source, ok := live[c.Provider]
+	if !ok {
+		return false, errors.New("the source is gone")
+	}
+	if err := a.p.client.ProveDryRun(ctx, a.p.env.DevID, source); err != nil {
+		return false, err
+	}
+	return a.p.client.CompareCredentials(ctx, a.p.env.DevID, c.Provider, terra.CredentialPatch{ClientSecret: secret})
+}
