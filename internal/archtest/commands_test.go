@@ -21,7 +21,7 @@ func checkCommands(t tree) []finding {
 		".ci/golangci-lint": {"\nset -euo pipefail\n", "\nversion="},
 		".golangci.yml": {
 			"default: none", "- govet\n", "- staticcheck\n", "- errorlint\n", "- unparam\n", "- misspell\n",
-			"- gochecknoinits\n", "- gochecknoglobals\n", "- sloglint\n", "- usetesting\n", "- gofumpt\n",
+			"- gochecknoinits\n", "- gochecknoglobals\n", "- sloglint\n", "- usetesting\n", "- gofmt\n",
 			"- ineffassign\n", "- unused\n", "- bodyclose\n", "- noctx\n",
 		},
 		"LICENSE": {"Apache License\n", "Version 2.0, January 2004\n"},
