@@ -48,6 +48,7 @@
 // Authorization header, probes of a provider, and the secret commands.
 //
 // The package reads identity files when told to, runs allowed plugins, and has
-// no other effect. It logs nothing and knows no clock. All its types may be
-// used by several goroutines at once, except [Lock].
+// no other effect. It logs nothing, and no result depends on the clock, but for
+// a plugin that does not answer for half a minute and is given up. All its types
+// may be used by several goroutines at once, except [Lock].
 package secrets

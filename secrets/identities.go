@@ -223,6 +223,10 @@ func parseSSHIdentity(text string) (identity, error) {
 	case *agessh.Ed25519Identity:
 		return identity{native: id, recipient: id.Recipient()}, nil
 	case *agessh.RSAIdentity:
+		// The library refuses a weak key when sealing only.
+		if _, err := encrypt(nil, []age.Recipient{id.Recipient()}); err != nil {
+			return identity{}, errUnusableSSH
+		}
 		return identity{native: id, recipient: id.Recipient()}, nil
 	}
 	return identity{}, errUnusableSSH

@@ -84,7 +84,7 @@ func (l *Lock) set(token string, recipients []string) {
 }
 
 // Bytes returns the file: a comment, then the lines, sorted.
-func (l Lock) Bytes() []byte {
+func (l *Lock) Bytes() []byte {
 	var out bytes.Buffer
 	out.WriteString(lockHeader)
 	for _, token := range slices.Sorted(maps.Keys(l.entries)) {
@@ -102,7 +102,7 @@ func (l *Lock) Record(s Sealed, r Recipients) {
 }
 
 // Recipients returns, sorted, whom s was sealed for, and whether that is known.
-func (l Lock) Recipients(s Sealed) ([]string, bool) {
+func (l *Lock) Recipients(s Sealed) ([]string, bool) {
 	recipients, known := l.entries[s.Token()]
 	return slices.Clone(recipients), known
 }
@@ -120,4 +120,4 @@ func (l *Lock) Prune(present []Sealed) int {
 }
 
 // Len returns how many secrets are recorded.
-func (l Lock) Len() int { return len(l.entries) }
+func (l *Lock) Len() int { return len(l.entries) }

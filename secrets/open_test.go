@@ -74,7 +74,7 @@ func TestEveryKindOfIdentityOpens(t *testing.T) {
 		{"second of several", rsaPub, "ssh-rsa", Source{Files: []string{ed, rsaFile}, Inline: wrong + "\n" + hybridKey}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := seal(t, planted, place(), recipientsOf(t, nil, c.recipient))
+			s := seal(t, place(), recipientsOf(t, nil, c.recipient))
 			ids, err := LoadIdentities(c.src)
 			if err != nil {
 				t.Fatal(err)
@@ -119,12 +119,12 @@ func TestOpenRefusals(t *testing.T) {
 		is     error
 		want   string
 	}{
-		{"no identities", nil, seal(t, planted, place(), r), ErrNoIdentity, "none was given; it is sealed for 1 recipient (X25519)"},
-		{"another identity", identitiesOf(t, nil, theirs), seal(t, planted, place(), r), ErrNoIdentity, "1 identity at hand did not match"},
-		{"two recipients", nil, seal(t, planted, place(), recipientsOf(t, nil, public, theirPublic)), ErrNoIdentity, "2 recipients (X25519, X25519)"},
+		{"no identities", nil, seal(t, place(), r), ErrNoIdentity, "none was given; it is sealed for 1 recipient (X25519)"},
+		{"another identity", identitiesOf(t, nil, theirs), seal(t, place(), r), ErrNoIdentity, "1 identity at hand did not match"},
+		{"two recipients", nil, seal(t, place(), recipientsOf(t, nil, public, theirPublic)), ErrNoIdentity, "2 recipients (X25519, X25519)"},
 		{"passphrase", ids, sealRaw(t, planted, phrase), ErrPassphrase, "passphrase"},
 		{"unbound", ids, sealRaw(t, planted, key), ErrUnbound, "reconcile secret encrypt"},
-		{"bound elsewhere", ids, seal(t, planted, elsewhere, r), nil, "sealed for staging-app/strava/client_secret, found at prod-app-x81LmQ/strava/client_secret; if it was moved on purpose run `reconcile secret rekey --rebind FILE`"},
+		{"bound elsewhere", ids, seal(t, elsewhere, r), nil, "sealed for staging-app/strava/client_secret, found at prod-app-x81LmQ/strava/client_secret; if it was moved on purpose run `reconcile secret rekey --rebind FILE`"},
 		{"newer envelope", ids, sealRaw(t, "terra-reconcile/2 x\n"+planted, key), nil, "newer reconcile"},
 		{"header alone", ids, sealRaw(t, strings.TrimSuffix(bound, "\n"), key), nil, "damaged"},
 		{"header of two parts", ids, sealRaw(t, "terra-reconcile/1 a/b\n"+planted, key), nil, "damaged"},
@@ -134,7 +134,7 @@ func TestOpenRefusals(t *testing.T) {
 		{"bound with a line ending", ids, sealRaw(t, bound+planted+"\n", key), nil, "white space"},
 		{"control character", ids, sealRaw(t, bound+planted+"\x00x", key), nil, "control"},
 		{"too large", ids, sealRaw(t, bound+strings.Repeat("z", maxContents), key), nil, "larger than 16 KiB"},
-		{"tampered", ids, tampered(t, seal(t, planted, place(), r)), nil, "damaged"},
+		{"tampered", ids, tampered(t, seal(t, place(), r)), nil, "damaged"},
 		{"zero", ids, Sealed{}, nil, "no sealed secret"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -154,10 +154,10 @@ func TestOpenRefusals(t *testing.T) {
 		})
 	}
 	misbound := (*MisboundError)(nil)
-	if _, _, err := ids.Open(seal(t, planted, elsewhere, r), place(), true); !errors.As(err, &misbound) || misbound.Have != elsewhere || misbound.Want != place() {
+	if _, _, err := ids.Open(seal(t, elsewhere, r), place(), true); !errors.As(err, &misbound) || misbound.Have != elsewhere || misbound.Want != place() {
 		t.Errorf("got %v, want a MisboundError with both places, also where plain secrets are allowed", err)
 	}
-	if v, opened, err := ids.OpenAnywhere(seal(t, planted, elsewhere, r)); err != nil || opened.Binding != elsewhere || v.Reveal() != planted {
+	if v, opened, err := ids.OpenAnywhere(seal(t, elsewhere, r)); err != nil || opened.Binding != elsewhere || v.Reveal() != planted {
 		t.Errorf("OpenAnywhere: got %+v, %v", opened, err)
 	}
 }
@@ -244,7 +244,7 @@ func TestSealRefusals(t *testing.T) {
 func BenchmarkOpen(b *testing.B) {
 	for _, kind := range []string{"classic", "hybrid"} {
 		private, public := keyPair(b, kind == "hybrid")
-		ids, s := identitiesOf(b, nil, private), seal(b, planted, place(), recipientsOf(b, nil, public))
+		ids, s := identitiesOf(b, nil, private), seal(b, place(), recipientsOf(b, nil, public))
 		b.Run(kind, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

@@ -3,6 +3,7 @@ package secrets
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -84,6 +85,9 @@ func (p *pluginKey) wrap(fileKey []byte) ([]*age.Stanza, []string, error) {
 func (p *pluginKey) ask(work func(*plugin.ClientUI) pluginAnswer) pluginAnswer {
 	if p.stuck.Load() {
 		return p.failed(errors.New("it did not answer before and is not asked again in this run"))
+	}
+	if os.Getenv("AGEDEBUG") == "plugin" {
+		return p.failed(errors.New("AGEDEBUG=plugin would print keys to standard error; unset it"))
 	}
 	var asked atomic.Bool
 	ui := refusingUI(&asked)

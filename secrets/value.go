@@ -73,4 +73,4 @@ func (v Value) MarshalText() ([]byte, error) { return nil, ErrUnprintable }
 func (v Value) GobEncode() ([]byte, error) { return nil, ErrUnprintable }
 
 // UnmarshalText refuses: a Value is opened, never decoded.
-func (v *Value) UnmarshalText([]byte) error { return ErrUnprintable }
+func (v Value) UnmarshalText([]byte) error { return ErrUnprintable }

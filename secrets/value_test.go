@@ -88,8 +88,8 @@ func TestNoLoggerOrEncoderPrintsAValue(t *testing.T) {
 	for name, holder := range holders(planted) {
 		var out bytes.Buffer
 		for _, log := range []*slog.Logger{slog.New(slog.NewTextHandler(&out, nil)), slog.New(slog.NewJSONHandler(&out, nil))} {
-			log.Info("m", "v", holder, slog.Group("g", slog.Any("w", holder)))
-			log.With("w", holder).Warn(fmt.Sprint(holder))
+			log.Info("one", slog.Any("v", holder), slog.Group("g", slog.Any("w", holder)))
+			log.With(slog.Any("w", holder)).Warn("two", slog.String("text", fmt.Sprint(holder)))
 		}
 		encode := func(kind string, err error) {
 			if err != nil {
@@ -234,9 +234,13 @@ func TestValueKeepsItsText(t *testing.T) {
 		got  bool
 		want bool
 	}{
-		{"same text", v.Equal(same), true}, {"other text", v.Equal(other), false},
-		{"text and none", v.Equal(none), false}, {"none and none", none.Equal(NewValue(nil)), true},
-		{"zero of text", v.IsZero(), false}, {"zero of none", none.IsZero(), true}, {"zero of empty", NewValue([]byte{}).IsZero(), true},
+		{"same text", v.Equal(same), true},
+		{"other text", v.Equal(other), false},
+		{"text and none", v.Equal(none), false},
+		{"none and none", none.Equal(NewValue(nil)), true},
+		{"zero of text", v.IsZero(), false},
+		{"zero of none", none.IsZero(), true},
+		{"zero of empty", NewValue([]byte{}).IsZero(), true},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: got %t, want %t", c.name, c.got, c.want)
