@@ -1,0 +1,154 @@
+package gitsource
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// ErrEmptyRepository says that the repository is there and holds no commit.
+var ErrEmptyRepository = errors.New("the repository has no commit yet; push the first one")
+
+// ErrTooLarge says that the answer, or what it unpacks to, is above the limit.
+var ErrTooLarge = errors.New("the commit is larger than allowed; keep specs in a repository of their own, or raise the limit")
+
+// OptionError says that [Open] or [WorkTree] can not work with what it was given.
+type OptionError struct {
+	Option string // the field of Options
+	Reason string
+}
+
+func (e *OptionError) Error() string {
+	return fmt.Sprintf("read git option %s: %s", e.Option, e.Reason)
+}
+
+// MissingRefError says that the repository has commits, but not this branch.
+type MissingRefError struct {
+	Ref  string   // what was asked for; "HEAD" when nothing was
+	Have []string // the branches that are there, sorted
+}
+
+func (e *MissingRefError) Error() string {
+	const shown = 10
+	have := e.Have
+	more := ""
+	if len(have) > shown {
+		more = fmt.Sprintf(" and %d more", len(have)-shown)
+		have = have[:shown]
+	}
+	if len(have) == 0 {
+		return fmt.Sprintf("there is no branch %q and no other branch; push it", e.Ref)
+	}
+	if e.Ref == "HEAD" {
+		return fmt.Sprintf("HEAD names no branch that exists; choose one: %s%s", strings.Join(have, ", "), more)
+	}
+	return fmt.Sprintf("there is no branch %q; there is: %s%s", e.Ref, strings.Join(have, ", "), more)
+}
+
+// MissingPathError says that the commit has no such folder.
+type MissingPathError struct {
+	Path   string
+	Commit string
+}
+
+func (e *MissingPathError) Error() string {
+	return fmt.Sprintf("commit %.12s has no folder %q; correct the path or push the folder", e.Commit, e.Path)
+}
+
+// HostKeyError says that an ssh server did not prove who it is.
+type HostKeyError struct {
+	Host        string // as known_hosts spells it
+	Fingerprint string // SHA256:… of the key that the server showed
+	Changed     bool   // true: another key is pinned for it; false: none is
+	File        string // the known_hosts file
+}
+
+func (e *HostKeyError) Error() string {
+	if e.Changed {
+		return fmt.Sprintf("host %s shows key %s, which is not the one pinned in %s; "+
+			"somebody may be listening in: ask the server's owner, then replace its line", e.Host, e.Fingerprint, e.File)
+	}
+	return fmt.Sprintf("host %s with key %s is not known; compare the fingerprint with the server's owner, "+
+		"then add the key to %s (ssh-keyscan prints the line)", e.Host, e.Fingerprint, e.File)
+}
+
+// AuthError says that the server did not accept who we are, or that we could not
+// read our own credentials.
+type AuthError struct{ Reason string }
+
+func (e *AuthError) Error() string { return e.Reason }
+
+// NotFoundError says that there is no repository at the place.
+type NotFoundError struct{ Reason string }
+
+func (e *NotFoundError) Error() string { return e.Reason }
+
+// MovedError says that the server points to another server, which is not followed.
+type MovedError struct{ To string }
+
+func (e *MovedError) Error() string {
+	return fmt.Sprintf("the server says the repository is at %s; if you trust that, use it as the URL", e.To)
+}
+
+// UnreachableError says that the server could not be reached, broke off, or is
+// in trouble. Trying again later may help.
+type UnreachableError struct{ Reason string }
+
+func (e *UnreachableError) Error() string { return e.Reason + "; check the network and the server" }
+
+// TimeoutError says that the operation took longer than it may.
+type TimeoutError struct{ After time.Duration }
+
+func (e *TimeoutError) Error() string {
+	return fmt.Sprintf("no complete answer within %s; check the network and the server", e.After)
+}
+
+// CorruptError says that what was received or read is not a sound commit.
+type CorruptError struct{ Reason string }
+
+func (e *CorruptError) Error() string {
+	return e.Reason + "; run git fsck on the repository"
+}
+
+// UnknownCommitError says that a commit is neither held nor to be had.
+type UnknownCommitError struct{ Hash string }
+
+func (e *UnknownCommitError) Error() string {
+	return fmt.Sprintf("commit %.12s is not in the repository any more, or the server does not give out single commits; "+
+		"push it to a branch", e.Hash)
+}
+
+// ours reports whether err is already one of this package's errors.
+func ours(err error) bool {
+	return errors.Is(err, ErrEmptyRepository) || errors.Is(err, ErrTooLarge) ||
+		is[*OptionError](err) || is[*MissingRefError](err) || is[*MissingPathError](err) || is[*HostKeyError](err) ||
+		is[*AuthError](err) || is[*NotFoundError](err) || is[*MovedError](err) || is[*UnreachableError](err) ||
+		is[*TimeoutError](err) || is[*CorruptError](err) || is[*UnknownCommitError](err)
+}
+
+func is[T error](err error) bool {
+	var target T
+	return errors.As(err, &target)
+}
+
+// clean makes text from elsewhere fit for a message: one line, no control
+// characters, at most 200 characters.
+func clean(text string) string {
+	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
+	runes := []rune(printable(text))
+	if len(runes) > 200 {
+		runes = append(runes[:200], '…')
+	}
+	return string(runes)
+}
+
+// printable replaces what could move a terminal's cursor or change its colours.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || (r >= 0x7f && r < 0xa0) || (r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) || r == 0x2028 || r == 0x2029 {
+			return '\ufffd'
+		}
+		return r
+	}, strings.ToValidUTF8(text, "\ufffd"))
+}

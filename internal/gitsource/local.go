@@ -1,0 +1,165 @@
+package gitsource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"path/filepath"
+
+	"github.com/go-git/go-billy/v5/osfs"
+	git "github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/cache"
+	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/plumbing/storer"
+	"github.com/go-git/go-git/v5/storage/filesystem"
+)
+
+// local is a repository on this machine.
+type local struct {
+	store storer.Storer
+	// root is the work tree's folder, "" for a bare repository.
+	root string
+}
+
+func (l local) get(hash plumbing.Hash) (plumbing.EncodedObject, error) {
+	return l.store.EncodedObject(plumbing.AnyObject, hash)
+}
+
+// openLocal opens the repository at dir; with climb also one that dir lies in.
+func openLocal(dir string, climb bool) (local, error) {
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return local{}, &NotFoundError{Reason: "there is no such folder; check the path"}
+	}
+	repo, err := git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{EnableDotGitCommonDir: true})
+	if errors.Is(err, git.ErrRepositoryNotExists) && climb {
+		repo, err = git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{EnableDotGitCommonDir: true, DetectDotGit: true})
+	}
+	switch {
+	case errors.Is(err, git.ErrRepositoryNotExists):
+		return local{}, &NotFoundError{Reason: "the folder holds no git repository; run git init, or check the path"}
+	case err != nil:
+		return local{}, &CorruptError{Reason: "the repository can not be opened: " + clean(err.Error())}
+	}
+	l := local{store: repo.Storer}
+	if plain, ok := repo.Storer.(*filesystem.Storage); ok {
+		// Clones made with --shared or --reference keep objects elsewhere.
+		l.store = filesystem.NewStorageWithOptions(plain.Filesystem(), cache.NewObjectLRUDefault(),
+			filesystem.Options{AlternatesFS: osfs.New("/")})
+	}
+	if tree, err := repo.Worktree(); err == nil {
+		l.root = tree.Filesystem.Root()
+	}
+	return l, nil
+}
+
+// fetchLocal reads a commit in place.
+func (s *Source) fetchLocal(ctx context.Context, want plumbing.Hash) (*snapshot, error) {
+	repo, err := openLocal(s.location.dir, s.location.climb)
+	if err != nil {
+		return nil, err
+	}
+	given := !want.IsZero()
+	if !given {
+		if want, err = repo.resolve(s.options.Ref); err != nil {
+			return nil, err
+		}
+	}
+	if snap := s.find(want); snap != nil {
+		return snap, nil
+	}
+	below, err := repo.below(s.location.dir, s.options.Path)
+	if err != nil {
+		return nil, err
+	}
+	snap, err := build(ctx, repo, s.newest(), want, below, 4*s.options.MaxPack)
+	if given && errors.Is(err, errMissingObject) && repo.store.HasEncodedObject(want) != nil {
+		return nil, &UnknownCommitError{Hash: want.String()}
+	}
+	return snap, err
+}
+
+// below is where sub lies in the repository when dir is where one stands.
+func (l local) below(dir, sub string) (string, error) {
+	if l.root == "" {
+		return sub, nil
+	}
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return "", &NotFoundError{Reason: "read folder: " + clean(err.Error())}
+	}
+	root, err := filepath.EvalSymlinks(l.root)
+	if err != nil {
+		return "", &NotFoundError{Reason: "read folder: " + clean(err.Error())}
+	}
+	inside, err := filepath.Rel(root, dir)
+	if err != nil || !filepath.IsLocal(inside) {
+		return sub, nil
+	}
+	return path.Join(filepath.ToSlash(inside), sub), nil
+}
+
+// resolve finds the commit that ref stands for.
+func (l local) resolve(ref string) (plumbing.Hash, error) {
+	names := []string{"HEAD"}
+	if ref == "" {
+		ref = "HEAD"
+	}
+	if ref != "HEAD" {
+		names = candidates(ref)
+	}
+	for _, name := range names {
+		found, err := storer.ResolveReference(l.store, plumbing.ReferenceName(name))
+		if err == nil {
+			return l.peel(found.Hash())
+		}
+		if !errors.Is(err, plumbing.ErrReferenceNotFound) {
+			return plumbing.ZeroHash, &CorruptError{Reason: fmt.Sprintf("ref %q can not be read: %s", clean(name), clean(err.Error()))}
+		}
+	}
+	have, any, err := l.branches()
+	switch {
+	case err != nil:
+		return plumbing.ZeroHash, err
+	case !any:
+		return plumbing.ZeroHash, ErrEmptyRepository
+	}
+	return plumbing.ZeroHash, &MissingRefError{Ref: clean(ref), Have: have}
+}
+
+// branches lists the branches, and says whether there is any ref at all.
+func (l local) branches() (names []string, any bool, err error) {
+	refs, err := l.store.IterReferences()
+	if err != nil {
+		return nil, false, &CorruptError{Reason: "the refs can not be read: " + clean(err.Error())}
+	}
+	found := map[string]plumbing.Hash{}
+	err = refs.ForEach(func(r *plumbing.Reference) error {
+		if r.Type() == plumbing.HashReference {
+			found[r.Name().String()] = r.Hash()
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, false, &CorruptError{Reason: "the refs can not be read: " + clean(err.Error())}
+	}
+	return branchNames(found), len(found) > 0, nil
+}
+
+// peel follows annotated tags to what they name.
+func (l local) peel(hash plumbing.Hash) (plumbing.Hash, error) {
+	for range 10 {
+		o, err := l.get(hash)
+		if err != nil || o.Type() != plumbing.TagObject {
+			return hash, nil // build reports what is missing or wrong
+		}
+		var tag object.Tag
+		if err := tag.Decode(o); err != nil {
+			return hash, &CorruptError{Reason: fmt.Sprintf("tag %.12s can not be read: %s", hash, clean(err.Error()))}
+		}
+		hash = tag.Target
+	}
+	return hash, &CorruptError{Reason: "a tag names a tag, more than ten times over"}
+}

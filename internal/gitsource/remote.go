@@ -1,0 +1,173 @@
+package gitsource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
+	"github.com/go-git/go-git/v5/plumbing/transport"
+)
+
+// session is one conversation with git-upload-pack: a listing, then at most one
+// pack. transport.UploadPackSession is one.
+type session interface {
+	AdvertisedReferencesContext(context.Context) (*packp.AdvRefs, error)
+	UploadPack(context.Context, *packp.UploadPackRequest) (*packp.UploadPackResponse, error)
+	io.Closer
+}
+
+// fetchRemote asks for what is new since the newest commit held. Should the
+// answer lack something, all of it is asked for once.
+func (s *Source) fetchRemote(ctx context.Context, want plumbing.Hash) (*snapshot, error) {
+	before := s.newest()
+	snap, err := s.converse(ctx, want, before)
+	if before != nil && (errors.Is(err, errMissingObject) || is[*CorruptError](err)) && ctx.Err() == nil {
+		snap, err = s.converse(ctx, want, nil)
+	}
+	return snap, err
+}
+
+// converse holds one conversation with the server.
+func (s *Source) converse(ctx context.Context, want plumbing.Hash, before *snapshot) (*snapshot, error) {
+	budget := &budget{left: s.options.MaxPack}
+	conversation, err := s.dial(ctx, budget)
+	if err != nil {
+		return nil, err
+	}
+	defer conversation.Close()
+	adv, err := conversation.AdvertisedReferencesContext(ctx)
+	if err != nil {
+		return nil, budget.blame(err)
+	}
+	to := target{object: want, commit: want}
+	if want.IsZero() {
+		if to, err = resolve(s.options.Ref, adv); err != nil {
+			return nil, err
+		}
+	}
+	if snap := s.find(to.commit); snap != nil {
+		return snap, nil
+	}
+	pack, err := receive(ctx, conversation, request(adv, to.object, before))
+	if err != nil {
+		if text := err.Error(); strings.Contains(text, "not our ref") || strings.Contains(text, "unadvertised object") {
+			return nil, &UnknownCommitError{Hash: to.commit.String()}
+		}
+		return nil, budget.blame(err)
+	}
+	found, err := openPack(pack, 4*s.options.MaxPack)
+	if err != nil {
+		return nil, err
+	}
+	return build(ctx, found, before, to.commit, s.options.Path, 4*s.options.MaxPack)
+}
+
+func (s *Source) dial(ctx context.Context, budget *budget) (session, error) {
+	if s.location.kind == overSSH {
+		return dialSSH(ctx, s.location, s.options.Auth, budget)
+	}
+	return dialHTTP(s.transport, s.location, s.options.Auth, budget)
+}
+
+// request asks for one commit without its history, leaving out what before has.
+func request(adv *packp.AdvRefs, want plumbing.Hash, before *snapshot) *packp.UploadPackRequest {
+	req := packp.NewUploadPackRequestFromCapabilities(adv.Capabilities)
+	req.Wants = []plumbing.Hash{want}
+	// Capabilities that the listing offers are the only ones that Set can refuse.
+	if adv.Capabilities.Supports(capability.NoProgress) {
+		_ = req.Capabilities.Set(capability.NoProgress)
+	}
+	if !adv.Capabilities.Supports(capability.Shallow) {
+		return req
+	}
+	_ = req.Capabilities.Set(capability.Shallow)
+	req.Depth = packp.DepthCommits(1)
+	if before != nil && before.hash != want {
+		req.Shallows = []plumbing.Hash{before.hash}
+		req.Haves = []plumbing.Hash{before.hash}
+	}
+	return req
+}
+
+// receive reads the whole pack into memory.
+func receive(ctx context.Context, conversation session, req *packp.UploadPackRequest) ([]byte, error) {
+	answer, err := conversation.UploadPack(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Close()
+	var r io.Reader = answer
+	switch {
+	case req.Capabilities.Supports(capability.Sideband64k):
+		r = sideband.NewDemuxer(sideband.Sideband64k, answer)
+	case req.Capabilities.Supports(capability.Sideband):
+		r = sideband.NewDemuxer(sideband.Sideband, answer)
+	}
+	pack, err := io.ReadAll(r)
+	if err != nil {
+		return nil, &UnreachableError{Reason: fmt.Sprintf("the answer broke off after %d bytes: %s", len(pack), clean(err.Error()))}
+	}
+	return pack, nil
+}
+
+// budget counts the bytes that one conversation may still receive.
+type budget struct {
+	left  int64
+	spent bool
+}
+
+// blame prefers a spent budget to the error that it led to.
+func (b *budget) blame(err error) error {
+	if b.spent {
+		return ErrTooLarge
+	}
+	return err
+}
+
+// limited reads until the budget is spent.
+type limited struct {
+	io.Reader
+	budget *budget
+}
+
+func (l limited) Read(p []byte) (int, error) {
+	if l.budget.left < 0 {
+		l.budget.spent = true
+		return 0, ErrTooLarge
+	}
+	n, err := l.Reader.Read(p)
+	l.budget.left -= int64(n)
+	return n, err
+}
+
+// classify names what a library's error means for the person who runs us. known
+// says whether credentials were sent.
+func classify(err error, known bool) error {
+	switch {
+	case errors.Is(err, transport.ErrEmptyRemoteRepository):
+		return ErrEmptyRepository
+	case errors.Is(err, transport.ErrRepositoryNotFound):
+		return notFound(known)
+	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed):
+		if known {
+			return &AuthError{Reason: "the server refused the credentials; check that they are valid and may read the repository"}
+		}
+		return &AuthError{Reason: "the server asks for credentials; give a token file or token variable"}
+	case errors.Is(err, errMissingObject), errors.Is(err, plumbing.ErrObjectNotFound):
+		return &CorruptError{Reason: clean(err.Error())}
+	}
+	return classifyTransport(err)
+}
+
+func notFound(known bool) error {
+	if known {
+		return &NotFoundError{Reason: "there is no repository here, or the credentials may not see it; check the URL and their rights"}
+	}
+	return &NotFoundError{Reason: "there is no repository here, or it wants credentials; check the URL, or give a token"}
+}

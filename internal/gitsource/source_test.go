@@ -1,0 +1,300 @@
+package gitsource
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// eachTransport runs the test over every way to reach a repository.
+func eachTransport(t *testing.T, test func(t *testing.T, r repository, o Options)) {
+	for name, options := range map[string]func(t *testing.T, r repository) Options{
+		"directory": func(_ *testing.T, r repository) Options { return Options{URL: r.dir} },
+		"file":      func(_ *testing.T, r repository) Options { return Options{URL: "file://" + r.dir + "/.git"} },
+		"http": func(t *testing.T, r repository) Options {
+			return Options{URL: serve(t, gitHTTP(t, r.dir)) + "/.git"}
+		},
+		"http with password": func(t *testing.T, r repository) Options {
+			var password atomic.Pointer[string]
+			password.Store(new(string))
+			*password.Load() = "hunter2"
+			return Options{
+				URL:  serve(t, withPassword(gitHTTP(t, r.dir), &password)) + "/.git",
+				Auth: Auth{Username: "bot", Token: func() (string, error) { return "hunter2", nil }},
+			}
+		},
+		"ssh": func(t *testing.T, r repository) Options {
+			host, user := newSSHKey(t), newSSHKey(t)
+			address := serveSSH(t, r.dir, host, user)
+			return Options{
+				URL:  "ssh://git@" + address + "/.git",
+				Auth: Auth{SSHKeyFile: user.file, KnownHostsFile: pin(t, address, host.signer.PublicKey())},
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRepository(t)
+			o := options(t, r)
+			o.Timeout = time.Minute
+			test(t, r, o)
+		})
+	}
+}
+
+func TestFetchFollowsTheBranch(t *testing.T) {
+	eachTransport(t, func(t *testing.T, r repository, o Options) {
+		first := r.commit("first\n\nbody", "a.yaml", "one", "dir/b.yaml", "b")
+		s := open(t, o)
+		got, err := s.Fetch(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := Commit{
+			Hash: first, Author: "Ada <ada@acme.example>", Subject: "first",
+			When: time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC),
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("commit differs (-want +got):\n%s", diff)
+		}
+		fetch(t, s, first)
+		second := r.commit("second", "a.yaml", "two")
+		fetch(t, s, second)
+		empty := r.commit("nothing changed")
+		fetch(t, s, empty)
+		r.git("reset", "-q", "--hard", first)
+		forced := r.commit("forced", "a.yaml", "three", "dir/c.yaml", "c")
+		fetch(t, s, forced)
+		r.git("reset", "-q", "--hard", second)
+		fetch(t, s, second)
+		for hash, text := range map[string]string{first: "one", second: "two", empty: "two", forced: "three"} {
+			if got := readFile(t, s, hash, "a.yaml"); got != text {
+				t.Errorf("a.yaml of %s is %q, want %q", hash, got, text)
+			}
+			if got := readFile(t, s, hash, "dir/b.yaml"); got != "b" {
+				t.Errorf("dir/b.yaml of %s is %q", hash, got)
+			}
+		}
+	})
+}
+
+func TestFetchFailures(t *testing.T) {
+	eachTransport(t, func(t *testing.T, r repository, o Options) {
+		_, err := open(t, o).Fetch(context.Background())
+		if !errors.Is(err, ErrEmptyRepository) {
+			t.Fatalf("an empty repository gave %v", err)
+		}
+		head := r.commit("first", "sub/a.yaml", "a", "top.yaml", "t")
+		r.git("branch", "other")
+
+		missing := o
+		missing.Ref = "nope"
+		_, err = open(t, missing).Fetch(context.Background())
+		if got := wantError[*MissingRefError](t, err, `no branch "nope"`, "main, other"); !cmp.Equal(got.Have, []string{"main", "other"}) {
+			t.Errorf("Have is %v", got.Have)
+		}
+
+		sub := o
+		sub.Path = "sub/deeper"
+		_, err = open(t, sub).Fetch(context.Background())
+		wantError[*MissingPathError](t, err, `"sub/deeper"`, head[:12])
+		sub.Path = "top.yaml"
+		_, err = open(t, sub).Fetch(context.Background())
+		wantError[*MissingPathError](t, err)
+		sub.Path = "./sub/"
+		s := open(t, sub)
+		fetch(t, s, head)
+		if got := readFile(t, s, head, "a.yaml"); got != "a" {
+			t.Errorf("sub/a.yaml is %q", got)
+		}
+
+		elsewhere := o
+		elsewhere.URL = strings.TrimSuffix(o.URL, "/.git") + "/none.git"
+		_, err = open(t, elsewhere).Fetch(context.Background())
+		wantError[*NotFoundError](t, err)
+
+		r.git("symbolic-ref", "HEAD", "refs/heads/unborn")
+		_, err = open(t, o).Fetch(context.Background())
+		wantError[*MissingRefError](t, err, "choose one: main, other")
+
+		cancelled, cancel := context.WithCancel(context.Background())
+		cancel()
+		if _, err = open(t, o).Fetch(cancelled); !errors.Is(err, context.Canceled) && !is[*MissingRefError](err) {
+			t.Errorf("a cancelled fetch gave %v", err)
+		}
+		if strings.Contains(fmt.Sprint(err), "hunter2") {
+			t.Errorf("the error holds the token: %v", err)
+		}
+	})
+}
+
+func TestFetchRefs(t *testing.T) {
+	eachTransport(t, func(t *testing.T, r repository, o Options) {
+		first := r.commit("first", "a", "1")
+		r.git("tag", "light")
+		r.git("tag", "-a", "-m", "note", "noted")
+		r.git("branch", "team/eu")
+		second := r.commit("second", "a", "2")
+		for ref, want := range map[string]string{
+			"": second, "HEAD": second, "main": second, "team/eu": first, "refs/heads/team/eu": first,
+			"light": first, "noted": first, "refs/tags/noted": first,
+		} {
+			o.Ref = ref
+			fetch(t, open(t, o), want)
+		}
+	})
+}
+
+func TestFetchCommit(t *testing.T) {
+	eachTransport(t, func(t *testing.T, r repository, o Options) {
+		first := r.commit("first", "a", "1", "b", "same")
+		second := r.commit("second", "a", "2")
+		s := open(t, o)
+		fetch(t, s, second)
+		if got, err := s.FetchCommit(context.Background(), first); err != nil || got.Hash != first {
+			t.Fatalf("FetchCommit gave %v, %v", got, err)
+		}
+		if got := readFile(t, s, first, "a") + readFile(t, s, first, "b") + readFile(t, s, second, "a"); got != "1same2" {
+			t.Errorf("files are %q", got)
+		}
+		fetch(t, s, second)
+		third := r.commit("third", "a", "3")
+		fetch(t, s, third)
+		_, err := s.FetchCommit(context.Background(), strings.Repeat("ab", 20))
+		wantError[*UnknownCommitError](t, err, "abababababab")
+		_, err = s.FetchCommit(context.Background(), "main")
+		wantError[*OptionError](t, err)
+	})
+}
+
+func TestHeldCommitsAreTheLatestUsed(t *testing.T) {
+	r := newRepository(t)
+	s := open(t, Options{URL: r.dir})
+	good := r.commit("good", "a", "good")
+	fetch(t, s, good)
+	var dropped string
+	for i := range held + 2 {
+		last := r.commit("more", "a", fmt.Sprint(i))
+		fetch(t, s, last)
+		if i == 0 {
+			dropped = last
+		}
+		if got := readFile(t, s, good, "a"); got != "good" {
+			t.Fatalf("the commit in use reads %q", got)
+		}
+	}
+	_, err := s.FS(dropped)
+	wantError[*UnknownCommitError](t, err, dropped[:12])
+	if len(s.snapshots) != held {
+		t.Errorf("%d commits are held, want %d", len(s.snapshots), held)
+	}
+}
+
+func TestManyFilesAreQuick(t *testing.T) {
+	eachTransport(t, func(t *testing.T, r repository, o Options) {
+		head := r.commitMany(2000)
+		start := time.Now()
+		s := open(t, o)
+		fetch(t, s, head)
+		files, err := s.FS(head)
+		if err != nil {
+			t.Fatal(err)
+		}
+		count := 0
+		err = fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			count++
+			_, err = fs.ReadFile(files, name)
+			return err
+		})
+		if err != nil || count != 2000 {
+			t.Errorf("read %d files, %v", count, err)
+		}
+		if took := time.Since(start); took > 5*time.Second {
+			t.Errorf("took %v", took)
+		} else {
+			t.Logf("took %v", took)
+		}
+	})
+}
+
+// The static image holds no git: this machine's repositories are read without.
+func TestLocalNeedsNoGit(t *testing.T) {
+	r := newRepository(t)
+	head := r.commit("first", "a", "1")
+	bare := filepath.Join(t.TempDir(), "bare.git")
+	runGit(t, ".", "clone", "-q", "--bare", r.dir, bare)
+	linked := filepath.Join(t.TempDir(), "linked")
+	r.git("worktree", "add", "-q", "-b", "side", linked)
+	shared := filepath.Join(t.TempDir(), "shared")
+	runGit(t, ".", "clone", "-q", "--shared", r.dir, shared)
+	r.git("gc", "-q")
+	t.Setenv("PATH", "")
+	t.Setenv("HOME", "/nowhere")
+	for _, url := range []string{r.dir, "file://" + r.dir, bare, "file://" + bare, linked, "file://" + linked, shared} {
+		t.Run(url, func(t *testing.T) {
+			s := open(t, Options{URL: url})
+			fetch(t, s, head)
+			if got := readFile(t, s, head, "a"); got != "1" {
+				t.Errorf("a is %q", got)
+			}
+		})
+	}
+	_, err := open(t, Options{URL: filepath.Join(r.dir, "none")}).Fetch(context.Background())
+	wantError[*NotFoundError](t, err, "no such folder")
+	_, err = open(t, Options{URL: t.TempDir()}).Fetch(context.Background())
+	wantError[*NotFoundError](t, err, "git init")
+}
+
+func TestLocalInsideARepository(t *testing.T) {
+	r := newRepository(t)
+	head := r.commit("first", "eu/prod/a", "1")
+	s := open(t, Options{URL: filepath.Join(r.dir, "eu"), Path: "prod"})
+	fetch(t, s, head)
+	if got := readFile(t, s, head, "a"); got != "1" {
+		t.Errorf("a is %q", got)
+	}
+	_, err := open(t, Options{URL: "file://" + r.dir + "/eu"}).Fetch(context.Background())
+	wantError[*NotFoundError](t, err)
+}
+
+func TestLocalDamage(t *testing.T) {
+	r := newRepository(t)
+	head := r.commit("first", "a", "1", "b", "2")
+	blob := r.git("rev-parse", "HEAD:a")
+	path := filepath.Join(r.dir, ".git/objects", blob[:2], blob[2:])
+	other := r.git("rev-parse", "HEAD:b")
+	data, err := os.ReadFile(filepath.Join(r.dir, ".git/objects", other[:2], other[2:]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, damage := range map[string]func() error{
+		"swapped":   func() error { return os.WriteFile(path, data, 0o444) },
+		"truncated": func() error { return os.WriteFile(path, data[:3], 0o444) },
+		"gone":      func() error { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+				t.Fatal(err)
+			}
+			if err := damage(); err != nil {
+				t.Fatal(err)
+			}
+			s := open(t, Options{URL: r.dir})
+			_, err := s.Fetch(context.Background())
+			wantError[*CorruptError](t, err, "git fsck")
+			_, err = s.FS(head)
+			wantError[*UnknownCommitError](t, err)
+		})
+	}
+}
