@@ -47,8 +47,9 @@ type Options struct {
 	// at least 90 s. Waiting for a rate limit does not count: bound that, and
 	// the retries, with the context.
 	Timeout time.Duration
-	// MaxAttempts is how often a call is tried; 0 is 5. Answers 429 do not count,
-	// a call gives up on those when it has waited 120 s for them in all.
+	// MaxAttempts is how often a call is tried; 0 is 5. An attempt that ran into
+	// Timeout counts twice. Answers 429 do not count: a call gives up on those
+	// when it would wait more than 120 s for them in all.
 	MaxAttempts int
 }
 

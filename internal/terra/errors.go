@@ -111,8 +111,16 @@ func (e *AmbiguousError) Error() string {
 	return fmt.Sprintf("%s: sent, and whether it happened is unknown: %v", e.Action, withoutAction(e.Err))
 }
 
-// Unwrap returns what was seen last.
-func (e *AmbiguousError) Unwrap() error { return e.Err }
+// Unwrap returns context.Canceled or context.DeadlineExceeded when one of them is
+// the cause, else nil: a problem behind it, such as not_found, proves nothing
+// about the write, so nobody should find it by accident.
+func (e *AmbiguousError) Unwrap() error {
+	var connection *ConnectionError
+	if errors.As(e.Err, &connection) {
+		return connection.err
+	}
+	return nil
+}
 
 // DryRunUnprovenError says that the server has not shown that it honours
 // dry_run, so nothing was compared through it. Err is nil when the server

@@ -107,6 +107,9 @@ func (p *Problem) next() string {
 			return "enable the environment in Terra's dashboard, or suspend it in environment.yaml"
 		}
 	}
+	if p.Code == "" && p.Status < 500 {
+		return "something before the admin API may have answered: check the base URL and the proxy"
+	}
 	return strings.TrimRight(p.Remediation, ". ")
 }
 

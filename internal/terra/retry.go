@@ -72,7 +72,7 @@ func (c *Client) do(ctx context.Context, k call) (answer, error) {
 				return answer{}, k.settle(o.err, lost)
 			}
 		default:
-			if failures++; failures >= c.maxAttempts {
+			if failures += cost(o.err); failures >= c.maxAttempts {
 				return answer{}, k.settle(o.err, lost)
 			}
 		}
@@ -80,6 +80,16 @@ func (c *Client) do(ctx context.Context, k call) (answer, error) {
 			return answer{}, k.settle(k.interrupted(err), lost)
 		}
 	}
+}
+
+// cost is how many attempts a failure counts for: waiting in vain for a server
+// that hangs is dear.
+func cost(err error) int {
+	var connection *ConnectionError
+	if errors.As(err, &connection) && connection.Timeout {
+		return 2
+	}
+	return 1
 }
 
 // settle is the error of the whole call: once a write may have happened, nothing

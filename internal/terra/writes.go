@@ -60,11 +60,12 @@ func (c *Client) BatchEnable(ctx context.Context, devID string, providers []stri
 		path: "/environments/{dev_id}/unified-api/sources/batch-enable",
 		does: "enable connections of", scope: "providers:write", write: true,
 	}}
-	if err := k.encodeProviders(providers); err != nil {
-		return nil, err
-	}
 	type enabled struct {
 		Data []Source `json:"data"`
+	}
+	k, err := k.batch(providers)
+	if err != nil {
+		return nil, err
 	}
 	a, err := c.do(ctx, k)
 	if err != nil {
@@ -92,7 +93,8 @@ func (c *Client) BatchDisable(ctx context.Context, devID string, providers []str
 		path: "/environments/{dev_id}/unified-api/sources/batch-disable",
 		does: "disable connections of", scope: "providers:write", write: true,
 	}}
-	if err := k.encodeProviders(providers); err != nil {
+	k, err := k.batch(providers)
+	if err != nil {
 		return err
 	}
 	return remove(ctx, c, k)
@@ -245,22 +247,23 @@ func accept[T any](k call, a answer) (T, error) {
 // refuse is the error of a write that cannot be sent as it was asked for.
 func (k call) refuse(err error) error { return fmt.Errorf("%s: %w", k.action(), err) }
 
-func (k *call) encodeProviders(providers []string) error {
+// batch returns the call with its body.
+func (k call) batch(providers []string) (call, error) {
 	if len(providers) == 0 || len(providers) > maxBatch {
-		return k.refuse(fmt.Errorf("a batch takes 1 to %d providers, got %d", maxBatch, len(providers)))
+		return k, k.refuse(fmt.Errorf("a batch takes 1 to %d providers, got %d", maxBatch, len(providers)))
 	}
 	seen := map[string]struct{}{}
 	for _, p := range providers {
 		if err := checkSegment("provider", p); err != nil {
-			return k.refuse(err)
+			return k, k.refuse(err)
 		}
 		if _, twice := seen[strings.ToLower(p)]; twice {
-			return k.refuse(fmt.Errorf("provider %s is named twice", p))
+			return k, k.refuse(fmt.Errorf("provider %s is named twice", p))
 		}
 		seen[strings.ToLower(p)] = struct{}{}
 	}
 	k.body = plainBody(struct {
 		Providers []string `json:"providers"`
 	}{providers})
-	return nil
+	return k, nil
 }
