@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -96,7 +95,7 @@ func (s *Server) identify(r *http.Request, body []byte) *request {
 		}
 	}
 	if q.call.Write {
-		q.dryRun, _ = strconv.ParseBool(r.URL.Query().Get("dry_run"))
+		q.dryRun = r.URL.Query().Get("dry_run") == "true"
 		q.call.DryRun = q.dryRun
 		if raw, problem := object(body); problem == "" {
 			q.call.Fields = slices.Sorted(maps.Keys(raw))

@@ -1,0 +1,69 @@
+// Package emulator is Terra's Admin API (version 2026.10.09.2) for one account
+// in memory: every operation of the contract in package terra, with tokens,
+// idempotency, dry runs, rate limits and faults. It serves `reconcile demo`,
+// the command terra-emulator and, through package terratest, all tests.
+//
+// It refuses to be kinder than the contract. It never opens a socket itself, it
+// logs nothing, and it holds secrets in plain text: do not give it real keys.
+//
+// Its callers are terratest and the commands. It does not judge itself by the
+// contract, so that programs that carry it stay small; terratest does.
+//
+// # What the contract does not say, and what we chose
+//
+// Requests. A query parameter that the operation does not know, one given twice,
+// a dry_run that is not "true" or "false", a body where none is described, a
+// field that is there twice and a Content-Type other than application/json are
+// 400 validation_failed. What is outside the API is a plain 404 or 405.
+//
+// Order of checks. Token, rate, scope, audience, existence of the environment,
+// disabled environment, query, Idempotency-Key, provider, whether it is enabled,
+// body. A token learns nothing about an environment outside its audience.
+//
+// Tokens. A data token is 401. A token limited to environments holds no account
+// scope, so it can neither list nor read environments.
+//
+// Idempotency. A key belongs to a token and is good for one method, target and
+// body, byte for byte; anything else is 409. Refusals are kept and replayed like
+// successes; 401, 403 for a missing right, 429 and 5xx are not kept. A dry run
+// neither looks at nor stores a key. Keys are kept for ever.
+//
+// Dry runs. All checks are those of the real call, the provider's answer to a
+// pair included. `would` is noop, enable, resume, pause, update, disable, set,
+// replace, reset, claim, release or apply.
+//
+// Sources. Every sub-resource of a source that is not enabled is 404. Disabling
+// keeps credentials, auth_variant and domain and forgets the choice of scopes.
+// auth_variant byo without own credentials is 409. For a provider without
+// byo_supported auth_variant is always standard, also with own credentials.
+//
+// Credentials. Where byo_supported leaves the choice, users meet the own app
+// only with auth_variant byo; with standard, `credential` is null and
+// terra_owned true although a pair may be stored, and PATCH changes that pair.
+// has_credentials is true when users can sign in, through whichever app. A PUT
+// that changes nothing is a noop. A redirect is https, without port, user and
+// fragment; a custom domain must be ACTIVE and serving. A pair is checked with
+// the provider only when it changes. verification_secret or sandbox in any form
+// is 400 for an OAuth 1.0 app. The config of a secret_ref is a map of strings;
+// only OAuth 2.0 apps may have one. client_secret takes the place of a
+// secret_ref; `secret_ref: null` alone does not remove one (400).
+//
+// Scopes. A provider without custom_scopes_supported is 422. A scope named twice
+// is 400. A choice equal to the default is still a choice.
+//
+// Domains. The provider must be enabled. A hostname is a full one in lower case,
+// not Terra's own. It is in use when the redirect of the credentials is on it.
+// A hostname that another environment of the account uses for the same provider
+// is shared: 200 at once. It is released when nobody uses it any more.
+//
+// Webhook endpoints. While locked, an apply is 409 even when nothing would
+// change. Fingerprint and If-Match, when both are there, must agree. An accepted
+// apply is visible at once, and the rows stay locked for three minutes.
+//
+// Lists. Sources, source types, scopes and webhook entries come in another order
+// each time. Pages hold 50 entries, at most 100; a larger limit is cut down. A
+// cursor is good for the list and filter it was made for.
+//
+// Rate limits. A fixed window for each token, counting all calls but those that
+// were refused with 429. Without a limit there are no X-RateLimit headers.
+package emulator

@@ -1,0 +1,121 @@
+package emulator
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+)
+
+// Save writes the account as JSON: tokens and secrets in plain text, so the
+// reader of the file must be its owner alone. Faults and the log are not saved.
+func (s *Server) Save(w io.Writer) error {
+	s.mu.Lock()
+	b, err := json.MarshalIndent(&s.account, "", "  ")
+	s.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("encode state: %w", err)
+	}
+	if _, err := w.Write(append(b, '\n')); err != nil {
+		return fmt.Errorf("write state: %w", err)
+	}
+	return nil
+}
+
+// Load replaces the account by what Save wrote. An unknown field, another
+// version or a state that contradicts itself is an error, and nothing changes.
+func (s *Server) Load(r io.Reader) error {
+	d := json.NewDecoder(r)
+	d.DisallowUnknownFields()
+	var next account
+	if err := d.Decode(&next); err != nil {
+		return fmt.Errorf("read state: %w", err)
+	}
+	if err := next.check(); err != nil {
+		return fmt.Errorf("read state: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.account = next
+	s.windows = map[string]*window{}
+	s.revision++
+	return nil
+}
+
+func (a *account) check() error {
+	if a.Version != 1 {
+		return fmt.Errorf("version is %d, want 1", a.Version)
+	}
+	v := reflect.ValueOf(a).Elem()
+	for i := range v.NumField() {
+		if f := v.Field(i); f.Kind() == reflect.Map && f.IsNil() {
+			return fmt.Errorf("%s is missing", v.Type().Field(i).Tag.Get("json"))
+		}
+	}
+	if len(a.Order) != len(a.Environments) {
+		return errors.New("environment_order does not list every environment once")
+	}
+	for _, id := range a.Order {
+		e := a.Environments[id]
+		if e == nil || e.DevID != id || e.Sources == nil || e.Types == nil {
+			return fmt.Errorf("environment %q is incomplete", id)
+		}
+		for provider, src := range e.Sources {
+			if err := a.checkSource(src); err != nil {
+				return fmt.Errorf("environment %q: source %q: %w", id, provider, err)
+			}
+		}
+	}
+	for bearer, t := range a.Tokens {
+		if t == nil || t.Bearer != bearer || t.TokenID == "" {
+			return errors.New("a token is incomplete")
+		}
+	}
+	return a.checkBehind()
+}
+
+func (a *account) checkSource(src *source) error {
+	if src == nil {
+		return errors.New("is null")
+	}
+	if src.State != active && src.State != paused && src.State != disabled {
+		return fmt.Errorf("unknown state %q", src.State)
+	}
+	if src.Variant != standard && src.Variant != byo {
+		return fmt.Errorf("unknown auth_variant %q", src.Variant)
+	}
+	if src.Domain != "" && a.Domains[src.Domain] == nil {
+		return fmt.Errorf("unknown domain %q", src.Domain)
+	}
+	return nil
+}
+
+func (a *account) checkBehind() error {
+	for host, d := range a.Domains {
+		if d == nil {
+			return fmt.Errorf("domain %q is null", host)
+		}
+	}
+	for id, app := range a.Apps {
+		if app == nil || app.Rows == nil {
+			return fmt.Errorf("garmin app %q is incomplete", id)
+		}
+	}
+	for provider, p := range a.Pairs {
+		if p == nil {
+			return fmt.Errorf("provider_pairs of %q is null", provider)
+		}
+	}
+	for name, store := range a.Stores {
+		if store == nil {
+			return fmt.Errorf("secret store %q is null", name)
+		}
+	}
+	for _, kept := range a.Answers {
+		if kept == nil {
+			return errors.New("an idempotency entry is null")
+		}
+	}
+	return nil
+}
