@@ -35,8 +35,8 @@ func Load(fsys fs.FS, vocabulary Vocabulary) (Set, []Problem) {
 		l.names = append(l.names, words.Slug)
 	}
 	slices.Sort(l.names)
-	set := Set{Root: l.root(w.terra)}
-	if len(w.folders) == 0 {
+	set := Set{Root: l.root(w)}
+	if len(w.folders) == 0 && !w.partial {
 		l.problems = append(l.problems, Problem{
 			Origin: Origin{File: "."}, Message: "there is no environment",
 			Hint: "make a folder with an environment.yaml that says `dev_id` and `prune`",
@@ -84,10 +84,14 @@ func (l *loader) reader(environment string) *reader {
 }
 
 // root reads terra.yaml and keeps its defaults if there is no error in it.
-func (l *loader) root(file string) Root {
+func (l *loader) root(w *walker) Root {
 	r := l.reader("")
 	defer func() { l.problems = append(l.problems, r.problems...) }()
-	if file == "" {
+	file := w.terra
+	switch {
+	case file == "" && w.partial:
+		return Root{}
+	case file == "":
 		r.errorf(Origin{File: "terra.yaml"}, "make one that says `version: 1`", "this file is missing")
 		return Root{}
 	}

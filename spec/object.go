@@ -70,25 +70,18 @@ func (s *sink) open(n *node, path string, known []string) (object, bool) {
 }
 
 // unknown reports a field that does not exist. Below credentials its name is
-// shown only beside the name it resembles: it could be a piece of a secret.
+// shown only beside the name that it is a slip of the finger away from: it
+// could be a piece of a secret.
 func (o object) unknown(m member, known []string) {
-	hint := didYouMean(m.name, known)
-	name := " " + quoted(m.name)
-	switch {
-	case hint == "" && holdsSecrets(o.path), name == " this":
-		name = ""
-	}
+	hint, name := didYouMean(m.name, known), " "+quoted(m.name)
+	slip := edits(plainWord(m.name), nearest(m.name, known)) <= 3
 	if hint == "" && len(known) > 0 {
 		hint = "known here: " + listed(known)
 	}
-	o.errorf(m.origin, hint, "unknown field%s%s", name, inside(o.path))
-}
-
-func inside(path string) string {
-	if path == "" {
-		return ""
+	if quoted(m.name) == "this" || holdsSecrets(o.path) && !slip {
+		name = " in " + named(o.path, "this file")
 	}
-	return " in " + path
+	o.errorf(m.origin, hint, "unknown field%s", name)
 }
 
 // holdsSecrets reports whether a value at path may be a secret that somebody

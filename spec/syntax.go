@@ -95,7 +95,7 @@ func (p *parser) syntax(src []byte, err error, exact bool) {
 // explanations are searched in order for a part of the library's text.
 func explain(text string) (message, hint string) {
 	for _, e := range [...]struct{ part, message, hint string }{
-		{"tab character", "this is not valid YAML: a tab stands where only spaces may", ""},
+		{"tab character", "a tab indents this line", "YAML wants spaces"},
 		{"unknown anchor", "aliases are not allowed", "write the value out"},
 		{"mapping values are not allowed", "this is not valid YAML: a second `: ` in one line", "put the value in quotes"},
 		{"could not find expected ':'", "this is not valid YAML: a `:` is missing after the name of a field", ""},

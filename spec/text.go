@@ -87,8 +87,9 @@ func plainWord(s string) string {
 }
 
 // edits counts the insertions, deletions, replacements and swaps of two
-// neighbours that turn a into b.
+// neighbours that turn a into b. It looks at the first 64 bytes.
 func edits(a, b string) int {
+	a, b = a[:min(len(a), 64)], b[:min(len(b), 64)]
 	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {
 		last[j] = j

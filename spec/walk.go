@@ -35,6 +35,7 @@ type walker struct {
 	fsys     fs.FS
 	count    int
 	full     bool
+	partial  bool // something was not looked at, so absence says nothing
 	terra    string
 	folders  []folder
 	problems []Problem
@@ -50,6 +51,7 @@ func (w *walker) report(severity Severity, environment, file, hint, format strin
 func (w *walker) scan(dir, environment string, depth int) {
 	entries, err := fs.ReadDir(w.fsys, dir)
 	if err != nil {
+		w.partial = true
 		w.report(Error, environment, dir, "", "this folder cannot be read: %v", reason(err))
 		return
 	}
@@ -87,7 +89,7 @@ func (w *walker) entry(dir, environment string, depth int, e fs.DirEntry, found 
 		if !w.full {
 			w.report(Error, "", file, "give the configuration a repository or a path of its own", "there are more than %d files", maxFiles)
 		}
-		w.full = true
+		w.full, w.partial = true, true
 		return
 	}
 	switch t := e.Type(); {
