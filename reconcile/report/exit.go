@@ -1,88 +1,82 @@
 package report
 
-import (
-	"time"
+import "github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 
-	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
-)
-
-// Exit codes of a run.
+// The exit codes of a run. 64, wrong usage, is the command's own.
 const (
-	ExitInSync  = 0  // in sync, or everything due was applied; waiting for time counts as that
-	ExitError   = 1  // an error, and nothing was written
-	ExitPending = 2  // a dry run found a change, or something it could not compare
-	ExitHeld    = 3  // a guard or an approval holds something, or an apply could not compare something; nothing failed
-	ExitFailed  = 4  // something failed or is unknown after a write
-	ExitUsage   = 64 // the command line was not understood
+	ExitDone    = 0 // in sync, or everything that is due was applied
+	ExitError   = 1 // an error, and nothing was written
+	ExitChanges = 2 // a dry run found a change, or something was not compared
+	ExitHeld    = 3 // a guard or an approval holds something, or something was not compared
+	ExitFailed  = 4 // something failed or is unknown, or an error after a write
 )
 
-// Finish closes a report at a time: duration and exit code.
-func (r *Report) Finish(now time.Time) {
-	r.DurationMS = now.Sub(r.StartedAt).Milliseconds()
-	if r.Warnings == nil {
-		r.Warnings = []string{}
-	}
-	if r.Environments == nil {
-		r.Environments = []Environment{}
-	}
-	r.ExitCode = ExitCode(*r)
-}
-
-// Summarise counts a plan and its changes.
-func Summarise(p plan.Plan, changes []Change) Summary {
-	s := Summary{Unchanged: p.Unchanged, Changes: len(changes), Unmanaged: len(p.Unmanaged), NotCompared: len(p.NotCompared)}
-	for _, c := range changes {
-		if c.Gate != plan.Ready {
-			s.Gated++
-		}
-		switch c.Outcome {
-		case Applied:
-			s.Applied++
-		case Failed:
-			s.Failed++
-		case Unknown:
-			s.Unknown++
-		case Waiting, Skipped, NotAttempted:
-		}
-	}
-	return s
-}
-
-// ExitCode is the exit code of a run, from what the report says.
+// ExitCode says with which code a run ends:
+//
+//	a change failed, or its outcome is unknown            4
+//	an error, or a due change that was never tried        4 when anything was written, else 1
+//	dry run: any change, held or not, or not compared     2
+//	apply: a change is blocked or needs approval          3
+//	apply: something was not compared                     3
+//	otherwise, waiting for time included                  0
 func ExitCode(r Report) int {
-	var failedRead, wrote, failed, held, pending bool
-	failedRead = r.Error != ""
-	for _, env := range r.Environments {
-		failedRead = failedRead || env.Error != ""
-		wrote = wrote || len(env.MayHaveWritten) > 0
-		pending = pending || len(env.Changes)+len(env.NotCompared) > 0
-		held = held || len(env.NotCompared) > 0
-		for _, c := range env.Changes {
-			held = held || c.Gate == plan.Blocked || c.Gate == plan.Approval
-			wrote = wrote || c.Outcome == Applied || c.Outcome == Failed || c.Outcome == Unknown
-			failed = failed || c.Outcome == Failed || c.Outcome == Unknown || c.Outcome == NotAttempted
-		}
-		failed = failed || len(env.MayHaveWritten) > 0
+	var seen evidence
+	seen.failed = r.Error != ""
+	for _, e := range r.Environments {
+		seen.add(r.Mode, e)
 	}
 	switch {
-	case failed || failedRead && wrote:
+	case seen.broken, seen.failed && seen.wrote:
 		return ExitFailed
-	case failedRead:
+	case seen.failed:
 		return ExitError
-	case r.Mode == DryRun && pending:
-		return ExitPending
-	case r.Mode == Apply && held:
+	case r.Mode != Apply && (seen.changes || seen.notCompared):
+		return ExitChanges
+	case r.Mode == Apply && (seen.held || seen.notCompared):
 		return ExitHeld
-	default:
-		return ExitInSync
 	}
+	return ExitDone
 }
 
-// Simple is the exit code for scripts that take any code but 0 for a failure:
-// pending changes of a dry run are 0.
+// Simple is ExitCode for scripts that take any other code than 0 for a failure:
+// a dry run that found changes is 0 as well.
 func Simple(code int) int {
-	if code == ExitPending {
-		return ExitInSync
+	if code == ExitChanges {
+		return ExitDone
 	}
 	return code
+}
+
+type evidence struct {
+	broken      bool // a change failed or its outcome is unknown
+	failed      bool // an error, or a due change that was never tried
+	wrote       bool
+	changes     bool
+	held        bool
+	notCompared bool
+}
+
+func (v *evidence) add(mode Mode, e Environment) {
+	v.failed = v.failed || e.Error != ""
+	v.changes = v.changes || len(e.Changes) > 0
+	v.notCompared = v.notCompared || len(e.NotCompared) > 0
+	for _, c := range e.Changes {
+		switch c.Outcome {
+		case Applied:
+			v.wrote = true
+			continue
+		case Failed, Unknown:
+			v.broken = true
+			continue
+		case Waiting, Skipped, NotAttempted:
+		}
+		switch c.Gate {
+		case plan.Blocked, plan.Approval:
+			v.held = true
+		case plan.Ready:
+			untried := c.Outcome == NotAttempted || c.Outcome == ""
+			v.failed = v.failed || mode == Apply && untried
+		case plan.Waiting:
+		}
+	}
 }

@@ -1,0 +1,82 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+)
+
+const maxDocument = 256 << 20 // bytes of a report that Decode reads
+
+// JSON writes r as one indented document with a final newline. Lists are never
+// null; active_users is null when nobody counted. The desired side of a secret
+// shows its key number only, or, where it has none, the SHA-256 of its sealed
+// form. What a terminal could take for a command stands as a \u escape.
+func JSON(w io.Writer, r Report) error {
+	r.Warnings = notNil(r.Warnings)
+	r.Environments = slices.Clone(notNil(r.Environments))
+	for i, e := range r.Environments {
+		e = complete(e)
+		for j := range e.Changes {
+			e.Changes[j].Fields = withoutSealed(e.Changes[j].Fields)
+		}
+		r.Environments[i] = e
+	}
+	var document bytes.Buffer
+	encoder := json.NewEncoder(&document)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(r); err != nil {
+		return fmt.Errorf("encode report: %w", err)
+	}
+	_, err := w.Write(escapeJSON(document.Bytes()))
+	return err
+}
+
+func withoutSealed(fields []plan.FieldChange) []plan.FieldChange {
+	fields = slices.Clone(fields)
+	for i := range fields {
+		for _, side := range []*plan.FieldValue{&fields[i].From, &fields[i].To} {
+			if side.Key != 0 {
+				side.Sealed = ""
+			}
+		}
+	}
+	return fields
+}
+
+// escapeJSON writes what hides in a text as \u escapes. Outside of strings JSON
+// has only printable ASCII, space and newline.
+func escapeJSON(document []byte) []byte {
+	out := make([]byte, 0, len(document))
+	for _, r := range string(document) {
+		if r == '\n' || !hides(r) {
+			out = append(out, string(r)...)
+			continue
+		}
+		out = append(out, escapedUTF16(r)...)
+	}
+	return out
+}
+
+// Decode reads a report that JSON has written. It refuses another schema, an
+// unknown field and anything after the document.
+func Decode(source io.Reader) (Report, error) {
+	decoder := json.NewDecoder(io.LimitReader(source, maxDocument))
+	decoder.DisallowUnknownFields()
+	var r Report
+	if err := decoder.Decode(&r); err != nil {
+		return Report{}, fmt.Errorf("read report: %w", err)
+	}
+	if r.Schema != Schema {
+		return Report{}, fmt.Errorf("read report: its schema is %q, this reconcile reads %q", r.Schema, Schema)
+	}
+	if decoder.More() {
+		return Report{}, fmt.Errorf("read report: something follows the document")
+	}
+	return r, nil
+}

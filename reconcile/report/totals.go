@@ -1,0 +1,131 @@
+package report
+
+import (
+	"strings"
+
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+)
+
+// totals counts over a whole run.
+type totals struct {
+	Summary
+	ready, waiting, blocked, approval int // changes that were not tried
+	skipped, notAttempted             int
+	errors                            int // environments, and the run itself
+}
+
+func total(r Report) totals {
+	var t totals
+	if r.Error != "" {
+		t.errors++
+	}
+	for _, e := range r.Environments {
+		t.addEnvironment(e)
+	}
+	return t
+}
+
+func (t *totals) addEnvironment(e Environment) {
+	if e.Error != "" {
+		t.errors++
+	}
+	t.Unchanged += e.Summary.Unchanged
+	t.Unmanaged += len(e.Unmanaged)
+	t.NotCompared += len(e.NotCompared)
+	s := count(e.Changes)
+	t.Changes += s.Changes
+	t.Gated += s.Gated
+	t.Applied += s.Applied
+	t.Failed += s.Failed
+	t.Unknown += s.Unknown
+	for _, c := range e.Changes {
+		switch c.Outcome {
+		case Applied, Failed, Unknown:
+			continue
+		case NotAttempted:
+			t.notAttempted++
+			continue
+		case Waiting, Skipped:
+		}
+		switch {
+		case c.Gate == plan.Blocked:
+			t.blocked++
+		case c.Gate == plan.Approval:
+			t.approval++
+		case c.Gate == plan.Waiting, c.Outcome == Waiting:
+			t.waiting++
+		case c.Outcome == Skipped:
+			t.skipped++
+		default:
+			t.ready++
+		}
+	}
+}
+
+// inSync reports whether everything was compared and nothing differs.
+func (t totals) inSync() bool {
+	return t.Changes == 0 && t.NotCompared == 0 && t.errors == 0
+}
+
+// certain reports whether the words "in sync" may stand anywhere in a rendering.
+func (t totals) certain() bool { return t.NotCompared == 0 && t.errors == 0 }
+
+// standings lists what became of the changes, the worst first.
+func (t totals) standings() string {
+	var parts []string
+	add := func(n int, words string) {
+		if n > 0 {
+			parts = append(parts, number(n)+" "+words)
+		}
+	}
+	add(t.Failed, "FAILED")
+	add(t.Unknown, "UNKNOWN")
+	add(t.Applied, "applied")
+	add(t.ready, "ready")
+	if t.approval == 1 {
+		add(t.approval, "needs approval")
+	} else {
+		add(t.approval, "need approval")
+	}
+	add(t.blocked, "blocked")
+	add(t.waiting, "waiting")
+	add(t.skipped, "skipped")
+	add(t.notAttempted, "not attempted")
+	return strings.Join(parts, ", ")
+}
+
+// verdict says in one line how a run ended, without what and when.
+func (t totals) verdict() string {
+	if t.inSync() {
+		return "nothing to change, " + counted(t.Unchanged, "connection") + " in sync"
+	}
+	var parts []string
+	if t.errors > 0 {
+		parts = append(parts, counted(t.errors, "error"))
+	}
+	if t.Changes > 0 {
+		parts = append(parts, counted(t.Changes, "change")+" ("+t.standings()+")")
+	}
+	if t.NotCompared > 0 {
+		parts = append(parts, number(t.NotCompared)+" not compared")
+	}
+	parts = append(parts, number(t.Unchanged)+" unchanged")
+	if t.Unmanaged > 0 {
+		parts = append(parts, number(t.Unmanaged)+" not managed")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// closing is the last sentence of a rendering.
+func closing(r Report) string {
+	t := total(r)
+	what := "Dry run"
+	if r.Mode == Apply {
+		what = "Apply"
+	}
+	s := what + " of " + commitWords(r.Commit) + " in " + duration(r.DurationMS) + ": " + t.verdict() + "."
+	if r.Mode != Apply && !t.inSync() {
+		s += " Nothing was written."
+	}
+	return s
+}

@@ -1,0 +1,191 @@
+package reconcile
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
+	"github.com/terra-reconcile/terra-reconcile/providers"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+const devID = "prod-app-x81LmQ"
+
+// world is a repository, a runner and an emulated Terra, without sockets.
+type world struct {
+	t          *testing.T
+	terra      *terratest.Server
+	files      fstest.MapFS
+	stateDir   string
+	identities *secrets.Identities
+	recipients secrets.Recipients
+	token      string
+	now        time.Time
+	options    terra.Options
+	prober     Prober
+	planted    []string // every plaintext secret of this world
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, files: fstest.MapFS{}, stateDir: t.TempDir(), now: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)}
+	w.terra = terratest.New(terratest.Config{Clock: func() time.Time { return w.now }})
+	w.terra.Watch(t)
+	w.token = w.terra.AddToken(terratest.Token{}).Bearer
+	w.terra.AddEnvironment(devID, terratest.EnvironmentOptions{})
+	private, public, err := secrets.GenerateIdentity(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.identities, err = secrets.LoadIdentities(secrets.Source{Inline: private.Reveal()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.recipients, err = secrets.ParseRecipients([]string{public}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.write("terra.yaml", "version: 1\nrecipients: [{paths: [\"**\"], age: ["+public+"]}]\nsecrets: {binding: require}\n")
+	w.environment("")
+	return w
+}
+
+func (w *world) write(name, text string) { w.files[name] = &fstest.MapFile{Data: []byte(text)} }
+
+// environment writes environment.yaml with more lines behind the required ones.
+func (w *world) environment(more string) {
+	w.write("production/environment.yaml", "dev_id: "+devID+"\nprune: never\n"+more)
+}
+
+// seal gives a `!age |` scalar for a place, indented under its field.
+func (w *world) seal(provider, field, text, indent string) string {
+	w.t.Helper()
+	w.planted = append(w.planted, text)
+	s, err := secrets.Seal(secrets.NewValue([]byte(text)), secrets.Binding{DevID: devID, Provider: provider, Field: field}, w.recipients)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return "!age |\n" + indent + strings.ReplaceAll(strings.TrimSpace(s.Armor()), "\n", "\n"+indent) + "\n"
+}
+
+// strava writes a connection with a client id and one secret.
+func (w *world) strava(secret, more string) {
+	w.write("production/strava.yaml", "provider: strava\ncredentials:\n  client_id: \"123456\"\n  client_secret: "+
+		w.seal("strava", "client_secret", secret, "    ")+more)
+}
+
+func (w *world) load() (spec.Set, []spec.Problem) {
+	return spec.Load(fs.FS(w.files), providers.Vocabulary())
+}
+
+func (w *world) engine(mode report.Mode) (*Engine, *state.Store) {
+	w.t.Helper()
+	open := func() (*state.Store, error) { return state.Open(w.stateDir, state.Options{}) }
+	if mode == report.DryRun {
+		open = func() (*state.Store, error) { return state.OpenReadOnly(w.stateDir) }
+	}
+	store, err := open()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	o := w.options
+	o.BaseURL, o.Transport, o.Version, o.ReadOnly = terratest.BaseURL, w.terra.RoundTripper(), "test", mode == report.DryRun
+	o.Token = func() (string, error) { return w.token, nil }
+	client, err := terra.New(o)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return New(Options{
+		Client: func(string, string) (*terra.Client, error) { return client, nil }, Store: store, Prober: w.prober,
+		Identities: func() (*secrets.Identities, error) { return w.identities, nil }, Now: func() time.Time { return w.now },
+	}), store
+}
+
+// run plans or applies, scans what came out for planted secrets, and closes the store.
+func (w *world) run(r Run) report.Report {
+	w.t.Helper()
+	engine, store := w.engine(r.Mode)
+	defer func() {
+		if err := store.Close(); err != nil {
+			w.t.Error(err)
+		}
+	}()
+	r.Set, r.Problems = w.load()
+	r.Commit = "c0ffee"
+	out := engine.Run(w.t.Context(), r)
+	w.scan(out)
+	return out
+}
+
+func (w *world) scan(r report.Report) {
+	w.t.Helper()
+	b, err := json.Marshal(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, secret := range w.planted {
+		if bytes.Contains(b, []byte(secret)) {
+			w.t.Fatalf("the report shows a secret")
+		}
+	}
+}
+
+func (w *world) dryRun() report.Report { w.t.Helper(); return w.run(Run{Mode: report.DryRun}) }
+func (w *world) apply() report.Report  { w.t.Helper(); return w.run(Run{Mode: report.Apply}) }
+
+// applied applies and demands that the next plan is empty.
+func (w *world) applied() report.Report {
+	w.t.Helper()
+	r := w.apply()
+	if r.ExitCode != report.ExitInSync {
+		w.t.Fatalf("apply: exit %d\n%s", r.ExitCode, w.show(r))
+	}
+	w.inSync()
+	return r
+}
+
+func (w *world) inSync() {
+	w.t.Helper()
+	if again := w.dryRun(); again.ExitCode != report.ExitInSync {
+		w.t.Fatalf("second plan is not empty: exit %d\n%s", again.ExitCode, w.show(again))
+	}
+}
+
+func (w *world) show(r report.Report) string {
+	b, err := json.MarshalIndent(r, "", " ")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return string(b)
+}
+
+// change gives the only change with an ID ending, or fails.
+func (w *world) change(r report.Report, id string) report.Change {
+	w.t.Helper()
+	for _, env := range r.Environments {
+		for _, c := range env.Changes {
+			if c.ID == "production/"+id {
+				return c
+			}
+		}
+	}
+	w.t.Fatalf("no change %s in\n%s", id, w.show(r))
+	return report.Change{}
+}
+
+func expectGate(t *testing.T, c report.Change, gate plan.Gate, guard string) {
+	t.Helper()
+	if c.Gate != gate || c.Guard != guard {
+		t.Errorf("%s: gate %q guard %q (%s), want %q %q", c.ID, c.Gate, c.Guard, c.GateReason, gate, guard)
+	}
+}
