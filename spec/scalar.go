@@ -191,7 +191,8 @@ func (o object) moment(field string) Field[time.Time] {
 	if n == nil {
 		return Field[time.Time]{}
 	}
-	value, err := time.Time{}, error(nil)
+	var value time.Time
+	var err error
 	switch {
 	case datePattern.MatchString(n.text):
 		value, err = time.Parse(time.DateOnly, n.text)
