@@ -1,7 +1,6 @@
 package gitsource
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -114,7 +113,7 @@ func open(t testing.TB, o Options) *Source {
 // fetch fetches and expects the commit want.
 func fetch(t testing.TB, s *Source, want string) {
 	t.Helper()
-	got, err := s.Fetch(context.Background())
+	got, err := s.Fetch(t.Context())
 	if err != nil {
 		t.Fatalf("Fetch: %v", err)
 	}

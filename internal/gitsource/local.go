@@ -94,11 +94,10 @@ func (l local) below(dir, sub string) (string, error) {
 	if err != nil {
 		return "", &NotFoundError{Reason: "read folder: " + clean(err.Error())}
 	}
-	inside, err := filepath.Rel(root, dir)
-	if err != nil || !filepath.IsLocal(inside) {
-		return sub, nil
+	if inside, err := filepath.Rel(root, dir); err == nil && filepath.IsLocal(inside) {
+		sub = path.Join(filepath.ToSlash(inside), sub)
 	}
-	return path.Join(filepath.ToSlash(inside), sub), nil
+	return sub, nil
 }
 
 // resolve finds the commit that ref stands for.
@@ -119,44 +118,47 @@ func (l local) resolve(ref string) (plumbing.Hash, error) {
 			return plumbing.ZeroHash, &CorruptError{Reason: fmt.Sprintf("ref %q can not be read: %s", clean(name), clean(err.Error()))}
 		}
 	}
-	have, any, err := l.branches()
+	refs, err := l.refs()
 	switch {
 	case err != nil:
 		return plumbing.ZeroHash, err
-	case !any:
+	case len(refs) == 0:
 		return plumbing.ZeroHash, ErrEmptyRepository
 	}
-	return plumbing.ZeroHash, &MissingRefError{Ref: clean(ref), Have: have}
+	return plumbing.ZeroHash, &MissingRefError{Ref: clean(ref), Have: branchNames(refs)}
 }
 
-// branches lists the branches, and says whether there is any ref at all.
-func (l local) branches() (names []string, any bool, err error) {
-	refs, err := l.store.IterReferences()
-	if err != nil {
-		return nil, false, &CorruptError{Reason: "the refs can not be read: " + clean(err.Error())}
-	}
+// refs lists all refs that name an object.
+func (l local) refs() (map[string]plumbing.Hash, error) {
 	found := map[string]plumbing.Hash{}
-	err = refs.ForEach(func(r *plumbing.Reference) error {
-		if r.Type() == plumbing.HashReference {
-			found[r.Name().String()] = r.Hash()
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, false, &CorruptError{Reason: "the refs can not be read: " + clean(err.Error())}
+	refs, err := l.store.IterReferences()
+	if err == nil {
+		err = refs.ForEach(func(r *plumbing.Reference) error {
+			if r.Type() == plumbing.HashReference {
+				found[r.Name().String()] = r.Hash()
+			}
+			return nil
+		})
 	}
-	return branchNames(found), len(found) > 0, nil
+	if err != nil {
+		return nil, &CorruptError{Reason: "the refs can not be read: " + clean(err.Error())}
+	}
+	return found, nil
 }
 
-// peel follows annotated tags to what they name.
+// peel follows annotated tags to what they name. What is missing on the way is
+// for build to report.
 func (l local) peel(hash plumbing.Hash) (plumbing.Hash, error) {
 	for range 10 {
-		o, err := l.get(hash)
-		if err != nil || o.Type() != plumbing.TagObject {
-			return hash, nil // build reports what is missing or wrong
-		}
 		var tag object.Tag
-		if err := tag.Decode(o); err != nil {
+		o, err := l.store.EncodedObject(plumbing.TagObject, hash)
+		if errors.Is(err, plumbing.ErrObjectNotFound) {
+			return hash, nil
+		}
+		if err == nil {
+			err = tag.Decode(o)
+		}
+		if err != nil {
 			return hash, &CorruptError{Reason: fmt.Sprintf("tag %.12s can not be read: %s", hash, clean(err.Error()))}
 		}
 		hash = tag.Target

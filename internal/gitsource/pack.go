@@ -2,7 +2,7 @@ package gitsource
 
 import (
 	"bytes"
-	"crypto/sha1"
+	"crypto"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -10,6 +10,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
+	githash "github.com/go-git/go-git/v5/plumbing/hash"
 )
 
 // pack is a received pack file, indexed. It is used by one goroutine.
@@ -20,11 +21,12 @@ func openPack(data []byte, limit int64) (pack, error) {
 	corrupt := func(err error) (pack, error) {
 		return pack{}, &CorruptError{Reason: "the pack that was received is damaged: " + clean(err.Error())}
 	}
-	if len(data) < sha1.Size {
+	if len(data) < githash.Size {
 		return corrupt(io.ErrUnexpectedEOF)
 	}
-	body, trailer := data[:len(data)-sha1.Size], data[len(data)-sha1.Size:]
-	if sum := sha1.Sum(body); !bytes.Equal(sum[:], trailer) {
+	body, trailer := data[:len(data)-githash.Size], data[len(data)-githash.Size:]
+	sum := githash.New(crypto.SHA1)
+	if _, err := sum.Write(body); err != nil || !bytes.Equal(sum.Sum(nil), trailer) {
 		return corrupt(errors.New("its checksum is wrong, so it is not complete"))
 	}
 	if err := measure(data, limit); err != nil {

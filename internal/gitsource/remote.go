@@ -40,7 +40,7 @@ func (s *Source) converse(ctx context.Context, want plumbing.Hash, before *snaps
 	if err != nil {
 		return nil, err
 	}
-	defer conversation.Close()
+	defer func() { _ = conversation.Close() }() // all that matters was read
 	adv, err := conversation.AdvertisedReferencesContext(ctx)
 	if err != nil {
 		return nil, budget.blame(err)
@@ -101,7 +101,7 @@ func receive(ctx context.Context, conversation session, req *packp.UploadPackReq
 	if err != nil {
 		return nil, err
 	}
-	defer answer.Close()
+	defer func() { _ = answer.Close() }() // all that matters was read
 	var r io.Reader = answer
 	switch {
 	case req.Capabilities.Supports(capability.Sideband64k):

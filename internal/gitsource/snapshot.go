@@ -53,7 +53,6 @@ type entry struct {
 
 // builder makes one snapshot.
 type builder struct {
-	ctx    context.Context
 	source objects
 	before *snapshot // where unchanged objects may be taken from, or nil
 	budget int64     // bytes of files that may still be kept
@@ -63,7 +62,7 @@ type builder struct {
 // build reads the commit and all below path. before may be nil. limit bounds
 // the files' bytes.
 func build(ctx context.Context, source objects, before *snapshot, hash plumbing.Hash, path string, limit int64) (*snapshot, error) {
-	b := &builder{ctx: ctx, source: source, before: before, budget: limit, into: &snapshot{
+	b := &builder{source: source, before: before, budget: limit, into: &snapshot{
 		hash: hash, known: map[plumbing.Hash]*node{}, above: map[plumbing.Hash][]object.TreeEntry{},
 	}}
 	var c object.Commit
@@ -79,7 +78,7 @@ func build(ctx context.Context, source objects, before *snapshot, hash plumbing.
 	if err != nil {
 		return nil, err
 	}
-	b.into.root, err = b.folder(tree, 0)
+	b.into.root, err = b.folder(ctx, tree, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -120,11 +119,11 @@ func (b *builder) entries(tree plumbing.Hash) ([]object.TreeEntry, error) {
 }
 
 // folder reads a folder and all below. Equal ones are read once.
-func (b *builder) folder(hash plumbing.Hash, depth int) (*node, error) {
+func (b *builder) folder(ctx context.Context, hash plumbing.Hash, depth int) (*node, error) {
 	if n, err := b.seen(hash); n != nil || err != nil {
 		return n, err
 	}
-	if err := b.ctx.Err(); err != nil {
+	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if depth > maxDepth {
@@ -139,7 +138,7 @@ func (b *builder) folder(hash plumbing.Hash, depth int) (*node, error) {
 		if err := checkName(e.Name); err != nil {
 			return nil, err
 		}
-		child, err := b.child(e, depth)
+		child, err := b.child(ctx, e, depth)
 		if err != nil {
 			return nil, err
 		}
@@ -158,10 +157,10 @@ func (b *builder) folder(hash plumbing.Hash, depth int) (*node, error) {
 	return n, nil
 }
 
-func (b *builder) child(e object.TreeEntry, depth int) (*node, error) {
+func (b *builder) child(ctx context.Context, e object.TreeEntry, depth int) (*node, error) {
 	switch e.Mode {
 	case filemode.Dir:
-		return b.folder(e.Hash, depth+1)
+		return b.folder(ctx, e.Hash, depth+1)
 	case filemode.Regular, filemode.Deprecated:
 		return b.file(e.Hash, 0o444)
 	case filemode.Executable:

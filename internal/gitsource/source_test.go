@@ -17,13 +17,16 @@ import (
 
 // eachTransport runs the test over every way to reach a repository.
 func eachTransport(t *testing.T, test func(t *testing.T, r repository, o Options)) {
+	t.Helper()
 	for name, options := range map[string]func(t *testing.T, r repository) Options{
 		"directory": func(_ *testing.T, r repository) Options { return Options{URL: r.dir} },
 		"file":      func(_ *testing.T, r repository) Options { return Options{URL: "file://" + r.dir + "/.git"} },
 		"http": func(t *testing.T, r repository) Options {
+			t.Helper()
 			return Options{URL: serve(t, gitHTTP(t, r.dir)) + "/.git"}
 		},
 		"http with password": func(t *testing.T, r repository) Options {
+			t.Helper()
 			var password atomic.Pointer[string]
 			password.Store(new(string))
 			*password.Load() = "hunter2"
@@ -33,6 +36,7 @@ func eachTransport(t *testing.T, test func(t *testing.T, r repository, o Options
 			}
 		},
 		"ssh": func(t *testing.T, r repository) Options {
+			t.Helper()
 			host, user := newSSHKey(t), newSSHKey(t)
 			address := serveSSH(t, r.dir, host, user)
 			return Options{
@@ -52,9 +56,10 @@ func eachTransport(t *testing.T, test func(t *testing.T, r repository, o Options
 
 func TestFetchFollowsTheBranch(t *testing.T) {
 	eachTransport(t, func(t *testing.T, r repository, o Options) {
+		t.Helper()
 		first := r.commit("first\n\nbody", "a.yaml", "one", "dir/b.yaml", "b")
 		s := open(t, o)
-		got, err := s.Fetch(context.Background())
+		got, err := s.Fetch(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,7 +93,8 @@ func TestFetchFollowsTheBranch(t *testing.T) {
 
 func TestFetchFailures(t *testing.T) {
 	eachTransport(t, func(t *testing.T, r repository, o Options) {
-		_, err := open(t, o).Fetch(context.Background())
+		t.Helper()
+		_, err := open(t, o).Fetch(t.Context())
 		if !errors.Is(err, ErrEmptyRepository) {
 			t.Fatalf("an empty repository gave %v", err)
 		}
@@ -97,17 +103,17 @@ func TestFetchFailures(t *testing.T) {
 
 		missing := o
 		missing.Ref = "nope"
-		_, err = open(t, missing).Fetch(context.Background())
+		_, err = open(t, missing).Fetch(t.Context())
 		if got := wantError[*MissingRefError](t, err, `no branch "nope"`, "main, other"); !cmp.Equal(got.Have, []string{"main", "other"}) {
 			t.Errorf("Have is %v", got.Have)
 		}
 
 		sub := o
 		sub.Path = "sub/deeper"
-		_, err = open(t, sub).Fetch(context.Background())
+		_, err = open(t, sub).Fetch(t.Context())
 		wantError[*MissingPathError](t, err, `"sub/deeper"`, head[:12])
 		sub.Path = "top.yaml"
-		_, err = open(t, sub).Fetch(context.Background())
+		_, err = open(t, sub).Fetch(t.Context())
 		wantError[*MissingPathError](t, err)
 		sub.Path = "./sub/"
 		s := open(t, sub)
@@ -118,14 +124,14 @@ func TestFetchFailures(t *testing.T) {
 
 		elsewhere := o
 		elsewhere.URL = strings.TrimSuffix(o.URL, "/.git") + "/none.git"
-		_, err = open(t, elsewhere).Fetch(context.Background())
+		_, err = open(t, elsewhere).Fetch(t.Context())
 		wantError[*NotFoundError](t, err)
 
 		r.git("symbolic-ref", "HEAD", "refs/heads/unborn")
-		_, err = open(t, o).Fetch(context.Background())
+		_, err = open(t, o).Fetch(t.Context())
 		wantError[*MissingRefError](t, err, "choose one: main, other")
 
-		cancelled, cancel := context.WithCancel(context.Background())
+		cancelled, cancel := context.WithCancel(t.Context())
 		cancel()
 		if _, err = open(t, o).Fetch(cancelled); !errors.Is(err, context.Canceled) && !is[*MissingRefError](err) {
 			t.Errorf("a cancelled fetch gave %v", err)
@@ -138,6 +144,7 @@ func TestFetchFailures(t *testing.T) {
 
 func TestFetchRefs(t *testing.T) {
 	eachTransport(t, func(t *testing.T, r repository, o Options) {
+		t.Helper()
 		first := r.commit("first", "a", "1")
 		r.git("tag", "light")
 		r.git("tag", "-a", "-m", "note", "noted")
@@ -155,11 +162,12 @@ func TestFetchRefs(t *testing.T) {
 
 func TestFetchCommit(t *testing.T) {
 	eachTransport(t, func(t *testing.T, r repository, o Options) {
+		t.Helper()
 		first := r.commit("first", "a", "1", "b", "same")
 		second := r.commit("second", "a", "2")
 		s := open(t, o)
 		fetch(t, s, second)
-		if got, err := s.FetchCommit(context.Background(), first); err != nil || got.Hash != first {
+		if got, err := s.FetchCommit(t.Context(), first); err != nil || got.Hash != first {
 			t.Fatalf("FetchCommit gave %v, %v", got, err)
 		}
 		if got := readFile(t, s, first, "a") + readFile(t, s, first, "b") + readFile(t, s, second, "a"); got != "1same2" {
@@ -168,9 +176,9 @@ func TestFetchCommit(t *testing.T) {
 		fetch(t, s, second)
 		third := r.commit("third", "a", "3")
 		fetch(t, s, third)
-		_, err := s.FetchCommit(context.Background(), strings.Repeat("ab", 20))
+		_, err := s.FetchCommit(t.Context(), strings.Repeat("ab", 20))
 		wantError[*UnknownCommitError](t, err, "abababababab")
-		_, err = s.FetchCommit(context.Background(), "main")
+		_, err = s.FetchCommit(t.Context(), "main")
 		wantError[*OptionError](t, err)
 	})
 }
@@ -200,6 +208,7 @@ func TestHeldCommitsAreTheLatestUsed(t *testing.T) {
 
 func TestManyFilesAreQuick(t *testing.T) {
 	eachTransport(t, func(t *testing.T, r repository, o Options) {
+		t.Helper()
 		head := r.commitMany(2000)
 		start := time.Now()
 		s := open(t, o)
@@ -250,9 +259,9 @@ func TestLocalNeedsNoGit(t *testing.T) {
 			}
 		})
 	}
-	_, err := open(t, Options{URL: filepath.Join(r.dir, "none")}).Fetch(context.Background())
+	_, err := open(t, Options{URL: filepath.Join(r.dir, "none")}).Fetch(t.Context())
 	wantError[*NotFoundError](t, err, "no such folder")
-	_, err = open(t, Options{URL: t.TempDir()}).Fetch(context.Background())
+	_, err = open(t, Options{URL: t.TempDir()}).Fetch(t.Context())
 	wantError[*NotFoundError](t, err, "git init")
 }
 
@@ -264,7 +273,7 @@ func TestLocalInsideARepository(t *testing.T) {
 	if got := readFile(t, s, head, "a"); got != "1" {
 		t.Errorf("a is %q", got)
 	}
-	_, err := open(t, Options{URL: "file://" + r.dir + "/eu"}).Fetch(context.Background())
+	_, err := open(t, Options{URL: "file://" + r.dir + "/eu"}).Fetch(t.Context())
 	wantError[*NotFoundError](t, err)
 }
 
@@ -291,7 +300,7 @@ func TestLocalDamage(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := open(t, Options{URL: r.dir})
-			_, err := s.Fetch(context.Background())
+			_, err := s.Fetch(t.Context())
 			wantError[*CorruptError](t, err, "git fsck")
 			_, err = s.FS(head)
 			wantError[*UnknownCommitError](t, err)
