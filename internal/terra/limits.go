@@ -67,9 +67,17 @@ type limiter struct {
 	retired   int       // slots that are taken out of use
 	debt      int       // slots to retire as soon as their calls end
 	successes int       // since a slot was last given back
-	left      int       // mutations the server still allows before refill
-	refill    time.Time // zero or past: left means nothing
 	mutating  int       // mutations that run now
+	allowed   allowance // what the server announced about mutations
+}
+
+// allowance is what the X-RateLimit headers taught. While length is 0 they taught
+// nothing and nothing is held back.
+type allowance struct {
+	left   int           // mutations that may still start before refill
+	refill time.Time     // when left becomes limit again
+	limit  int           // the most that a window was seen to allow
+	length time.Duration // the longest window that was seen
 }
 
 func newLimiter() *limiter {
@@ -124,10 +132,14 @@ func (l *limiter) paused() time.Duration {
 func (l *limiter) takeMutation(now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if wait := l.refill.Sub(now); wait > 0 && l.left <= 0 {
-		return wait
+	known := l.allowed.length > 0
+	if known && !l.allowed.refill.After(now) {
+		l.allowed.left, l.allowed.refill = l.allowed.limit, now.Add(l.allowed.length)
 	}
-	l.left--
+	if known && l.allowed.left <= 0 {
+		return l.allowed.refill.Sub(now)
+	}
+	l.allowed.left--
 	l.mutating++
 	return 0
 }
@@ -140,7 +152,7 @@ func (l *limiter) returnMutation(mutation, unused bool) {
 	defer l.mu.Unlock()
 	l.mutating--
 	if unused {
-		l.left++
+		l.allowed.left++
 	}
 }
 
@@ -203,10 +215,14 @@ func (l *limiter) hint(now time.Time, r rateHint) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	left := r.remaining - (l.mutating - 1) // the others may not be counted yet
-	if l.refill.After(now) {
-		left = min(left, l.left)
+	if l.allowed.refill.After(now) {
+		left = min(left, l.allowed.left)
 	}
-	l.left, l.refill = left, now.Add(min(r.reset, maxPause))
+	reset := min(r.reset, maxPause)
+	l.allowed = allowance{
+		left: left, refill: now.Add(reset),
+		limit: max(r.limit, r.remaining+1, l.allowed.limit), length: max(reset, l.allowed.length),
+	}
 }
 
 // sleep waits for d, or less if the context ends.

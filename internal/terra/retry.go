@@ -139,11 +139,12 @@ func retryAfter(header http.Header, now time.Time) time.Duration {
 type rateHint struct {
 	known     bool
 	remaining int
+	limit     int           // 0: not said
 	reset     time.Duration // from now
 }
 
-// readRateHint reads X-RateLimit-Remaining and -Reset. Both are needed; their
-// names are not promised, so anything odd is no hint. A reset above 86,400 is
+// readRateHint reads X-RateLimit-Remaining and -Reset, which are both needed, and
+// -Limit. The names are not promised, so anything odd is no hint. A reset above 86,400 is
 // epoch seconds, else seconds from now.
 func readRateHint(header http.Header, now time.Time) rateHint {
 	remaining, err := strconv.Atoi(strings.TrimSpace(header.Get("X-RateLimit-Remaining")))
@@ -161,8 +162,15 @@ func readRateHint(header http.Header, now time.Time) rateHint {
 	if reset <= 0 {
 		return rateHint{}
 	}
-	return rateHint{known: true, remaining: remaining, reset: reset}
+	limit, err := strconv.Atoi(strings.TrimSpace(header.Get("X-RateLimit-Limit")))
+	if err != nil || limit < 0 {
+		limit = 0
+	}
+	return rateHint{known: true, remaining: min(remaining, manyMutations), limit: min(limit, manyMutations), reset: reset}
 }
+
+// manyMutations is as good as no limit.
+const manyMutations = 1_000_000
 
 // clampSeconds bounds what a server can ask for to what a duration can hold.
 func clampSeconds(seconds int64) time.Duration {

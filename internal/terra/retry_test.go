@@ -223,9 +223,9 @@ func TestRetryAfterAndHints(t *testing.T) {
 		remaining, reset string
 		want             rateHint
 	}{
-		{"3", "60", rateHint{true, 3, time.Minute}},
-		{"0", "1900000010", rateHint{true, 0, 10 * time.Second}},
-		{"3", "86400", rateHint{true, 3, 24 * time.Hour}},
+		{"3", "60", rateHint{known: true, remaining: 3, reset: time.Minute}},
+		{"0", "1900000010", rateHint{known: true, remaining: 0, reset: 10 * time.Second}},
+		{"3", "86400", rateHint{known: true, remaining: 3, reset: 24 * time.Hour}},
 		{"3", "86401", rateHint{}}, // epoch seconds of 1970
 		{"3", "", rateHint{}},
 		{"", "60", rateHint{}},

@@ -1,0 +1,244 @@
+package terra
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func source() Source { return Source{Provider: "strava", Active: true, AuthVariant: "standard"} }
+
+// dryRunServer honours dry_run for the proof; comparisons get compare.
+func dryRunServer(compare func() (*http.Response, error)) *fakeServer {
+	return &fakeServer{answer: func(_ int, r *http.Request, _ string) (*http.Response, error) {
+		if strings.HasSuffix(r.URL.Path, "/credentials") {
+			return compare()
+		}
+		return replyJSON(dryRunJSON), nil
+	}}
+}
+
+func secretPatch() CredentialPatch { return CredentialPatch{ClientSecret: secret("s3cret-value")} }
+
+func TestProofOnTheWire(t *testing.T) {
+	server := always(200, mediaJSON, dryRunJSON)
+	c := newClient(t, server, readOnly)
+	if err := c.ProveDryRun(t.Context(), "dev-1", source()); err != nil {
+		t.Fatal(err)
+	}
+	if equal, err := c.CompareCredentials(t.Context(), "dev-1", "strava", secretPatch()); !equal || err != nil {
+		t.Errorf("compare: %v, %v", equal, err)
+	}
+	want := []seen{
+		{method: "PATCH", target: "/api/v3/admin" + one + "?dry_run=true", body: `{"active":true}`},
+		{method: "PATCH", target: "/api/v3/admin" + one + "/credentials?dry_run=true", body: `{"client_secret":"s3cret-value"}`},
+	}
+	v := contractValidator(t)
+	for i, got := range server.requests() {
+		if got.method != want[i].method || got.target != want[i].target || got.body != want[i].body || got.header.Get("Idempotency-Key") != "" {
+			t.Errorf("sent %s %s %s", got.method, got.target, got.body)
+		}
+		request, _ := http.NewRequest(got.method, "https://access.tryterra.co"+got.target, strings.NewReader(got.body))
+		request.Header = got.header
+		if ok, errs := v.ValidateHttpRequestSync(request); !ok {
+			t.Errorf("the request breaks the contract: %+v", errs)
+		}
+	}
+}
+
+func TestComparisonNeedsTheProof(t *testing.T) {
+	server := always(200, mediaJSON, dryRunJSON)
+	limits := NewLimits()
+	prover := newClient(t, server, func(o *Options) { o.Limits = limits })
+	others := map[string]*Client{
+		"another token":    newClient(t, server, func(o *Options) { o.Limits, o.Token = limits, func() (string, error) { return "terra_at_other", nil } }),
+		"another base URL": newClient(t, server, func(o *Options) { o.Limits, o.BaseURL = limits, "https://other.test" }),
+		"other limits":     newClient(t, server),
+	}
+	var unproven *DryRunUnprovenError
+	if _, err := prover.CompareCredentials(t.Context(), "dev-1", "strava", secretPatch()); !errors.As(err, &unproven) || unproven.Tried || len(server.requests()) != 0 {
+		t.Fatalf("before the proof: %v after %d requests", err, len(server.requests()))
+	}
+	if err := prover.ProveDryRun(t.Context(), "dev-1", source()); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range others {
+		if _, err := c.CompareCredentials(t.Context(), "dev-1", "strava", secretPatch()); !as[*DryRunUnprovenError](err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	shared := newClient(t, server, readOnly, func(o *Options) { o.Limits = limits })
+	if equal, err := shared.CompareCredentials(t.Context(), "dev-1", "strava", secretPatch()); !equal || err != nil {
+		t.Errorf("a client that shares limits: %v, %v", equal, err)
+	}
+	if n := len(server.requests()); n != 2 {
+		t.Errorf("%d requests, want the proof and one comparison", n)
+	}
+}
+
+func TestServerThatIgnoresDryRun(t *testing.T) {
+	for name, answer := range map[string]*http.Response{
+		"the source":     replyJSON(sourceJSON),
+		"false":          replyJSON(`{"dry_run":false,"would":"noop"}`),
+		"text":           replyJSON(`{"dry_run":"true","would":"noop"}`),
+		"empty":          replyJSON(``),
+		"broken":         replyJSON(`{"dry_run":true,`),
+		"204":            reply(204, "", ""),
+		"202":            reply(202, mediaJSON, dryRunJSON),
+		"not JSON":       reply(200, "text/html", dryRunJSON),
+		"a list of them": replyJSON("[" + dryRunJSON + "]"),
+	} {
+		server := inTurn(with(answer))
+		c := newClient(t, server)
+		for range 3 {
+			var unproven *DryRunUnprovenError
+			err := c.ProveDryRun(t.Context(), "dev-1", source())
+			if !errors.As(err, &unproven) || unproven.Err != nil || !unproven.Tried {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if _, err := c.CompareCredentials(t.Context(), "dev-1", "strava", secretPatch()); !as[*DryRunUnprovenError](err) {
+			t.Errorf("%s: comparison: %v", name, err)
+		}
+		if n := len(server.requests()); n != 1 {
+			t.Errorf("%s: %d requests, want 1", name, n)
+		}
+	}
+}
+
+func TestProofThatTellsNothingIsAskedAgain(t *testing.T) {
+	server := inTurn(with(replyProblem(403, CodeScopeMissing)), with(replyJSON(dryRunJSON)))
+	c := newClient(t, server)
+	err := c.ProveDryRun(t.Context(), "dev-1", source())
+	if !as[*DryRunUnprovenError](err) || !HasCode(err, CodeScopeMissing) || !strings.Contains(err.Error(), "providers:write") {
+		t.Errorf("error %v", err)
+	}
+	if err := c.ProveDryRun(t.Context(), "dev-1", source()); err != nil {
+		t.Errorf("second proof: %v", err)
+	}
+}
+
+func TestWaitersShareOneProof(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer *http.Response
+		ok     bool
+	}{
+		"honoured": {replyJSON(dryRunJSON), true},
+		"refused":  {replyProblem(403, CodeScopeMissing), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			answer := with(test.answer)
+			server := &fakeServer{answer: func(int, *http.Request, string) (*http.Response, error) {
+				time.Sleep(time.Second)
+				return answer()
+			}}
+			synctest.Test(t, func(t *testing.T) {
+				c := newClient(t, server)
+				var wg sync.WaitGroup
+				for range 40 {
+					wg.Go(func() {
+						if err := c.ProveDryRun(t.Context(), "dev-1", source()); (err == nil) != test.ok {
+							t.Error(err)
+						}
+					})
+				}
+				wg.Wait()
+			})
+			if n := len(server.requests()); n != 1 {
+				t.Errorf("%d proofs were sent, want 1", n)
+			}
+		})
+	}
+}
+
+func TestProverThatLeavesDoesNotSpoilTheProof(t *testing.T) {
+	server := &fakeServer{answer: func(n int, r *http.Request, _ string) (*http.Response, error) {
+		if n == 0 {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		}
+		return replyJSON(dryRunJSON), nil
+	}}
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, server)
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := c.ProveDryRun(ctx, "dev-1", source()); !errors.Is(err, context.Canceled) {
+				t.Errorf("the one who left: %v", err)
+			}
+		})
+		synctest.Wait()
+		wg.Go(func() {
+			if err := c.ProveDryRun(t.Context(), "dev-1", source()); err != nil {
+				t.Errorf("the one who waited: %v", err)
+			}
+		})
+		synctest.Wait()
+		cancel()
+		wg.Wait()
+	})
+}
+
+func TestComparison(t *testing.T) {
+	type want struct {
+		equal bool
+		check func(error) bool
+	}
+	for name, test := range map[string]struct {
+		answer func() (*http.Response, error)
+		want   want
+	}{
+		"noop":         {with(replyJSON(dryRunJSON)), want{true, nil}},
+		"update":       {with(replyJSON(`{"dry_run":true,"would":"update","preview":{}}`)), want{false, nil}},
+		"no would":     {with(replyJSON(`{"dry_run":true,"preview":{}}`)), want{false, as[*BadAnswerError]}},
+		"empty would":  {with(replyJSON(`{"dry_run":true,"would":"","preview":{}}`)), want{false, as[*BadAnswerError]}},
+		"refused":      {with(replyProblem(422, CodeUnsupportedOperation)), want{false, as[*Problem]}},
+		"lost":         {failing(lostAnswer()), want{false, as[*ConnectionError]}},
+		"real answer":  {with(replyJSON(credentialsJSON)), want{false, as[*MayHaveWrittenError]}},
+		"dry_run gone": {with(replyJSON(`{"would":"noop"}`)), want{false, as[*MayHaveWrittenError]}},
+		"empty 200":    {with(replyJSON(``)), want{false, as[*MayHaveWrittenError]}},
+		"204":          {with(reply(204, "", "")), want{false, as[*MayHaveWrittenError]}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := dryRunServer(test.answer)
+			var equal bool
+			var err error
+			took(t, func(t *testing.T) {
+				c := newClient(t, server)
+				if err := c.ProveDryRun(t.Context(), "dev-1", source()); err != nil {
+					t.Fatal(err)
+				}
+				equal, err = c.CompareCredentials(t.Context(), "dev-1", "strava", secretPatch())
+				before := len(server.requests())
+				if _, again := c.CompareCredentials(t.Context(), "dev-1", "strava", secretPatch()); as[*MayHaveWrittenError](err) {
+					if !as[*DryRunUnprovenError](again) || len(server.requests()) != before {
+						t.Errorf("after it, a comparison was sent: %v", again)
+					}
+				}
+			})
+			if equal != test.want.equal || test.want.check == nil && err != nil || test.want.check != nil && !test.want.check(err) {
+				t.Errorf("equal %v, error %v", equal, err)
+			}
+			var written *MayHaveWrittenError
+			if errors.As(err, &written) && *written != (MayHaveWrittenError{"dev-1", "strava", "client_secret"}) {
+				t.Errorf("%+v", written)
+			}
+		})
+	}
+}
+
+func TestComparisonTakesOneField(t *testing.T) {
+	server := always(200, mediaJSON, dryRunJSON)
+	c := newClient(t, server)
+	for _, patch := range []CredentialPatch{{}, {ClientID: ptr("1"), ClientSecret: secret("x")}, {RedirectURL: To("")}} {
+		if _, err := c.CompareCredentials(t.Context(), "dev-1", "strava", patch); err == nil || as[*DryRunUnprovenError](err) {
+			t.Errorf("%v: %v", patch, err)
+		}
+	}
+}
