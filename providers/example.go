@@ -36,7 +36,7 @@ func (p Provider) Example(v Values) string {
 			line("  ", name, ": ", value)
 		}
 	}
-	if p.CustomDomain && p.Redirect == "" {
+	if p.CustomDomain && (v.Domain != "" || v.AuthRedirectURL == "" && p.livesOnDomain()) {
 		domain, _, _ := strings.Cut(p.Slug, "_")
 		line("domain: ", cmp.Or(v.Domain, domain+".acme.example"))
 	}
@@ -73,6 +73,16 @@ func (p Provider) sample(e Evidence, v Values) string {
 		return text
 	}
 	return e.Sample
+}
+
+// livesOnDomain reports whether the addresses to register are documented for a
+// custom domain only.
+func (p Provider) livesOnDomain() bool {
+	return p.Redirect == "" && slices.ContainsFunc(p.Steps, func(s Step) bool {
+		return slices.ContainsFunc(s.Evidence, func(e Evidence) bool {
+			return e.Want == "{redirect}" || e.Want == "{domain}"
+		})
+	})
 }
 
 // ownSample reports whether an example should show keys: where they are needed

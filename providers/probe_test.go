@@ -53,6 +53,8 @@ func recorded() []replay {
 		{"whoop", 400, `{"error":"invalid_grant","error_description":"The provided authorization grant is invalid, expired, revoked or does not match."}`, Good},
 		{"whoop", 401, `{"error":"invalid_grant"}`, Unknown}, {"whoop", 400, `{"error":"invalid_request"}`, Unknown},
 		{"whoop", 200, `{"error":"invalid_client"}`, Unknown},
+		{"strava", 401, stravaCode, Unknown},
+		{"polar", 200, `null`, Unknown}, {"polar", 200, `[]`, Unknown},
 		{"polar", 200, `{"data":[]}`, Good}, {"polar", 200, `<html>`, Unknown},
 		{"polar", 401, ``, Unknown}, {"polar", 204, ``, Unknown}, {"polar", 403, `{}`, Unknown},
 	}
@@ -255,6 +257,59 @@ func TestProbeAsksNobodyWhere(t *testing.T) {
 			}
 			checkReason(t, got)
 		})
+	}
+}
+
+// TestProbeTakesSomeAnswersForNobody asks with a judge that would call
+// everything bad: it must not be asked where an answer cannot be about the pair.
+func TestProbeTakesSomeAnswersForNobody(t *testing.T) {
+	harsh := madeUp()
+	harsh.Probe.Judge = func(Answer) ProbeResult { return bad("everything is bad") }
+	tests := map[int]string{301: "redirects", 308: "redirects", 429: "quota", 500: "unavailable", 503: "unavailable", 400: "everything", 200: "everything"}
+	for status, want := range tests {
+		prober := NewProber(transport(func(q *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: status, Body: http.NoBody, Request: q}, nil
+		}), nil)
+		got := prober.ask(t.Context(), harsh, "1", planted())
+		if !strings.Contains(got.Reason, want) || (got.Verdict == Bad) != (want == "everything") {
+			t.Errorf("HTTP %d: %v, want %q", status, got, want)
+		}
+	}
+}
+
+// flood is a body of 4 MiB that comes at once.
+type flood struct{ sent int }
+
+func (f *flood) Read(b []byte) (int, error) {
+	if f.sent >= 4<<20 {
+		return 0, io.EOF
+	}
+	f.sent += len(b)
+	return len(b), nil
+}
+
+func (*flood) Close() error { return nil }
+
+func TestProbeReadsNoMoreThanItNeeds(t *testing.T) {
+	body := &flood{}
+	prober := NewProber(transport(func(q *http.Request) (*http.Response, error) {
+		if body.sent > 0 {
+			t.Error("asked twice")
+		}
+		return &http.Response{StatusCode: 400, Body: body, Request: q}, nil
+	}), nil)
+	if got := prober.Probe(t.Context(), "strava", "1", planted()); got.Verdict != Unknown {
+		t.Errorf("verdict = %v, want unknown", got.Verdict)
+	}
+	if body.sent > probeBodyLimit {
+		t.Errorf("read %d bytes, want at most %d", body.sent, probeBodyLimit)
+	}
+}
+
+func TestProbeOfAnInactiveStravaApp(t *testing.T) {
+	got := judgeStrava(Answer{Status: 403, Body: []byte(`{"message":"Forbidden","errors":[{"resource":"Application","field":"Status","code":"Inactive"}]}`)})
+	if got.Verdict != Unknown || !strings.Contains(got.Reason, "no active Strava subscription") {
+		t.Errorf("got %v, want unknown and what the owner must do", got)
 	}
 }
 
