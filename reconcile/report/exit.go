@@ -14,9 +14,11 @@ const (
 // ExitCode says with which code a run ends:
 //
 //	a change failed, or its outcome is unknown            4
+//	a comparison may have written                         4
 //	an error, or a due change that was never tried        4 when anything was written, else 1
 //	dry run: any change, held or not, or not compared     2
 //	apply: a change is blocked or needs approval          3
+//	apply: a due change is left for the next run          3
 //	apply: something was not compared                     3
 //	otherwise, waiting for time included                  0
 func ExitCode(r Report) int {
@@ -58,8 +60,10 @@ type evidence struct {
 
 func (v *evidence) add(mode Mode, e Environment) {
 	v.failed = v.failed || e.Error != ""
+	v.broken = v.broken || len(e.MayHaveWritten) > 0
 	v.changes = v.changes || len(e.Changes) > 0
 	v.notCompared = v.notCompared || len(e.NotCompared) > 0
+	behind := map[string]bool{} // connections with a step that waits
 	for _, c := range e.Changes {
 		switch c.Outcome {
 		case Applied:
@@ -74,8 +78,10 @@ func (v *evidence) add(mode Mode, e Environment) {
 		case plan.Blocked, plan.Approval:
 			v.held = true
 		case plan.Ready:
+			behind[c.Connection] = behind[c.Connection] || c.Outcome == Waiting
 			untried := c.Outcome == NotAttempted || c.Outcome == ""
-			v.failed = v.failed || mode == Apply && untried
+			v.held = v.held || behind[c.Connection]
+			v.failed = v.failed || mode == Apply && untried && !behind[c.Connection]
 		case plan.Waiting:
 		}
 	}

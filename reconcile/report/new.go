@@ -81,6 +81,7 @@ func complete(e Environment) Environment {
 	e.Warnings = notNil(e.Warnings)
 	e.Unmanaged = notNil(e.Unmanaged)
 	e.NotCompared = notNil(e.NotCompared)
+	e.MayHaveWritten = notNil(e.MayHaveWritten)
 	e.Changes = slices.Clone(notNil(e.Changes))
 	for i := range e.Changes {
 		e.Changes[i].Fields = notNil(e.Changes[i].Fields)

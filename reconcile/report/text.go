@@ -75,7 +75,7 @@ func (t *text) report(r Report) {
 
 // isQuiet: nothing to say but how many connections it has.
 func isQuiet(e Environment) bool {
-	return e.Error == "" && len(e.Changes)+len(e.NotCompared)+len(e.Warnings)+len(e.Unmanaged) == 0
+	return e.Error == "" && len(e.Changes)+len(e.NotCompared)+len(e.Warnings)+len(e.Unmanaged)+len(e.MayHaveWritten) == 0
 }
 
 func (t *text) quiet(environments []Environment) {
@@ -97,22 +97,21 @@ func (t *text) quiet(environments []Environment) {
 }
 
 func (t *text) environment(e Environment) {
-	head := clean(e.Name)
-	if e.DevID != "" {
-		head += "  " + t.paint.dim(clean(e.DevID))
-	}
-	t.line(t.paint.bold(clean(e.Name)) + strings.TrimPrefix(head, clean(e.Name)))
+	t.line(t.paint.bold(clean(e.Name)) + "  " + t.paint.dim(clean(e.DevID)))
 	t.labels = labelWidth(e)
 	if e.Error != "" {
 		t.note("error", e.Error, red)
 	}
+	if len(e.MayHaveWritten) > 0 {
+		t.note("may have written", mayHaveWritten(e), red)
+	}
 	for _, warning := range e.Warnings {
 		t.note("warning", warning, yellow)
 	}
-	columns := columnsFor(e)
+	shared := columnsFor(e)
 	for _, c := range e.Changes {
 		t.gap()
-		t.change(c, columns)
+		t.change(c, shared)
 	}
 	t.rest(e)
 }

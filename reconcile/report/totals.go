@@ -12,6 +12,7 @@ type totals struct {
 	ready, waiting, blocked, approval int // changes that were not tried
 	skipped, notAttempted             int
 	errors                            int // environments, and the run itself
+	mayHaveWritten                    bool
 }
 
 func total(r Report) totals {
@@ -26,9 +27,10 @@ func total(r Report) totals {
 }
 
 func (t *totals) addEnvironment(e Environment) {
-	if e.Error != "" {
+	if e.Error != "" || len(e.MayHaveWritten) > 0 {
 		t.errors++
 	}
+	t.mayHaveWritten = t.mayHaveWritten || len(e.MayHaveWritten) > 0
 	t.Unchanged += e.Summary.Unchanged
 	t.Unmanaged += len(e.Unmanaged)
 	t.NotCompared += len(e.NotCompared)
@@ -116,6 +118,14 @@ func (t totals) verdict() string {
 	return strings.Join(parts, ", ")
 }
 
+// environmentWords says how one environment stands.
+func (t totals) environmentWords() string {
+	if t.inSync() {
+		return counted(t.Unchanged, "connection") + " unchanged"
+	}
+	return t.verdict()
+}
+
 // closing is the last sentence of a rendering.
 func closing(r Report) string {
 	t := total(r)
@@ -124,6 +134,9 @@ func closing(r Report) string {
 		what = "Apply"
 	}
 	s := what + " of " + commitWords(r.Commit) + " in " + duration(r.DurationMS) + ": " + t.verdict() + "."
+	if t.mayHaveWritten {
+		return s + " The server may have written, see above."
+	}
 	if r.Mode != Apply && !t.inSync() {
 		s += " Nothing was written."
 	}

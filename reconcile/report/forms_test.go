@@ -1,0 +1,111 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// everyForm renders a report for people in every way there is.
+func everyForm(t *testing.T, r Report) map[string]string {
+	t.Helper()
+	return map[string]string{
+		"text":     render(t, func(w io.Writer) error { return Text(w, r, TextOptions{}) }),
+		"markdown": render(t, func(w io.Writer) error { return Markdown(w, r) }),
+		"html":     render(t, func(w io.Writer) error { return HTML(w, r) }),
+	}
+}
+
+// many is a run whose comment would be far too long.
+func many(t *testing.T, environments, changes int) Report {
+	t.Helper()
+	r := fixture(t, "testdata/every-change.json")
+	template := r.Environments[0]
+	r.Environments = nil
+	for n := range environments {
+		e := template
+		e.Name, e.Changes = fmt.Sprintf("environment-%03d", n), nil
+		for len(e.Changes) < changes {
+			e.Changes = append(e.Changes, template.Changes...)
+		}
+		r.Environments = append(r.Environments, e)
+	}
+	return r
+}
+
+func TestMarkdownIsCutHonestly(t *testing.T) {
+	long := strings.Repeat("<@|", 100_000)
+	hostile := many(t, 3, 3)
+	hostile.Error, hostile.Commit = long, long
+	hostile.Environments[0].Name, hostile.Environments[0].Error = long, long
+	hostile.Environments[1].Changes[0].Fields = nil
+	hostile.Environments[1].Changes[0].Reason = long
+	warned := many(t, 1, 1)
+	for range 10_000 {
+		warned.Warnings = append(warned.Warnings, "a warning as long as most")
+	}
+	for name, r := range map[string]Report{
+		"many environments": many(t, 200, 10), "many changes": many(t, 1, 1000), "long texts": hostile, "many warnings": warned,
+	} {
+		got := everyForm(t, r)["markdown"]
+		if n := utf8.RuneCountInString(got); n > maxMarkdown {
+			t.Errorf("%s: got %d characters, want at most %d", name, n, maxMarkdown)
+		}
+		if !strings.Contains(got, "Left out: ") {
+			t.Errorf("%s: cut without a word", name)
+		}
+		if opened, closed := strings.Count(got, "<details>"), strings.Count(got, "</details>"); opened != closed {
+			t.Errorf("%s: %d folds opened, %d closed", name, opened, closed)
+		}
+	}
+	for name, r := range fixtures(t) {
+		if got := everyForm(t, r)["markdown"]; strings.Contains(got, "Left out: ") {
+			t.Errorf("%s is cut without need", name)
+		}
+	}
+}
+
+// Nothing of a repository or a server becomes markup, a link or a mention.
+func TestMarkdownOfHostileNames(t *testing.T) {
+	got := everyForm(t, fixture(t, "testdata/hostile.json"))["markdown"]
+	if !strings.HasPrefix(got, Marker+"\n") {
+		t.Errorf("the first line is %q", strings.SplitN(got, "\n", 2)[0])
+	}
+	for _, ours := range []string{Marker, "<details><summary>", "</summary>", "</details>", "<br>", "&#8203;"} {
+		got = strings.ReplaceAll(got, ours, "")
+	}
+	for _, bad := range []string{"<", "@", "http:", "www.", "](", "\u202e", "\u200b", "\x1b", "**bold"} {
+		if strings.Contains(got, bad) {
+			t.Errorf("%q is in the comment:\n%s", bad, got)
+		}
+	}
+	for line := range strings.Lines(got) {
+		if strings.HasPrefix(line, "|") && strings.Count(line, "|") != 7 {
+			t.Errorf("a row with %d bars: %s", strings.Count(line, "|"), line)
+		}
+	}
+}
+
+func TestHTMLNeedsNothingElse(t *testing.T) {
+	for name, r := range fixtures(t) {
+		got := everyForm(t, r)["html"]
+		for _, bad := range []string{"<script", "src=", "<link", "url(", "@import", "javascript:", " style=", "onclick", "ZgotmplZ"} {
+			if strings.Contains(strings.ReplaceAll(got, "img-src=", ""), bad) {
+				t.Errorf("%s: %q is in the page", name, bad)
+			}
+		}
+		if !strings.Contains(got, "default-src &#39;none&#39;; style-src &#39;sha256-") {
+			t.Errorf("%s: no content security policy", name)
+		}
+		if captions, tables := strings.Count(got, "<caption>"), strings.Count(got, "<table>"); captions != tables {
+			t.Errorf("%s: %d captions for %d tables", name, captions, tables)
+		}
+		for _, r := range got {
+			if r != '\n' && hides(r) {
+				t.Errorf("%s: %U in the page", name, r)
+			}
+		}
+	}
+}

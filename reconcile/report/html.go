@@ -1,0 +1,197 @@
+package report
+
+import (
+	"crypto/sha256"
+	_ "embed" // the page and its style
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+)
+
+//go:embed page.html
+var pageTemplate string
+
+//go:embed page.css
+var pageStyle string
+
+// HTML writes r as one page that needs nothing else: no script, no font, no
+// address outside of itself. Its content security policy allows its own style
+// and nothing more.
+func HTML(w io.Writer, r Report) error {
+	page, err := template.New("page").Parse(pageTemplate)
+	if err != nil {
+		return fmt.Errorf("read page template: %w", err)
+	}
+	var out strings.Builder
+	if err := page.Execute(&out, newPage(r)); err != nil {
+		return fmt.Errorf("fill page template: %w", err)
+	}
+	_, err = io.WriteString(w, out.String())
+	return err
+}
+
+type page struct {
+	Policy       string
+	Style        template.CSS
+	Title        string
+	Closing      string
+	Started      string
+	Commit       string
+	Error        []string
+	Warnings     []string
+	Environments []pageEnvironment
+	Quiet        []pageQuiet
+	QuietWords   string
+	Several      bool // environments with something to say
+}
+
+type pageQuiet struct{ Name, DevID, Connections string }
+
+type pageEnvironment struct {
+	Name, DevID, PlanHash string
+	Anchor                string
+	Standing              string
+	Error                 []string
+	MayHaveWritten        string
+	Warnings              []string
+	Changes               []pageChange
+	NotCompared           []pageRow
+	Unmanaged             []string
+	Lifts                 []pageRow
+	Approve               string
+}
+
+type pageChange struct {
+	Symbol, Name, Action, Class, Standing, Tone string
+	Fields                                      []pageField
+	Rows                                        []pageRow
+}
+
+type pageField struct{ Field, From, To string }
+
+type pageRow struct{ Label, Text string }
+
+func newPage(r Report) page {
+	t := total(r)
+	sum := sha256.Sum256([]byte(pageStyle))
+	p := page{
+		Policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'",
+		Style:  template.CSS(pageStyle), //nolint:gosec // our own embedded file
+		Title:  t.verdict(), Closing: closing(r), Commit: clean(r.Commit),
+		Started:    r.StartedAt.UTC().Format("2006-01-02 15:04:05 UTC"),
+		Error:      cleanLines(r.Error),
+		Warnings:   cleanAll(r.Warnings),
+		QuietWords: "Unchanged",
+	}
+	if t.certain() {
+		p.QuietWords = "In sync"
+	}
+	for i, e := range r.Environments {
+		if isQuiet(e) {
+			p.Quiet = append(p.Quiet, pageQuiet{clean(e.Name), clean(e.DevID), counted(e.Summary.Unchanged, "connection")})
+			continue
+		}
+		p.Environments = append(p.Environments, newPageEnvironment(e, i))
+	}
+	p.Several = len(p.Environments) > 1
+	return p
+}
+
+func newPageEnvironment(e Environment, at int) pageEnvironment {
+	var t totals
+	t.addEnvironment(e)
+	out := pageEnvironment{
+		Name: clean(e.Name), DevID: clean(e.DevID), PlanHash: clean(e.PlanHash), Anchor: fmt.Sprintf("environment-%d", at+1),
+		Standing: t.environmentWords(), Error: cleanLines(e.Error), Warnings: cleanAll(e.Warnings), Unmanaged: cleanAll(e.Unmanaged),
+	}
+	if len(e.MayHaveWritten) > 0 {
+		out.MayHaveWritten = mayHaveWritten(e)
+	}
+	for _, c := range e.Changes {
+		out.Changes = append(out.Changes, newPageChange(c))
+	}
+	for _, n := range e.NotCompared {
+		where := short(n.Connection, e.Name)
+		if n.Field != "" {
+			where += " " + clean(n.Field)
+		}
+		out.NotCompared = append(out.NotCompared, pageRow{where, clean(n.Reason)})
+	}
+	for _, h := range holds(e) {
+		if h.LiftBy != "" {
+			out.Lifts = append(out.Lifts, pageRow{clean(h.Guard), h.LiftBy})
+		}
+	}
+	if approvable(e) {
+		out.Approve = "--approve " + clean(e.Name) + "=" + clean(e.PlanHash)
+	}
+	return out
+}
+
+func newPageChange(c Change) pageChange {
+	out := pageChange{
+		Symbol: symbol(c.Action), Name: name(c), Action: clean(string(c.Action)), Class: clean(string(c.Class)),
+		Standing: standing(c), Tone: tone(c),
+	}
+	if out.Standing == "" {
+		out.Standing = string(plan.Ready)
+	}
+	for _, f := range c.Fields {
+		out.Fields = append(out.Fields, pageField{clean(f.Field), side(f.From), side(f.To)})
+	}
+	add := func(label, text string) {
+		if text != "" {
+			out.Rows = append(out.Rows, pageRow{label, text})
+		}
+	}
+	add("why", why(c))
+	add("risk", clean(c.ClassReason))
+	add("users", usersWords(c.ActiveUsers))
+	if c.Gate != plan.Ready && c.Outcome != Applied {
+		add(clean(string(c.Gate)), heldBy(c))
+		add("lifted by", liftedBy(c.Guard))
+	}
+	add("error", clean(c.Error))
+	add("file", clean(c.Origin))
+	return out
+}
+
+// tone picks the colour that repeats what the standing says.
+func tone(c Change) string {
+	switch colourOf(c) {
+	case red:
+		if c.Outcome == Failed || c.Outcome == Unknown {
+			return "bad"
+		}
+	case green:
+		if c.Outcome == Applied {
+			return "good"
+		}
+	case yellow:
+		if c.Gate != plan.Ready {
+			return "held"
+		}
+	case plain, bold, dim:
+	}
+	return "ready"
+}
+
+func cleanAll(list []string) []string {
+	out := make([]string, 0, len(list))
+	for _, s := range list {
+		out = append(out, clean(s))
+	}
+	return out
+}
+
+// cleanLines keeps the lines of a text that has several, such as errors.
+func cleanLines(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return cleanAll(strings.Split(strings.TrimRight(s, "\n"), "\n"))
+}

@@ -1,0 +1,258 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+)
+
+// Marker is the hidden first line of Markdown. A job that comments on a pull
+// request finds its own comment by it, and updates that one.
+const Marker = "<!-- terra-reconcile -->"
+
+const (
+	maxMarkdown  = 60_000 // characters; forges cut or refuse comments above 65,536
+	markdownTail = 1_500  // of them kept for the last lines
+	markdownItem = 300    // columns of one text inside a table or list
+)
+
+// Markdown writes r for a comment on a pull request: a verdict, then a table an
+// environment with its details folded away. It is at most 60,000 characters
+// long; what does not fit is counted and left out. Text of a repository or a
+// server can form neither markup nor a link, a mention or a reference.
+func Markdown(w io.Writer, r Report) error {
+	m := &markdown{room: maxMarkdown - markdownTail}
+	t := total(r)
+	m.must(Marker + "\n### terra-reconcile: " + md(t.verdict()) + "\n\n")
+	m.must(md(closing(r)) + "\n")
+	for i, warning := range r.Warnings {
+		if !m.add("\n> **warning** " + mdLong(warning) + "\n") {
+			m.omit(len(r.Warnings)-i, "warning")
+			break
+		}
+	}
+	if r.Error != "" {
+		m.must("\n> **error** " + mdLong(r.Error) + "\n")
+	}
+	quiet := 0
+	for _, e := range r.Environments {
+		if isQuiet(e) {
+			quiet++
+			continue
+		}
+		m.environment(e)
+	}
+	if quiet > 0 {
+		words := "unchanged"
+		if t.certain() {
+			words = "in sync"
+		}
+		m.must(fmt.Sprintf("\n%s %s.\n", counted(quiet, "environment"), words))
+	}
+	m.finish()
+	_, err := io.WriteString(w, m.out.String())
+	return err
+}
+
+type markdown struct {
+	out     strings.Builder
+	used    int // characters
+	room    int
+	omitted []string
+}
+
+// add writes a block if it fits as a whole.
+func (m *markdown) add(block string) bool {
+	n := utf8.RuneCountInString(block)
+	if m.used+n > m.room {
+		return false
+	}
+	m.must(block)
+	return true
+}
+
+// must writes a block that is short for sure.
+func (m *markdown) must(block string) {
+	m.used += utf8.RuneCountInString(block)
+	m.out.WriteString(block)
+}
+
+func (m *markdown) omit(n int, noun string) {
+	if n > 0 {
+		m.omitted = append(m.omitted, counted(n, noun))
+	}
+}
+
+// finish owns up to what was left out.
+func (m *markdown) finish() {
+	if len(m.omitted) == 0 {
+		return
+	}
+	const shown = 20
+	list := m.omitted
+	more := ""
+	if len(list) > shown {
+		list, more = list[:shown], fmt.Sprintf(" and %d more lists", len(m.omitted)-shown)
+	}
+	m.must("\n**Cut: this comment is too long.** Left out: " + strings.Join(list, ", ") + more + ". Run `reconcile --dry-run` to see everything.\n")
+}
+
+func (m *markdown) environment(e Environment) {
+	head := "\n#### " + md(e.Name) + "\n"
+	if e.Error != "" {
+		head += "\n> **error** " + mdLong(e.Error) + "\n"
+	}
+	if len(e.MayHaveWritten) > 0 {
+		head += "\n> **may have written** " + mdLong(mayHaveWritten(e)) + "\n"
+	}
+	if !m.add(head) {
+		m.omit(1, "environment")
+		return
+	}
+	if len(e.Changes) > 0 {
+		m.changes(e)
+	}
+	m.list(notComparedItems(e), "Not compared", "field that was not compared")
+	m.list(mdItems(e.Unmanaged), "Not managed: live, and no file names them", "connection that is not managed")
+	m.list(mdItems(e.Warnings), "Warnings", "warning")
+	if approvable(e) {
+		m.add("\nTo approve this very plan: `--approve` " + md(e.Name+"="+e.PlanHash) + "\n")
+	}
+}
+
+// changes writes the table of an environment, then its details in a fold.
+func (m *markdown) changes(e Environment) {
+	if !m.add("\n| | connection | action | class | stands | fields |\n|---|---|---|---|---|---|\n") {
+		m.omit(len(e.Changes), "change")
+		return
+	}
+	shown := 0
+	for _, c := range e.Changes {
+		if !m.add(markdownRow(c)) {
+			break
+		}
+		shown++
+	}
+	m.omit(len(e.Changes)-shown, "change")
+	var details []string
+	for _, c := range e.Changes[:shown] {
+		details = append(details, markdownDetail(c))
+	}
+	m.fold("Why, and where it is written", details, "detail")
+}
+
+func markdownRow(c Change) string {
+	fields := make([]string, 0, len(c.Fields))
+	for _, f := range c.Fields {
+		fields = append(fields, md(middle(clean(f.Field), longestName))+" "+mdSide(f.From)+" → "+mdSide(f.To))
+	}
+	stands := standing(c)
+	if stands == "" {
+		stands = string(plan.Ready)
+	}
+	cells := []string{
+		"`" + symbol(c.Action) + "`", md(middle(name(c), markdownItem)), md(string(c.Action)),
+		md(string(c.Class)), md(stands), strings.Join(fields, "<br>"),
+	}
+	return "| " + strings.Join(cells, " | ") + " |\n"
+}
+
+func mdSide(v plan.FieldValue) string { return md(middle(side(v), markdownItem)) }
+
+func markdownDetail(c Change) string {
+	parts := []string{why(c)}
+	if c.ClassReason != "" {
+		parts = append(parts, string(c.Class)+": "+clean(c.ClassReason))
+	}
+	if u := usersWords(c.ActiveUsers); u != "" {
+		parts = append(parts, "users: "+u)
+	}
+	if c.Gate != plan.Ready && c.Outcome != Applied {
+		held := string(c.Gate) + ": " + heldBy(c)
+		if lift := liftedBy(c.Guard); lift != "" {
+			held += ", lifted by " + lift
+		}
+		parts = append(parts, held)
+	}
+	if c.Error != "" {
+		parts = append(parts, "error: "+clean(c.Error))
+	}
+	parts = append(parts, clean(c.Origin))
+	for i := range parts {
+		parts[i] = md(middle(parts[i], markdownItem))
+	}
+	return "- **" + md(middle(name(c), markdownItem)) + " " + md(string(c.Action)) + "**: " + strings.Join(parts, "; ") + "\n"
+}
+
+func notComparedItems(e Environment) []string {
+	items := make([]string, 0, len(e.NotCompared))
+	for _, n := range e.NotCompared {
+		where := short(n.Connection, e.Name)
+		if n.Field != "" {
+			where += " " + clean(n.Field)
+		}
+		items = append(items, "- "+md(middle(where, markdownItem))+": "+md(middle(clean(n.Reason), markdownItem))+"\n")
+	}
+	return items
+}
+
+func mdItems(list []string) []string {
+	items := make([]string, 0, len(list))
+	for _, s := range list {
+		items = append(items, "- "+mdLong(s)+"\n")
+	}
+	return items
+}
+
+func (m *markdown) list(items []string, title, noun string) {
+	if len(items) == 0 {
+		return
+	}
+	m.fold(fmt.Sprintf("%s (%s)", title, number(len(items))), items, noun)
+}
+
+// fold writes as many items as fit into a closed fold.
+func (m *markdown) fold(title string, items []string, noun string) {
+	const end = "\n</details>\n"
+	if !m.add("\n<details><summary>" + title + "</summary>\n\n") {
+		m.omit(len(items), noun)
+		return
+	}
+	m.room -= len(end)
+	shown := 0
+	for _, item := range items {
+		if !m.add(item) {
+			break
+		}
+		shown++
+	}
+	m.room += len(end)
+	m.omit(len(items)-shown, noun)
+	m.must(end)
+}
+
+func mdLong(s string) string { return md(middle(clean(s), markdownItem)) }
+
+// md makes a clean text of any text, and of that one that Markdown, HTML and a
+// forge show as it stands: everything but letters, digits and harmless signs as
+// a character reference, and a zero-width space after what starts a mention or a
+// reference to an issue.
+func md(s string) string {
+	var out strings.Builder
+	last := rune(0)
+	for _, r := range clean(s) {
+		switch {
+		case r == '@' || r == '#':
+			fmt.Fprintf(&out, "&#%d;&#8203;", r)
+		case r == '.' && (last == 'w' || last == 'W'), r < 0x80 && strings.ContainsRune("\\`*_[]<>|~&:$", r):
+			fmt.Fprintf(&out, "&#%d;", r)
+		default:
+			out.WriteRune(r)
+		}
+		last = r
+	}
+	return out.String()
+}

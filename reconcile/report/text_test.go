@@ -1,0 +1,127 @@
+package report
+
+import (
+	"io"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestTextFitsItsWidth(t *testing.T) {
+	for name, r := range fixtures(t) {
+		for _, width := range []int{0, 60, 80, 120} {
+			text := render(t, func(w io.Writer) error { return Text(w, r, TextOptions{Width: width}) })
+			limit := width
+			if width == 0 {
+				limit = 80
+			}
+			for line := range strings.Lines(text) {
+				line = strings.TrimSuffix(line, "\n")
+				if isHash := strings.HasPrefix(line, "  sha256:"); columns(line) > limit && !isHash && width >= 80 {
+					t.Errorf("%s at %d columns: %d in %q", name, limit, columns(line), line)
+				}
+				if strings.HasSuffix(line, " ") {
+					t.Errorf("%s: space at the end of %q", name, line)
+				}
+			}
+		}
+	}
+}
+
+// Without colour there is nothing but what a person can see; with it, the text
+// is the same.
+func TestTextHidesNothing(t *testing.T) {
+	for name, r := range fixtures(t) {
+		bare := render(t, func(w io.Writer) error { return Text(w, r, TextOptions{}) })
+		for _, found := range bare {
+			if found != '\n' && hides(found) {
+				t.Errorf("%s: %U in the text", name, found)
+			}
+		}
+		coloured := render(t, func(w io.Writer) error { return Text(w, r, TextOptions{Color: true}) })
+		for _, code := range []colour{red, green, yellow, bold, dim, reset} {
+			coloured = strings.ReplaceAll(coloured, string(code), "")
+		}
+		if diff := cmp.Diff(bare, coloured); diff != "" {
+			t.Errorf("%s, without its colours (-bare +coloured):\n%s", name, diff)
+		}
+	}
+}
+
+func TestInSyncIsSaidOnlyWhenItIsCertain(t *testing.T) {
+	said := false
+	for name, r := range fixtures(t) {
+		certain := total(r).certain()
+		for form, got := range everyForm(t, r) {
+			if strings.Contains(strings.ToLower(got), "in sync") && !certain {
+				t.Errorf("%s says in sync while something was not compared:\n%s", form+" of "+name, got)
+			}
+			said = said || strings.Contains(got, "in sync")
+		}
+	}
+	if !said {
+		t.Error("no fixture is in sync")
+	}
+}
+
+func TestZeroChangeRunIsTwoLines(t *testing.T) {
+	r := fixture(t, "testdata/in-sync.json")
+	text := render(t, func(w io.Writer) error { return Text(w, r, TextOptions{}) })
+	if got := strings.Count(text, "\n"); got != 2 {
+		t.Errorf("got %d lines, want 2:\n%s", got, text)
+	}
+	for range 200 {
+		r.Environments = append(r.Environments, r.Environments[0])
+	}
+	text = render(t, func(w io.Writer) error { return Text(w, r, TextOptions{}) })
+	if got := strings.Count(text, "\n"); got != 2 {
+		t.Errorf("202 environments: got %d lines, want 2:\n%s", got, text)
+	}
+}
+
+func TestMiddle(t *testing.T) {
+	for _, row := range []struct {
+		in   string
+		room int
+		want string
+	}{
+		{"strava", 6, "strava"},
+		{"abcdefghij", 5, "ab…ij"},
+		{"abcdefghij", 6, "ab…hij"},
+		{"長い名前です", 7, "長…です"},
+		{"ab", 1, "…"},
+	} {
+		got := middle(row.in, row.room)
+		if got != row.want || columns(got) > row.room {
+			t.Errorf("middle(%q, %d): got %q (%d columns), want %q", row.in, row.room, got, columns(got), row.want)
+		}
+	}
+}
+
+func FuzzClean(f *testing.F) {
+	for _, seed := range []string{"", "strava", "\x1b[31m", "\u202e", "\xff", "a\u0301", "\U000E0001", "例え", " \u2028 "} {
+		f.Add(seed, 20)
+	}
+	f.Fuzz(func(t *testing.T, s string, room int) {
+		room = 20 + room&63
+		got := clean(s)
+		if !utf8.ValidString(got) {
+			t.Errorf("clean(%q) is no UTF-8", s)
+		}
+		for _, r := range got {
+			if hides(r) {
+				t.Errorf("clean(%q) has %U", s, r)
+			}
+		}
+		if again := clean(got); again != got {
+			t.Errorf("clean twice: %q, then %q", got, again)
+		}
+		for _, line := range append(wrap(got, room), middle(got, room)) {
+			if columns(line) > room {
+				t.Errorf("%q does not fit %d columns", line, room)
+			}
+		}
+	})
+}
