@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
+	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
+	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/providers"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+// runsAtOnce is how many environments the daemon runs at a time.
+const runsAtOnce = 4
+
+func newDaemonCommand(env *environment) *cobra.Command {
+	file := ""
+	cmd := &cobra.Command{
+		Use:   "daemon",
+		Short: "Keep Terra matching the repository: poll git, run by schedule",
+		Long: `Keep Terra matching the repository: poll git, run by schedule.
+
+It runs an environment when a new commit arrives and whenever its schedule says
+so. A commit whose terra.yaml is wrong is not used; an environment whose files
+are wrong stays on its last good commit. SIGTERM lets a call that has left be
+answered, then ends. GET /healthz answers 200 while it makes progress.`,
+		Example: "  reconcile daemon --config /etc/terra-reconcile/daemon.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := config.Load(file, env.Getenv)
+			if err != nil {
+				return err
+			}
+			return serveDaemon(cmd.Context(), env, c)
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "daemon.yaml", "the runner's own configuration")
+	return cmd
+}
+
+func serveDaemon(ctx context.Context, env *environment, c config.Config) (err error) {
+	log, err := newLog(env, c.Log)
+	if err != nil {
+		return err
+	}
+	mode := report.DryRun
+	if c.Apply {
+		mode = report.Apply
+	}
+	source, err := openSource(c.Repo)
+	if err != nil {
+		return err
+	}
+	store, err := openStore(c.StateDir, mode)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	f := &follower{
+		env: env, config: c, mode: mode, source: source, store: store, log: log,
+		limits: terra.NewLimits(), transport: terra.NewTransport(), prober: providers.NewProber(nil, nil), good: map[string]goodCommit{},
+	}
+	wake, stopWatching := watch(c.Repo.URL, log)
+	defer stopWatching()
+	d, err := daemon.New(daemon.Options{
+		Poller: f, Runner: f, Log: log, Poll: c.Repo.Poll, Deadline: c.CycleDeadline, AtOnce: runsAtOnce, Wake: wake,
+	})
+	if err != nil {
+		return err
+	}
+	stopHTTP, err := listen(ctx, c.Listen, d.Handler(), log)
+	if err != nil {
+		return err
+	}
+	defer stopHTTP()
+	log.Info("started", "version", env.Version, "repository", source.String(), "mode", string(mode), "listen", c.Listen)
+	err = d.Run(ctx)
+	log.Info("stopped")
+	return err
+}
+
+func newLog(env *environment, c config.Log) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		return nil, fmt.Errorf("configure log: %w", err)
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if c.Format == "text" {
+		return slog.New(slog.NewTextHandler(env.Stderr, options)), nil
+	}
+	return slog.New(slog.NewJSONHandler(env.Stderr, options)), nil
+}
+
+// listen serves the daemon's pages until stop.
+func listen(ctx context.Context, address string, handler http.Handler, log *slog.Logger) (stop func(), err error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", address, err)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 1 << 14}
+	log.Info("serving", "address", listener.Addr().String())
+	go func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("HTTP server ended", "error", err.Error())
+		}
+	}()
+	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		_ = server.Shutdown(ctx)
+	}, nil
+}

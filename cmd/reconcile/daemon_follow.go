@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
+	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
+	"github.com/terra-reconcile/terra-reconcile/internal/gitsource"
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/providers"
+	"github.com/terra-reconcile/terra-reconcile/reconcile"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+// follower follows a branch for the daemon: it polls for commits and runs an
+// environment from the last commit in which its files were good.
+type follower struct {
+	env       *environment
+	config    config.Config
+	mode      report.Mode
+	source    *gitsource.Source
+	store     *state.Store
+	log       *slog.Logger
+	limits    *terra.Limits
+	transport http.RoundTripper
+	prober    *providers.Prober
+
+	mu     sync.Mutex
+	latest string                // the commit last looked at
+	good   map[string]goodCommit // by environment
+}
+
+// goodCommit is what an environment runs from.
+type goodCommit struct {
+	hash        string
+	set         spec.Set
+	problems    []spec.Problem // warnings
+	environment daemon.Environment
+}
+
+// Poll fetches the newest commit. A commit whose terra.yaml is wrong, or that
+// names no environment at all, is an error: everything stays on what it had.
+func (f *follower) Poll(ctx context.Context) ([]daemon.Environment, error) {
+	commit, err := f.source.Fetch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if commit.Hash == f.latest {
+		return f.environments(), nil
+	}
+	files, err := f.source.FS(commit.Hash)
+	if err != nil {
+		return nil, err
+	}
+	set, problems := spec.Load(files, providers.Vocabulary())
+	var refused error
+	for _, p := range problems {
+		if p.Severity == spec.Error {
+			f.log.Error(p.String(), "commit", commit.Hash, "environment", p.Environment)
+			if p.Environment == "" && refused == nil {
+				refused = fmt.Errorf("commit %s is not used: %s", commit.Hash, p)
+			}
+		}
+	}
+	if refused == nil && len(set.Environments) == 0 {
+		refused = fmt.Errorf("commit %s is not used: no folder holds an environment.yaml", commit.Hash)
+	}
+	if refused != nil {
+		return nil, refused
+	}
+	f.log.Info("new commit", "commit", commit.Hash, "author", commit.Author, "subject", commit.Subject)
+	f.take(commit.Hash, set, problems)
+	f.latest = commit.Hash
+	return f.environments(), nil
+}
+
+// take moves the environments whose files are good to a commit, leaves the
+// others where they are, and forgets those that the commit does not name.
+func (f *follower) take(hash string, set spec.Set, problems []spec.Problem) {
+	next := map[string]goodCommit{}
+	for _, env := range set.Environments {
+		former, known := f.good[env.Name]
+		switch {
+		case !chosen(f.config.Environments, env.Name):
+		case !env.Invalid:
+			next[env.Name] = goodCommit{hash: hash, set: set, problems: problems,
+				environment: daemon.Environment{Name: env.Name, Schedule: env.Schedule, Revision: hash}}
+		case known:
+			f.log.Warn("environment stays on its last good commit", "environment", env.Name, "commit", former.hash)
+			next[env.Name] = former
+		}
+	}
+	f.good = next
+}
+
+func chosen(only []string, name string) bool { return len(only) == 0 || oneOf(name, only...) }
+
+func (f *follower) environments() []daemon.Environment {
+	var out []daemon.Environment
+	for _, g := range f.good {
+		out = append(out, g.environment)
+	}
+	return out
+}
+
+// Run runs one environment from its good commit.
+func (f *follower) Run(ctx context.Context, name string) report.Report {
+	f.mu.Lock()
+	g, ok := f.good[name]
+	f.mu.Unlock()
+	if !ok {
+		r := report.New(f.mode, "", f.env.Now())
+		r.Error = fmt.Sprintf("run environment %q: the repository does not name it any more", name)
+		r.Finish(f.env.Now())
+		return r
+	}
+	engine := reconcile.New(reconcile.Options{
+		Client: newClients(f.config, f.clientOptions()), Store: f.store, Identities: identities(f.config.Identities),
+		Now: f.env.Now, Prober: prober{f.prober},
+	})
+	return engine.Run(ctx, reconcile.Run{Set: g.set, Problems: g.problems, Commit: g.hash, Only: []string{name}, Mode: f.mode})
+}
+
+// clientOptions are made anew for each run, so that a token that was replaced is
+// read; limits and connections outlive it.
+func (f *follower) clientOptions() terra.Options {
+	return terra.Options{
+		Transport: f.transport, Limits: f.limits, Version: f.env.Version, ReadOnly: f.mode == report.DryRun,
+		Notice: func(operation, text string) { f.log.Warn("Terra says: "+text, "operation", operation) },
+	}
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+// write prints the report where and how the flags say.
+func (f *runFlags) write(env *environment, r report.Report) error {
+	if f.out == "" {
+		return f.print(env, env.Stdout, r, f.format)
+	}
+	var b bytes.Buffer
+	if err := f.print(env, &b, r, f.format); err != nil {
+		return err
+	}
+	if err := os.WriteFile(f.out, b.Bytes(), 0o600); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}
+
+func (f *runFlags) print(env *environment, w io.Writer, r report.Report, format string) error {
+	var err error
+	switch format {
+	case "json":
+		err = report.JSON(w, r)
+	case "markdown":
+		err = report.Markdown(w, r)
+	case "html":
+		err = report.HTML(w, r)
+	default:
+		colour := env.IsTerminal(w) && env.Getenv("NO_COLOR") == "" && env.Getenv("TERM") != "dumb"
+		err = report.Text(w, r, report.TextOptions{Color: colour, Width: 80})
+	}
+	if err != nil {
+		return fmt.Errorf("print report: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/reconcile"
+)
+
+// Reading shows its progress once it has taken a second, and then at most ten
+// times a second.
+const (
+	progressAfter = time.Second
+	progressEvery = 100 * time.Millisecond
+)
+
+// progress shows on a terminal how far reading has come, on one line that is
+// gone before the report is printed.
+type progress struct {
+	w       io.Writer // nil: no terminal
+	now     func() time.Time
+	started time.Time
+
+	mu    sync.Mutex
+	last  time.Time
+	width int
+}
+
+func newProgress(env *environment) *progress {
+	p := &progress{now: env.Now, started: env.Now()}
+	if env.IsTerminal(env.Stderr) {
+		p.w = env.Stderr
+	}
+	return p
+}
+
+func (p *progress) show(at reconcile.Progress) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := p.now()
+	if p.w == nil || now.Sub(p.started) < progressAfter || now.Sub(p.last) < progressEvery {
+		return
+	}
+	p.last = now
+	text := fmt.Sprintf("reading %q: %d of %d connections", at.Environment, at.Done, at.Total)
+	p.line(text)
+}
+
+func (p *progress) clear() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.w != nil && p.width > 0 {
+		p.line("")
+		_, _ = io.WriteString(p.w, "\r")
+	}
+}
+
+func (p *progress) line(text string) {
+	_, _ = io.WriteString(p.w, "\r"+text+strings.Repeat(" ", max(0, p.width-len(text))))
+	p.width = len(text)
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/terra-reconcile/terra-reconcile/reconcile"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+// runFlags are the flags of a run.
+type runFlags struct {
+	repo, ref, path, config, state, format, out, onError, exitCode string
+	environments, approve                                          []string
+	dryRun, yes, probe, now                                        bool
+}
+
+func (f *runFlags) add(cmd *cobra.Command, applies bool) {
+	p := cmd.Flags()
+	p.StringVar(&f.repo, "repo", ".", "config repository: a folder or a URL")
+	p.StringVar(&f.ref, "ref", "", "branch of the repository (default: the remote's own)")
+	p.StringVar(&f.path, "path", "", "folder of terra.yaml inside the repository")
+	p.StringVar(&f.config, "config", "", "take repository, accounts and identities from this daemon.yaml")
+	p.StringArrayVar(&f.environments, "env", nil, "only this environment (may repeat)")
+	p.StringVarP(&f.format, "output", "o", "text", "text, json, markdown or html")
+	p.StringVar(&f.out, "out", "", "write the report to this file instead of standard output")
+	p.StringVar(&f.state, "state", "", "folder of the memory (default: RECONCILE_STATE_DIR)")
+	p.StringVar(&f.exitCode, "exit-code", "detailed", "detailed, or simple: 0 instead of 2 for pending changes")
+	p.BoolVar(&f.probe, "probe", false, "ask the providers whether they accept new pairs")
+	if !applies {
+		return
+	}
+	p.BoolVar(&f.dryRun, "dry-run", false, "only show what would change")
+	p.BoolVar(&f.yes, "yes", false, "apply without asking")
+	p.StringArrayVar(&f.approve, "approve", nil, "ENV=HASH: approve exactly this plan (may repeat)")
+	p.BoolVar(&f.now, "now", false, "with --approve: do not wait for a window")
+	p.StringVar(&f.onError, "on-error", "continue", "continue with other connections, or stop")
+}
+
+// check refuses words that no run understands, before anything is read.
+func (f *runFlags) check() error {
+	if !oneOf(f.format, "text", "json", "markdown", "html") {
+		return usageError("--output %q: use text, json, markdown or html", f.format)
+	}
+	if !oneOf(f.exitCode, "detailed", "simple") {
+		return usageError("--exit-code %q: use detailed or simple", f.exitCode)
+	}
+	if !oneOf(f.onError, "", "continue", "stop") {
+		return usageError("--on-error %q: use continue or stop", f.onError)
+	}
+	if f.dryRun && (f.yes || len(f.approve) > 0) {
+		return usageError("--dry-run changes nothing; drop --yes and --approve, or drop --dry-run")
+	}
+	if f.now && len(f.approve) == 0 {
+		return usageError("--now needs --approve ENV=HASH")
+	}
+	for _, a := range f.approve {
+		if env, hash, ok := strings.Cut(a, "="); !ok || env == "" || !strings.HasPrefix(hash, "sha256:") {
+			return usageError("--approve %q: write it as ENV=sha256:…, as a dry run prints it", a)
+		}
+	}
+	return nil
+}
+
+func oneOf(word string, words ...string) bool {
+	for _, w := range words {
+		if w == word {
+			return true
+		}
+	}
+	return false
+}
+
+func newPlanCommand(env *environment) *cobra.Command {
+	flags := &runFlags{dryRun: true}
+	cmd := &cobra.Command{
+		Use:     "plan",
+		Short:   "Show what would change (the same as --dry-run)",
+		Example: "  reconcile plan --env production\n  reconcile plan -o json --out plan-report.json",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runReconcile(cmd, env, flags) },
+	}
+	flags.add(cmd, false)
+	return cmd
+}
+
+// runReconcile previews, and unless this is a dry run asks and applies.
+func runReconcile(cmd *cobra.Command, env *environment, f *runFlags) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	if f.dryRun {
+		r, err := f.preview(cmd, env)
+		if err != nil {
+			return err
+		}
+		return f.finish(env, r)
+	}
+	interactive := env.IsTerminal(env.Stdin) && env.IsTerminal(env.Stderr)
+	if !f.yes && len(f.approve) == 0 && !interactive {
+		return usageError("applying asks first, and nobody is there to answer; add --yes, or --dry-run to look only")
+	}
+	expect := map[string]string(nil)
+	if !f.yes && len(f.approve) == 0 {
+		shown, err := f.preview(cmd, env)
+		if err != nil {
+			return err
+		}
+		if err := f.print(env, env.Stderr, shown, "text"); err != nil {
+			return err
+		}
+		if !worthApplying(shown) {
+			return &exitError{code: f.code(shown)}
+		}
+		if !confirm(env, "Apply these changes? Type yes: ") {
+			return errors.New("nothing was changed")
+		}
+		expect = hashes(shown)
+	}
+	r, err := f.apply(cmd, env, expect)
+	if err != nil {
+		return err
+	}
+	return f.finish(env, r)
+}
+
+func (f *runFlags) preview(cmd *cobra.Command, env *environment) (report.Report, error) {
+	s, err := openSession(cmd.Context(), env, f, report.DryRun)
+	if err != nil {
+		return report.Report{}, err
+	}
+	defer s.close()
+	return s.run(cmd.Context(), reconcile.Run{Mode: report.DryRun, Probe: f.probe}), nil
+}
+
+func (f *runFlags) apply(cmd *cobra.Command, env *environment, expect map[string]string) (report.Report, error) {
+	s, err := openSession(cmd.Context(), env, f, report.Apply)
+	if err != nil {
+		return report.Report{}, err
+	}
+	defer s.close()
+	approved := map[string]string{}
+	for _, a := range f.approve {
+		name, hash, _ := strings.Cut(a, "=")
+		approved[name] = hash
+	}
+	return s.run(cmd.Context(), reconcile.Run{
+		Mode: report.Apply, Expect: expect, Approve: approved, Now: f.now, Stop: f.onError == "stop", Probe: f.probe,
+	}), nil
+}
+
+func (f *runFlags) finish(env *environment, r report.Report) error {
+	if err := f.write(env, r); err != nil {
+		return err
+	}
+	if code := f.code(r); code != exitOK {
+		return &exitError{code: code}
+	}
+	return nil
+}
+
+func (f *runFlags) code(r report.Report) int {
+	if f.exitCode == "simple" {
+		return report.Simple(r.ExitCode)
+	}
+	return r.ExitCode
+}
+
+func worthApplying(r report.Report) bool {
+	for _, env := range r.Environments {
+		if env.Error != "" {
+			continue
+		}
+		for _, c := range env.Changes {
+			if c.Gate == "ready" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func hashes(r report.Report) map[string]string {
+	out := map[string]string{}
+	for _, env := range r.Environments {
+		out[env.Name] = env.PlanHash
+	}
+	return out
+}
+
+func confirm(env *environment, question string) bool {
+	_, _ = fmt.Fprint(env.Stderr, question)
+	var answer string
+	_, err := fmt.Fscanln(env.Stdin, &answer)
+	return err == nil && answer == "yes"
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes that commands share. Those of a run are report.ExitCode's.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 64
+)
+
+// environment is all of the world that a command may touch besides files and
+// the network.
+type environment struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Getenv         func(string) string
+	Now            func() time.Time
+	IsTerminal     func(stream any) bool
+	Version        string
+}
+
+// exitError ends the program with a code. Without an error nothing is printed:
+// the command has said what there is to say.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// usageError is a command line that cannot be understood.
+func usageError(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// run executes one command line and returns the exit code. Errors are printed
+// here and nowhere else.
+func run(ctx context.Context, args []string, env *environment) int {
+	root := newRoot(env)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var exit *exitError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.As(err, &exit):
+		if exit.err != nil {
+			printError(env.Stderr, exit.err)
+		}
+		return exit.code
+	case isUsage(err):
+		printError(env.Stderr, err)
+		return exitUsage
+	default:
+		printError(env.Stderr, err)
+		return exitFailed
+	}
+}
+
+func printError(w io.Writer, err error) {
+	_, _ = fmt.Fprintf(w, "reconcile: %s\n", strings.TrimSpace(err.Error()))
+}
+
+// isUsage recognises cobra's own complaints, which have no type.
+func isUsage(err error) bool {
+	for _, prefix := range []string{"unknown command", "accepts ", "requires ", "invalid argument"} {
+		if strings.HasPrefix(err.Error(), prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func newRoot(env *environment) *cobra.Command {
+	flags := &runFlags{}
+	root := &cobra.Command{
+		Use:   "reconcile",
+		Short: "Make Terra match a git repository of connection files",
+		Long: `Make Terra match a git repository of connection files.
+
+Without a command it reads the repository, shows what would change and applies
+it, after asking. With --dry-run it only shows.`,
+		Example: `  reconcile demo                                    see all of it, no account needed
+  reconcile --dry-run                               preview the repository in this folder
+  reconcile --dry-run --env production -o markdown  the same for a pull request
+  reconcile --repo https://git.example/acme/terra   preview, ask, apply`,
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return runReconcile(cmd, env, flags) },
+	}
+	root.SetIn(env.Stdin)
+	root.SetOut(env.Stdout)
+	root.SetErr(env.Stderr)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
+	flags.add(root, true)
+	root.AddCommand(
+		newPlanCommand(env), newValidateCommand(env), newDemoCommand(env), newDaemonCommand(env), newVersionCommand(env),
+	)
+	root.InitDefaultCompletionCmd()
+	return root
+}

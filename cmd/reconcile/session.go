@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
+	"github.com/terra-reconcile/terra-reconcile/internal/gitsource"
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/providers"
+	"github.com/terra-reconcile/terra-reconcile/reconcile"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+// session is what one run needs: the files of a commit, and an engine that can
+// write only when the run may.
+type session struct {
+	files        fs.FS
+	commit       string
+	environments []string
+	engine       *reconcile.Engine
+	store        *state.Store
+	warnings     []string
+	progress     *progress
+}
+
+func openSession(ctx context.Context, env *environment, f *runFlags, mode report.Mode) (*session, error) {
+	c, err := f.configuration(env)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{environments: f.environments, progress: newProgress(env)}
+	if len(s.environments) == 0 {
+		s.environments = c.Environments
+	}
+	if s.files, s.commit, err = openFiles(ctx, c.Repo, mode); err != nil {
+		return nil, err
+	}
+	if s.store, err = openStore(c.StateDir, mode); err != nil {
+		return nil, err
+	}
+	if reason := s.store.Reason(); reason != "" {
+		s.warnings = append(s.warnings, reason)
+	}
+	s.engine = reconcile.New(reconcile.Options{
+		Client: newClients(c, terra.Options{Transport: terra.NewTransport(), Limits: terra.NewLimits(),
+			Version: env.Version, ReadOnly: mode == report.DryRun, Notice: s.notice}),
+		Store:      s.store,
+		Identities: identities(c.Identities),
+		Now:        env.Now,
+		Prober:     prober{providers.NewProber(nil, nil)},
+		Progress:   s.progress.show,
+	})
+	return s, nil
+}
+
+func (s *session) notice(_, text string) { s.warnings = append(s.warnings, "Terra says: "+text) }
+
+func (s *session) close() {
+	s.progress.clear()
+	_ = s.store.Close()
+}
+
+// run loads the files and runs the engine over them.
+func (s *session) run(ctx context.Context, r reconcile.Run) report.Report {
+	r.Set, r.Problems = spec.Load(s.files, providers.Vocabulary())
+	r.Commit, r.Only = s.commit, s.environments
+	out := s.engine.Run(ctx, r)
+	s.progress.clear()
+	out.Warnings = append(s.warnings, out.Warnings...)
+	return out
+}
+
+// configuration is daemon.yaml when one is named, else the environment. Flags
+// decide over both.
+func (f *runFlags) configuration(env *environment) (config.Config, error) {
+	var c config.Config
+	var err error
+	if f.config != "" {
+		c, err = config.Load(f.config, env.Getenv)
+	} else {
+		c, err = config.FromEnvironment(env.Getenv)
+	}
+	if err != nil {
+		return c, err
+	}
+	if f.config == "" || f.repo != "." {
+		c.Repo.URL = f.repo
+	}
+	if f.ref != "" {
+		c.Repo.Ref = f.ref
+	}
+	if f.path != "" {
+		c.Repo.Path = f.path
+	}
+	if f.state != "" {
+		c.StateDir = f.state
+	}
+	return c, nil
+}
+
+// openFiles gives the files to work from. A dry run reads a folder as it stands;
+// applying takes a commit, from a folder only when its work tree is clean.
+func openFiles(ctx context.Context, repo config.Repo, mode report.Mode) (fs.FS, string, error) {
+	if info, err := os.Stat(repo.URL); err == nil && info.IsDir() && repo.Ref == "" {
+		tree, err := gitsource.WorkTree(repo.URL, repo.Path)
+		if err != nil {
+			return nil, "", err
+		}
+		switch {
+		case mode == report.DryRun && (tree.Dirty || tree.Commit == ""):
+			return tree.FS, "worktree", nil
+		case mode == report.DryRun:
+			return tree.FS, tree.Commit, nil
+		case tree.Commit == "":
+			return nil, "", fmt.Errorf("apply %s: it is not a commit of a git repository; run git init, commit, and apply again", repo.URL)
+		case tree.Dirty:
+			return nil, "", fmt.Errorf("apply %s: it has changes that are not committed; commit or remove them first", repo.URL)
+		}
+	}
+	source, err := openSource(repo)
+	if err != nil {
+		return nil, "", err
+	}
+	commit, err := source.Fetch(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	files, err := source.FS(commit.Hash)
+	return files, commit.Hash, err
+}
+
+func openSource(repo config.Repo) (*gitsource.Source, error) {
+	auth := gitsource.Auth{Username: repo.Auth.Username, SSHKeyFile: repo.Auth.SSHKeyFile, KnownHostsFile: repo.Auth.KnownHostsFile}
+	if repo.Auth.Token.IsSet() {
+		auth.Token = repo.Auth.Token.Read
+	}
+	return gitsource.Open(gitsource.Options{URL: repo.URL, Ref: repo.Ref, Path: repo.Path, Auth: auth})
+}
+
+// openStore opens the memory. A dry run that cannot have it goes on without and
+// says so; a run that writes never does.
+func openStore(dir string, mode report.Mode) (*state.Store, error) {
+	if mode == report.Apply {
+		if dir == "" {
+			return nil, errors.New("open state: no folder is known for it; set RECONCILE_STATE_DIR or --state")
+		}
+		return state.Open(dir, state.Options{})
+	}
+	if dir == "" {
+		return state.None("no state folder is known, so every connection counts as found for the first time"), nil
+	}
+	store, err := state.OpenReadOnly(dir)
+	var locked *state.LockedError
+	if errors.As(err, &locked) {
+		return state.None(err.Error() + "; going on without memory"), nil
+	}
+	return store, err
+}
+
+// newClients makes one client an account. The runner decides which dev-ids an
+// account may touch; the repository only names it.
+func newClients(c config.Config, o terra.Options) func(account, devID string) (*terra.Client, error) {
+	clients, broken := map[string]*terra.Client{}, map[string]error{}
+	for name, account := range c.Accounts {
+		o.BaseURL, o.Token = account.BaseURL, account.Token.Read
+		clients[name], broken[name] = terra.New(o)
+	}
+	return func(name, devID string) (*terra.Client, error) {
+		account, ok := c.Accounts[name]
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("use account %q: this runner knows no such account", name)
+		case broken[name] != nil:
+			return nil, broken[name]
+		case !account.Allows(devID):
+			return nil, fmt.Errorf("use account %q: the runner does not let it touch %s; its dev_ids decide", name, devID)
+		}
+		return clients[name], nil
+	}
+}
+
+func identities(c config.Identities) func() (*secrets.Identities, error) {
+	return func() (*secrets.Identities, error) {
+		source := secrets.Source{Files: c.Files, AllowPlugins: c.AllowPlugins}
+		if c.Inline.IsSet() {
+			text, err := c.Inline.Read()
+			if err != nil {
+				return nil, err
+			}
+			source.Inline = strings.TrimSpace(text)
+		}
+		return secrets.LoadIdentities(source)
+	}
+}

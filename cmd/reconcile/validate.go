@@ -1,0 +1,110 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/terra-reconcile/terra-reconcile/providers"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+func newValidateCommand(env *environment) *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate [DIR]",
+		Short: "Check the files of a config repository, offline and without any key",
+		Long: `Check the files of a config repository: every error of every file in one run,
+each with file:line:column. It needs no network, no account and no age identity;
+what is sealed stays sealed.`,
+		Example: "  reconcile validate\n  reconcile validate ./config",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			dir := "."
+			if len(args) == 1 {
+				dir = args[0]
+			}
+			info, err := os.Stat(dir)
+			if err != nil {
+				return fmt.Errorf("validate: %w", err)
+			}
+			if !info.IsDir() {
+				return usageError("validate %s: name the folder of terra.yaml, not a file", dir)
+			}
+			return validate(env, os.DirFS(dir))
+		},
+	}
+}
+
+func validate(env *environment, files fs.FS) error {
+	set, problems := spec.Load(files, providers.Vocabulary())
+	problems = append(problems, catalogueProblems(set)...)
+	failed := 0
+	for _, p := range problems {
+		if p.Severity == spec.Error {
+			failed++
+		}
+		if _, err := fmt.Fprintln(env.Stdout, p); err != nil {
+			return err
+		}
+	}
+	connections := 0
+	for _, e := range set.Environments {
+		connections += len(e.Connections)
+	}
+	if failed > 0 {
+		return &exitError{exitFailed, fmt.Errorf("validate: %s", plural(failed, "error", "errors"))}
+	}
+	_, err := fmt.Fprintf(env.Stdout, "valid: %s with %s\n",
+		plural(len(set.Environments), "environment", "environments"), plural(connections, "connection", "connections"))
+	return err
+}
+
+// catalogueProblems adds what the catalogue of providers knows offline, and
+// sealed fields that are no age file.
+func catalogueProblems(set spec.Set) []spec.Problem {
+	var out []spec.Problem
+	for _, e := range set.Environments {
+		for _, c := range e.Connections {
+			for _, f := range findings(c) {
+				if f.Origin.File == "" {
+					f.Origin = c.Origin
+				}
+				out = append(out, spec.Problem{Severity: f.Severity, Environment: e.Name, Origin: f.Origin, Message: f.Message, Hint: f.Hint})
+			}
+			for _, k := range c.Credentials.Keys {
+				if k.Unknown {
+					continue
+				}
+				if _, err := secrets.Parse(k.Secret.Armor); err != nil {
+					out = append(out, spec.Problem{Severity: spec.Error, Environment: e.Name, Origin: k.Secret.Origin, Message: "client_secret: " + err.Error()})
+				}
+			}
+		}
+	}
+	return out
+}
+
+func findings(c spec.Connection) []providers.Finding {
+	p, ok := providers.Lookup(c.Provider)
+	if !ok {
+		return nil
+	}
+	found := p.Check(c)
+	if c.Credentials.ClientID.Given() {
+		for _, f := range p.CheckClientID(c.Credentials.ClientID.Value) {
+			f.Origin = c.Credentials.ClientID.Origin
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

@@ -1,0 +1,175 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+// Environment is one environment of the newest commit.
+type Environment struct {
+	Name     string
+	Schedule string // cron expression of five fields, CRON_TZ= allowed; "" runs on new commits only
+	Revision string // what it is made from: a new one starts a run at once
+}
+
+// Poller looks for a new commit. The environments it returns are all there are;
+// with an error the former ones stay.
+type Poller interface {
+	Poll(ctx context.Context) ([]Environment, error)
+}
+
+// Runner runs one environment once. It is never called twice at a time for the
+// same name, and returns soon after its context ends.
+type Runner interface {
+	Run(ctx context.Context, environment string) report.Report
+}
+
+// Options of a Daemon. All but Wake are required.
+type Options struct {
+	Poller   Poller
+	Runner   Runner
+	Log      *slog.Logger
+	Poll     time.Duration   // between two polls
+	Deadline time.Duration   // of one run, and of one poll
+	AtOnce   int             // runs at the same time, over all environments
+	Wake     <-chan struct{} // poll now; may be nil
+}
+
+// Daemon is the loop. Make one with New and call Run once.
+type Daemon struct {
+	o       Options
+	slots   chan struct{}
+	workers map[string]*worker // used by Run's goroutine only
+	running sync.WaitGroup
+	health  *health
+}
+
+// worker is the goroutine of one environment.
+type worker struct {
+	stop     context.CancelFunc
+	schedule chan string   // a changed schedule
+	trigger  chan struct{} // run soon; holds one
+	former   Environment
+}
+
+// New makes a Daemon.
+func New(o Options) (*Daemon, error) {
+	if o.Poller == nil || o.Runner == nil || o.Log == nil || o.Poll <= 0 || o.Deadline <= 0 || o.AtOnce <= 0 {
+		return nil, errors.New("start daemon: poller, runner, log, poll interval, deadline and runs at once are required")
+	}
+	return &Daemon{o: o, slots: make(chan struct{}, o.AtOnce), workers: map[string]*worker{}, health: newHealth(o.Deadline)}, nil
+}
+
+// Run polls and runs until ctx ends, then waits for the runs under way, which
+// see the same end. It returns nil after a clean stop.
+func (d *Daemon) Run(ctx context.Context) error {
+	d.health.start(pollName, d.o.Poll)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			d.running.Wait()
+			return nil
+		case <-timer.C:
+		case <-d.o.Wake:
+		}
+		d.poll(ctx)
+		timer.Reset(d.o.Poll)
+	}
+}
+
+func (d *Daemon) poll(ctx context.Context) {
+	pollCtx, cancel := context.WithTimeout(ctx, d.o.Deadline)
+	defer cancel()
+	environments, err := d.o.Poller.Poll(pollCtx)
+	d.health.finished(pollName)
+	if err != nil {
+		if ctx.Err() == nil {
+			d.o.Log.Error("poll failed; the environments stay on what they had", "error", err.Error())
+		}
+		return
+	}
+	named := map[string]bool{}
+	for _, e := range environments {
+		named[e.Name] = true
+		d.update(ctx, e)
+	}
+	for name, w := range d.workers {
+		if !named[name] {
+			d.o.Log.Warn("environment is gone from the repository; nothing of it is changed any more", "environment", name)
+			w.stop()
+			delete(d.workers, name)
+		}
+	}
+}
+
+// update starts the worker of a new environment, or tells it what changed.
+func (d *Daemon) update(ctx context.Context, e Environment) {
+	w, known := d.workers[e.Name]
+	if !known {
+		workerCtx, stop := context.WithCancel(ctx)
+		w = &worker{stop: stop, schedule: make(chan string, 1), trigger: make(chan struct{}, 1)}
+		d.workers[e.Name] = w
+		d.running.Go(func() { d.work(workerCtx, e.Name, w) })
+	}
+	if !known || w.former.Schedule != e.Schedule {
+		select { // replace one that was not taken yet
+		case <-w.schedule:
+		default:
+		}
+		w.schedule <- e.Schedule
+	}
+	if !known || w.former.Revision != e.Revision {
+		w.soon()
+	}
+	w.former = e
+}
+
+func (w *worker) soon() {
+	select {
+	case w.trigger <- struct{}{}:
+	default: // one is waiting already
+	}
+}
+
+// work waits for the schedule or a trigger and runs, one run after the other.
+func (d *Daemon) work(ctx context.Context, name string, w *worker) {
+	clock := newClock()
+	defer clock.stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case expression := <-w.schedule:
+			if err := clock.set(expression); err != nil {
+				d.o.Log.Error("schedule is not understood; runs on new commits only", "environment", name, "error", err.Error())
+			}
+			continue
+		case <-clock.fires():
+			clock.next()
+		case <-w.trigger:
+		}
+		d.once(ctx, name)
+	}
+}
+
+// once runs one environment in a free slot, within the deadline.
+func (d *Daemon) once(ctx context.Context, name string) {
+	select {
+	case d.slots <- struct{}{}:
+	case <-ctx.Done():
+		return
+	}
+	defer func() { <-d.slots }()
+	d.health.start(name, 0)
+	defer d.health.finished(name)
+	runCtx, cancel := context.WithTimeout(ctx, d.o.Deadline)
+	defer cancel()
+	logRun(ctx, d.o.Log, name, d.o.Runner.Run(runCtx, name))
+}

@@ -1,0 +1,79 @@
+package daemon
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+const pollName = "git poll"
+
+// grace is what a run or poll may take beyond its deadline before the daemon
+// counts as stuck.
+const grace = time.Minute
+
+// health knows what is under way since when. A run that ends is progress, with
+// any outcome; one that does not end within its deadline is not.
+type health struct {
+	deadline time.Duration
+	mu       sync.Mutex
+	due      map[string]time.Time // to have ended
+	every    time.Duration        // between polls
+}
+
+func newHealth(deadline time.Duration) *health {
+	return &health{deadline: deadline, due: map[string]time.Time{}}
+}
+
+func (h *health) start(name string, every time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if name == pollName {
+		h.every = every
+	}
+	h.due[name] = time.Now().Add(every + h.deadline + grace)
+}
+
+func (h *health) finished(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if name == pollName {
+		h.due[name] = time.Now().Add(h.every + h.deadline + grace)
+		return
+	}
+	delete(h.due, name)
+}
+
+// stuck names what should have ended before now, sorted.
+func (h *health) stuck(now time.Time) []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var out []string
+	for name, due := range h.due {
+		if now.After(due) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Handler answers GET /healthz: 200 while the daemon makes progress, 503 with
+// the names of what is stuck otherwise.
+func (d *Daemon) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		if stuck := d.health.stuck(time.Now()); len(stuck) > 0 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = fmt.Fprintf(w, "no progress: %s\n", strings.Join(stuck, ", "))
+			return
+		}
+		_, _ = fmt.Fprintln(w, "ok")
+	})
+	return mux
+}
