@@ -26,7 +26,7 @@ func checkCommands(t tree) []finding {
 		},
 		"LICENSE": {"Apache License\n", "Version 2.0, January 2004\n"},
 	}
-	var found []finding
+	found := missingStages(t)
 	for name, parts := range wants {
 		f, ok := t.find(name)
 		if !ok {
@@ -37,6 +37,30 @@ func checkCommands(t tree) []finding {
 			if !strings.Contains(f.text, part) {
 				found = append(found, finding{name, 0, "lacks \"" + strings.TrimSpace(part) + "\""})
 			}
+		}
+	}
+	return found
+}
+
+// missingStages says which stages .ci/run declares but does not run.
+func missingStages(t tree) []finding {
+	f, ok := t.find(".ci/run")
+	if !ok {
+		return nil
+	}
+	run := map[string]bool{}
+	for line := range strings.Lines(f.text) {
+		words := strings.Fields(line)
+		if strings.HasPrefix(line, "stage \"") || line == "summary\n" {
+			run[words[len(words)-1]] = true
+		}
+	}
+	var found []finding
+	for _, name := range []string{
+		"prerequisites", "build", "vet", "tests", "lint", "race", "fuzz", "empty_root", "demo", "summary",
+	} {
+		if !run[name] {
+			found = append(found, finding{f.path, 0, "does not run its stage " + name})
 		}
 	}
 	return found

@@ -20,7 +20,8 @@ func longer() map[string]string {
 
 // checkLength limits files and functions. Physical lines count, comments too.
 // Lines of a literal that holds data only (a table, a fixture, a text) do not
-// count against the function around it: they are read as data.
+// count against the function around it: they are read as data. So are the tables
+// of a test, whose cases may be functions; each of those has the same limit.
 func checkLength(t tree) []finding {
 	var found []finding
 	excused := longer()
@@ -50,7 +51,11 @@ func checkLength(t tree) []finding {
 		report(f.path, 0, f.lines(), limit)
 		for _, d := range f.syntax.Decls {
 			if fn, ok := d.(*ast.FuncDecl); ok && fn.Body != nil {
-				report(f.path+": "+fn.Name.Name, t.line(fn), t.span(fn)-t.dataLines(fn.Body), maxFunctionLines)
+				lines, cases := t.dataLines(fn.Body, f.test())
+				report(f.path+": "+fn.Name.Name, t.line(fn), t.span(fn)-lines, maxFunctionLines)
+				for _, c := range cases {
+					report(f.path+": a case of "+fn.Name.Name, t.line(c), t.span(c), maxFunctionLines)
+				}
 			}
 		}
 	}
@@ -66,31 +71,43 @@ func (t tree) span(n ast.Node) int {
 	return t.positions.Position(n.End()).Line - t.positions.Position(n.Pos()).Line + 1
 }
 
-// dataLines counts the lines inside outermost literals that hold no function.
-func (t tree) dataLines(body ast.Node) int {
-	lines := 0
+// dataLines counts the lines inside outermost literals that hold no function or
+// are a test's table, and returns the functions inside those tables.
+func (t tree) dataLines(body ast.Node, test bool) (lines int, cases []*ast.FuncLit) {
 	ast.Inspect(body, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.CompositeLit:
-			if !holdsFunction(n) {
-				lines += t.span(n) - 1
-				return false
+			functions := functionsIn(n)
+			if len(functions) > 0 && !(test && isTable(n)) {
+				return true
 			}
+			lines += t.span(n) - 1
+			cases = append(cases, functions...)
+			return false
 		case *ast.BasicLit:
 			lines += t.span(n) - 1
 		}
 		return true
 	})
-	return lines
+	return lines, cases
 }
 
-func holdsFunction(n ast.Node) bool {
-	holds := false
+func isTable(n *ast.CompositeLit) bool {
+	switch n.Type.(type) {
+	case *ast.ArrayType, *ast.MapType:
+		return true
+	}
+	return false
+}
+
+func functionsIn(n ast.Node) []*ast.FuncLit {
+	var found []*ast.FuncLit
 	ast.Inspect(n, func(n ast.Node) bool {
-		if _, ok := n.(*ast.FuncLit); ok {
-			holds = true
+		fn, ok := n.(*ast.FuncLit)
+		if ok {
+			found = append(found, fn)
 		}
-		return !holds
+		return !ok
 	})
-	return holds
+	return found
 }

@@ -91,7 +91,7 @@ func (t tree) exists(name string) bool {
 // build output, the fixtures of the rules and local state.
 func ignored(name string) bool {
 	switch name {
-	case ".git", "bin", "dist", "state", "internal/archtest/testdata", "internal/zz":
+	case ".git", "bin", "dist", "state", "internal/archtest/testdata":
 		return true
 	}
 	return false
