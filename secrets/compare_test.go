@@ -74,8 +74,13 @@ func TestOpenKeyRefusesOtherFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	bare, err := encrypt([]byte("a secret that is 32 bytes long.."), r)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, sealedKey := range map[string][]byte{
-		"empty": nil, "garbage": []byte(planted), "a secret": secret, "a short key": short,
+		"32 bytes of something else": bare,
+		"empty":                      nil, "garbage": []byte(planted), "a secret": secret, "a short key": short,
 		"cut": good[:len(good)-1], "huge": make([]byte, maxArmored+1),
 	} {
 		key, err := ids.OpenKey(sealedKey)

@@ -77,8 +77,11 @@ func TestNoVerbPrintsAValue(t *testing.T) {
 	}
 	fmt.Printf("COUNT secret_format_checks=%d\n", printed)
 	v := NewValue([]byte(planted))
-	for _, out := range []string{fmt.Sprintf("%v|%s|%q|%#v|%x|%d", v, v, v, v, v, v), v.String(), v.GoString()} {
-		if !strings.HasPrefix(out, redacted) {
+	for _, out := range []string{
+		fmt.Sprintf("%v", v), fmt.Sprintf("%+v", v), fmt.Sprintf("%#v", v), fmt.Sprintf("%40s", v), fmt.Sprintf("%q", v),
+		fmt.Sprintf("%x", v), fmt.Sprintf("%d", v), fmt.Sprintf("%d", &v), v.String(), v.GoString(),
+	} {
+		if out != redacted {
 			t.Errorf("got %q, want the fixed word %s", out, redacted)
 		}
 	}
