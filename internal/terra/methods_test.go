@@ -52,7 +52,8 @@ func readMethods() []method {
 		}},
 		{"GetCredentials", "getSourceCredentials", false, 200, credentialsJSON, "GET " + one + "/credentials", func(t *testing.T, c *Client) error {
 			v, err := c.GetCredentials(t.Context(), "dev-1", "strava")
-			return need(err, v.Credential != nil && *v.Credential.SecretMask == "****cret" && v.Credential.SecretRef.ClientIDField == nil)
+			own := v.Credential
+			return need(err, own != nil && own.SecretMask != nil && *own.SecretMask == "****cret" && own.SecretRef != nil && own.SecretRef.ClientIDField == nil)
 		}},
 		{"GetScopes", "getSourceScopes", false, 200, scopesJSON, "GET " + one + "/scopes", func(t *testing.T, c *Client) error {
 			v, err := c.GetScopes(t.Context(), "dev-1", "strava")
