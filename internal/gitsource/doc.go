@@ -3,9 +3,10 @@
 //
 // [Open] says where the repository is, [Source.Fetch] looks for the newest
 // commit of a branch, [Source.FS] gives the files of a commit that was fetched,
-// and [WorkTree] gives a folder as it stands. Over https and ssh only what is new
-// travels, without history; a repository on this machine is read in place. What
-// was fetched lives in memory: nothing is checked out and nothing is written.
+// and [WorkTree] gives a folder as it stands. Over https and ssh a new commit
+// travels without its history, an unchanged branch costs a question; a repository
+// on this machine is read in place. What was fetched lives in memory: nothing is
+// checked out and nothing is written.
 //
 // The package refuses what could surprise the person who runs it: it starts no
 // other program (not even git), reads no ~/.gitconfig, ~/.ssh or ssh agent,

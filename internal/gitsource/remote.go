@@ -22,19 +22,10 @@ type session interface {
 	io.Closer
 }
 
-// fetchRemote asks for what is new since the newest commit held. Should the
-// answer lack something, all of it is asked for once.
+// fetchRemote holds one conversation with the server. All files of the commit
+// travel, but none of its history: without history servers can not leave out
+// what we already have.
 func (s *Source) fetchRemote(ctx context.Context, want plumbing.Hash) (*snapshot, error) {
-	before := s.newest()
-	snap, err := s.converse(ctx, want, before)
-	if before != nil && (errors.Is(err, errMissingObject) || is[*CorruptError](err)) && ctx.Err() == nil {
-		snap, err = s.converse(ctx, want, nil)
-	}
-	return snap, err
-}
-
-// converse holds one conversation with the server.
-func (s *Source) converse(ctx context.Context, want plumbing.Hash, before *snapshot) (*snapshot, error) {
 	budget := &budget{left: s.options.MaxPack}
 	conversation, err := s.dial(ctx, budget)
 	if err != nil {
@@ -54,7 +45,7 @@ func (s *Source) converse(ctx context.Context, want plumbing.Hash, before *snaps
 	if snap := s.find(to.commit); snap != nil {
 		return snap, nil
 	}
-	pack, err := receive(ctx, conversation, request(adv, to.object, before))
+	pack, err := receive(ctx, conversation, request(adv, to.object))
 	if err != nil {
 		if text := err.Error(); strings.Contains(text, "not our ref") || strings.Contains(text, "unadvertised object") {
 			return nil, &UnknownCommitError{Hash: to.commit.String()}
@@ -65,7 +56,7 @@ func (s *Source) converse(ctx context.Context, want plumbing.Hash, before *snaps
 	if err != nil {
 		return nil, err
 	}
-	return build(ctx, found, before, to.commit, s.options.Path, 4*s.options.MaxPack)
+	return build(ctx, found, s.newest(), to.commit, s.options.Path, 4*s.options.MaxPack)
 }
 
 func (s *Source) dial(ctx context.Context, budget *budget) (session, error) {
@@ -75,22 +66,17 @@ func (s *Source) dial(ctx context.Context, budget *budget) (session, error) {
 	return dialHTTP(s.transport, s.location, s.options.Auth, budget)
 }
 
-// request asks for one commit without its history, leaving out what before has.
-func request(adv *packp.AdvRefs, want plumbing.Hash, before *snapshot) *packp.UploadPackRequest {
+// request asks for one commit, without its history where the server can do that.
+func request(adv *packp.AdvRefs, want plumbing.Hash) *packp.UploadPackRequest {
 	req := packp.NewUploadPackRequestFromCapabilities(adv.Capabilities)
 	req.Wants = []plumbing.Hash{want}
-	// Capabilities that the listing offers are the only ones that Set can refuse.
+	// Set refuses only what needs a value, and these need none.
 	if adv.Capabilities.Supports(capability.NoProgress) {
 		_ = req.Capabilities.Set(capability.NoProgress)
 	}
-	if !adv.Capabilities.Supports(capability.Shallow) {
-		return req
-	}
-	_ = req.Capabilities.Set(capability.Shallow)
-	req.Depth = packp.DepthCommits(1)
-	if before != nil && before.hash != want {
-		req.Shallows = []plumbing.Hash{before.hash}
-		req.Haves = []plumbing.Hash{before.hash}
+	if adv.Capabilities.Supports(capability.Shallow) {
+		_ = req.Capabilities.Set(capability.Shallow)
+		req.Depth = packp.DepthCommits(1)
 	}
 	return req
 }

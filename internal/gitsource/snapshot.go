@@ -32,8 +32,7 @@ type snapshot struct {
 	hash   plumbing.Hash
 	commit Commit
 	root   *node
-	known  map[plumbing.Hash]*node              // every file and folder below root
-	above  map[plumbing.Hash][]object.TreeEntry // folders on the way to root
+	known  map[plumbing.Hash]*node // every file and folder below root
 }
 
 // node is a file, link, submodule or folder.
@@ -54,16 +53,16 @@ type entry struct {
 // builder makes one snapshot.
 type builder struct {
 	source objects
-	before *snapshot // where unchanged objects may be taken from, or nil
+	before *snapshot // unchanged files are shared with it; may be nil
 	budget int64     // bytes of files that may still be kept
 	into   *snapshot
 }
 
-// build reads the commit and all below path. before may be nil. limit bounds
-// the files' bytes.
+// build reads the commit and all below path. Files that before has too are shared
+// with it; it may be nil. limit bounds the files' bytes.
 func build(ctx context.Context, source objects, before *snapshot, hash plumbing.Hash, path string, limit int64) (*snapshot, error) {
 	b := &builder{source: source, before: before, budget: limit, into: &snapshot{
-		hash: hash, known: map[plumbing.Hash]*node{}, above: map[plumbing.Hash][]object.TreeEntry{},
+		hash: hash, known: map[plumbing.Hash]*node{},
 	}}
 	var c object.Commit
 	if err := b.decode(hash, plumbing.CommitObject, c.Decode); err != nil {
@@ -95,7 +94,6 @@ func (b *builder) descend(tree plumbing.Hash, path string) (plumbing.Hash, error
 		if err != nil {
 			return tree, err
 		}
-		b.into.above[tree] = entries
 		i := slices.IndexFunc(entries, func(e object.TreeEntry) bool { return e.Name == name && e.Mode == filemode.Dir })
 		if i < 0 {
 			return tree, &MissingPathError{Path: path, Commit: b.into.hash.String()}
@@ -106,11 +104,6 @@ func (b *builder) descend(tree plumbing.Hash, path string) (plumbing.Hash, error
 }
 
 func (b *builder) entries(tree plumbing.Hash) ([]object.TreeEntry, error) {
-	if b.before != nil {
-		if entries, ok := b.before.above[tree]; ok {
-			return entries, nil
-		}
-	}
 	var t object.Tree
 	if err := b.decode(tree, plumbing.TreeObject, t.Decode); err != nil {
 		return nil, err
