@@ -104,11 +104,12 @@ func (s *Server) setCredentials(q *request) (change, *refusal) {
 		return change{}, r
 	}
 	next := &Credential{}
+	f.notOAuth1("verification_secret", t)
 	f.into(next, t)
 	switch {
-	case next.SecretRef != nil && f.has("client_secret"):
+	case f.refers() && f.has("client_secret"):
 		f.fail("client_secret", "not together with secret_ref")
-	case next.SecretRef == nil && !f.has("client_secret"):
+	case !f.refers() && !f.has("client_secret"):
 		f.fail("client_secret", "is required")
 	}
 	readsID := next.SecretRef != nil && next.SecretRef.ClientIDField != nil
@@ -140,20 +141,18 @@ func (s *Server) updateCredentials(q *request) (change, *refusal) {
 		return change{}, r
 	}
 	next := src.Credential.clone()
-	for _, name := range []string{"redirect_url", "verification_secret"} {
-		if f.null(name) {
-			delete(f.raw, name)
-			if name == "redirect_url" {
-				next.RedirectURL = ""
-			} else {
-				f.notOAuth1(name, t)
-				next.Verification = ""
-			}
-		}
+	f.notOAuth1("verification_secret", t)
+	if f.null("redirect_url") {
+		delete(f.raw, "redirect_url")
+		next.RedirectURL = ""
+	}
+	if f.null("verification_secret") {
+		delete(f.raw, "verification_secret")
+		next.Verification = ""
 	}
 	f.into(next, t)
 	switch {
-	case f.has("client_secret") && f.has("secret_ref") && !f.null("secret_ref"):
+	case f.has("client_secret") && f.refers():
 		f.fail("client_secret", "not together with secret_ref")
 	case f.has("client_secret"):
 		next.SecretRef = nil
@@ -183,12 +182,14 @@ func (f *fields) into(c *Credential, t SourceType) {
 	if v := f.flag("sandbox"); v != nil {
 		c.Sandbox = *v
 	}
-	f.notOAuth1("verification_secret", t)
 	f.notOAuth1("sandbox", t)
-	if f.has("secret_ref") && !f.null("secret_ref") {
+	if f.refers() {
 		c.SecretRef, c.Secret = f.secretRef(), ""
 	}
 }
+
+// refers reports whether a secret_ref was sent that is not null.
+func (f *fields) refers() bool { return f.has("secret_ref") && !f.null("secret_ref") }
 
 func (f *fields) notOAuth1(name string, t SourceType) {
 	if f.has(name) && t.AuthType == "oauth1" {
@@ -199,6 +200,9 @@ func (f *fields) notOAuth1(name string, t SourceType) {
 // store makes the change from the source's credential to next, after the checks
 // that need more than the body. What was not sent is not checked again.
 func (s *Server) store(q *request, f *fields, t SourceType, src *source, next *Credential, verb string) (change, *refusal) {
+	if ref := next.SecretRef; ref != nil && ref.ClientIDField != nil && f.has("client_id") {
+		return change{}, invalid("client_id: is read by secret_ref")
+	}
 	if f.has("redirect_url") {
 		if r := s.checkRedirect(q, next.RedirectURL); r != nil {
 			return change{}, r
