@@ -94,3 +94,35 @@ func TestAnyOfTheRecipientsOpens(t *testing.T) {
 		}
 	}
 }
+
+func TestFits(t *testing.T) {
+	_, one := keyPair(t, false)
+	_, two := keyPair(t, false)
+	_, hybrid := keyPair(t, true)
+	_, ssh := sshKeyFile(t, ed25519Key(t), "")
+	_, rsa := sshKeyFile(t, rsaKey(t, 2048), "")
+	r := recipientsOf(t, nil, one, ssh, rsa)
+	s, pq := seal(t, place(), r), seal(t, place(), recipientsOf(t, nil, hybrid))
+	all := r.Strings()
+	card := plugin.EncodeRecipient("card", []byte("any"))
+	for _, c := range []struct {
+		name       string
+		sealed     Sealed
+		recipients []string
+		want       bool
+	}{
+		{"as sealed", s, all, true},
+		{"other order, other key of a kind", s, []string{all[2], two, all[1]}, true},
+		{"one more", s, append([]string{two}, all...), false},
+		{"one less", s, all[1:], false},
+		{"another kind", s, []string{all[0], all[1], all[1]}, false},
+		{"post-quantum", pq, []string{hybrid}, true},
+		{"post-quantum for classic", pq, []string{one}, false},
+		{"a plugin's", s, []string{card}, true},
+		{"no file", Sealed{}, nil, false},
+	} {
+		if got := c.sealed.Fits(c.recipients); got != c.want {
+			t.Errorf("%s: got %t, want %t", c.name, got, c.want)
+		}
+	}
+}

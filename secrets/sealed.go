@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -121,4 +122,41 @@ func (k *kindReader) Unwrap(stanzas []*age.Stanza) ([]byte, error) {
 		k.kinds = append(k.kinds, s.Type)
 	}
 	return nil, age.ErrIncorrectIdentity
+}
+
+// Fits reports whether the header looks like one made for recipients, given in
+// the canonical form of [Recipients.Strings]: as many of each kind. What a
+// plugin writes cannot be foreseen, so with a plugin's recipient among them it
+// always fits. An unreadable header fits nothing.
+func (s Sealed) Fits(recipients []string) bool {
+	kinds, err := s.Kinds()
+	if err != nil {
+		return false
+	}
+	var want []string
+	for _, r := range recipients {
+		kind := kindOf(r)
+		if kind == "" {
+			return true
+		}
+		want = append(want, kind)
+	}
+	slices.Sort(want)
+	slices.Sort(kinds)
+	return slices.Equal(want, kinds)
+}
+
+// kindOf is the header kind of a canonical recipient; empty for a plugin's,
+// which unlike an X25519 key has a second 1 in it.
+func kindOf(recipient string) string {
+	kind, _, ssh := strings.Cut(recipient, " ")
+	switch {
+	case ssh:
+		return kind
+	case strings.HasPrefix(recipient, "age1pq1"):
+		return "mlkem768x25519"
+	case strings.Count(recipient, "1") == 1 && strings.HasPrefix(recipient, "age1"):
+		return "X25519"
+	}
+	return ""
 }
