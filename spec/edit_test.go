@@ -85,6 +85,7 @@ func TestSetSecretRefuses(t *testing.T) {
 		{"an entry itself", "a: [b]\n", []string{"a", "0"}, armor, "set secret a.0: 1:5: only a text can be replaced"},
 		{"a name that is YAML", "a: 1\n", []string{"b: 2\nc"}, armor, "set secret \"b: 2\\nc\": the name of a field to add must be a plain word"},
 		{"a plain text over two lines", "a: one\n  two\n", []string{"a"}, armor, "set secret a: the edit would change more than this field; write the field and its neighbours out in block style"},
+		{"a place inside a text that is not indented", "credentials:\n  client_id: \"a\nb: c\"\n", []string{"credentials", "client_secret"}, armor, "set secret credentials.client_secret: the edit would change more than this field; write the field and its neighbours out in block style"},
 		{"a tag on another line", "a: !age\n  |\n  x\nb: 1\n", []string{"a"}, armor, "set secret a: the edit would change more than this field; write the field and its neighbours out in block style"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -26,7 +26,7 @@ func (o object) schedule(field string) Field[string] {
 		o.errorf(f.Origin, "write it like `*/15 * * * *`", "%s is not a cron expression of five fields", o.name(field))
 		return Field[string]{}
 	}
-	if every, ok := parsed.(cron.ConstantDelaySchedule); ok && (every.Delay < shortestInterval || shortened(f.Value)) {
+	if every, ok := parsed.(cron.ConstantDelaySchedule); ok && every.Delay < shortestInterval {
 		o.errorf(f.Origin, "", "%s repeats within less than a minute", o.name(field))
 		return Field[string]{}
 	}
@@ -59,15 +59,4 @@ func parseSchedule(expression string) (parsed cron.Schedule, ok bool) {
 	}()
 	parsed, err := cron.ParseStandard(expression)
 	return parsed, err == nil
-}
-
-// shortened reports whether the library would lengthen the interval of an
-// @every expression to the second that it can keep.
-func shortened(expression string) bool {
-	text, ok := strings.CutPrefix(expression, "@every ")
-	if !ok {
-		return false
-	}
-	delay, err := time.ParseDuration(text)
-	return err != nil || delay < shortestInterval
 }
