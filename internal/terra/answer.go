@@ -165,7 +165,10 @@ func (k call) problem(status int, media string, body []byte) (p *Problem, docume
 		Errors      []string `json:"errors"`
 	}
 	if media != mediaProblem || json.Unmarshal(body, &document) != nil || !codePattern.MatchString(document.Code) {
-		p.Title = fmt.Sprintf("%s, without a problem document", strings.ToLower(http.StatusText(status)))
+		p.Title = "an error without a problem document"
+		if name := http.StatusText(status); name != "" {
+			p.Title = strings.ToLower(name) + ", without a problem document"
+		}
 		return p, false
 	}
 	p.Code = k.hide.clean(document.Code)

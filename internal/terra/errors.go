@@ -50,8 +50,11 @@ type MissedAPIError struct {
 
 // Error names the address and what to check.
 func (e *MissedAPIError) Error() string {
-	return fmt.Sprintf("%s: the request missed the admin API (%d at %s): check the base URL or the server's version",
-		e.Action, e.Status, e.Target)
+	return e.Action + ": " + e.says()
+}
+
+func (e *MissedAPIError) says() string {
+	return fmt.Sprintf("the request missed the admin API (%d at %s): check the base URL or the server's version", e.Status, e.Target)
 }
 
 // PartialListError says that a list ended early or contradicts itself. No item
@@ -77,7 +80,11 @@ type BadAnswerError struct {
 
 // Error says what is wrong with the answer.
 func (e *BadAnswerError) Error() string {
-	return fmt.Sprintf("%s: unusable answer (%d): %s", e.Action, e.Status, e.Reason)
+	return e.Action + ": " + e.says()
+}
+
+func (e *BadAnswerError) says() string {
+	return fmt.Sprintf("unusable answer (%d): %s", e.Status, e.Reason)
 }
 
 // ConnectionError says that no answer arrived. For a write it means that the
@@ -91,7 +98,9 @@ type ConnectionError struct {
 }
 
 // Error gives the network's own words, cleaned.
-func (e *ConnectionError) Error() string { return e.Action + ": no answer: " + e.Reason }
+func (e *ConnectionError) Error() string { return e.Action + ": " + e.says() }
+
+func (e *ConnectionError) says() string { return "no answer: " + e.Reason }
 
 // Unwrap returns context.Canceled or context.DeadlineExceeded when one of them is
 // the cause, else nil: other causes may quote the server.
@@ -165,13 +174,16 @@ func withoutAction(err error) string {
 	var problem *Problem
 	var bad *BadAnswerError
 	var connection *ConnectionError
+	var missed *MissedAPIError
 	switch {
 	case errors.As(err, &problem):
 		return problem.says()
 	case errors.As(err, &bad):
-		return fmt.Sprintf("unusable answer (%d): %s", bad.Status, bad.Reason)
+		return bad.says()
+	case errors.As(err, &missed):
+		return missed.says()
 	case errors.As(err, &connection):
-		return "no answer: " + connection.Reason
+		return connection.says()
 	default:
 		return err.Error()
 	}

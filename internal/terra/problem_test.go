@@ -1,0 +1,150 @@
+package terra
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestProblemFields(t *testing.T) {
+	body := `{"type":"about:blank","title":"Validation failed","instance":"/x","code":"validation_failed","detail":"Two fields are wrong.",` +
+		`"remediation":"Fix them.","errors":["client_id: unknown","sandbox: not for OAuth 1.0"]}`
+	server := always(400, mediaProblem+"; charset=utf-8", body, "Retry-After", "3")
+	_, err := newClient(t, server).GetScopes(t.Context(), "dev-1", "strava")
+	var got *Problem
+	if !errors.As(err, &got) {
+		t.Fatalf("error %v", err)
+	}
+	want := &Problem{
+		Status: 400, Code: CodeValidationFailed, Title: "Validation failed", Detail: "Two fields are wrong.", Remediation: "Fix them.",
+		Errors: []string{"client_id: unknown", "sandbox: not for OAuth 1.0"}, Operation: "getSourceScopes",
+		Action: "read scopes of dev-1/strava", RetryAfter: 3 * time.Second,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("problem (-want +got):\n%s", diff)
+	}
+}
+
+// TestErrorTexts shows every message a person can get, in full.
+func TestErrorTexts(t *testing.T) {
+	problem := func(status int, code, rest string) *http.Response {
+		return reply(status, mediaProblem, `{"type":"t","title":"A title","instance":"/x","code":"`+code+`"`+rest+`}`)
+	}
+	for _, test := range []struct {
+		name   string
+		answer func() (*http.Response, error)
+		want   string
+	}{
+		{
+			"detail, errors, remediation", with(problem(422, "unsupported_operation", `,"detail":"Not for this provider.","errors":["a: b","c: d"],"remediation":"Use another."`)),
+			"read scopes of dev-1/strava: 422 unsupported_operation: Not for this provider: a: b; c: d; Use another",
+		},
+		{
+			"scope in the detail", with(problem(403, CodeScopeMissing, `,"detail":"This needs connections:read."`)),
+			"read scopes of dev-1/strava: 403 scope_missing: This needs connections:read; create a token with the scope connections:read in Terra's dashboard and give it to the runner",
+		},
+		{
+			"scope of the operation", with(problem(403, CodeScopeMissing, "")),
+			"read scopes of dev-1/strava: 403 scope_missing: A title; create a token with the scope providers:read in Terra's dashboard and give it to the runner",
+		},
+		{
+			"expired", with(problem(401, CodeTokenExpired, "")),
+			"read scopes of dev-1/strava: 401 token_expired: A title; create a new token in Terra's dashboard and give it to the runner",
+		},
+		{
+			"unauthorized", with(problem(401, CodeUnauthorized, "")),
+			"read scopes of dev-1/strava: 401 unauthorized: A title; check the token that the runner uses, or create a new one in Terra's dashboard",
+		},
+		{
+			"audience", with(problem(403, CodeAudienceRestricted, "")),
+			"read scopes of dev-1/strava: 403 audience_restricted: A title; use a token that may act on this dev_id",
+		},
+		{
+			"environment unknown", with(problem(404, CodeDevIDNotFound, "")),
+			"read scopes of dev-1/strava: 404 dev_id_not_found: A title; check dev_id in environment.yaml and the account it names",
+		},
+		{
+			"environment disabled", with(problem(403, CodeEnvironmentDisabled, "")),
+			"read scopes of dev-1/strava: 403 environment_disabled: A title; enable the environment in Terra's dashboard, or suspend it in environment.yaml",
+		},
+		{
+			"no document", with(reply(403, "text/html", "<p>")),
+			"read scopes of dev-1/strava: 403: forbidden, without a problem document; something before the admin API may have answered: check the base URL and the proxy",
+		},
+		{
+			"unknown status", with(reply(499, "", "")),
+			"read scopes of dev-1/strava: 499: an error without a problem document; something before the admin API may have answered: check the base URL and the proxy",
+		},
+		{
+			"missed", with(reply(404, "text/html", "<p>")),
+			"read scopes of dev-1/strava: the request missed the admin API (404 at https://terra.test/api/v3/admin/environments/dev-1/unified-api/sources/strava/scopes): check the base URL or the server's version",
+		},
+		{
+			"redirect", with(reply(302, "", "", "Location", "https://login.example/")),
+			"read scopes of dev-1/strava: unusable answer (302): a redirect, which is never followed (to login.example): check the base URL",
+		},
+		{"no route", failing(noRoute()), "read scopes of dev-1/strava: no answer: dial: connection refused"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var err error
+			took(t, func(t *testing.T) {
+				_, err = newClient(t, inTurn(test.answer)).GetScopes(t.Context(), "dev-1", "strava")
+			})
+			if err == nil || err.Error() != test.want {
+				t.Errorf("got\n  %v\nwant\n  %s", err, test.want)
+			}
+		})
+	}
+}
+
+func TestTextsOfTheOtherErrors(t *testing.T) {
+	for want, err := range map[string]error{
+		"pause x: refused: this client is read-only (dry run)":                   &ReadOnlyError{Action: "pause x"},
+		"list x: the list is incomplete: why":                                    &PartialListError{Action: "list x", Reason: "why"},
+		"prove dry_run: the server was not asked yet whether it honours dry_run": &DryRunUnprovenError{},
+		"prove dry_run: the server did not honour dry_run":                       &DryRunUnprovenError{Tried: true},
+		"prove dry_run: x: 403 scope_missing":                                    &DryRunUnprovenError{Tried: true, Err: &Problem{Action: "x", Status: 403, Code: CodeScopeMissing}},
+		"compare client_secret of dev-1/strava: the server stopped honouring dry_run: may have been written: strava/client_secret":                 &MayHaveWrittenError{"dev-1", "strava", "client_secret"},
+		"set x: sent, and whether it happened is unknown: no answer: reset":                                                                        &AmbiguousError{Action: "set x", Err: &ConnectionError{Action: "set x", Reason: "reset"}},
+		"set x: sent, and whether it happened is unknown: 500 internal_error: T":                                                                   &AmbiguousError{Action: "set x", Err: &Problem{Action: "set x", Status: 500, Code: CodeInternalError, Title: "T"}},
+		"set x: sent, and whether it happened is unknown: unusable answer (200): empty":                                                            &AmbiguousError{Action: "set x", Err: &BadAnswerError{Action: "set x", Status: 200, Reason: "empty"}},
+		"set x: sent, and whether it happened is unknown: the request missed the admin API (404 at u): check the base URL or the server's version": &AmbiguousError{Action: "set x", Err: &MissedAPIError{Action: "set x", Status: 404, Target: "u"}},
+	} {
+		if got := err.Error(); got != want {
+			t.Errorf("got\n  %s\nwant\n  %s", got, want)
+		}
+	}
+}
+
+func TestManyFieldErrorsAreCut(t *testing.T) {
+	body := `{"type":"t","title":"T","instance":"/x","code":"validation_failed","errors":["x: y"` + strings.Repeat(`,"x: y"`, 99) + `]}`
+	_, err := newClient(t, always(400, mediaProblem, body)).Me(t.Context())
+	var p *Problem
+	if !errors.As(err, &p) || len(p.Errors) != maxProblemErrors+1 || p.Errors[maxProblemErrors] != "and 80 more" {
+		t.Errorf("%+v", err)
+	}
+}
+
+func TestHelpers(t *testing.T) {
+	found := &Problem{Status: 404, Code: CodeNotFound}
+	for name, test := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"not_found":  {found, true},
+		"wrapped":    {errors.Join(errors.New("x"), found), true},
+		"nil":        {nil, false},
+		"dev_id":     {&Problem{Status: 404, Code: CodeDevIDNotFound}, false},
+		"plain 404":  {&Problem{Status: 404}, false},
+		"missed API": {&MissedAPIError{Status: 404}, false},
+		"ambiguous":  {&AmbiguousError{Err: found}, false},
+	} {
+		if got := IsNotFound(test.err); got != test.want {
+			t.Errorf("%s: %v, want %v", name, got, test.want)
+		}
+	}
+}
