@@ -51,7 +51,7 @@ func parseLocation(raw string) (location, error) {
 		host := strings.Trim(m[2], "[]")
 		return location{
 			kind: overSSH, user: m[1], host: net.JoinHostPort(host, "22"), path: m[3],
-			text: m[2] + ":" + m[3],
+			text: printable(m[2] + ":" + m[3]),
 		}, nil
 	}
 	before, _, _ := strings.Cut(raw, "/")
@@ -66,7 +66,7 @@ func localDir(raw string) (location, error) {
 	if err != nil {
 		return location{}, &OptionError{Option: "URL", Reason: "names a directory that can not be found from here; write it from / on"}
 	}
-	return location{kind: onDisk, dir: dir, climb: true, text: raw}, nil
+	return location{kind: onDisk, dir: dir, climb: true, text: printable(raw)}, nil
 }
 
 // parseURL never quotes what it was given: it may hold a password.
@@ -88,7 +88,7 @@ func parseURL(raw string) (location, error) {
 		if u.Host != "" && u.Host != "localhost" {
 			return refuse("names a host after file://; a path on this machine begins with file:///")
 		}
-		return location{kind: onDisk, dir: filepath.Clean(u.Path), text: "file://" + u.Path}, nil
+		return location{kind: onDisk, dir: filepath.Clean(u.Path), text: printable("file://" + u.Path)}, nil
 	case u.Host == "" || strings.Trim(u.Path, "/") == "":
 		return refuse("names no host or no repository; it should look like https://git.example/team/specs.git")
 	case u.Scheme == "https" || u.Scheme == "http":
@@ -119,7 +119,7 @@ func sshLocation(u *url.URL) location {
 	}
 	return location{
 		kind: overSSH, user: user, host: net.JoinHostPort(u.Hostname(), port), path: path,
-		text: "ssh://" + u.Host + u.Path,
+		text: printable("ssh://" + u.Host + u.Path),
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 	githash "github.com/go-git/go-git/v5/plumbing/hash"
 )
 
-// rawObject is an object as a pack holds it: type, claimed size, content,.
+// rawObject is an object as a pack holds it: type, claimed size and content.
 // A delta's base is the object before it.
 type rawObject struct {
 	kind    byte

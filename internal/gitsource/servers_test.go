@@ -86,8 +86,8 @@ func newSSHKey(t testing.TB) sshKey {
 }
 
 // serveSSH runs an ssh server that lets user git with the key in, and runs
-// git-upload-pack below root. It returns host:port.
-func serveSSH(t testing.TB, root string, host, user sshKey) string {
+// git-upload-pack below root. more are further host keys. It returns host:port.
+func serveSSH(t testing.TB, root string, host, user sshKey, more ...ssh.Signer) string {
 	t.Helper()
 	needGit(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -120,6 +120,9 @@ func serveSSH(t testing.TB, root string, host, user sshKey) string {
 		},
 	}
 	server.AddHostKey(host.signer)
+	for _, signer := range more {
+		server.AddHostKey(signer)
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

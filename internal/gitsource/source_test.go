@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -248,8 +249,12 @@ func TestLocalNeedsNoGit(t *testing.T) {
 	shared := filepath.Join(t.TempDir(), "shared")
 	runGit(t, ".", "clone", "-q", "--shared", r.dir, shared)
 	r.git("gc", "-q")
+	home := t.TempDir()
+	if err := os.WriteFile(filepath.Join(home, ".gitconfig"), []byte("[this is not a git configuration"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	t.Setenv("PATH", "")
-	t.Setenv("HOME", "/nowhere")
+	t.Setenv("HOME", home)
 	for _, url := range []string{r.dir, "file://" + r.dir, bare, "file://" + bare, linked, "file://" + linked, shared} {
 		t.Run(url, func(t *testing.T) {
 			s := open(t, Options{URL: url})
@@ -306,4 +311,30 @@ func TestLocalDamage(t *testing.T) {
 			wantError[*UnknownCommitError](t, err)
 		})
 	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	r := newRepository(t)
+	head := r.commit("first", "a", "1")
+	s := open(t, Options{URL: serve(t, gitHTTP(t, r.dir)) + "/.git"})
+	fetch(t, s, head)
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			for range 3 {
+				if got, err := s.Fetch(t.Context()); err != nil || got.Hash != head {
+					t.Errorf("Fetch gave %v, %v", got, err)
+				}
+				files, err := s.FS(head)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if data, err := fs.ReadFile(files, "a"); string(data) != "1" || err != nil {
+					t.Errorf("a is %q, %v", data, err)
+				}
+			}
+		})
+	}
+	group.Wait()
 }

@@ -1,7 +1,9 @@
 package gitsource
 
 import (
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/pem"
 	"net"
@@ -70,6 +72,25 @@ func TestSSHKeyWithPassphraseIsRefused(t *testing.T) {
 	}
 	_, err = open(t, Options{URL: "ssh://127.0.0.1:1/x", Auth: Auth{SSHKeyFile: file, KnownHostsFile: file}}).Fetch(t.Context())
 	wantError[*AuthError](t, err, "has a passphrase", file)
+}
+
+// A server with keys of several kinds shows the one that is pinned.
+func TestSSHServerWithSeveralKeys(t *testing.T) {
+	r := newRepository(t)
+	head := r.commit("first", "a", "1")
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, user := newSSHKey(t), newSSHKey(t)
+	address := serveSSH(t, r.dir, host, user, second)
+	for _, pinned := range []ssh.PublicKey{host.signer.PublicKey(), second.PublicKey()} {
+		fetch(t, open(t, Options{URL: "ssh://" + address + "/.git", Auth: Auth{SSHKeyFile: user.file, KnownHostsFile: pin(t, address, pinned)}}), head)
+	}
 }
 
 // A peer that accepts and never speaks holds up nothing for longer than the
