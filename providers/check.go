@@ -11,20 +11,27 @@ import (
 )
 
 // Check looks at a connection offline: nothing is opened and no clock is read.
-// Names that the [spec.Vocabulary] already guards are not checked again. The
-// findings come in the order of the file's fields.
+// It includes [Provider.CheckClientID]. Names that the [spec.Vocabulary] already
+// guards are not checked again.
 func (p Provider) Check(c spec.Connection) []Finding {
-	return p.CheckLive(c, "")
-}
-
-// CheckLive is [Provider.Check] with the live auth_redirect_url of the source,
-// which decides what must stand in the provider's portal.
-func (p Provider) CheckLive(c spec.Connection, authRedirectURL string) []Finding {
 	found := p.checkEnds(c)
 	found = append(found, p.checkKeys(c)...)
 	found = append(found, p.checkRedirect(c)...)
 	found = append(found, p.checkOptions(c)...)
-	return append(found, p.checkSetup(c, authRedirectURL)...)
+	return append(found, p.checkSetup(c, "")...)
+}
+
+// CheckLive returns what [Provider.Check] could not see without the live
+// auth_redirect_url of the source, which decides what must stand in the
+// provider's portal. Nothing that Check finds is found again.
+func (p Provider) CheckLive(c spec.Connection, authRedirectURL string) []Finding {
+	if authRedirectURL == "" {
+		return nil
+	}
+	before := p.checkSetup(c, "")
+	return slices.DeleteFunc(p.checkSetup(c, authRedirectURL), func(f Finding) bool {
+		return slices.ContainsFunc(before, func(b Finding) bool { return b.Field == f.Field })
+	})
 }
 
 // checkEnds tells of what has ended or will. A connection that is to be

@@ -222,7 +222,7 @@ func TestCheckSetupAgainstThePortal(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			p, _ := Lookup(test.slug)
-			if got := told(p.CheckLive(test.c, test.live)); !agrees(got, test.want) {
+			if got := told(append(p.Check(test.c), p.CheckLive(test.c, test.live)...)); !agrees(got, test.want) || strings.Contains(got, ";") {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})

@@ -113,7 +113,7 @@ type Step struct {
 	Link     string
 	Evidence []Evidence
 	Proof    Proof
-	OwnApp   bool   // asked for only where the connection has keys of its own
+	OwnApp   bool   // asked for only where the connection has, or must have, keys of its own
 	When     When   // zero: always
 	ProvenBy string // a later step that cannot be done before this one
 }
