@@ -52,6 +52,12 @@ const (
 // BaseURL is for clients that use RoundTripper: no such host exists.
 const BaseURL = emulator.BaseURL
 
+// DaemonScopes are the scopes terra-reconcile asks for.
+func DaemonScopes() []string { return emulator.DaemonScopes() }
+
+// Mask is how Terra shows a secret.
+func Mask(secret string) string { return emulator.Mask(secret) }
+
 // Server is an emulator whose exchanges are judged.
 type Server struct{ *emulator.Server }
 
