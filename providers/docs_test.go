@@ -187,7 +187,7 @@ func TestWalkthroughHoldsTheValues(t *testing.T) {
 		{"huawei", Values{}, []string{
 			"redirect address            https://access.tryterra.co/api/v2/auth/huawei/oauth2",
 			"webhook address             https://access.tryterra.co/api/v2/hooks/huawei/healthkit/notifications",
-			"for an older dev-id it is on api.tryterra.co"}},
+			"for an older dev-id it is on api.tryterra.co", "Takes about 15 working days."}},
 		{"huawei", Values{AuthRedirectURL: "https://api.tryterra.co/v2/auth/huawei/oauth2"}, []string{
 			"redirect address            https://api.tryterra.co/v2/auth/huawei/oauth2\n",
 			"redirect_url: {value: https://api.tryterra.co/v2/auth/huawei/oauth2}"}},

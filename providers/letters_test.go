@@ -50,6 +50,24 @@ Thank you.
 	}
 }
 
+func TestPlaceholders(t *testing.T) {
+	p, _ := Lookup("whoop")
+	const every = "{host} {api} {callback_host} {domain} {dev_id} {client_id}"
+	tests := []struct {
+		v    Values
+		want string
+	}{
+		{Values{}, "access.tryterra.co access.tryterra.co/api access.tryterra.co <your domain> <dev-id> <client id>"},
+		{Values{AuthRedirectURL: "https://API.tryterra.co/v2/x", DevID: "acme-1"}, "api.tryterra.co api.tryterra.co api.tryterra.co <your domain> acme-1 <client id>"},
+		{Values{AuthRedirectURL: "not an address", Domain: "w.acme.example", ClientID: "7"}, "access.tryterra.co access.tryterra.co/api w.acme.example w.acme.example <dev-id> 7"},
+	}
+	for _, test := range tests {
+		if got := p.expand(every, test.v); got != test.want {
+			t.Errorf("%+v: got %q, want %q", test.v, got, test.want)
+		}
+	}
+}
+
 func TestTable(t *testing.T) {
 	p := madeUp()
 	got := Table([]Provider{p}, map[string][]Open{"madeup": {{"production", []string{"app"}}, {"staging", nil}}})
