@@ -9,7 +9,7 @@ import (
 
 // maxSearches is for how many broken files of one load the exact line is
 // looked for.
-const maxSearches = 20
+const maxSearches = 8
 
 // Load reads the whole repository below the root of fsys. It returns every
 // problem of every file at once, sorted by file, line and column.

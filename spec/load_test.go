@@ -84,6 +84,8 @@ policy:
 		"production/virtuagym.yml": "provider: virtuagym\nstate: paused\ncredentials:\n  portal_name: acme\n  api_key: " + sealed(4),
 		"production/libre.yaml":    "provider: freestylelibre\noptions: {regions: [de, gb]}\nsetup:\n  activation: {ticket: T-1, state: requested}\n",
 		"staging/environment.yaml": "dev_id: stage-1\nprune: disable\n",
+		"staging/huawei.yaml":      "provider: huawei\ncredentials:\n  client_id: \"104857600\"\n  client_secret: " + sealed(4) + "  redirect_url: https://access.tryterra.co/api/v2/auth/huawei/oauth2\n  sandbox: false\nsetup:\n  huawei_id: {done: 2026-03-01}\n  identity: {value: business, done: 2026-03-09}\n  health_kit: {state: requested}\n",
+		"staging/samsung.yaml":     "provider: samsung\nstate: disabled\noptions: {route: direct, sdk_version: 2.1}\nsuspend:\n  reason: >\n    waiting for\n    the partner\n  owner: ops\n  until: 2026-12-01\n",
 		"README.md":                "x",
 		".github/workflow.yaml":    "not: read",
 		"_drafts/environment.yaml": "x: [",
@@ -121,6 +123,7 @@ policy:
 	if !staging.PruneDisable || !staging.RevertDrift || staging.RevertSecretDrift || staging.Policy.MaxChanges.Count != 10 || staging.Policy.MaxRotations != 3 {
 		t.Errorf("got staging %+v, want its defaults", staging)
 	}
+	checkStaging(t, staging.Connections)
 	if got := staging.Policy.MaxChanges.Origin.String(); got != "terra.yaml:5:18" {
 		t.Errorf("got cap from %s, want terra.yaml:5:18", got)
 	}
@@ -172,5 +175,22 @@ func checkConnections(t *testing.T, got []spec.Connection, at func(string, int, 
 	virtuagym := got[2]
 	if virtuagym.State != spec.Paused || virtuagym.Credentials.ClientID.Value != "acme" || len(virtuagym.Credentials.Keys) != 1 || virtuagym.Credentials.Keys[0].Secret.Armor != armor {
 		t.Errorf("got virtuagym %+v", virtuagym)
+	}
+}
+
+func checkStaging(t *testing.T, got []spec.Connection) {
+	t.Helper()
+	if len(got) != 2 || got[0].Provider != "huawei" || got[1].Provider != "samsung" {
+		t.Fatalf("got %+v, want huawei and samsung", got)
+	}
+	huawei, samsung := got[0].Credentials, got[1]
+	if huawei.ClientID.Value != "104857600" || len(huawei.Keys) != 1 || !huawei.RedirectURL.Given() || !huawei.Sandbox.Given() || huawei.Sandbox.Value {
+		t.Errorf("got huawei %+v", huawei)
+	}
+	if samsung.State != spec.Disabled || samsung.Credentials.Present || !cmp.Equal(samsung.Options["sdk_version"].Values, []string{"2.1"}) {
+		t.Errorf("got samsung %+v", samsung)
+	}
+	if samsung.Suspend == nil || samsung.Suspend.Reason != "waiting for the partner" {
+		t.Errorf("got suspend %+v", samsung.Suspend)
 	}
 }

@@ -68,7 +68,7 @@ func shapes() []shape {
 	const strava = "production/strava.yaml"
 	return []shape{
 		{"a file over 1 MiB", one(strava, "provider: strava\n#"+strings.Repeat("x", 1<<20)), strava + ": the file is larger than 1 MiB, split it\n"},
-		{"1 MiB of brackets", one(strava, "a: "+strings.Repeat("[", 1<<20-4)), strava + ":1:1: this is nested too deeply\n"},
+		{"1 MiB of brackets", one(strava, "a: "+strings.Repeat("[", 1<<20-4)), strava + ":1:104: this is nested too deeply\n"},
 		{"not UTF-8", one(strava, "provider: strava\nstate: a\xffb\n"), strava + ":2:9: the file is not UTF-8, save it as UTF-8\n"},
 		{"UTF-16", one(strava, "\xff\xfep\x00r\x00"), strava + ":1:1: the file is not UTF-8, save it as UTF-8\n"},
 		{"NUL", one(strava, "provider: strava\n# ü\x00\n"), strava + ":2:4: the file holds a NUL character, remove it\n"},

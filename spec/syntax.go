@@ -19,6 +19,10 @@ const (
 	maxSearchBytes = 16 << 10
 )
 
+// maxBrackets is how many brackets may be open at once, those in texts and
+// comments among them. The YAML library needs time by the square of it.
+const maxBrackets = 100
+
 var libraryLine = regexp.MustCompile(`^yaml: line (\d+): `)
 
 // checkBytes refuses what must not even reach the YAML library.
@@ -27,7 +31,7 @@ func (p *parser) checkBytes(src []byte) bool {
 		p.errorf(0, 0, "split it", "the file is larger than 1 MiB")
 		return false
 	}
-	line, column, directive := 1, 1, true
+	line, column, directive, open := 1, 1, true, 0
 	for i := 0; i < len(src); {
 		r, size := utf8.DecodeRune(src[i:])
 		switch {
@@ -48,6 +52,16 @@ func (p *parser) checkBytes(src []byte) bool {
 			return false
 		case r < ' ' && r != '\n' && r != '\r' && r != '\t', r >= 0x7f && r < 0xa0, r == 0x2028, r == 0x2029:
 			p.errorf(line, column, "remove it", "the file holds a control character (%U)", r)
+			return false
+		}
+		switch r {
+		case '[', '{':
+			open++
+		case ']', '}':
+			open--
+		}
+		if open > maxBrackets {
+			p.errorf(line, column, "", "this is nested too deeply")
 			return false
 		}
 		if column == 1 && r != '#' && r != '\n' && r != '\r' && r != '\ufeff' {
