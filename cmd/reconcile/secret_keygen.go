@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/terra-reconcile/terra-reconcile/secrets"
+)
+
+func newSecretKeygenCommand(env *environment) *cobra.Command {
+	var out string
+	var postQuantum bool
+	cmd := &cobra.Command{
+		Use:   "keygen",
+		Short: "Make an age identity (private) and its recipient (public)",
+		Long: `Make an age identity (private) and its recipient (public).
+
+The identity opens what is sealed for the recipient. Keep it where the daemon
+runs and nowhere else; put the recipient into terra.yaml. One list of recipients
+is all classic or all post-quantum, because age cannot mix them.`,
+		Example: `  reconcile secret keygen --out identity.txt
+  reconcile secret keygen --post-quantum | kubectl create secret generic …`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return generateIdentity(env, out, postQuantum) },
+	}
+	cmd.Flags().StringVar(&out, "out", "", "write the identity to this new file, readable by you alone")
+	cmd.Flags().BoolVar(&postQuantum, "post-quantum", false, "make a key that is also safe against quantum computers (a long recipient)")
+	return cmd
+}
+
+func generateIdentity(env *environment, out string, postQuantum bool) error {
+	if out == "" && env.IsTerminal(env.Stdout) {
+		return usageError("keygen: an identity is not shown on a terminal; name a file with --out, or redirect the output")
+	}
+	private, public, err := secrets.GenerateIdentity(postQuantum)
+	if err != nil {
+		return err
+	}
+	if out == "" {
+		if err := writeIdentity(env.Stdout, env.Now(), private, public); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(env.Stderr, "Recipient: %s\n", public)
+		return err
+	}
+	file, err := os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("write identity: %w", err)
+	}
+	err = writeIdentity(file, env.Now(), private, public)
+	if closing := file.Close(); err == nil {
+		err = closing
+	}
+	if err != nil {
+		return fmt.Errorf("write identity: %w", err)
+	}
+	_, err = fmt.Fprintf(env.Stdout, "Identity:  %s (keep it secret; RECONCILE_AGE_KEY_FILE names it)\nRecipient: %s (put it into terra.yaml)\n", out, public)
+	return err
+}
+
+// writeIdentity writes an identity file as age-keygen does.
+func writeIdentity(w io.Writer, now time.Time, private secrets.Value, public string) error {
+	_, err := fmt.Fprintf(w, "# created: %s\n# public key: %s\n%s\n", now.UTC().Format(time.RFC3339), public, private.Reveal())
+	return err
+}

@@ -1,0 +1,249 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const typedSecret = "5f1d3e0c9b8a7f6e5d4c3b2a190807060504f0aa"
+
+// bench is a config repository and a command line to work on it.
+type bench struct {
+	t       *testing.T
+	dir     string
+	vars    map[string]string
+	public  string
+	outText string
+	errText string
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{t: t, dir: t.TempDir(), vars: map[string]string{}}
+	b.vars["RECONCILE_AGE_KEY_FILE"] = b.at("identity.txt")
+	b.public = b.keygen("identity.txt")
+	b.write("terra.yaml", "version: 1\nrecipients:\n  - paths: [\"**\"]\n    age: ["+b.public+"]\nsecrets: {binding: require}\n")
+	b.write("production/environment.yaml", "dev_id: prod-x\nprune: never\n")
+	b.write("staging/environment.yaml", "dev_id: staging-x\nprune: never\n")
+	b.write("production/strava.yaml", "# ours\r\nprovider: strava\r\ncredentials: # by hand\r\n  client_id: \"123456\"\r\n")
+	b.write("production/virtuagym.yaml", "provider: virtuagym\ncredentials:\n  portal_name: acme\n")
+	b.write("production/whoop.yaml", "provider: whoop\ncredentials:\n  client_id: 0f8fad5b-d9cb-469f-a165-70867728950e\n  keys:\n    - {unknown: true}\n    - not_before: 2026-11-28\n")
+	return b
+}
+
+func (b *bench) at(name string) string { return filepath.Join(b.dir, filepath.FromSlash(name)) }
+
+func (b *bench) write(name, text string) {
+	b.t.Helper()
+	if err := os.MkdirAll(filepath.Dir(b.at(name)), 0o755); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(b.at(name), []byte(text), 0o640); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bench) read(name string) string {
+	b.t.Helper()
+	text, err := os.ReadFile(b.at(name))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// do runs one command line; words that name a file of the repository are made
+// whole.
+func (b *bench) do(stdin string, args ...string) int {
+	b.t.Helper()
+	var out, errs bytes.Buffer
+	env := &environment{
+		Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &errs,
+		Getenv:     func(name string) string { return b.vars[name] },
+		Now:        func() time.Time { return time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC) },
+		IsTerminal: func(any) bool { return false },
+	}
+	for i, a := range args {
+		if strings.HasSuffix(a, ".yaml") || strings.HasSuffix(a, ".txt") {
+			args[i] = b.at(a)
+		}
+	}
+	code := run(b.t.Context(), append([]string{"secret"}, args...), env)
+	b.outText, b.errText = out.String(), errs.String()
+	if args[0] != "decrypt" && strings.Contains(b.outText+b.errText, typedSecret[:6]) {
+		b.t.Fatalf("%q shows the secret:\n%s%s", args, b.outText, b.errText)
+	}
+	return code
+}
+
+func (b *bench) must(stdin string, args ...string) string {
+	b.t.Helper()
+	if code := b.do(stdin, args...); code != exitOK {
+		b.t.Fatalf("%q: got exit %d, want 0\n%s%s", args, code, b.outText, b.errText)
+	}
+	return b.outText
+}
+
+func (b *bench) keygen(file string) string {
+	b.t.Helper()
+	b.must("", "keygen", "--out", file)
+	_, after, _ := strings.Cut(b.outText, "Recipient: ")
+	public, _, _ := strings.Cut(after, " ")
+	return public
+}
+
+func TestSealedSecretsAreWrittenInPlaceAndOpen(t *testing.T) {
+	b := newBench(t)
+	before := b.read("production/strava.yaml")
+	out := b.must(typedSecret+"\r\n", "encrypt", "production/strava.yaml")
+	if want := "Sealed credentials.client_secret of production/strava for 1 recipient.\nCommit production/strava.yaml and .reconcile/recipients.lock.\n"; out != want {
+		t.Errorf("got %q, want %q", out, want)
+	}
+	after := b.read("production/strava.yaml")
+	if !strings.HasPrefix(after, before) || !strings.Contains(after, "  client_secret: !age |\r\n    -----BEGIN AGE") {
+		t.Errorf("the rest of the file changed:\n%q", after)
+	}
+	if info, err := os.Stat(b.at("production/strava.yaml")); err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("got mode %v, %v, want it kept", info.Mode(), err)
+	}
+	if got := b.must("", "decrypt", "production/strava.yaml"); got != typedSecret+"\n" {
+		t.Errorf("decrypt gave another text")
+	}
+	b.must(typedSecret, "encrypt", "production/virtuagym.yaml")
+	if text := b.read("production/virtuagym.yaml"); !strings.Contains(text, "  api_key: !age |\n") {
+		t.Errorf("Virtuagym's own name is api_key; got\n%s", text)
+	}
+	b.must(typedSecret, "encrypt", "production/whoop.yaml")
+	b.must(typedSecret, "encrypt", "production/whoop.yaml", "--key", "2")
+	if text := b.read("production/whoop.yaml"); strings.Count(text, "!age") != 1 || !strings.Contains(text, "{unknown: true}\n") {
+		t.Errorf("want the second key sealed once and the first untouched; got\n%s", text)
+	}
+	if got := b.must("", "decrypt", "production/whoop.yaml"); got != typedSecret+"\n" {
+		t.Errorf("decrypt of a list entry gave another text")
+	}
+	if lines := strings.Count(b.read(".reconcile/recipients.lock"), "\nsha256:"); lines != 3 {
+		t.Errorf("got %d secrets in the lock, want 3: the replaced one is forgotten", lines)
+	}
+	if out := b.must("", "recipients", "--check", b.dir); out != "ok: 3 secrets are sealed as terra.yaml says\n" {
+		t.Errorf("got %q", out)
+	}
+	left, err := filepath.Glob(b.at("production/.reconcile-*"))
+	if err != nil || len(left) != 0 {
+		t.Errorf("temporary files are left: %q, %v", left, err)
+	}
+}
+
+func TestSecretCommandsRefuse(t *testing.T) {
+	b := newBench(t)
+	b.must(typedSecret, "encrypt", "production/strava.yaml")
+	b.write("staging/strava.yaml", b.read("production/strava.yaml"))
+	b.write("production/polar.yaml", "provider: polar\ncredentials:\n  client_id: \"1\"\n  client_secret: "+typedSecret+"\n")
+	b.write("production/garmin.yaml", "provider: garmin\ncredentials: ["+typedSecret+"\n")
+	other := newBench(t)
+	for _, c := range []struct {
+		name, stdin string
+		args        []string
+		code        int
+		want        string
+	}{
+		{"no file", "", []string{"encrypt"}, exitUsage, "accepts 1 arg"},
+		{"missing file", typedSecret, []string{"encrypt", "production/gone.yaml"}, exitFailed, "no such file"},
+		{"not a connection", typedSecret, []string{"encrypt", "production/environment.yaml"}, exitFailed, "production/environment.yaml: it is not a connection file"},
+		{"broken YAML", typedSecret, []string{"encrypt", "production/garmin.yaml"}, exitFailed, "reconcile validate"},
+		{"unknown field", typedSecret, []string{"encrypt", "production/strava.yaml", "--field", "password"}, exitUsage, "client_secret and verification_secret"},
+		{"key without a list", typedSecret, []string{"encrypt", "production/strava.yaml", "--key", "1"}, exitUsage, "does not stand in a list"},
+		{"key out of range", typedSecret, []string{"encrypt", "production/whoop.yaml", "--key", "3"}, exitUsage, "credentials.keys has 2 entries"},
+		{"unknown key", typedSecret, []string{"encrypt", "production/whoop.yaml", "--key", "1"}, exitUsage, "unknown: true"},
+		{"empty", "", []string{"encrypt", "production/whoop.yaml"}, exitFailed, "secret is empty; nothing was changed"},
+		{"two lines", typedSecret + "\n" + typedSecret, []string{"encrypt", "production/whoop.yaml"}, exitFailed, "control or invisible"},
+		{"not as the provider's", "<" + typedSecret + ">", []string{"encrypt", "production/strava.yaml"}, exitFailed, "nothing was changed"},
+		{"nothing sealed", "", []string{"decrypt", "production/whoop.yaml"}, exitFailed, "nothing sealed stands at credentials.keys[2]."},
+		{"not sealed", "", []string{"decrypt", "production/polar.yaml"}, exitFailed, "nothing sealed stands at credentials.client_secret"},
+		{"copied", "", []string{"decrypt", "staging/strava.yaml"}, exitFailed, "staging/strava.yaml:5:18: open credentials.client_secret: sealed for prod-x/strava/client_secret, found at staging-x/strava/client_secret"},
+		{"errors elsewhere", "", []string{"recipients", "--check", b.dir}, exitFailed, "reconcile validate"},
+		{"existing identity", "", []string{"keygen", "--out", "identity.txt"}, exitFailed, "file exists"},
+		{"other identity", "", []string{"decrypt", "production/strava.yaml"}, exitFailed, "no identity opens it: it is sealed for 1 recipient (X25519), and 1 identity at hand did not match"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b.t = t
+			if c.name == "other identity" {
+				b.vars["RECONCILE_AGE_KEY_FILE"] = other.at("identity.txt")
+			}
+			lock := b.read(".reconcile/recipients.lock")
+			code := b.do(c.stdin, c.args...)
+			if code != c.code || !strings.Contains(b.errText, c.want) || b.outText != "" {
+				t.Errorf("got exit %d, %q and output %q, want %d, %q and none", code, b.errText, b.outText, c.code, c.want)
+			}
+			if b.read(".reconcile/recipients.lock") != lock {
+				t.Error("the lock changed")
+			}
+		})
+	}
+	b.t = t
+	delete(b.vars, "RECONCILE_AGE_KEY_FILE")
+	if code := b.do("", "decrypt", "production/strava.yaml"); code != exitFailed || !strings.Contains(b.errText, "none was given; it is sealed for 1 recipient (X25519); set RECONCILE_AGE_KEY_FILE") {
+		t.Errorf("without identity: got exit %d, %q", code, b.errText)
+	}
+}
+
+func TestRecipientsAreChecked(t *testing.T) {
+	b := newBench(t)
+	b.must(typedSecret, "encrypt", "production/strava.yaml")
+	old := b.public
+	second := b.keygen("second.txt")
+	sealed := b.read(".reconcile/recipients.lock")
+	rule := func(list string) {
+		b.write("terra.yaml", "version: 1\nrecipients:\n  - paths: [\"**\"]\n    age: ["+list+"]\nsecrets: {binding: require}\n")
+	}
+	b.write("production/whoop.yaml", "provider: whoop\n")
+	for _, c := range []struct{ name, recipients, lock, want string }{
+		{"one added", old + ", " + second, sealed, "wrong: cannot be opened by " + second},
+		{"one removed", second, sealed, "wrong: not in terra.yaml: " + old + "; cannot be opened by " + second},
+		{"not noted", old, "", "wrong: nobody noted whom it is sealed for"},
+		{"lock edited", old + ", " + second, strings.Replace(sealed, old, old+","+second, 1), "wrong: .reconcile/recipients.lock does not fit the age file"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b.t = t
+			rule(c.recipients)
+			b.write(".reconcile/recipients.lock", c.lock)
+			if code := b.do("", "recipients", "--check", b.dir); code != exitFailed || !strings.Contains(b.outText, c.want) || !strings.Contains(b.errText, "1 secret is not sealed as terra.yaml says") {
+				t.Errorf("got exit %d\n%s%s\nwant %q", code, b.outText, b.errText, c.want)
+			}
+			if b.do("", "recipients", b.dir) != exitOK || !strings.Contains(b.outText, "production/strava.yaml:5:18 credentials.client_secret\n") {
+				t.Errorf("without --check: got %q, want a list and exit 0", b.outText)
+			}
+		})
+	}
+	b.t = t
+	rule(old)
+	b.write(".reconcile/recipients.lock", "x\n")
+	if code := b.do("", "recipients", b.dir); code != exitFailed || !strings.Contains(b.errText, ".reconcile/recipients.lock:1: not") {
+		t.Errorf("damaged lock: got exit %d, %q, want its line", code, b.errText)
+	}
+}
+
+func TestKeygen(t *testing.T) {
+	b := newBench(t)
+	info, err := os.Stat(b.at("identity.txt"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("got mode %v, %v, want 0600", info.Mode(), err)
+	}
+	for flag, prefix := range map[string]string{"": "AGE-SECRET-KEY-1", "--post-quantum": "AGE-SECRET-KEY-PQ-1"} {
+		args := []string{"keygen"}
+		if flag != "" {
+			args = append(args, flag)
+		}
+		out := b.must("", args...)
+		if !strings.Contains(out, "\n"+prefix) || strings.Contains(b.errText, prefix) || !strings.HasPrefix(b.errText, "Recipient: age1") {
+			t.Errorf("%s: the identity belongs on standard output, the recipient on standard error; got %q there", flag, b.errText)
+		}
+	}
+	env := &environment{Stdout: &bytes.Buffer{}, Stderr: &bytes.Buffer{}, IsTerminal: func(any) bool { return true }}
+	if code := run(t.Context(), []string{"secret", "keygen"}, env); code != exitUsage {
+		t.Errorf("on a terminal: got exit %d, want %d and no identity shown", code, exitUsage)
+	}
+}
