@@ -111,6 +111,14 @@ func (e *CorruptError) Error() string {
 	return e.Reason + "; run git fsck on the repository"
 }
 
+// UnsupportedError says that the repository on this machine stores its objects or
+// refs in a way that is not known here.
+type UnsupportedError struct{ What string }
+
+func (e *UnsupportedError) Error() string {
+	return fmt.Sprintf("the repository is stored with %s, which is not supported; use a clone with SHA-1 and plain refs", e.What)
+}
+
 // UnknownCommitError says that a commit is neither held nor to be had.
 type UnknownCommitError struct{ Hash string }
 
@@ -124,7 +132,8 @@ func ours(err error) bool {
 	return errors.Is(err, ErrEmptyRepository) || errors.Is(err, ErrTooLarge) ||
 		is[*OptionError](err) || is[*MissingRefError](err) || is[*MissingPathError](err) || is[*HostKeyError](err) ||
 		is[*AuthError](err) || is[*NotFoundError](err) || is[*MovedError](err) || is[*UnreachableError](err) ||
-		is[*TimeoutError](err) || is[*CorruptError](err) || is[*UnknownCommitError](err)
+		is[*TimeoutError](err) || is[*CorruptError](err) ||
+		is[*UnsupportedError](err) || is[*UnknownCommitError](err)
 }
 
 func is[T error](err error) bool {

@@ -4,17 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path"
 	"path/filepath"
 
-	"github.com/go-git/go-billy/v5/osfs"
-	git "github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/cache"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/storer"
-	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
 // local is a repository on this machine.
@@ -26,33 +21,6 @@ type local struct {
 
 func (l local) get(hash plumbing.Hash) (plumbing.EncodedObject, error) {
 	return l.store.EncodedObject(plumbing.AnyObject, hash)
-}
-
-// openLocal opens the repository at dir; with climb also one that dir lies in.
-func openLocal(dir string, climb bool) (local, error) {
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return local{}, &NotFoundError{Reason: "there is no such folder; check the path"}
-	}
-	repo, err := git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{EnableDotGitCommonDir: true})
-	if errors.Is(err, git.ErrRepositoryNotExists) && climb {
-		repo, err = git.PlainOpenWithOptions(dir, &git.PlainOpenOptions{EnableDotGitCommonDir: true, DetectDotGit: true})
-	}
-	switch {
-	case errors.Is(err, git.ErrRepositoryNotExists):
-		return local{}, &NotFoundError{Reason: "the folder holds no git repository; run git init, or check the path"}
-	case err != nil:
-		return local{}, &CorruptError{Reason: "the repository can not be opened: " + clean(err.Error())}
-	}
-	l := local{store: repo.Storer}
-	if plain, ok := repo.Storer.(*filesystem.Storage); ok {
-		// Clones made with --shared or --reference keep objects elsewhere.
-		l.store = filesystem.NewStorageWithOptions(plain.Filesystem(), cache.NewObjectLRUDefault(),
-			filesystem.Options{AlternatesFS: osfs.New("/")})
-	}
-	if tree, err := repo.Worktree(); err == nil {
-		l.root = tree.Filesystem.Root()
-	}
-	return l, nil
 }
 
 // fetchLocal reads a commit in place.

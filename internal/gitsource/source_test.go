@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -236,81 +234,6 @@ func TestManyFilesAreQuick(t *testing.T) {
 			t.Logf("took %v", took)
 		}
 	})
-}
-
-// The static image holds no git: this machine's repositories are read without.
-func TestLocalNeedsNoGit(t *testing.T) {
-	r := newRepository(t)
-	head := r.commit("first", "a", "1")
-	bare := filepath.Join(t.TempDir(), "bare.git")
-	runGit(t, ".", "clone", "-q", "--bare", r.dir, bare)
-	linked := filepath.Join(t.TempDir(), "linked")
-	r.git("worktree", "add", "-q", "-b", "side", linked)
-	shared := filepath.Join(t.TempDir(), "shared")
-	runGit(t, ".", "clone", "-q", "--shared", r.dir, shared)
-	r.git("gc", "-q")
-	home := t.TempDir()
-	if err := os.WriteFile(filepath.Join(home, ".gitconfig"), []byte("[this is not a git configuration"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("PATH", "")
-	t.Setenv("HOME", home)
-	for _, url := range []string{r.dir, "file://" + r.dir, bare, "file://" + bare, linked, "file://" + linked, shared} {
-		t.Run(url, func(t *testing.T) {
-			s := open(t, Options{URL: url})
-			fetch(t, s, head)
-			if got := readFile(t, s, head, "a"); got != "1" {
-				t.Errorf("a is %q", got)
-			}
-		})
-	}
-	_, err := open(t, Options{URL: filepath.Join(r.dir, "none")}).Fetch(t.Context())
-	wantError[*NotFoundError](t, err, "no such folder")
-	_, err = open(t, Options{URL: t.TempDir()}).Fetch(t.Context())
-	wantError[*NotFoundError](t, err, "git init")
-}
-
-func TestLocalInsideARepository(t *testing.T) {
-	r := newRepository(t)
-	head := r.commit("first", "eu/prod/a", "1")
-	s := open(t, Options{URL: filepath.Join(r.dir, "eu"), Path: "prod"})
-	fetch(t, s, head)
-	if got := readFile(t, s, head, "a"); got != "1" {
-		t.Errorf("a is %q", got)
-	}
-	_, err := open(t, Options{URL: "file://" + r.dir + "/eu"}).Fetch(t.Context())
-	wantError[*NotFoundError](t, err)
-}
-
-func TestLocalDamage(t *testing.T) {
-	r := newRepository(t)
-	head := r.commit("first", "a", "1", "b", "2")
-	blob := r.git("rev-parse", "HEAD:a")
-	path := filepath.Join(r.dir, ".git/objects", blob[:2], blob[2:])
-	other := r.git("rev-parse", "HEAD:b")
-	data, err := os.ReadFile(filepath.Join(r.dir, ".git/objects", other[:2], other[2:]))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, damage := range map[string]func() error{
-		"swapped":   func() error { return os.WriteFile(path, data, 0o444) },
-		"truncated": func() error { return os.WriteFile(path, data[:3], 0o444) },
-		"gone":      func() error { return nil },
-	} {
-		t.Run(name, func(t *testing.T) {
-			if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-				t.Fatal(err)
-			}
-			if err := damage(); err != nil {
-				t.Fatal(err)
-			}
-			s := open(t, Options{URL: r.dir})
-			_, err := s.Fetch(t.Context())
-			wantError[*CorruptError](t, err, "git fsck")
-			_, err = s.FS(head)
-			wantError[*UnknownCommitError](t, err)
-		})
-	}
 }
 
 func TestConcurrentUse(t *testing.T) {
