@@ -117,6 +117,51 @@ func (o *observer) fresh(w wanted, field, digest string) bool {
 	return known && o.memory.Known && secrets.DigestsAgree(m.Fields[field], digest) && age >= 0 && age < o.env.VerifyEvery
 }
 
+// storedPair asks whether Terra keeps exactly this pair although it shows none:
+// where users meet Terra's app, a pair of our own is kept and not shown. It is
+// an error when Terra cannot be asked.
+func storedPair(ctx context.Context, client *terra.Client, devID string, source terra.Source, id string, secret secrets.Value) (bool, error) {
+	if err := client.ProveDryRun(ctx, devID, source); err != nil {
+		return false, err
+	}
+	for _, patch := range []terra.CredentialPatch{{ClientID: &id}, {ClientSecret: secret}} {
+		equal, err := client.CompareCredentials(ctx, devID, source.Provider, patch)
+		if terra.IsNotFound(err) {
+			return false, nil // nothing is kept
+		}
+		if err != nil || !equal {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// showStored fills in a pair that we have set and that Terra keeps unshown, so
+// that choosing the own app again needs no full replace. Fields beside the pair
+// are compared once Terra shows them.
+func (o *observer) showStored(ctx context.Context, w wanted, source terra.Source, out *plan.Observed) error {
+	d := w.desired
+	_, ours := o.memory.Connections[d.Provider].Fields[plan.FieldClientSecret]
+	if out.Credentials.Set || out.Variant != "standard" || !ours || w.due < 0 || d.ClientID.Mode != plan.Given || d.Secret.Value.Digest == "" {
+		return nil
+	}
+	v, _, err := o.book.open(w.keys[w.due])
+	if err != nil {
+		return err
+	}
+	stored, err := storedPair(ctx, o.client, o.env.DevID, source, d.ClientID.Value, v)
+	if err != nil || !stored {
+		return err
+	}
+	out.Credentials = &plan.Credentials{Set: true, ClientID: d.ClientID.Value, Sandbox: d.Sandbox.Value, HasVerification: d.VerificationSecret.Mode == plan.Given}
+	if d.RedirectURL.Mode == plan.Given {
+		out.Credentials.RedirectURL = &d.RedirectURL.Value
+	}
+	out.Secret = plan.Comparison{Result: plan.Equal, Asked: true}
+	out.Verification = plan.Comparison{Result: plan.Equal}
+	return nil
+}
+
 // ask lets Terra compare one secret by a dry run of a patch. What keeps it from
 // telling becomes an uncertain comparison, but an answer that may have been a
 // write is an error.

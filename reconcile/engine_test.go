@@ -18,7 +18,7 @@ func TestNewConnectionIsEnabledAndSet(t *testing.T) {
 	w := newWorld(t)
 	w.strava(secretA, "")
 	r := w.dryRun()
-	if r.ExitCode != report.ExitPending {
+	if r.ExitCode != report.ExitChanges {
 		t.Fatalf("dry run: exit %d\n%s", r.ExitCode, w.show(r))
 	}
 	if n := len(w.terra.Effects()) + len(w.terra.Writes()); n != 0 {
@@ -73,7 +73,7 @@ func TestSecretChangedByHandIsHeld(t *testing.T) {
 		t.Error("a hand-made key was overwritten")
 	}
 	r = w.run(Run{Mode: report.Apply, Approve: map[string]string{"production": r.Environments[0].PlanHash}})
-	if r.ExitCode != report.ExitInSync {
+	if r.ExitCode != report.ExitDone {
 		t.Errorf("approved: exit %d\n%s", r.ExitCode, w.show(r))
 	}
 }

@@ -164,6 +164,9 @@ func (o *observer) readAll(ctx context.Context, w wanted, source terra.Source, o
 		if err := o.compare(ctx, w, source, out); err != nil {
 			return err
 		}
+		if err := o.showStored(ctx, w, source, out); err != nil {
+			return err
+		}
 	}
 	if d.Scopes.Mode != plan.Unmanaged {
 		s, err := o.client.GetScopes(ctx, o.env.DevID, slug)

@@ -147,7 +147,7 @@ func (w *world) apply() report.Report  { w.t.Helper(); return w.run(Run{Mode: re
 func (w *world) applied() report.Report {
 	w.t.Helper()
 	r := w.apply()
-	if r.ExitCode != report.ExitInSync {
+	if r.ExitCode != report.ExitDone {
 		w.t.Fatalf("apply: exit %d\n%s", r.ExitCode, w.show(r))
 	}
 	w.inSync()
@@ -156,7 +156,7 @@ func (w *world) applied() report.Report {
 
 func (w *world) inSync() {
 	w.t.Helper()
-	if again := w.dryRun(); again.ExitCode != report.ExitInSync {
+	if again := w.dryRun(); again.ExitCode != report.ExitDone {
 		w.t.Fatalf("second plan is not empty: exit %d\n%s", again.ExitCode, w.show(again))
 	}
 }

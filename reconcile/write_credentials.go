@@ -125,7 +125,7 @@ func (a *applier) credentialsHold(c plan.Change, w wanted, o opened, formerMask 
 		}
 		live := credentialsOf(answer)
 		if !live.Set {
-			return false, nil
+			return a.storedHolds(ctx, c, w, o)
 		}
 		for _, f := range c.Fields {
 			if !a.fieldHolds(f, live, w, o) {
@@ -159,6 +159,19 @@ func (a *applier) fieldHolds(f plan.FieldChange, live *plan.Credentials, w wante
 	default:
 		return true
 	}
+}
+
+// storedHolds compares a pair that Terra keeps but does not show, because users
+// meet Terra's app until the next change of this connection.
+func (a *applier) storedHolds(ctx context.Context, c plan.Change, w wanted, o opened) (bool, error) {
+	if !a.p.input.Types[c.Provider].BYO {
+		return false, nil
+	}
+	live, err := a.liveSources(ctx)
+	if err != nil {
+		return false, err
+	}
+	return storedPair(ctx, a.p.client, a.p.env.DevID, live[c.Provider], w.desired.ClientID.Value, o.secret)
 }
 
 func (a *applier) secretHolds(ctx context.Context, c plan.Change, secret secrets.Value) (bool, error) {

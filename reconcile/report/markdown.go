@@ -221,7 +221,6 @@ func (m *markdown) fold(title string, items []string, noun string) {
 		m.omit(len(items), noun)
 		return
 	}
-	m.room -= len(end)
 	shown := 0
 	for _, item := range items {
 		if !m.add(item) {
@@ -229,7 +228,6 @@ func (m *markdown) fold(title string, items []string, noun string) {
 		}
 		shown++
 	}
-	m.room += len(end)
 	m.omit(len(items)-shown, noun)
 	m.must(end)
 }

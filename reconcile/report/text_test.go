@@ -100,6 +100,29 @@ func TestMiddle(t *testing.T) {
 	}
 }
 
+func TestClean(t *testing.T) {
+	for in, want := range map[string]string{
+		"production/strava.yaml:9": "production/strava.yaml:9",
+		"Zürich 東京 é":              "Zürich 東京 é",
+		"a\u00a0b":                 `a\u00A0b`,
+		"a\u2028b":                 `a\u2028b`,
+		"\x1b[31m":                 `\u001B[31m`,
+		"\u009b2J":                 `\u009B2J`,
+		"\u202egnp":                `\u202Egnp`,
+		"a\u2066b":                 `a\u2066b`,
+		"a\u200bb\ufeff":           `a\u200Bb\uFEFF`,
+		"\U000e0041":               `\U000E0041`,
+		"\ue000":                   `\uE000`,
+		"\u3164":                   `\u3164`,
+		"\xff\xc3":                 `\xFF\xC3`,
+		"a\tb\nc":                  `a\u0009b\u000Ac`,
+	} {
+		if got := clean(in); got != want {
+			t.Errorf("clean(%q): got %q, want %q", in, got, want)
+		}
+	}
+}
+
 func FuzzClean(f *testing.F) {
 	for _, seed := range []string{"", "strava", "\x1b[31m", "\u202e", "\xff", "a\u0301", "\U000E0001", "例え", " \u2028 "} {
 		f.Add(seed, 20)
