@@ -20,11 +20,13 @@ RECONCILE_AGE_KEY_FILE names, or from RECONCILE_AGE_KEY itself.`,
 		Example: `  reconcile secret keygen --out ~/.config/reconcile/identity.txt
   reconcile secret encrypt production/strava.yaml
   reconcile secret decrypt production/strava.yaml
-  reconcile secret recipients --check`,
+  reconcile secret recipients --check
+  reconcile secret rekey`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newSecretKeygenCommand(env), newSecretEncryptCommand(env), newSecretDecryptCommand(env), newSecretRecipientsCommand(env))
+	cmd.AddCommand(newSecretKeygenCommand(env), newSecretEncryptCommand(env), newSecretDecryptCommand(env),
+		newSecretRecipientsCommand(env), newSecretRekeyCommand(env))
 	return cmd
 }
 

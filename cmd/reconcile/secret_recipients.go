@@ -72,7 +72,7 @@ func listRecipients(env *environment, dir, configFile string, check bool) error 
 		return err
 	}
 	if check && wrong > 0 {
-		return &exitError{exitFailed, fmt.Errorf("check recipients: %s as terra.yaml says; seal with `reconcile secret encrypt FILE`", plural(wrong, "secret is not sealed", "secrets are not sealed"))}
+		return &exitError{exitFailed, fmt.Errorf("check recipients: %s as terra.yaml says; run `reconcile secret rekey`", plural(wrong, "secret is not sealed", "secrets are not sealed"))}
 	}
 	return nil
 }

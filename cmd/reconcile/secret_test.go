@@ -226,6 +226,93 @@ func TestRecipientsAreChecked(t *testing.T) {
 	}
 }
 
+func TestRekey(t *testing.T) {
+	b := newBench(t)
+	b.must(typedSecret, "encrypt", "production/strava.yaml")
+	b.must(typedSecret+"aa", "encrypt", "production/virtuagym.yaml")
+	b.must(typedSecret, "encrypt", "production/whoop.yaml")
+	first, second := b.public, b.keygen("second.txt")
+	rules := func(production string) {
+		b.write("terra.yaml", "version: 1\nrecipients:\n  - paths: [production/strava.yaml]\n    age: ["+production+"]\n  - paths: [\"**\"]\n    age: ["+first+"]\nsecrets: {binding: require}\n")
+	}
+	files := []string{"production/strava.yaml", "production/virtuagym.yaml", "production/whoop.yaml", ".reconcile/recipients.lock"}
+	snapshot := func() []string {
+		var all []string
+		for _, f := range files {
+			all = append(all, b.read(f))
+		}
+		return all
+	}
+	changed := func(before []string) string {
+		var out []string
+		for i, f := range files {
+			if b.read(f) != before[i] {
+				out = append(out, f)
+			}
+		}
+		return strings.Join(out, " ")
+	}
+
+	before := snapshot()
+	if out := b.must("", "rekey", b.dir); out != "Nothing to do: 3 secrets are sealed as terra.yaml says.\n" || changed(before) != "" {
+		t.Errorf("nothing to do: got %q and changes in %q", out, changed(before))
+	}
+	rules(first + ", " + second)
+	out := b.must("", "rekey", b.dir)
+	if want := "production/strava.yaml:5:18 credentials.client_secret\nSealed 1 secret anew, left 2 as they were.\nCommit the files above and .reconcile/recipients.lock.\n"; out != want || b.errText != "" {
+		t.Errorf("one added: got %q, %q, want %q", out, b.errText, want)
+	}
+	if got, want := changed(before), "production/strava.yaml .reconcile/recipients.lock"; got != want {
+		t.Errorf("one added: changed %q, want %q", got, want)
+	}
+	rules(second)
+	before = snapshot()
+	b.must("", "rekey", b.dir)
+	for _, want := range []string{"your own identity does not open it any more", first + " could open it and may have kept it; make a new one at the provider"} {
+		if !strings.Contains(b.errText, want) {
+			t.Errorf("one removed: got %q, want %q", b.errText, want)
+		}
+	}
+	b.must("", "recipients", "--check", b.dir)
+	rules(first)
+	before = snapshot()
+	if code := b.do("", "rekey", b.dir); code != exitFailed || changed(before) != "" || !strings.Contains(b.errText, "nothing was changed:\nproduction/strava.yaml:5:18: credentials.client_secret: no identity opens it") {
+		t.Errorf("without the right identity: got exit %d, %q, changes in %q", code, b.errText, changed(before))
+	}
+	b.vars["RECONCILE_AGE_KEY_FILE"] = b.at("second.txt")
+	b.must("", "rekey", b.dir)
+	b.vars["RECONCILE_AGE_KEY_FILE"] = b.at("identity.txt")
+	for file, want := range map[string]string{"strava": typedSecret, "virtuagym": typedSecret + "aa", "whoop": typedSecret} {
+		if got := b.must("", "decrypt", "production/"+file+".yaml"); got != want+"\n" {
+			t.Errorf("%s opens as another text", file)
+		}
+	}
+}
+
+func TestRebindAfterAMove(t *testing.T) {
+	b := newBench(t)
+	b.must(typedSecret, "encrypt", "production/strava.yaml")
+	b.write("production/whoop.yaml", "provider: whoop\n")
+	if err := os.Rename(b.at("production/strava.yaml"), b.at("staging/strava.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	b.must("", "rekey", b.dir)
+	if code := b.do("", "decrypt", "staging/strava.yaml"); code != exitFailed {
+		t.Errorf("rekey without --rebind bound it anew: exit %d", code)
+	}
+	b.write(".reconcile/recipients.lock", "")
+	if code := b.do("", "rekey", b.dir); code != exitFailed || !strings.Contains(b.errText, "sealed for prod-x/strava/client_secret, found at staging-x") {
+		t.Errorf("got exit %d, %q, want it refused without --rebind", code, b.errText)
+	}
+	b.must("", "rekey", b.dir, "--rebind", "staging/strava.yaml")
+	if got := b.must("", "decrypt", "staging/strava.yaml"); got != typedSecret+"\n" {
+		t.Error("after --rebind it opens as another text")
+	}
+	if code := b.do("", "rekey", b.dir, "--rebind", "staging/environment.yaml"); code != exitFailed {
+		t.Errorf("--rebind of another file: got exit %d, want %d", code, exitFailed)
+	}
+}
+
 func TestKeygen(t *testing.T) {
 	b := newBench(t)
 	info, err := os.Stat(b.at("identity.txt"))
