@@ -3,6 +3,7 @@ package state
 import (
 	"bytes"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -167,6 +168,25 @@ func TestForeignFilesAreRefused(t *testing.T) {
 	must(t, os.Mkdir(path, 0o700))
 	if _, err := Open(dir, Options{}); err == nil || errors.As(err, &corrupt) {
 		t.Errorf("a folder: got %v, want the system's error", err)
+	}
+}
+
+// A state that is there is never replaced: not by a first start that comes too
+// late, nor by an open that finds it gone.
+func TestNothingStartsFresh(t *testing.T) {
+	path := filled(t)
+	before, err := os.ReadFile(path)
+	must(t, err)
+	must(t, create(filepath.Dir(path), path))
+	after, err := os.ReadFile(path)
+	must(t, err)
+	if !bytes.Equal(before, after) {
+		t.Error("a late first start replaced the state")
+	}
+
+	must(t, os.Remove(path))
+	if f, err := openExisting(path, os.O_RDWR|os.O_CREATE, 0o600); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file that is gone: got %v, %v, want ErrNotExist", f, err)
 	}
 }
 

@@ -177,6 +177,8 @@ func TestReadOnlyWritesNothing(t *testing.T) {
 	dir := t.TempDir()
 	s := opened(t, dir)
 	must(t, s.SaveMemory(dev, memoryOf("strava")))
+	must(t, s.SaveCommits(dev, "same", "same"))
+	must(t, s.SaveSourceTypes(dev, []byte("same"), noon()))
 	must(t, s.Begin(Intent{ID: "1", DevID: dev, Key: "k", At: noon()}))
 	closed(t, s)
 	before, err := os.ReadFile(filepath.Join(dir, fileName))
@@ -210,8 +212,10 @@ func TestReadOnlyWritesNothing(t *testing.T) {
 func refusesWrites(t *testing.T, s *Store) {
 	t.Helper()
 	for name, err := range map[string]error{
+		"same commits":    s.SaveCommits(dev, "same", "same"),
+		"same types":      s.SaveSourceTypes(dev, []byte("same"), noon()),
+		"same memory":     s.SaveMemory(dev, memoryOf("strava")),
 		"SaveMemory":      s.SaveMemory(dev, memoryOf("strava", "garmin")),
-		"SaveMemory same": s.SaveMemory(dev, memoryOf("strava")),
 		"SaveCommits":     s.SaveCommits(dev, "b", "a"),
 		"SaveSourceTypes": s.SaveSourceTypes(dev, []byte("{}"), noon()),
 		"SetDigestKey":    s.SetDigestKey([]byte("sealed")),
