@@ -23,10 +23,7 @@ type wanted struct {
 // resolve turns a connection file into what the plan compares. It opens a secret
 // only when its digest is not known.
 func resolve(env spec.Environment, c spec.Connection, b *book, now time.Time) wanted {
-	p, known := providers.Lookup(c.Provider)
-	if !known {
-		p = providers.Provider{Slug: c.Provider, Name: c.Provider}
-	}
+	p, _ := providers.Lookup(c.Provider) // of one that is not listed only what holds for every secret is checked
 	w := wanted{due: -1, probe: c.Rotation.Probe}
 	w.desired = plan.Desired{
 		Provider: c.Provider, Origin: at(c.Origin), State: plan.State(c.State.String()), StateOrigin: at(c.StateOrigin),
@@ -41,32 +38,8 @@ func resolve(env spec.Environment, c spec.Connection, b *book, now time.Time) wa
 	if w.desired.App.Mode == plan.Unmanaged && c.Credentials.Present {
 		w.desired.App = plan.Setting[string]{Mode: plan.Given, Value: "own", Origin: at(c.Credentials.Origin)}
 	}
-	w.checks(env, c, p, known)
 	w.secrets(env, c, p, b, now)
 	return w
-}
-
-// checks runs the catalogue's offline rules: errors keep the connection from
-// being planned, the rest are warnings.
-func (w *wanted) checks(env spec.Environment, c spec.Connection, p providers.Provider, known bool) {
-	if !known {
-		return // spec has warned; Terra's source types decide
-	}
-	found := p.Check(c)
-	if c.Credentials.ClientID.Given() {
-		for _, f := range p.CheckClientID(c.Credentials.ClientID.Value) {
-			f.Origin = c.Credentials.ClientID.Origin
-			found = append(found, f)
-		}
-	}
-	w.take(found)
-	gates, warnings := p.Waits(c, env.Policy.RequireSetup)
-	for _, g := range gates {
-		w.desired.Waits = append(w.desired.Waits, plan.Wait{Step: g.Step, Reason: g.Reason})
-	}
-	for _, text := range warnings {
-		w.desired.Warnings = append(w.desired.Warnings, env.Name+"/"+c.Provider+": "+text)
-	}
 }
 
 func (w *wanted) take(found []providers.Finding) {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
-	"github.com/terra-reconcile/terra-reconcile/providers"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
@@ -110,9 +109,7 @@ func (e *Engine) prepare(ctx context.Context, r Run, env spec.Environment, b *bo
 	}
 	p.input.Now = e.o.Now()
 	for _, c := range env.Connections {
-		w := resolve(env, c, b, p.input.Now)
-		p.want = append(p.want, w)
-		p.input.Desired = append(p.input.Desired, w.desired)
+		p.want = append(p.want, resolve(env, c, b, p.input.Now))
 	}
 	o := &observer{Engine: e, client: p.client, book: b, env: env, memory: p.input.Memory, mode: r.Mode}
 	if p.seen, err = o.observe(ctx, p.want); err != nil {
@@ -121,7 +118,10 @@ func (e *Engine) prepare(ctx context.Context, r Run, env spec.Environment, b *bo
 	p.warnings = append(p.warnings, p.seen.warnings...)
 	p.input.Observed, p.input.Types = p.seen.live, p.seen.types
 	p.input.Memory = withIntents(p.input.Memory, p.pending, p.seen.live)
-	p.believe()
+	p.consultCatalogue()
+	for _, w := range p.want {
+		p.input.Desired = append(p.input.Desired, w.desired)
+	}
 	return p, e.decide(ctx, r, p)
 }
 
@@ -161,21 +161,6 @@ func withIntents(m plan.Memory, pending []state.Intent, live map[string]plan.Obs
 		m.Connections[i.Provider] = remembered
 	}
 	return m
-}
-
-// believe adds the catalogue's view of what Terra shows: where they disagree,
-// Terra is right and the plan says so.
-func (p *prepared) believe() {
-	for i, c := range p.env.Connections {
-		known, ok := providers.Lookup(c.Provider)
-		source, live := p.seen.sources[c.Provider]
-		if !ok || !live || source.AuthRedirectURL == nil {
-			continue
-		}
-		w := wanted{}
-		w.take(known.CheckLive(c, *source.AuthRedirectURL))
-		p.input.Desired[i].Warnings = append(p.input.Desired[i].Warnings, w.desired.Warnings...)
-	}
 }
 
 // countUsers counts active end users. A count that cannot be had is absent,

@@ -120,8 +120,12 @@ type Desired struct {
 	Unreadable         string   // not "": why this connection cannot be planned (a secret that does not open)
 }
 
-// Wait is a human step without which enabling makes no sense.
-type Wait struct{ Step, Reason string }
+// Wait is a human step without which enabling makes no sense. One that is about
+// the own app holds its credentials too, where the connection is live already.
+type Wait struct {
+	Step, Reason string
+	OwnApp       bool
+}
 
 // Type is what Terra says about a provider in this environment.
 type Type struct {

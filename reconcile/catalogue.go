@@ -1,0 +1,63 @@
+package reconcile
+
+import (
+	"github.com/terra-reconcile/terra-reconcile/providers"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+// consultCatalogue runs the catalogue's offline rules over every connection and
+// adds the human steps it waits for. An error keeps a connection from being
+// planned, the rest are warnings. Where the catalogue and Terra's source types
+// disagree, Terra is believed and the plan says so.
+func (p *prepared) consultCatalogue() {
+	for i, c := range p.env.Connections {
+		provider, known, warnings := p.provider(c.Provider)
+		w := &p.want[i]
+		name := p.env.Name + "/" + c.Provider + ": "
+		for _, text := range warnings {
+			w.desired.Warnings = append(w.desired.Warnings, name+text)
+		}
+		if !known {
+			continue
+		}
+		w.take(withOrigin(provider.Check(c), c.Origin))
+		if source, live := p.seen.sources[c.Provider]; live && source.AuthRedirectURL != nil {
+			w.take(withOrigin(provider.CheckLive(c, *source.AuthRedirectURL), c.Origin))
+		}
+		gates, open := provider.Waits(c, p.env.Policy.RequireSetup)
+		for _, g := range gates {
+			w.desired.Waits = append(w.desired.Waits, plan.Wait{Step: g.Step, Reason: g.Reason, OwnApp: g.OwnApp})
+		}
+		for _, text := range open {
+			w.desired.Warnings = append(w.desired.Warnings, name+text)
+		}
+	}
+}
+
+// provider gives a provider as Terra sees it. It is not known when neither the
+// catalogue nor Terra says anything about it.
+func (p *prepared) provider(slug string) (provider providers.Provider, known bool, warnings []string) {
+	provider, listed := providers.Lookup(slug)
+	offer, offered := p.seen.types[slug]
+	if !offered {
+		return provider, listed, nil
+	}
+	facts := providers.SourceType{Deprecated: offer.Deprecated, BYOSupported: offer.BYO,
+		CustomerCredentialsRequired: offer.CredentialsRequired, CustomCredentialsAllowed: offer.CustomCredentials}
+	if !listed {
+		provider, warning := providers.Unlisted(slug, facts)
+		return provider, true, []string{warning}
+	}
+	provider, warnings = provider.Believe(facts)
+	return provider, true, warnings
+}
+
+func withOrigin(found []providers.Finding, origin spec.Origin) []providers.Finding {
+	for i := range found {
+		if found[i].Origin.File == "" {
+			found[i].Origin = origin
+		}
+	}
+	return found
+}
