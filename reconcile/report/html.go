@@ -38,7 +38,7 @@ type page struct {
 	Policy       string
 	Style        template.CSS
 	Title        string
-	Closing      string
+	Occasion     string
 	Started      string
 	Commit       string
 	Error        []string
@@ -67,6 +67,7 @@ type pageEnvironment struct {
 
 type pageChange struct {
 	Symbol, Name, Action, Class, Standing, Tone string
+	Open                                        bool // a person should look at it
 	Fields                                      []pageField
 	Rows                                        []pageRow
 }
@@ -81,7 +82,7 @@ func newPage(r Report) page {
 	p := page{
 		Policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'",
 		Style:  template.CSS(pageStyle), //nolint:gosec // our own embedded file
-		Title:  t.verdict(), Closing: closing(r), Commit: clean(r.Commit),
+		Title:  t.verdict(), Occasion: occasion(r) + "." + t.effect(r.Mode), Commit: clean(r.Commit),
 		Started:    r.StartedAt.UTC().Format("2006-01-02 15:04:05 UTC"),
 		Error:      cleanLines(r.Error),
 		Warnings:   cleanAll(r.Warnings),
@@ -136,6 +137,7 @@ func newPageChange(c Change) pageChange {
 	out := pageChange{
 		Symbol: symbol(c.Action), Name: name(c), Action: clean(string(c.Action)), Class: clean(string(c.Class)),
 		Standing: standing(c), Tone: tone(c),
+		Open: c.Class != plan.Safe || c.Gate != plan.Ready || c.Outcome != "" && c.Outcome != Applied,
 	}
 	if out.Standing == "" {
 		out.Standing = string(plan.Ready)
@@ -149,7 +151,7 @@ func newPageChange(c Change) pageChange {
 		}
 	}
 	add("why", why(c))
-	add("risk", clean(c.ClassReason))
+	add("class", strings.TrimSuffix(clean(string(c.Class))+": "+clean(c.ClassReason), ": "))
 	add("users", usersWords(c.ActiveUsers))
 	if c.Gate != plan.Ready && c.Outcome != Applied {
 		add(clean(string(c.Gate)), heldBy(c))

@@ -27,7 +27,7 @@ func Markdown(w io.Writer, r Report) error {
 	m := &markdown{room: maxMarkdown - markdownTail}
 	t := total(r)
 	m.must(Marker + "\n### terra-reconcile: " + md(t.verdict()) + "\n\n")
-	m.must(md(closing(r)) + "\n")
+	m.must(md(occasion(r)+"."+t.effect(r.Mode)) + "\n")
 	for i, warning := range r.Warnings {
 		if !m.add("\n> **warning** " + mdLong(warning) + "\n") {
 			m.omit(len(r.Warnings)-i, "warning")

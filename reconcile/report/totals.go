@@ -126,19 +126,29 @@ func (t totals) environmentWords() string {
 	return t.verdict()
 }
 
-// closing is the last sentence of a rendering.
-func closing(r Report) string {
-	t := total(r)
+// occasion says what ran, on what, and for how long.
+func occasion(r Report) string {
 	what := "Dry run"
 	if r.Mode == Apply {
 		what = "Apply"
 	}
-	s := what + " of " + commitWords(r.Commit) + " in " + duration(r.DurationMS) + ": " + t.verdict() + "."
-	if t.mayHaveWritten {
-		return s + " The server may have written, see above."
+	return what + " of " + commitWords(r.Commit) + " in " + duration(r.DurationMS)
+}
+
+// effect says what a person has to know about writes; "" when it goes without
+// saying.
+func (t totals) effect(m Mode) string {
+	switch {
+	case t.mayHaveWritten:
+		return " The server may have written: look at Terra before anything else."
+	case m != Apply && !t.inSync():
+		return " Nothing was written."
 	}
-	if r.Mode != Apply && !t.inSync() {
-		s += " Nothing was written."
-	}
-	return s
+	return ""
+}
+
+// closing is the last sentence of a text.
+func closing(r Report) string {
+	t := total(r)
+	return occasion(r) + ": " + t.verdict() + "." + t.effect(r.Mode)
 }

@@ -208,7 +208,7 @@ func approvable(e Environment) bool {
 
 // mayHaveWritten names the fields that a dry run may have changed.
 func mayHaveWritten(e Environment) string {
-	return cleanList(e.MayHaveWritten) + ": a dry run was asked for and the answer did not say that it was one; look at Terra before anything else"
+	return cleanList(e.MayHaveWritten) + ": a dry run was asked for and the answer did not say that it was one"
 }
 
 func commitWords(commit string) string {
