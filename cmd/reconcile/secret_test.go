@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -226,6 +227,27 @@ func TestRecipientsAreChecked(t *testing.T) {
 	}
 }
 
+// snapshot reads the files that rekey may change.
+func (b *bench) snapshot() map[string]string {
+	all := map[string]string{}
+	for _, f := range []string{"production/strava.yaml", "production/virtuagym.yaml", "production/whoop.yaml", ".reconcile/recipients.lock"} {
+		all[f] = b.read(f)
+	}
+	return all
+}
+
+// changed names the files that are not as they were.
+func (b *bench) changed(before map[string]string) string {
+	var out []string
+	for f, text := range before {
+		if b.read(f) != text {
+			out = append(out, f)
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, " ")
+}
+
 func TestRekey(t *testing.T) {
 	b := newBench(t)
 	b.must(typedSecret, "encrypt", "production/strava.yaml")
@@ -235,38 +257,19 @@ func TestRekey(t *testing.T) {
 	rules := func(production string) {
 		b.write("terra.yaml", "version: 1\nrecipients:\n  - paths: [production/strava.yaml]\n    age: ["+production+"]\n  - paths: [\"**\"]\n    age: ["+first+"]\nsecrets: {binding: require}\n")
 	}
-	files := []string{"production/strava.yaml", "production/virtuagym.yaml", "production/whoop.yaml", ".reconcile/recipients.lock"}
-	snapshot := func() []string {
-		var all []string
-		for _, f := range files {
-			all = append(all, b.read(f))
-		}
-		return all
-	}
-	changed := func(before []string) string {
-		var out []string
-		for i, f := range files {
-			if b.read(f) != before[i] {
-				out = append(out, f)
-			}
-		}
-		return strings.Join(out, " ")
-	}
-
-	before := snapshot()
-	if out := b.must("", "rekey", b.dir); out != "Nothing to do: 3 secrets are sealed as terra.yaml says.\n" || changed(before) != "" {
-		t.Errorf("nothing to do: got %q and changes in %q", out, changed(before))
+	before := b.snapshot()
+	if out := b.must("", "rekey", b.dir); out != "Nothing to do: 3 secrets are sealed as terra.yaml says.\n" || b.changed(before) != "" {
+		t.Errorf("nothing to do: got %q and changes in %q", out, b.changed(before))
 	}
 	rules(first + ", " + second)
 	out := b.must("", "rekey", b.dir)
 	if want := "production/strava.yaml:5:18 credentials.client_secret\nSealed 1 secret anew, left 2 as they were.\nCommit the files above and .reconcile/recipients.lock.\n"; out != want || b.errText != "" {
 		t.Errorf("one added: got %q, %q, want %q", out, b.errText, want)
 	}
-	if got, want := changed(before), "production/strava.yaml .reconcile/recipients.lock"; got != want {
+	if got, want := b.changed(before), ".reconcile/recipients.lock production/strava.yaml"; got != want {
 		t.Errorf("one added: changed %q, want %q", got, want)
 	}
 	rules(second)
-	before = snapshot()
 	b.must("", "rekey", b.dir)
 	for _, want := range []string{"your own identity does not open it any more", first + " could open it and may have kept it; make a new one at the provider"} {
 		if !strings.Contains(b.errText, want) {
@@ -275,9 +278,9 @@ func TestRekey(t *testing.T) {
 	}
 	b.must("", "recipients", "--check", b.dir)
 	rules(first)
-	before = snapshot()
-	if code := b.do("", "rekey", b.dir); code != exitFailed || changed(before) != "" || !strings.Contains(b.errText, "nothing was changed:\nproduction/strava.yaml:5:18: credentials.client_secret: no identity opens it") {
-		t.Errorf("without the right identity: got exit %d, %q, changes in %q", code, b.errText, changed(before))
+	before = b.snapshot()
+	if code := b.do("", "rekey", b.dir); code != exitFailed || b.changed(before) != "" || !strings.Contains(b.errText, "nothing was changed:\nproduction/strava.yaml:5:18: credentials.client_secret: no identity opens it") {
+		t.Errorf("without the right identity: got exit %d, %q, changes in %q", code, b.errText, b.changed(before))
 	}
 	b.vars["RECONCILE_AGE_KEY_FILE"] = b.at("second.txt")
 	b.must("", "rekey", b.dir)
