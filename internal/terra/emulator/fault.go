@@ -68,6 +68,9 @@ func (s *Server) Fault(f Fault) {
 	if !slices.Contains(Kinds(), f.Kind) {
 		misuse("Fault", "unknown kind %q", f.Kind)
 	}
+	if f.Operation != "" && !slices.Contains(Operations(), f.Operation) {
+		misuse("Fault", "unknown operation %q", f.Operation)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = append(s.faults, &armed{Fault: f})

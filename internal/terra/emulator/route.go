@@ -69,6 +69,15 @@ func routes() []route {
 	}
 }
 
+// Operations lists the operationIds of the contract.
+func Operations() []string {
+	var ids []string
+	for _, r := range routes() {
+		ids = append(ids, r.id)
+	}
+	return ids
+}
+
 // identify finds the operation of a request. A fixed segment (batch-enable) wins
 // over a parameter because it stands first in the table.
 func (s *Server) identify(r *http.Request, body []byte) *request {

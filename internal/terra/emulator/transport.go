@@ -83,7 +83,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.body = a.body[:len(a.body)/2]
 	}
 	w.WriteHeader(a.status)
-	if _, err := w.Write(a.body); err != nil && a.status != http.StatusNoContent || how == halfBody {
+	_, err = w.Write(a.body)
+	if how == halfBody {
+		err = errors.Join(http.NewResponseController(w).Flush(), http.ErrAbortHandler)
+	}
+	if err != nil && a.status != http.StatusNoContent {
 		panic(http.ErrAbortHandler)
 	}
 }
