@@ -108,7 +108,7 @@ func (e *TimeoutError) Error() string {
 type CorruptError struct{ Reason string }
 
 func (e *CorruptError) Error() string {
-	return e.Reason + "; run git fsck on the repository"
+	return e.Reason + "; try again, and if that does not help run git fsck on the repository"
 }
 
 // UnsupportedError says that the repository on this machine stores its objects or

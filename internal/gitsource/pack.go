@@ -2,15 +2,12 @@ package gitsource
 
 import (
 	"bytes"
-	"crypto"
 	"encoding/binary"
 	"errors"
-	"io"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
 	"github.com/go-git/go-git/v5/plumbing/format/packfile"
-	githash "github.com/go-git/go-git/v5/plumbing/hash"
 )
 
 // pack is a received pack file, indexed. It is used by one goroutine.
@@ -20,14 +17,6 @@ type pack struct{ file *packfile.Packfile }
 func openPack(data []byte, limit int64) (pack, error) {
 	corrupt := func(err error) (pack, error) {
 		return pack{}, &CorruptError{Reason: "the pack that was received is damaged: " + clean(err.Error())}
-	}
-	if len(data) < githash.Size {
-		return corrupt(io.ErrUnexpectedEOF)
-	}
-	body, trailer := data[:len(data)-githash.Size], data[len(data)-githash.Size:]
-	sum := githash.New(crypto.SHA1)
-	if _, err := sum.Write(body); err != nil || !bytes.Equal(sum.Sum(nil), trailer) {
-		return corrupt(errors.New("its checksum is wrong, so it is not complete"))
 	}
 	if err := measure(data, limit); err != nil {
 		if errors.Is(err, ErrTooLarge) {

@@ -59,6 +59,12 @@ func sealed(body []byte) []byte {
 	return sum.Sum(bytes.Clone(body))
 }
 
+// otherChecksum changes nothing but the checksum.
+func otherChecksum(pack []byte) []byte {
+	pack[len(pack)-1] ^= 1
+	return pack
+}
+
 type verdict string
 
 const (
@@ -88,7 +94,8 @@ func TestPackClaims(t *testing.T) {
 		"no base":               {rawPack(t, delta(5, 0x90, 5)), corrupt},
 		"empty":                 {nil, corrupt},
 		"only a checksum":       {sealed(nil), corrupt},
-		"wrong checksum":        {append(rawPack(t, blob)[:10], rawPack(t, blob)[11:]...), corrupt},
+		"wrong checksum":        {append(rawPack(t, blob)[:30], make([]byte, githash.Size)...), corrupt},
+		"another checksum":      {otherChecksum(rawPack(t, blob)), corrupt},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := openPack(test.pack, 1200)
