@@ -88,7 +88,7 @@ func (s *Server) record(c *Call) {
 }
 
 // Violations lists where an exchange broke the contract. Without a Contract in
-// the Config it stays empty.
+// the Config it stays empty; after the first thousand no more are kept.
 func (s *Server) Violations() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

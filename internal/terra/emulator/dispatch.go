@@ -25,7 +25,7 @@ type dryRunResult struct {
 }
 
 // carryOut answers a call as Terra would, under the lock.
-func (s *Server) carryOut(q *request, fault *Fault) answer {
+func (s *Server) carryOut(q *request) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if q.route == nil {

@@ -59,7 +59,7 @@ func (s *Server) listEnvironments(q *request) (answer, *refusal) {
 	if r != nil {
 		return answer{}, r
 	}
-	return paged(q, "environments", start, count, len(s.account.Order), func(i int) terra.Environment {
+	return paged("environments", start, count, len(s.account.Order), func(i int) terra.Environment {
 		return s.account.Environments[s.account.Order[i]].view()
 	}), nil
 }
@@ -111,7 +111,7 @@ func (s *Server) listUsers(q *request) (answer, *refusal) {
 		runs = append(runs, run)
 		total += run.count
 	}
-	return paged(q, filter, start, count, total, func(i int) terra.UserConnection {
+	return paged(filter, start, count, total, func(i int) terra.UserConnection {
 		return userAt(q.env.DevID, runs, i)
 	}), nil
 }
@@ -183,7 +183,7 @@ func paging(q *request, filter string) (start, count int, r *refusal) {
 	return start, count, nil
 }
 
-func paged[T any](q *request, filter string, start, count, total int, at func(int) T) answer {
+func paged[T any](filter string, start, count, total int, at func(int) T) answer {
 	p := page[T]{Data: []T{}}
 	for i := start; i < min(start+count, total); i++ {
 		p.Data = append(p.Data, at(i))

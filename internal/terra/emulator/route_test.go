@@ -83,25 +83,25 @@ func TestCatalogue(t *testing.T) {
 		if e.CustomScopesSupported {
 			out += "S"
 		}
-		return out + " " + e.AuthType + " " + *e.Setup
+		return out + " " + e.AuthType + "/" + *e.Setup
 	}
 	for provider, want := range map[string]string{
-		"strava":         "RCS oauth2 api_keys_required",
-		"virtuagym":      "RC login api_keys_required",
-		"huawei":         "RCS oauth2 api_keys_required",
-		"garmin":         "RC oauth2 api_keys_required",
-		"whoop":          "RCS oauth2 api_keys_required",
-		"dexcom":         "RCS oauth2 api_keys_required",
-		"dexcom_eu":      "RCS oauth2 api_keys_required",
-		"dexcom_jp":      "RCS oauth2 api_keys_required",
-		"freestylelibre": " login api_keys_managed",
-		"samsung":        " sdk sdk",
-		"apple_health":   " sdk sdk",
-		"fitbit":         "CBDS oauth2 api_keys_managed",
-		"oura":           "S oauth2 api_keys_managed",
-		"polar":          "CBS oauth2 api_keys_managed",
-		"fatsecret":      "C oauth1 api_keys_managed",
-		"inbody":         " login setup_not_required",
+		"strava":         "RCS oauth2/api_keys_required",
+		"virtuagym":      "RC login/api_keys_required",
+		"huawei":         "RCS oauth2/api_keys_required",
+		"garmin":         "RC oauth2/api_keys_required",
+		"whoop":          "RCS oauth2/api_keys_required",
+		"dexcom":         "RCS oauth2/api_keys_required",
+		"dexcom_eu":      "RCS oauth2/api_keys_required",
+		"dexcom_jp":      "RCS oauth2/api_keys_required",
+		"freestylelibre": " login/api_keys_managed",
+		"samsung":        " sdk/sdk",
+		"apple_health":   " sdk/sdk",
+		"fitbit":         "CBDS oauth2/api_keys_managed",
+		"oura":           "S oauth2/api_keys_managed",
+		"polar":          "CBS oauth2/api_keys_managed",
+		"fatsecret":      "C oauth1/api_keys_managed",
+		"inbody":         " login/setup_not_required",
 	} {
 		if have := flags(provider); have != want {
 			t.Errorf("%s: got %q, want %q", provider, have, want)

@@ -150,9 +150,9 @@ func runMutations(t *testing.T, table []mutation) {
 			if d := cmp.Diff(before, s.Live(devID)); d != "" {
 				t.Errorf("the dry run changed the state (-before +after):\n%s", d)
 			}
-			real := do(t, s, sent{method: m.method, path: sources + m.path, body: m.body, header: m.header, key: "key"})
-			wantStatus(t, real, m.status, m.code)
-			if d := cmp.Diff(m.errors, real.Errors); d != "" {
+			sure := do(t, s, sent{method: m.method, path: sources + m.path, body: m.body, header: m.header, key: "key"})
+			wantStatus(t, sure, m.status, m.code)
+			if d := cmp.Diff(m.errors, sure.Errors); d != "" {
 				t.Errorf("errors (-want +got):\n%s", d)
 			}
 			if m.code != "" {
@@ -174,8 +174,8 @@ func runMutations(t *testing.T, table []mutation) {
 			if m.code != "" || m.status == http.StatusNoContent {
 				return
 			}
-			if string(dry.Preview) != real.body {
-				t.Errorf("preview of the dry run:\ngot  %s\nwant %s", dry.Preview, real.body)
+			if string(dry.Preview) != sure.body {
+				t.Errorf("preview of the dry run:\ngot  %s\nwant %s", dry.Preview, sure.body)
 			}
 		})
 	}

@@ -69,7 +69,7 @@ func TestBadStates(t *testing.T) {
 	good := save(t, full(t))
 	for _, c := range []struct{ name, old, new, want string }{
 		{"cut off", "\n}\n", "", "unexpected EOF"},
-		{"unknown field", `"version"`, `"versoin"`, "unknown field"},
+		{"unknown field", `"version"`, `"edition"`, "unknown field"},
 		{"other version", `"version": 1`, `"version": 2`, "version is 2"},
 		{"null tokens", `"tokens": {`, `"tokens": null, "notices": {}, "domains": {}, "x": {`, "unknown field"},
 		{"environment not listed", `"dev-1",`, ``, "environment_order"},

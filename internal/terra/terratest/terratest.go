@@ -90,7 +90,7 @@ func (s *Server) Watch(t testing.TB) {
 func (s *Server) Start(t testing.TB) string {
 	t.Helper()
 	s.Watch(t)
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancel(t.Context())
 	server := httptest.NewUnstartedServer(s)
 	server.Config.BaseContext = func(net.Listener) context.Context { return ctx }
 	server.Start()
