@@ -1,6 +1,7 @@
 package terra
 
 import (
+	"bytes"
 	"encoding"
 	"encoding/json"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 const (
@@ -50,7 +52,7 @@ func decode[T any](k call, a answer) (T, error) {
 	if err != nil {
 		return value, err
 	}
-	if reason := fill(document, reflect.ValueOf(&value).Elem(), ""); reason != "" {
+	if reason := fill(bytes.TrimSpace(document), reflect.ValueOf(&value).Elem(), ""); reason != "" {
 		var none T
 		return none, k.bad(a.status, reason)
 	}
@@ -61,12 +63,6 @@ func decode[T any](k call, a answer) (T, error) {
 // the place in the document. The reason never quotes a value.
 func fill(document json.RawMessage, v reflect.Value, at string) string {
 	null := string(document) == "null"
-	if _, custom := v.Addr().Interface().(encoding.TextUnmarshaler); custom && !null {
-		if json.Unmarshal(document, v.Addr().Interface()) != nil {
-			return at + ": not a time in RFC 3339 form"
-		}
-		return ""
-	}
 	if null && v.Kind() != reflect.Pointer {
 		return here(at) + "null, want " + kindName(v.Kind())
 	}
@@ -78,20 +74,42 @@ func fill(document json.RawMessage, v reflect.Value, at string) string {
 		v.Set(reflect.New(v.Type().Elem()))
 		return fill(document, v.Elem(), at)
 	case reflect.Struct:
+		if _, text := v.Addr().Interface().(encoding.TextUnmarshaler); text {
+			if json.Unmarshal(document, v.Addr().Interface()) != nil {
+				return here(at) + "not a time in RFC 3339 form"
+			}
+			return ""
+		}
 		return fillStruct(document, v, at)
 	case reflect.Slice:
 		return fillSlice(document, v, at)
 	default:
-		if json.Unmarshal(document, v.Addr().Interface()) != nil {
+		if !fillLeaf(document, v) {
 			return here(at) + "want " + kindName(v.Kind())
 		}
 		return ""
 	}
 }
 
+// fillLeaf decodes a text, a number or a boolean. Most texts hold no escape and
+// most answers little else, so those skip the decoder.
+func fillLeaf(document json.RawMessage, v reflect.Value) bool {
+	n := len(document)
+	plain := n >= 2 && document[0] == '"' && !bytes.ContainsRune(document, '\\') && utf8.Valid(document)
+	switch {
+	case plain && v.Kind() == reflect.String:
+		v.SetString(string(document[1 : n-1]))
+		return true
+	case v.Kind() == reflect.Bool:
+		v.SetBool(string(document) == "true")
+		return v.Bool() || string(document) == "false"
+	}
+	return json.Unmarshal(document, v.Addr().Interface()) == nil
+}
+
 func fillStruct(document json.RawMessage, v reflect.Value, at string) string {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(document, &members) != nil {
+	members, ok := cut(document, '{')
+	if !ok {
 		return here(at) + "want an object"
 	}
 	for i := range v.NumField() {
@@ -100,7 +118,7 @@ func fillStruct(document json.RawMessage, v reflect.Value, at string) string {
 		if at != "" {
 			place = at + "." + name
 		}
-		member, given := members[name]
+		member, given := find(members, name)
 		optional := flags == "omitempty"
 		switch {
 		case !given && !optional:
@@ -116,13 +134,13 @@ func fillStruct(document json.RawMessage, v reflect.Value, at string) string {
 }
 
 func fillSlice(document json.RawMessage, v reflect.Value, at string) string {
-	var items []json.RawMessage
-	if json.Unmarshal(document, &items) != nil {
+	items, ok := cut(document, '[')
+	if !ok {
 		return here(at) + "want a list"
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(items), len(items)))
 	for i, item := range items {
-		if reason := fill(item, v.Index(i), at+"["+strconv.Itoa(i)+"]"); reason != "" {
+		if reason := fill(item.raw, v.Index(i), at+"["+strconv.Itoa(i)+"]"); reason != "" {
 			return reason
 		}
 	}

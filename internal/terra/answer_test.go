@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // TestRequiredFields drops each member of each answer in turn, and sets it to
@@ -260,6 +261,49 @@ func FuzzDecode(f *testing.F) {
 		}
 		if _, err := decode[Me](k, a); err != nil && !as[*BadAnswerError](err) {
 			t.Errorf("%T", err)
+		}
+	})
+}
+
+func FuzzCut(f *testing.F) {
+	for _, m := range methods() {
+		f.Add(m.body)
+	}
+	f.Add(" { \"a\\u0062\" : [1 , \"]}\\\"\" ,{}] , \"\":-1.5e3,\"a\":true , \"a\": null } ")
+	f.Add("[[],[[]] ,\"\\\\\" , 7]")
+	f.Fuzz(func(t *testing.T, body string) {
+		if !json.Valid([]byte(body)) {
+			return
+		}
+		var object map[string]json.RawMessage
+		if members, ok := cut([]byte(body), '{'); ok != (json.Unmarshal([]byte(body), &object) == nil && object != nil) {
+			t.Fatalf("object %v: %s", ok, body)
+		} else if ok {
+			for _, m := range members {
+				got, _ := find(members, m.name)
+				if want := object[m.name]; string(got) != string(want) && utf8.ValidString(body) {
+					t.Errorf("%s: member %q is %s, want %s", body, m.name, got, want)
+				}
+			}
+			for _, m := range members {
+				delete(object, m.name)
+			}
+			if len(object) > 0 && utf8.ValidString(body) {
+				t.Errorf("%s: %v is missing", body, object)
+			}
+		}
+		var items []json.RawMessage
+		if members, ok := cut([]byte(body), '['); ok != (json.Unmarshal([]byte(body), &items) == nil && items != nil) {
+			t.Fatalf("list %v: %s", ok, body)
+		} else if ok {
+			for i, m := range members {
+				if i >= len(items) || string(m.raw) != string(items[i]) {
+					t.Errorf("%s: item %d is %s", body, i, m.raw)
+				}
+			}
+			if len(members) != len(items) {
+				t.Errorf("%s: %d items, want %d", body, len(members), len(items))
+			}
 		}
 	})
 }
