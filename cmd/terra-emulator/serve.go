@@ -150,7 +150,7 @@ func answer(ctx context.Context, s *terratest.Server, listener net.Listener, o o
 	defer cancel()
 	err = errors.Join(err, server.Shutdown(wait), finish())
 	if broken := len(s.Violations()); o.strict && broken > 0 {
-		err = errors.Join(err, fmt.Errorf("the contract was broken %d times", broken))
+		err = errors.Join(err, fmt.Errorf("calls or answers that broke the contract: %d", broken))
 	}
 	return err
 }

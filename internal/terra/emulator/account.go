@@ -38,6 +38,8 @@ type account struct {
 	Answers      map[string]*stored          `json:"idempotency"`
 	Notices      map[string][]string         `json:"notices"` // by operation
 	DomainsDown  bool                        `json:"domain_check_down"`
+
+	uses map[string]int // how many sources have a hostname; follows from the rest
 }
 
 type environment struct {
@@ -70,6 +72,7 @@ func newAccount() account {
 		Stores:       map[string]*secretStore{},
 		Answers:      map[string]*stored{},
 		Notices:      map[string][]string{},
+		uses:         map[string]int{},
 	}
 }
 

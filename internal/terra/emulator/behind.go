@@ -10,6 +10,7 @@ func (s *Server) SetDomain(devID, provider, host string) {
 	s.edit("SetDomain", devID, provider, func(src *source) {
 		d := &domain{Provider: provider, Claimed: s.now()}
 		s.serve(d)
+		s.account.use(src.Domain, host)
 		s.account.Domains[host] = d
 		src.Domain = host
 	})

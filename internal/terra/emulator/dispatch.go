@@ -147,6 +147,7 @@ func (s *Server) checkQuery(q *request) *refusal {
 	}
 	if len(errs) > 0 {
 		slices.Sort(errs)
+		q.outside = errs
 		return invalid(errs...)
 	}
 	return nil

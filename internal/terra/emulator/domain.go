@@ -98,20 +98,7 @@ func (s *Server) getDomain(q *request) (answer, *refusal) {
 	}
 	d := s.account.Domains[src.Domain]
 	s.ripen(d)
-	return reply(http.StatusOK, s.domainView(src.Domain, d, s.domainUsers(src.Domain))), nil
-}
-
-// domainUsers counts the environments that use a hostname.
-func (s *Server) domainUsers(host string) int {
-	n := 0
-	for _, e := range s.account.Environments {
-		for _, src := range e.Sources {
-			if src.Domain == host {
-				n++
-			}
-		}
-	}
-	return n
+	return reply(http.StatusOK, s.domainView(src.Domain, d, s.account.uses[src.Domain])), nil
 }
 
 // inUse reports whether the redirect of the source's credentials is on its
@@ -144,7 +131,7 @@ func (s *Server) setDomain(q *request) (change, *refusal) {
 	}
 	if src.Domain == host {
 		s.ripen(d)
-		return change{would: noop, status: http.StatusOK, result: s.domainView(host, d, s.domainUsers(host))}, nil
+		return change{would: noop, status: http.StatusOK, result: s.domainView(host, d, s.account.uses[host])}, nil
 	}
 	c := change{would: "claim", status: http.StatusOK}
 	if src.Domain != "" {
@@ -157,11 +144,11 @@ func (s *Server) setDomain(q *request) (change, *refusal) {
 	next := src.clone()
 	next.Domain = host
 	old, put := src.Domain, q.put(next)
-	c.result = s.domainView(host, d, s.domainUsers(host)+1)
+	c.result = s.domainView(host, d, s.account.uses[host]+1)
 	c.commit = func() {
 		s.account.Domains[host] = d
 		put()
-		s.release(old)
+		s.account.use(old, host)
 	}
 	return c, nil
 }
@@ -183,10 +170,18 @@ func (f *fields) hostname() (string, *refusal) {
 	return *v, nil
 }
 
-// release forgets a hostname that no environment uses any more.
-func (s *Server) release(host string) {
-	if host != "" && s.domainUsers(host) == 0 {
-		delete(s.account.Domains, host)
+// use notes that a source has the hostname next in place of old; empty is none.
+// A hostname that no source has any more is forgotten.
+func (a *account) use(old, next string) {
+	if next != "" {
+		a.uses[next]++
+	}
+	if old == "" {
+		return
+	}
+	if a.uses[old]--; a.uses[old] <= 0 {
+		delete(a.uses, old)
+		delete(a.Domains, old)
 	}
 }
 
@@ -208,7 +203,7 @@ func (s *Server) deleteDomain(q *request) (change, *refusal) {
 	c.would = "release"
 	c.commit = func() {
 		put()
-		s.release(old)
+		s.account.use(old, "")
 	}
 	return c, nil
 }

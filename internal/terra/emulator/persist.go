@@ -35,6 +35,12 @@ func (s *Server) Load(r io.Reader) error {
 	if err := next.check(); err != nil {
 		return fmt.Errorf("read state: %w", err)
 	}
+	next.uses = map[string]int{}
+	for _, e := range next.Environments {
+		for _, src := range e.Sources {
+			next.use("", src.Domain)
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.account = next
@@ -49,7 +55,7 @@ func (a *account) check() error {
 	}
 	v := reflect.ValueOf(a).Elem()
 	for i := range v.NumField() {
-		if f := v.Field(i); f.Kind() == reflect.Map && f.IsNil() {
+		if f := v.Field(i); v.Type().Field(i).IsExported() && f.Kind() == reflect.Map && f.IsNil() {
 			return fmt.Errorf("%s is missing", v.Type().Field(i).Tag.Get("json"))
 		}
 	}

@@ -67,6 +67,7 @@ type request struct {
 	provider string
 	dryRun   bool // as the server takes it; the fault IgnoreDryRun clears it
 	instance int
+	outside  []string // what the contract does not describe and its schemas allow
 }
 
 // end says how a connection ends.
@@ -160,6 +161,9 @@ func (s *Server) judge(q *request, a answer) {
 		Method: q.http.Method, Target: q.http.URL.RequestURI(), Header: q.http.Header, Body: q.body,
 		Status: a.status, AnswerHeader: a.header, Answer: a.body,
 	})
+	for _, text := range q.outside {
+		request = append(request, "request: "+text)
+	}
 	if s.config.BadRequests && a.status >= 400 {
 		request = nil
 	}

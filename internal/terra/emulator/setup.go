@@ -87,7 +87,9 @@ func (s *Server) DisableEnvironment(devID string) {
 // RemoveEnvironment deletes an environment with all its connections.
 func (s *Server) RemoveEnvironment(devID string) {
 	s.change(func() {
-		s.mustEnvironment("RemoveEnvironment", devID)
+		for _, src := range s.mustEnvironment("RemoveEnvironment", devID).Sources {
+			s.account.use(src.Domain, "")
+		}
 		delete(s.account.Environments, devID)
 		s.account.Order = slices.DeleteFunc(s.account.Order, func(id string) bool { return id == devID })
 	})

@@ -107,6 +107,8 @@ func TestWhatIsAViolation(t *testing.T) {
 		{"bad answer", judge{answer: bad}, true, "", "/environments/x", []string{"getEnvironment: bad"}},
 		{"bad answer by fault", judge{answer: bad}, false, BrokenJSON, "/me", nil},
 		{"bad answer despite fault", judge{answer: bad}, false, Status503, "/me", []string{"getMe: bad"}},
+		{"unknown parameter", judge{}, false, "", "/me?x=1", []string{"getMe: request: query: unknown parameter"}},
+		{"unknown parameter on purpose", judge{}, true, "", "/me?x=1", nil},
 		{"outside of the API", judge{request: bad, answer: bad}, false, "", "/nothing", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

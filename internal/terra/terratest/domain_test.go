@@ -2,6 +2,8 @@ package terratest
 
 import (
 	"net/http"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -234,4 +236,38 @@ func TestWebhookRefusals(t *testing.T) {
 			wantStatus(t, do(t, s, sent{method: "POST", path: base + "/apply?dry_run=true", body: `{"fingerprint":"x"}`}), c.status, c.code)
 		})
 	}
+}
+
+// A hostname is shared by environments and forgotten with the last of them.
+func TestSharedDomain(t *testing.T) {
+	first := scene(t, Config{})
+	first.AddEnvironment("dev-2", EnvironmentOptions{})
+	first.SetDomain(devID, "strava", "auth.example.com")
+	first.Enable("dev-2", "strava")
+	s := scene(t, Config{})
+	if err := s.Load(strings.NewReader(save(t, first))); err != nil {
+		t.Fatal(err)
+	}
+	path := func(devID, provider string) string {
+		return "/environments/" + devID + "/unified-api/sources/" + provider + "/domain"
+	}
+	shared := func() bool {
+		var d terra.SourceDomain
+		do(t, s, sent{path: path(devID, "strava")}).into(t, &d)
+		return d.Shared
+	}
+	if shared() {
+		t.Error("one environment: got shared")
+	}
+	const claim = `{"hostname":"auth.example.com"}`
+	wantStatus(t, do(t, s, sent{method: "PUT", path: path("dev-2", "strava"), body: claim}), 200, "")
+	if !shared() {
+		t.Error("two environments: got not shared")
+	}
+	s.Enable(devID, "whoop")
+	for i, id := range []string{devID, "dev-2"} {
+		wantStatus(t, do(t, s, sent{method: "PUT", path: path(devID, "whoop"), body: claim}), 409, "conflict")
+		wantStatus(t, do(t, s, sent{method: "DELETE", path: path(id, "strava"), key: strconv.Itoa(i)}), 204, "")
+	}
+	wantStatus(t, do(t, s, sent{method: "PUT", path: path(devID, "whoop"), body: claim}), 201, "")
 }
