@@ -51,57 +51,60 @@ func (s scrubber) clean(text string) string {
 	return text
 }
 
+// mark replaces every stretch of text that is made of pieces of hidden values by
+// one mark.
 func (s scrubber) mark(text string) string {
+	found := make([]bool, len(text))
 	for _, v := range s.hidden {
 		secret := v.Reveal()
 		if secret == "" {
 			continue
 		}
-		text = markPieces(text, secret, scrubPiece, false)
+		findPieces(found, text, secret, scrubPiece)
 		for _, form := range []string{jsonForm(secret), url.QueryEscape(secret), url.PathEscape(secret)} {
 			if form != secret {
-				text = markPieces(text, form, scrubPiece, false)
+				findPieces(found, text, form, scrubPiece)
 			}
 		}
-		text = markPieces(text, hex.EncodeToString([]byte(secret)), 2*scrubPiece, true)
+		findPieces(found, asciiLower(text), hex.EncodeToString([]byte(secret)), 2*scrubPiece)
 		for shift := range 3 {
 			padded := append(make([]byte, shift), secret...)
-			text = markPieces(text, base64Core(base64.RawStdEncoding, padded, shift), scrubPiece+2, false)
-			text = markPieces(text, base64Core(base64.RawURLEncoding, padded, shift), scrubPiece+2, false)
+			findPieces(found, text, base64Core(base64.RawStdEncoding, padded, shift), scrubPiece+2)
+			findPieces(found, text, base64Core(base64.RawURLEncoding, padded, shift), scrubPiece+2)
 		}
 	}
-	return text
+	var b strings.Builder
+	for i := range len(text) {
+		switch {
+		case !found[i]:
+			b.WriteByte(text[i])
+		case i == 0 || !found[i-1]:
+			b.WriteString(scrubMark)
+		}
+	}
+	return b.String()
 }
 
-// markPieces replaces every stretch of text that is made of pieces of secret, at
-// least n bytes long (the whole secret if that is shorter).
-func markPieces(text, secret string, n int, foldCase bool) string {
+// findPieces notes where pieces of secret, n bytes long (the whole secret if that
+// is shorter), stand in text.
+func findPieces(found []bool, text, secret string, n int) {
 	n = min(n, len(secret))
 	if n == 0 || len(text) < n {
-		return text
-	}
-	folded := text
-	if foldCase {
-		folded = asciiLower(text)
+		return
 	}
 	pieces := make(map[string]struct{}, len(secret))
 	for i := 0; i+n <= len(secret); i++ {
 		pieces[secret[i:i+n]] = struct{}{}
 	}
-	var b strings.Builder
-	end := 0 // text before end is written or hidden
+	end := 0 // bytes before end are noted
 	for i := 0; i+n <= len(text); i++ {
-		if _, hit := pieces[folded[i:i+n]]; !hit {
+		if _, hit := pieces[text[i:i+n]]; !hit {
 			continue
 		}
-		if i >= end {
-			b.WriteString(text[end:i])
-			b.WriteString(scrubMark)
+		for end = max(end, i); end < i+n; end++ {
+			found[end] = true
 		}
-		end = i + n
 	}
-	b.WriteString(text[end:])
-	return b.String()
 }
 
 // asciiLower keeps every byte at its place, which strings.ToLower does not.

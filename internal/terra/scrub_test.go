@@ -151,7 +151,7 @@ func TestScrubbingKeepsOtherText(t *testing.T) {
 	for text, want := range map[string]string{
 		"client_secret must not be empty":       "client_secret must not be empty",
 		"got s3cret-value, want another":        "got [hidden], want another",
-		"s3cret-values3cret-value":              "[hidden][hidden]",
+		"s3cret-values3cret-value":              "[hidden]",
 		"…cret-v… is a piece":                   "…[hidden]… is a piece",
 		"cret-x is no piece":                    "cret-x is no piece",
 		"a short secret: ab":                    "a short secret: [hidden]",
@@ -177,7 +177,7 @@ func FuzzClean(f *testing.F) {
 		}
 		for i := 0; i+scrubPiece <= len(hidden); i++ {
 			piece := hidden[i : i+scrubPiece]
-			if !strings.Contains("…"+scrubMark+scrubMark, piece) && strings.Contains(got, piece) {
+			if strings.Contains(strings.ReplaceAll(got, scrubMark, "\n"), piece) {
 				t.Errorf("%q holds %q", got, piece)
 			}
 		}

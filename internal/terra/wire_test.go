@@ -5,7 +5,7 @@ import (
 	"context"
 	"crypto/x509"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -149,7 +149,7 @@ func TestDialThatHangsIsNotAmbiguous(t *testing.T) {
 func TestUntrustedCertificateIsFinal(t *testing.T) {
 	var reached atomic.Int64
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
-	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	transport := NewTransport()
