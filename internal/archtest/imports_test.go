@@ -98,6 +98,7 @@ func checkTestOnly(t tree) []finding {
 		"github.com/pb33f/libopenapi":           {"internal/terra/terratest"},
 		"github.com/chromedp":                   nil,
 		"github.com/pb33f/libopenapi-validator": {"internal/terra/terratest"},
+		module + "/internal/terra/terratest":    {"cmd/terra-emulator"},
 	}
 	var found []finding
 	for _, f := range t.code() {
