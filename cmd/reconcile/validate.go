@@ -92,14 +92,7 @@ func findings(c spec.Connection) []providers.Finding {
 	if !ok {
 		return nil
 	}
-	found := p.Check(c)
-	if c.Credentials.ClientID.Given() {
-		for _, f := range p.CheckClientID(c.Credentials.ClientID.Value) {
-			f.Origin = c.Credentials.ClientID.Origin
-			found = append(found, f)
-		}
-	}
-	return found
+	return p.Check(c)
 }
 
 func plural(n int, one, many string) string {
