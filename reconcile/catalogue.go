@@ -12,7 +12,7 @@ import (
 // disagree, Terra is believed and the plan says so.
 func (p *prepared) consultCatalogue() {
 	for i, c := range p.env.Connections {
-		provider, known, warnings := p.provider(c.Provider)
+		provider, known, warnings := p.provider(c)
 		w := &p.want[i]
 		name := p.env.Name + "/" + c.Provider + ": "
 		for _, text := range warnings {
@@ -37,7 +37,8 @@ func (p *prepared) consultCatalogue() {
 
 // provider gives a provider as Terra sees it. It is not known when neither the
 // catalogue nor Terra says anything about it.
-func (p *prepared) provider(slug string) (provider providers.Provider, known bool, warnings []string) {
+func (p *prepared) provider(c spec.Connection) (provider providers.Provider, known bool, warnings []string) {
+	slug := c.Provider
 	provider, listed := providers.Lookup(slug)
 	offer, offered := p.seen.types[slug]
 	if !offered {
@@ -49,7 +50,11 @@ func (p *prepared) provider(slug string) (provider providers.Provider, known boo
 		provider, warning := providers.Unlisted(slug, facts)
 		return provider, true, []string{warning}
 	}
+	keysMatter := c.Credentials.Present || offer.CredentialsRequired || offer.Deprecated || len(provider.Ends) > 0
 	provider, warnings = provider.Believe(facts)
+	if !keysMatter {
+		warnings = nil // whether keys could be set says nothing about a connection without
+	}
 	return provider, true, warnings
 }
 

@@ -120,12 +120,14 @@ func demoFiles(recipient string) (map[string]string, error) {
 		}
 		return "!age |\n    " + strings.ReplaceAll(strings.TrimSpace(age.Armor()), "\n", "\n    ") + "\n"
 	}
+	const stravaSetup = "setup:\n  app: {done: 2026-08-01}\n  callback_domain: {value: access.tryterra.co, done: 2026-08-01}\n"
 	files["production/strava.yaml"] = "provider: strava\ncredentials:\n  client_id: \"123456\"\n  client_secret: " +
 		sealed(demoProduction(), "strava", "5f1d3e0c9b8a7f6e5d4c3b2a190807060504f001") +
-		"scopes: [activity:read_all, profile:read_all]\nsetup:\n  callback_domain: {value: access.tryterra.co, done: 2026-08-01}\n"
+		"scopes: [activity:read_all, profile:read_all]\n" + stravaSetup
 	files["production/virtuagym.yaml"] = "provider: virtuagym\ncredentials:\n  portal_name: acme-gyms\n  api_key: " +
-		sealed(demoProduction(), "virtuagym", "q8Zt3LmX0vRw7NcY5bKd2HsG9jPf4TaE6uQi1oBxWk")
+		sealed(demoProduction(), "virtuagym", "q8Zt3LmX0vRw7NcY5bKd2HsG9jPf4TaE6uQi1oBxWk") +
+		"setup:\n  partnership: {done: 2026-07-20}\n  api_key: {done: 2026-07-24}\n"
 	files["staging/strava.yaml"] = "provider: strava\ncredentials:\n  client_id: \"654321\"\n  client_secret: " +
-		sealed(demoStaging(), "strava", "0a1b2c3d4e5f60718293a4b5c6d7e8f901234f02")
+		sealed(demoStaging(), "strava", "0a1b2c3d4e5f60718293a4b5c6d7e8f901234f02") + stravaSetup
 	return files, err
 }

@@ -46,7 +46,10 @@ func openSession(ctx context.Context, env *environment, f *runFlags, mode report
 	if s.store, err = openStore(c.StateDir, mode); err != nil {
 		return nil, err
 	}
-	if reason := s.store.Reason(); reason != "" {
+	switch reason := s.store.Reason(); {
+	case s.store.Missing():
+		s.warnings = append(s.warnings, "no memory yet: what Terra has already counts as not ours")
+	case reason != "":
 		s.warnings = append(s.warnings, reason)
 	}
 	s.engine = reconcile.New(reconcile.Options{

@@ -81,9 +81,11 @@ func (d *diff) reason(a Action, cause Cause) string {
 	case cause == Drift:
 		return "it was changed outside this repository"
 	case cause == Adopt && !d.isLive:
-		return "new here: Terra does not have it yet"
+		return "not at Terra yet"
+	case cause == Adopt && d.isKnown:
+		return "Terra has keys here that nobody remembers"
 	case cause == Adopt:
-		return "first run with this connection: Terra already has it"
+		return "found at Terra, not known to be ours"
 	case a == RotateSecret && d.want.SecretReason != "":
 		return d.want.SecretReason
 	default:

@@ -32,12 +32,13 @@ func (t *text) change(c Change, h headline) {
 	for _, f := range c.Fields {
 		t.field(f)
 	}
-	t.detail("why", why(c), plain)
+	t.detail("why", whyAndWhere(c), plain)
 	if c.Class != plan.Safe && c.ClassReason != "" {
 		t.detail("risk", clean(c.ClassReason), plain)
 	}
 	// A class that depends on end users names their number in its reason.
-	if u := usersWords(c.ActiveUsers); u != "" && !(c.Class != plan.Safe && strings.Contains(c.ClassReason, "end users")) {
+	// That there is none needs no line of its own.
+	if u := usersWords(c.ActiveUsers); u != "" && someUsers(c.ActiveUsers) && !(c.Class != plan.Safe && strings.Contains(c.ClassReason, "end users")) {
 		t.detail("users", u, plain)
 	}
 	if c.Gate != plan.Ready && c.Outcome != Applied {
@@ -49,10 +50,17 @@ func (t *text) change(c Change, h headline) {
 	if c.Error != "" {
 		t.detail("error", c.Error, red)
 	}
-	if c.Origin != "" {
-		t.detail("file", clean(c.Origin), dim)
-	}
 }
+
+// whyAndWhere is the cause, and the line of the repository behind it.
+func whyAndWhere(c Change) string {
+	if c.Origin == "" {
+		return why(c)
+	}
+	return why(c) + " (" + clean(c.Origin) + ")"
+}
+
+func someUsers(u *plan.Users) bool { return u != nil && (u.Count > 0 || !u.Exact) }
 
 // field is one line with from and to where that fits, else as many as it needs.
 func (t *text) field(f plan.FieldChange) {
