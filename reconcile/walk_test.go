@@ -1,8 +1,12 @@
 package reconcile
 
 import (
+	"bytes"
 	"fmt"
+	"maps"
+	"os"
 	"testing"
+	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
@@ -90,16 +94,15 @@ func TestStateWalk(t *testing.T) {
 // effect, and that what we enabled stays ours.
 func TestCrashWalk(t *testing.T) {
 	points := 0
-	for _, kind := range []terratest.Kind{terratest.LostAnswer, terratest.ConnectionReset, terratest.Status500} {
-		for upTo := range scenes() {
-			for n := 1; ; n++ {
-				struck := crashAt(t, kind, upTo, n)
-				if !struck {
-					break
-				}
+	before := newWorld(t)
+	for _, s := range scenes() {
+		for _, kind := range []terratest.Kind{terratest.LostAnswer, terratest.ConnectionReset, terratest.Status500} {
+			for n := 1; crashAt(t, before.clone(), kind, s, n); n++ {
 				points++
 			}
 		}
+		s.set(before)
+		before.applied()
 	}
 	t.Logf("COUNT crash_walk_points=%d", points)
 	if points < 100 {
@@ -107,15 +110,28 @@ func TestCrashWalk(t *testing.T) {
 	}
 }
 
-func crashAt(t *testing.T, kind terratest.Kind, upTo, n int) (struck bool) {
-	t.Helper()
-	w := newWorld(t)
-	all := scenes()
-	for _, s := range all[:upTo] {
-		s.set(w)
-		w.apply()
+// clone copies a world: its repository, its memory and its Terra.
+func (w *world) clone() *world {
+	w.t.Helper()
+	c := *w
+	c.files, c.stateDir = maps.Clone(w.files), w.t.TempDir()
+	if err := os.CopyFS(c.stateDir, os.DirFS(w.stateDir)); err != nil {
+		w.t.Fatal(err)
 	}
-	s := all[upTo]
+	var saved bytes.Buffer
+	if err := w.terra.Save(&saved); err != nil {
+		w.t.Fatal(err)
+	}
+	c.terra = terratest.New(terratest.Config{Clock: func() time.Time { return c.now }})
+	c.terra.Watch(w.t)
+	if err := c.terra.Load(&saved); err != nil {
+		w.t.Fatal(err)
+	}
+	return &c
+}
+
+func crashAt(t *testing.T, w *world, kind terratest.Kind, s scene, n int) (struck bool) {
+	t.Helper()
 	s.set(w)
 	w.options.MaxAttempts = 1
 	w.terra.ResetLog()
