@@ -261,11 +261,9 @@ func TestRefusals(t *testing.T) {
 		{"folder of state", []string{"--state", filepath.Join(folder, "none", "x.json")}, 1, "save state"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := command(t, c.args...)
 			var out, text bytes.Buffer
-			p.Stdout, p.Stderr = &out, &text
-			_ = p.Run() // the exit code says it
-			if code := p.ProcessState.ExitCode(); code != c.code || !strings.Contains(text.String(), c.want) || out.Len() > 0 {
+			code := run(t.Context(), c.args, &out, &text, "test")
+			if code != c.code || !strings.Contains(text.String(), c.want) || out.Len() > 0 {
 				t.Errorf("got exit code %d, stdout %q, stderr %q; want %d and %q", code, out.String(), text.String(), c.code, c.want)
 			}
 			if n := strings.Count(text.String(), "\n"); n != 1 {
@@ -275,6 +273,15 @@ func TestRefusals(t *testing.T) {
 	}
 	if left, err := filepath.Glob(filepath.Join(folder, "*")); err != nil || len(left) != 1 {
 		t.Errorf("got files %v, %v, want the broken one alone", left, err)
+	}
+}
+
+// The process ends with the code that run returns.
+func TestExitCode(t *testing.T) {
+	p := command(t, "--nothing")
+	_ = p.Run() // the exit code says it
+	if code := p.ProcessState.ExitCode(); code != exitUsage {
+		t.Errorf("got exit code %d, want %d", code, exitUsage)
 	}
 }
 

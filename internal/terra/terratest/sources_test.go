@@ -156,3 +156,25 @@ func TestLegacyHost(t *testing.T) {
 		t.Errorf("redirect: got %s, want %s", got, want)
 	}
 }
+
+func TestSourceTypes(t *testing.T) {
+	s := scene(t, Config{})
+	s.AddEnvironment("dev-2", EnvironmentOptions{})
+	own := SourceType{Provider: "own", DisplayName: "Own", Icon: "i", AuthType: "oauth2", DataTypes: []string{"body"}}
+	s.SetSourceType("dev-2", own)
+	s.SetSourceType("", SourceType{Provider: "strava", DisplayName: "Everywhere", Icon: "i", AuthType: "oauth2", DataTypes: []string{}})
+	for id, wantOwn := range map[string]bool{devID: false, "dev-2": true} {
+		var list struct{ Data []terra.SourceType }
+		do(t, s, sent{path: "/environments/" + id + "/unified-api/source-types"}).into(t, &list)
+		names := map[string]string{}
+		for _, st := range list.Data {
+			names[st.Provider] = st.DisplayName
+		}
+		if _, there := names["own"]; there != wantOwn || names["strava"] != "Everywhere" || names["whoop"] != "WHOOP" {
+			t.Errorf("%s: got %v", id, names)
+		}
+		if status := do(t, s, sent{method: "PUT", path: "/environments/" + id + "/unified-api/sources/own"}).status; (status == 200) != wantOwn {
+			t.Errorf("%s: enable own: got %d", id, status)
+		}
+	}
+}
