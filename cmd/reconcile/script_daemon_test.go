@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// patience is how long a script waits for something that must happen.
+const patience = 30 * time.Second
+
+// daemonCommand runs one command in the background and talks to it:
+//
+//	daemon start ARGS…          run `reconcile ARGS…`
+//	daemon says PATTERN         wait until a new line of its log matches
+//	daemon healthy CODE         GET /healthz where its log says that it serves
+//	daemon stop SIGNAL CODE D   send TERM or INT; it must end within D with CODE
+func daemonCommand(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 2, 100, "daemon start|says|healthy|stop …")
+	s := sceneOf(ts)
+	what, args := args[0], args[1:]
+	if what == "start" {
+		s.startDaemon(ts, args)
+		return
+	}
+	if s.daemon == nil {
+		ts.Fatalf("daemon start comes first")
+	}
+	switch what {
+	case "says":
+		s.daemon.says(ts, strings.Join(args, " "))
+	case "healthy":
+		s.daemon.healthy(ts, number(ts, args[0]))
+	case "stop":
+		need(ts, neg, args, 3, 3, "daemon stop SIGNAL CODE DURATION")
+		s.daemon.stop(ts, args[0], number(ts, args[1]), args[2])
+		s.keep(ts, "daemon", strings.Join(s.daemon.all(), "\n"))
+		s.daemon = nil
+	default:
+		ts.Fatalf("daemon %s: unknown", what)
+	}
+}
+
+// background is a command under way and what it has said.
+type background struct {
+	cmd   *exec.Cmd
+	ended chan error
+
+	mu    sync.Mutex
+	lines []string
+	read  int           // lines that says has seen
+	more  chan struct{} // closed and replaced at each line
+}
+
+func (s *scene) startDaemon(ts *testscript.TestScript, args []string) {
+	cmd := exec.Command("reconcile", args...)
+	cmd.Dir = ts.MkAbs(".")
+	for _, name := range []string{
+		"HOME", "PATH", "TMPDIR", "TERRA_BASE_URL", "TERRA_ADMIN_TOKEN", "RECONCILE_STATE_DIR",
+		"RECONCILE_AGE_KEY_FILE", "RECONCILE_AGE_KEY",
+	} {
+		if value := ts.Getenv(name); value != "" {
+			cmd.Env = append(cmd.Env, name+"="+value)
+		}
+	}
+	reader, writer, err := os.Pipe()
+	ts.Check(err)
+	cmd.Stdout, cmd.Stderr = writer, writer
+	ts.Check(cmd.Start())
+	ts.Check(writer.Close())
+	b := &background{cmd: cmd, ended: make(chan error, 1), more: make(chan struct{})}
+	s.daemon = b
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		b.drain(reader)
+	}()
+	go func() {
+		<-drained
+		b.ended <- cmd.Wait()
+	}()
+	ts.Defer(func() {
+		if s.daemon == b {
+			_ = cmd.Process.Kill()
+			<-b.ended
+			ts.Logf("[daemon]\n%s", strings.Join(b.all(), "\n"))
+		}
+	})
+}
+
+func (b *background) drain(reader io.ReadCloser) {
+	defer reader.Close()
+	scanner := bufio.NewScanner(reader)
+	scanner.Buffer(nil, 1<<20)
+	for scanner.Scan() {
+		b.mu.Lock()
+		b.lines = append(b.lines, scanner.Text())
+		close(b.more)
+		b.more = make(chan struct{})
+		b.mu.Unlock()
+	}
+}
+
+func (b *background) all() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]string{}, b.lines...)
+}
+
+// says waits for a line that no earlier says has passed.
+func (b *background) says(ts *testscript.TestScript, pattern string) {
+	want, err := regexp.Compile(pattern)
+	ts.Check(err)
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for {
+		b.mu.Lock()
+		for b.read < len(b.lines) {
+			b.read++
+			if want.MatchString(b.lines[b.read-1]) {
+				b.mu.Unlock()
+				return
+			}
+		}
+		more := b.more
+		b.mu.Unlock()
+		select {
+		case <-more:
+		case err := <-b.ended:
+			b.ended <- err
+			ts.Fatalf("it ended (%v) and never said %s", err, pattern)
+		case <-timer.C:
+			ts.Fatalf("it did not say %s within %s", pattern, patience)
+		}
+	}
+}
+
+func (b *background) healthy(ts *testscript.TestScript, want int) {
+	serving := regexp.MustCompile(`"address":"([^"]+)"`)
+	address := ""
+	for _, line := range b.all() {
+		if m := serving.FindStringSubmatch(line); m != nil {
+			address = m[1]
+		}
+	}
+	answer, err := (&http.Client{Timeout: patience}).Get("http://" + address + "/healthz")
+	ts.Check(err)
+	ts.Check(answer.Body.Close())
+	if answer.StatusCode != want {
+		ts.Fatalf("/healthz answers %d, want %d", answer.StatusCode, want)
+	}
+}
+
+func (b *background) stop(ts *testscript.TestScript, signal string, want int, within string) {
+	most, err := time.ParseDuration(within)
+	ts.Check(err)
+	number, ok := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT}[signal]
+	if !ok {
+		ts.Fatalf("signal %s: use TERM or INT", signal)
+	}
+	ts.Check(b.cmd.Process.Signal(number))
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case err := <-b.ended:
+		b.ended <- err
+		if got := b.cmd.ProcessState.ExitCode(); got != want {
+			ts.Fatalf("got exit code %s, want %s\n%s", strconv.Itoa(got), strconv.Itoa(want), strings.Join(b.all(), "\n"))
+		}
+	case <-timer.C:
+		ts.Fatalf("it did not end within %s of SIG%s\n%s", within, signal, strings.Join(b.all(), "\n"))
+	}
+}
