@@ -1,0 +1,210 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+// stub is a Poller and Runner that remembers what was asked of it.
+type stub struct {
+	mu           sync.Mutex
+	environments []Environment
+	err          error
+	polls        int
+	runs         []string // name@minute
+	running      map[string]int
+	began        time.Time
+	takes        time.Duration
+	ignore       bool // do not end with the context
+}
+
+func (s *stub) Poll(context.Context) ([]Environment, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.polls++
+	return slices.Clone(s.environments), s.err
+}
+
+func (s *stub) Run(ctx context.Context, name string) report.Report {
+	s.mu.Lock()
+	s.running[name]++
+	if s.running[name] > 1 {
+		panic("two runs of one environment at a time")
+	}
+	s.runs = append(s.runs, fmt.Sprintf("%s@%d", name, int(time.Since(s.began).Minutes())))
+	s.mu.Unlock()
+	done := ctx.Done()
+	if s.ignore {
+		done = nil
+	}
+	select {
+	case <-time.After(s.takes):
+	case <-done:
+	}
+	s.mu.Lock()
+	s.running[name]--
+	s.mu.Unlock()
+	return report.Report{Environments: []report.Environment{{Name: name}}}
+}
+
+func (s *stub) set(err error, environments ...Environment) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.environments, s.err = environments, err
+}
+
+func (s *stub) ran() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.runs)
+}
+
+// start runs a daemon in the current bubble and returns how to stop it.
+func start(t *testing.T, s *stub, log *bytes.Buffer) (*Daemon, func()) {
+	t.Helper()
+	s.running, s.began = map[string]int{}, time.Now()
+	d, err := New(Options{Poller: s, Runner: s, Log: slog.New(slog.NewJSONHandler(log, nil)), Poll: time.Minute, Deadline: 10 * time.Minute, AtOnce: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	return d, func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("run: %v", err)
+		}
+	}
+}
+
+// after lets the time of the bubble pass.
+func after(d time.Duration) { <-time.After(d); synctest.Wait() }
+
+func TestRunsOnCommitAndBySchedule(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stub{takes: time.Second, environments: []Environment{
+			{Name: "production", Schedule: "*/15 * * * *", Revision: "a"}, {Name: "staging", Revision: "a"},
+		}}
+		_, stop := start(t, s, &bytes.Buffer{})
+		after(31 * time.Minute)
+		s.set(nil, Environment{Name: "production", Schedule: "@hourly", Revision: "a"}, Environment{Name: "staging", Revision: "b"})
+		after(31 * time.Minute)
+		stop()
+		got := s.ran()
+		slices.Sort(got)
+		want := []string{"production@0", "production@15", "production@30", "production@60", "staging@0", "staging@31"}
+		if !slices.Equal(got, want) {
+			t.Errorf("runs = %v, want %v", got, want)
+		}
+	})
+}
+
+func TestFailedPollKeepsEnvironments(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stub{environments: []Environment{{Name: "production", Schedule: "*/15 * * * *", Revision: "a"}}}
+		log := &bytes.Buffer{}
+		_, stop := start(t, s, log)
+		after(time.Minute)
+		s.set(errors.New("no route"))
+		after(15 * time.Minute)
+		stop()
+		if got := s.ran(); !slices.Equal(got, []string{"production@0", "production@15"}) {
+			t.Errorf("runs = %v", got)
+		}
+		if !strings.Contains(log.String(), "no route") {
+			t.Errorf("log = %s", log)
+		}
+	})
+}
+
+func TestEnvironmentThatIsGoneStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stub{environments: []Environment{{Name: "production", Schedule: "*/5 * * * *", Revision: "a"}}}
+		_, stop := start(t, s, &bytes.Buffer{})
+		after(time.Minute)
+		s.set(nil)
+		after(time.Hour)
+		stop()
+		if got := s.ran(); len(got) != 1 {
+			t.Errorf("runs = %v, want the first only", got)
+		}
+	})
+}
+
+func TestRunsOfOneEnvironmentDoNotOverlap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stub{takes: 7 * time.Minute, environments: []Environment{{Name: "production", Schedule: "* * * * *", Revision: "a"}}}
+		_, stop := start(t, s, &bytes.Buffer{}) // Run panics when they do
+		after(time.Hour)
+		stop()
+		if got := s.ran(); len(got) < 8 {
+			t.Errorf("runs = %v", got)
+		}
+	})
+}
+
+func TestStopReachesTheRunUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stub{takes: 9 * time.Minute, environments: []Environment{{Name: "production", Revision: "a"}}}
+		_, stop := start(t, s, &bytes.Buffer{})
+		after(time.Minute)
+		begun := time.Now()
+		stop()
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("stopping took %v", took)
+		}
+	})
+}
+
+func TestHealthFollowsProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stub{takes: 30 * time.Minute, ignore: true, environments: []Environment{{Name: "production", Revision: "a"}}}
+		d, stop := start(t, s, &bytes.Buffer{})
+		probe := func() (int, string) {
+			w := httptest.NewRecorder()
+			d.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/healthz", nil))
+			return w.Code, w.Body.String()
+		}
+		after(5 * time.Minute)
+		if code, body := probe(); code != 200 {
+			t.Errorf("a run within its deadline: %d %s", code, body)
+		}
+		after(7 * time.Minute)
+		if code, body := probe(); code != 503 || !strings.Contains(body, "production") {
+			t.Errorf("a run beyond its deadline: %d %s", code, body)
+		}
+		after(20 * time.Minute)
+		if code, body := probe(); code != 200 {
+			t.Errorf("after it ended: %d %s", code, body)
+		}
+		stop()
+	})
+}
+
+func TestScheduleThatCannotBeParsedRunsOnCommits(t *testing.T) {
+	for _, expression := range []string{"nonsense", "CRON_TZ=X"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &stub{environments: []Environment{{Name: "production", Schedule: expression, Revision: "a"}}}
+			log := &bytes.Buffer{}
+			_, stop := start(t, s, log)
+			after(time.Hour)
+			stop()
+			if got := s.ran(); len(got) != 1 || !strings.Contains(log.String(), "schedule is not understood") {
+				t.Errorf("runs = %v, log = %s", got, log)
+			}
+		})
+	}
+}
