@@ -99,7 +99,7 @@ func TestRunsOnCommitAndBySchedule(t *testing.T) {
 			{Name: "production", Schedule: "*/15 * * * *", Revision: "a"}, {Name: "staging", Revision: "a"},
 		}}
 		_, stop := start(t, s, &bytes.Buffer{})
-		after(31 * time.Minute)
+		after(30*time.Minute + 30*time.Second) // between two polls
 		s.set(nil, Environment{Name: "production", Schedule: "@hourly", Revision: "a"}, Environment{Name: "staging", Revision: "b"})
 		after(31 * time.Minute)
 		stop()
@@ -117,7 +117,7 @@ func TestFailedPollKeepsEnvironments(t *testing.T) {
 		s := &stub{environments: []Environment{{Name: "production", Schedule: "*/15 * * * *", Revision: "a"}}}
 		log := &bytes.Buffer{}
 		_, stop := start(t, s, log)
-		after(time.Minute)
+		after(90 * time.Second)
 		s.set(errors.New("no route"))
 		after(15 * time.Minute)
 		stop()
@@ -134,7 +134,7 @@ func TestEnvironmentThatIsGoneStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stub{environments: []Environment{{Name: "production", Schedule: "*/5 * * * *", Revision: "a"}}}
 		_, stop := start(t, s, &bytes.Buffer{})
-		after(time.Minute)
+		after(90 * time.Second)
 		s.set(nil)
 		after(time.Hour)
 		stop()
