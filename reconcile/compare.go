@@ -168,7 +168,7 @@ func (o *observer) showStored(ctx context.Context, w wanted, source terra.Source
 func (o *observer) ask(ctx context.Context, w wanted, source terra.Source, s sealedSecret, field string) (plan.Comparison, error) {
 	v, _, err := o.book.open(s)
 	if err != nil {
-		return plan.Comparison{Result: plan.Uncertain, Reason: err.Error()}, nil
+		return inconclusive(err)
 	}
 	patch := terra.CredentialPatch{ClientSecret: v}
 	if field == plan.FieldVerificationSecret {
@@ -179,15 +179,24 @@ func (o *observer) ask(ctx context.Context, w wanted, source terra.Source, s sea
 	if err == nil {
 		equal, err = o.client.CompareCredentials(ctx, o.env.DevID, w.desired.Provider, patch)
 	}
-	var wrote *terra.MayHaveWrittenError
 	switch {
-	case errors.As(err, &wrote) || ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil:
 		return plan.Comparison{}, err
 	case err != nil:
-		return plan.Comparison{Result: plan.Uncertain, Reason: err.Error()}, nil
+		return inconclusive(err)
 	case equal:
 		return plan.Comparison{Result: plan.Equal, Asked: true}, nil
 	default:
 		return plan.Comparison{Result: plan.Differs, Asked: true}, nil
 	}
+}
+
+// inconclusive turns what kept Terra from telling into an uncertain comparison.
+// An answer that may have been a write stays an error.
+func inconclusive(err error) (plan.Comparison, error) {
+	var wrote *terra.MayHaveWrittenError
+	if errors.As(err, &wrote) {
+		return plan.Comparison{}, err
+	}
+	return plan.Comparison{Result: plan.Uncertain, Reason: err.Error()}, nil
 }

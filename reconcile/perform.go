@@ -67,7 +67,7 @@ func (a *applier) attempt(ctx context.Context, intent state.Intent, w write, rep
 		if sendErr != nil {
 			return report.Failed, false, fmt.Errorf("%w; reading back shows the old state", sendErr)
 		}
-		return report.Failed, false, errors.New("Terra accepted it, but reading back shows another state")
+		return report.Failed, false, errors.New("accepted by Terra, but reading back shows another state")
 	case sendErr == nil:
 		a.end(intent.ID, string(report.Applied))
 		return report.Applied, false, fmt.Errorf("not read back: %w", readErr)
