@@ -70,6 +70,16 @@ func TestSetCredentials(t *testing.T) {
 			status: 400, code: "validation_failed", errors: []string{"redirect_url: the host is neither Terra's nor a custom domain of this provider"},
 		},
 		{
+			name: "redirect on another environment's domain", method: "PUT", path: path,
+			set: func(s *Server) {
+				enabled(s)
+				s.AddEnvironment("dev-2", EnvironmentOptions{})
+				s.SetDomain("dev-2", "strava", "auth.example.com")
+			},
+			body:   `{"client_id":"42","client_secret":"x","redirect_url":"https://auth.example.com/auth"}`,
+			status: 400, code: "validation_failed", errors: []string{"redirect_url: the host is neither Terra's nor a custom domain of this provider"},
+		},
+		{
 			name: "redirect on a domain that failed", set: func(s *Server) { ownStrava(s); s.FailDomain("auth.example.com", "no record") },
 			method: "PUT", path: path, body: `{"client_id":"42","client_secret":"x","redirect_url":"https://auth.example.com/auth"}`,
 			status: 400, code: "validation_failed", errors: []string{"redirect_url: the custom domain does not serve yet"},
