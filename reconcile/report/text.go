@@ -162,9 +162,7 @@ func (t *text) lifts(e Environment) {
 		t.gap()
 		t.line("  to approve this very plan, which is")
 		t.line("  " + clean(e.PlanHash))
-		for _, line := range wrap("run with --approve "+clean(e.Name)+"=HASH, or tell the daemon: reconcile approve "+clean(e.Name)+" HASH", t.width-2) {
-			t.line("  " + line)
-		}
+		t.line("  run with --approve " + clean(e.Name) + "=HASH")
 	}
 }
 
