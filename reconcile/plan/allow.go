@@ -4,7 +4,8 @@ import "strings"
 
 // isApproved tells whether a person said yes to this very change: by the hash of
 // the plan, or by an allow for each field that the change touches. A client_id
-// needs an allow that names its target; the secret travels with it.
+// needs an allow that names its target, a secret_ref one of its own; the secret
+// travels with either.
 func isApproved(in Input, c Change) bool {
 	if in.ApprovedAll {
 		return true
@@ -13,23 +14,14 @@ func isApproved(in Input, c Change) bool {
 		_, ok := findAllow(in, c, "prune", "")
 		return ok
 	}
-	idCovered := false
+	travels := false // the secret travels with an approved client_id or secret_ref
 	for _, f := range c.Fields {
-		switch f.Field {
-		case FieldClientID:
-			_, idCovered = findAllow(in, c, FieldClientID, *orEmpty(f.To.Value))
-			if !idCovered {
-				return false
-			}
-		case FieldClientSecret:
-			if idCovered || covered(in, c, f) {
-				continue
-			}
+		pair := f.Field == FieldClientID || f.Field == FieldSecretRef
+		travels = travels || pair && covered(in, c, f)
+	}
+	for _, f := range c.Fields {
+		if !covered(in, c, f) && !(travels && f.Field == FieldClientSecret) {
 			return false
-		default:
-			if !covered(in, c, f) {
-				return false
-			}
 		}
 	}
 	return len(c.Fields) > 0
@@ -43,19 +35,22 @@ func covered(in Input, c Change, f FieldChange) bool {
 	if _, ok := findAllow(in, c, f.Field, target); ok {
 		return true
 	}
+	if f.Field == FieldClientID && c.Action == UpdateCredentials || f.Field == FieldSecretRef {
+		return false
+	}
 	_, ok := findAllow(in, c, string(c.Action), "")
 	return ok
 }
 
 // findAllow looks for an allow that has not ended, for this connection and this
-// word (a field, an action or "prune"). An allow with a target holds for that
-// target only; a client_id is never allowed without one.
+// word (a field, an action, "prune" or "adopt"). An allow with a target holds
+// for that target only; a client_id is never allowed without one.
 func findAllow(in Input, c Change, word, target string) (Allow, bool) {
 	for _, a := range in.Environment.Allow {
 		if !strings.EqualFold(a.Provider, c.Provider) || a.Change != word || !in.Now.Before(a.Until) {
 			continue
 		}
-		if a.To == target || a.To == "" && word != FieldClientID {
+		if a.To == "" && word != FieldClientID || a.To != "" && a.To == target {
 			return a, true
 		}
 	}
@@ -70,11 +65,4 @@ func expiredAllow(in Input, c Change) (Allow, bool) {
 		}
 	}
 	return Allow{}, false
-}
-
-func orEmpty(s *string) *string {
-	if s == nil {
-		s = new(string)
-	}
-	return s
 }

@@ -21,11 +21,13 @@ type ClassRule struct {
 func Classes() []ClassRule {
 	always := func(Input, Change) bool { return true }
 	probeGood := func(in Input, c Change) bool { return in.Probes[c.Provider].Verdict == Good }
-	ours := func(in Input, c Change) bool { return in.Memory.Connections[c.Provider].Paused }
+	ours := func(in Input, c Change) bool { return in.Memory.of(c.Provider).Paused }
 	critical := func(_ Input, c Change) bool {
-		return has(c.Fields, FieldClientID) || has(c.Fields, FieldSandbox) || has(c.Fields, "secret_ref")
+		return has(c.Fields, FieldClientID) || has(c.Fields, FieldSandbox) || has(c.Fields, FieldSecretRef)
 	}
-	onlyAdds := func(_ Input, c Change) bool { return len(missing(c.Fields[0].From.List, c.Fields[0].To.List)) == 0 }
+	onlyAdds := func(in Input, c Change) bool {
+		return in.Observed[c.Provider].Scopes != nil && len(missing(c.Fields[0].From.List, c.Fields[0].To.List)) == 0
+	}
 	replaces := func(in Input, c Change) bool { w := in.Observed[c.Provider].Webhooks; return w == nil || w.HasExisting }
 	return []ClassRule{
 		{Enable, "no end user is linked yet", Disruptive, Safe, always},
@@ -39,7 +41,7 @@ func Classes() []ClassRule {
 		{UpdateCredentials, "client_id, sandbox or secret_ref: every user may have to reconnect", Destructive, Destructive, critical},
 		{UpdateCredentials, "redirect_url or verification_secret", Disruptive, Safe, always},
 		{SetScopes, "scopes are only added", Safe, Safe, onlyAdds},
-		{SetScopes, "scopes are removed", Disruptive, Safe, always},
+		{SetScopes, "scopes may be removed", Disruptive, Safe, always},
 		{ResetScopes, "scopes may be removed", Disruptive, Safe, always},
 		{SetApp, "users meet another app", Disruptive, Safe, always},
 		{SetDomain, "the redirect moves", Disruptive, Safe, always},

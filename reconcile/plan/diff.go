@@ -16,6 +16,7 @@ import (
 //	disabled   there      -> disable, nothing else is compared
 //	disabled   not there  -> none
 //	any        unreadable -> none, the connection is not compared
+//	ignored    not there  -> none, a warning
 type diff struct {
 	in          Input
 	want        Desired
@@ -49,9 +50,12 @@ func (d *diff) run() {
 		d.skip("", d.live.Failed)
 		return
 	case d.want.State == Disabled:
-		if d.isLive {
+		if d.isLive && !d.ignored(FieldState) {
 			d.state(Disable, stateOf(d.live))
 		}
+		return
+	case !d.isLive && d.ignored(FieldState):
+		d.warnings = append(d.warnings, d.id+": it is not enabled and policy.ignore leaves its state alone, so nothing else is compared")
 		return
 	}
 	d.diffState()
@@ -101,40 +105,6 @@ func (d *diff) state(a Action, from string) *Change {
 	return d.add(a, origin, []FieldChange{{Field: FieldState, From: text(from), To: text(to)}})
 }
 
-func (d *diff) diffApp() {
-	want := d.want.App
-	if want.Mode != Given || d.ignored(FieldApp) || d.in.Types == nil || !d.isOffered {
-		if want.Mode == Given && want.Value == "terra" && d.in.Types == nil {
-			d.skip(FieldApp, "Terra's list of source types could not be read")
-		}
-		return
-	}
-	variant := map[string]string{"own": "byo", "terra": "standard"}[want.Value]
-	change := FieldChange{Field: FieldApp, From: text(appOf(d.live.Variant)), To: text(want.Value)}
-	switch {
-	case d.offer.BYO && d.isLive && d.live.Variant == variant:
-	case d.offer.BYO && !d.isLive && want.Value == "terra":
-	case d.offer.BYO:
-		if !d.isLive {
-			change.From = FieldValue{}
-		}
-		d.add(SetApp, want.Origin, []FieldChange{change})
-	case want.Value == "terra" && d.offer.CustomCredentials:
-		d.add(SetApp, want.Origin, []FieldChange{change}).block("provider",
-			"with "+d.want.Provider+" the app follows from the credentials and Terra cannot remove them; drop `app: terra`")
-	case want.Value == "own" && !d.offer.CustomCredentials && !d.want.Credentials:
-		d.add(SetApp, want.Origin, []FieldChange{change}).block("provider",
-			"Terra does not accept an app of your own for "+d.want.Provider+"; drop `app: own`")
-	}
-}
-
-func appOf(variant string) string {
-	if variant == "byo" {
-		return "own"
-	}
-	return "terra"
-}
-
 func (d *diff) diffScopes() {
 	want := d.want.Scopes
 	if want.Mode == Unmanaged || d.ignored(FieldScopes) {
@@ -161,6 +131,10 @@ func (d *diff) diffScopes() {
 		change.From, change.To = list(live.Enabled), list(target)
 	}
 	c := d.add(SetScopes, want.Origin, []FieldChange{change})
+	if d.isOffered && !d.offer.CustomScopes {
+		c.block("provider", "Terra does not let anybody choose the scopes of "+d.want.Provider+"; drop `scopes`")
+		return
+	}
 	if live == nil {
 		return
 	}
@@ -215,6 +189,9 @@ func (d *diff) add(a Action, origin string, fields []FieldChange) *Change {
 }
 
 func (d *diff) skip(field, reason string) {
+	if reason == "" {
+		reason = "it was not compared in this run"
+	}
 	d.notCompared = append(d.notCompared, NotCompared{Connection: d.id, Field: field, Reason: reason})
 }
 
@@ -224,7 +201,7 @@ func (c *Change) block(guard, reason string) {
 	c.Gate, c.Guard, c.GateReason = Blocked, guard, reason
 }
 
-func list(s []string) FieldValue { return FieldValue{List: sorted(s)} }
+func list(s []string) FieldValue { return FieldValue{List: append([]string{}, sorted(s)...)} }
 
 func sorted(s []string) []string {
 	c := slices.Clone(s)

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -41,17 +40,20 @@ func (d *diff) diffCredentials() {
 func (d *diff) setCredentials() {
 	secret, verification := d.want.Secret, d.want.VerificationSecret
 	switch {
+	case len(d.managedFields()) == 0:
+		return
 	case d.want.ClientID.Mode == Given && d.ignored(FieldClientID), d.ignored(FieldClientSecret):
+		d.skip("credentials", "Terra has none yet and policy.ignore leaves the pair alone, without which nothing can be set")
 		return
 	case secret.Mode == Given && secret.Value.Closed != "":
 		d.skip(FieldClientSecret, secret.Value.Closed)
 		return
-	case verification.Mode == Given && verification.Value.Closed != "":
+	case verification.Mode == Given && verification.Value.Closed != "" && !d.ignored(FieldVerificationSecret):
 		d.skip(FieldVerificationSecret, verification.Value.Closed)
 		return
 	}
 	fields := d.managedFields()
-	redirect, waits := d.redirectWaits()
+	redirect, waits := d.redirectWaits(fields)
 	if waits {
 		fields = without(fields, FieldRedirectURL)
 	}
@@ -60,7 +62,7 @@ func (d *diff) setCredentials() {
 	case d.want.ClientID.Mode != Given:
 		c.block("credentials", "Terra has no credentials yet, so client_id is needed beside the secret")
 	case secret.Mode != Given:
-		c.block("credentials", "Terra has no credentials yet and no key of the file is due; add one with `reconcile rotate add "+d.id+"`")
+		c.block("credentials", "Terra has no credentials yet and no key of the file is due; add one and seal it with `reconcile secret encrypt`")
 	}
 	if waits {
 		d.waitForDomain(redirect)
@@ -80,92 +82,6 @@ func (d *diff) managedFields() []FieldChange {
 	add(FieldVerificationSecret, d.want.VerificationSecret.Mode, sealed(d.want.VerificationSecret.Value))
 	add(FieldSandbox, d.want.Sandbox.Mode, text(strconv.FormatBool(d.want.Sandbox.Value)))
 	return fields
-}
-
-// replaceSecretRef covers a live secret that Terra reads from the customer's own store.
-func (d *diff) replaceSecretRef() {
-	if d.want.Secret.Mode != Given || d.ignored(FieldClientSecret) {
-		return
-	}
-	if d.want.Secret.Value.Closed != "" {
-		d.skip(FieldClientSecret, d.want.Secret.Value.Closed)
-		return
-	}
-	fields := []FieldChange{{Field: "secret_ref", From: text("set"), To: FieldValue{}},
-		{Field: FieldClientSecret, To: sealed(d.want.Secret.Value)}}
-	if id := d.want.ClientID; id.Mode == Given && id.Value != d.live.Credentials.ClientID {
-		fields = append(fields, FieldChange{Field: FieldClientID, From: text(d.live.Credentials.ClientID), To: text(id.Value)})
-	}
-	c := d.add(UpdateCredentials, d.want.Secret.Origin, fields)
-	if _, ok := findAllow(d.in, *c, "secret_ref", ""); !ok {
-		c.block("secret-ref", "Terra reads this secret from a store of yours; to replace that, commit allow: [{change: secret_ref, …}]")
-	}
-}
-
-func (d *diff) updateCredentials() {
-	live := d.live.Credentials
-	var fields []FieldChange
-	id := d.want.ClientID
-	newID := id.Mode == Given && id.Value != live.ClientID && !d.ignored(FieldClientID)
-	if newID {
-		if !d.newPair(&fields) {
-			return
-		}
-	} else {
-		d.diffSecret()
-	}
-	fields = append(fields, d.diffPlainCredentials()...)
-	redirect, waits := d.redirectWaits()
-	waits = waits && has(fields, FieldRedirectURL)
-	if waits {
-		fields = without(fields, FieldRedirectURL)
-	}
-	if len(fields) > 0 {
-		d.add(UpdateCredentials, d.originOf(fields[0].Field), fields)
-	}
-	if waits {
-		d.waitForDomain(redirect)
-	}
-}
-
-// newPair adds client_id and secret, which travel in one call. It reports false
-// when the secret of the new client_id cannot be sent.
-func (d *diff) newPair(fields *[]FieldChange) bool {
-	live, id, secret := d.live.Credentials, d.want.ClientID, d.want.Secret
-	*fields = append(*fields, FieldChange{Field: FieldClientID, From: text(live.ClientID), To: text(id.Value)})
-	switch {
-	case secret.Mode == Given && secret.Value.Closed != "":
-		d.skip(FieldClientID, "client_id and client_secret travel together and the secret is not open: "+secret.Value.Closed)
-		return false
-	case secret.Mode != Given:
-		d.add(UpdateCredentials, id.Origin, *fields).block("credentials",
-			"client_id changes but no key of the file is due; the new app's secret must come with it")
-		return false
-	}
-	from := FieldValue{Mask: live.Mask, Compared: Differs}
-	*fields = append(*fields, FieldChange{Field: FieldClientSecret, From: from, To: sealed(secret.Value)})
-	return true
-}
-
-// diffSecret compares the secret of an unchanged client_id.
-func (d *diff) diffSecret() {
-	want, seen := d.want.Secret, d.live.Secret
-	if want.Mode != Given || d.ignored(FieldClientSecret) {
-		return
-	}
-	switch {
-	case want.Value.Closed != "":
-		d.skip(FieldClientSecret, want.Value.Closed)
-	case seen.Result == Equal:
-	case seen.Result == Differs && seen.LiveKey > want.Value.Key:
-		d.warnings = append(d.warnings, fmt.Sprintf("%s: key %d of %d is live before its time; accepted as rotated early by hand",
-			d.id, seen.LiveKey, d.want.Keys))
-	case seen.Result == Differs:
-		from := FieldValue{Mask: d.live.Credentials.Mask, Key: seen.LiveKey, Compared: Differs}
-		d.add(RotateSecret, want.Origin, []FieldChange{{Field: FieldClientSecret, From: from, To: sealed(want.Value)}})
-	default:
-		d.skip(FieldClientSecret, seen.Reason)
-	}
 }
 
 // diffPlainCredentials compares redirect_url, verification_secret and sandbox.
@@ -217,12 +133,12 @@ func (d *diff) diffVerification(want Setting[Secret]) []FieldChange {
 	return []FieldChange{{Field: FieldVerificationSecret, From: from, To: sealed(want.Value)}}
 }
 
-// redirectWaits tells whether the wanted redirect_url is on a custom domain
+// redirectWaits tells whether fields move the redirect_url to a custom domain
 // that does not serve yet.
-func (d *diff) redirectWaits() (FieldChange, bool) {
+func (d *diff) redirectWaits(fields []FieldChange) (FieldChange, bool) {
 	want := d.want.RedirectURL
 	u, err := url.Parse(want.Value)
-	if want.Mode != Given || err != nil {
+	if want.Mode != Given || err != nil || !has(fields, FieldRedirectURL) {
 		return FieldChange{}, false
 	}
 	from := FieldValue{}

@@ -60,7 +60,10 @@ func diffUnnamed(in Input, p *Plan) {
 	for _, provider := range p.Unmanaged {
 		id := in.Environment.Name + "/" + provider
 		m, known := in.Memory.Connections[provider]
-		switch {
+		known = known && in.Memory.Known
+		switch failed := in.Observed[provider].Failed; {
+		case known && failed != "":
+			p.NotCompared = append(p.NotCompared, NotCompared{Connection: id, Reason: failed})
 		case known && m.Enabled && in.Environment.PruneDisable:
 			p.Changes = append(p.Changes, Change{
 				ID: id + ":" + string(Disable), Connection: id, Provider: provider, Action: Disable, Cause: Prune,

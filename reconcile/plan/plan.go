@@ -59,6 +59,7 @@ const (
 	FieldApp                = "app"
 	FieldClientID           = "client_id"
 	FieldClientSecret       = "client_secret"
+	FieldSecretRef          = "secret_ref" // the live secret, in a store of the customer; never in a file
 	FieldRedirectURL        = "redirect_url"
 	FieldVerificationSecret = "verification_secret"
 	FieldSandbox            = "sandbox"
@@ -110,7 +111,7 @@ type FieldChange struct {
 // desired side Key and Sealed.
 type FieldValue struct {
 	Value    *string  `json:"value,omitempty"`
-	List     []string `json:"list,omitempty"`
+	List     []string `json:"list,omitzero"`
 	Default  bool     `json:"default,omitempty"` // Terra's own default
 	Mask     string   `json:"mask,omitempty"`
 	Key      int      `json:"key,omitempty"`      // 1 is the oldest of the file

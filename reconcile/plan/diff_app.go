@@ -1,0 +1,42 @@
+package plan
+
+// diffApp compares whose app users meet.
+//
+//	Terra lets one choose     -> set-app when the live variant differs
+//	only by credentials       -> follows from them; `app: terra` is blocked
+//	not at all                -> `app: own` is blocked
+//	not known what it offers  -> not compared, unless live already agrees
+func (d *diff) diffApp() {
+	want := d.want.App
+	if want.Mode != Given || d.ignored(FieldApp) {
+		return
+	}
+	agrees := d.isLive && d.live.Variant == map[string]string{"own": "byo", "terra": "standard"}[want.Value]
+	change := FieldChange{Field: FieldApp, To: text(want.Value)}
+	if d.isLive {
+		change.From = text(appOf(d.live.Variant))
+	}
+	switch {
+	case d.in.Types == nil || !d.isOffered:
+		if !agrees && (d.isLive || d.in.Types == nil) {
+			d.skip(FieldApp, "it is not known what Terra offers for "+d.want.Provider)
+		}
+	case d.offer.BYO:
+		if !agrees && (d.isLive || want.Value == "own") {
+			d.add(SetApp, want.Origin, []FieldChange{change})
+		}
+	case want.Value == "terra" && d.offer.CustomCredentials:
+		d.add(SetApp, want.Origin, []FieldChange{change}).block("provider",
+			"with "+d.want.Provider+" the app follows from the credentials and Terra cannot remove them; drop `app: terra`")
+	case want.Value == "own" && !d.offer.CustomCredentials && !d.want.Credentials:
+		d.add(SetApp, want.Origin, []FieldChange{change}).block("provider",
+			"Terra does not accept an app of your own for "+d.want.Provider+"; drop `app: own`")
+	}
+}
+
+func appOf(variant string) string {
+	if variant == "byo" {
+		return "own"
+	}
+	return "terra"
+}
