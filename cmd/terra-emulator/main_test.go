@@ -182,17 +182,18 @@ func TestStateSurvivesKill(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "terra.json")
 	r := start(t, "--state", file)
 	r.call(t, "PUT", "/environments/demo/unified-api/sources/strava")
-	watch := time.NewTicker(5 * time.Millisecond)
-	defer watch.Stop()
-	for range watch.C {
+	saved := func() bool {
 		b, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if bytes.Contains(b, []byte(`"strava"`)) {
-			break
-		}
-		if t.Context().Err() != nil {
+		return bytes.Contains(b, []byte(`"strava"`))
+	}
+	deadline := time.After(20 * time.Second)
+	for !saved() {
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-deadline:
 			t.Fatal("the state was not saved")
 		}
 	}
