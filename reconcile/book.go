@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"sync"
@@ -44,39 +45,49 @@ func (e *Engine) openBook(r Run) (*book, []string, error) {
 		return nil, nil, err
 	}
 	b := &book{identities: identities, allowPlain: r.Set.Root.AllowPlain, known: map[string]state.Digest{}, used: map[string]state.Digest{}}
-	sealed, err := e.o.Store.DigestKey()
+	for {
+		warnings, err := b.takeKey(e.o.Store, r.Mode)
+		if errors.Is(err, state.ErrKeyChanged) {
+			continue // a run beside this one was first: its key is there now
+		}
+		return b, warnings, err
+	}
+}
+
+// takeKey takes the store's digest key, or makes one and leaves it there.
+func (b *book) takeKey(store *state.Store, mode report.Mode) (warnings []string, err error) {
+	former, err := store.DigestKey()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if !identities.HasAny() {
+	if !b.identities.HasAny() {
 		b.digester = secrets.NewDigester(secrets.GenerateKey())
-		return b, nil, nil
+		return nil, nil
 	}
-	var warnings []string
-	if sealed != nil {
-		key, err := identities.OpenKey(sealed)
+	if former != nil {
+		key, err := b.identities.OpenKey(former)
 		if err == nil {
 			b.digester, b.lasting = secrets.NewDigester(key), true
-			b.known, err = e.o.Store.Digests()
-			return b, nil, err
+			b.known, err = store.Digests()
+			return nil, err
 		}
 		warnings = append(warnings, "the digests in the state were made with another identity and are dropped: "+err.Error())
 	}
 	key := secrets.GenerateKey()
 	b.digester = secrets.NewDigester(key)
-	recipients := identities.Recipients()
-	if r.Mode != report.Apply || len(recipients) == 0 {
-		return b, warnings, nil
+	recipients := b.identities.Recipients()
+	if mode != report.Apply || len(recipients) == 0 {
+		return warnings, nil
 	}
-	sealed, err = secrets.SealKey(key, recipients[:1])
+	sealed, err := secrets.SealKey(key, recipients[:1])
 	if err == nil {
-		err = e.o.Store.SetDigestKey(sealed)
+		err = store.SetDigestKey(former, sealed)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("keep digest key: %w", err)
+		return nil, fmt.Errorf("keep digest key: %w", err)
 	}
 	b.lasting = true
-	return b, warnings, nil
+	return warnings, nil
 }
 
 // digest gives the keyed digests of a secret, opening it only when they are not

@@ -19,7 +19,7 @@ func filled(t testing.TB) string {
 	s, err := Open(dir, Options{})
 	if err == nil {
 		err = errors.Join(
-			s.SetDigestKey([]byte("sealed")),
+			s.SetDigestKey(nil, []byte("sealed")),
 			s.SaveMemory(dev, memoryOf("strava", "garmin")),
 			s.SaveCommits(dev, "bbb", "aaa"),
 			s.SaveSourceTypes(dev, []byte("{}"), noon()),

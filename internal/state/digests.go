@@ -59,11 +59,13 @@ func (s *Store) DigestKey() ([]byte, error) {
 	return sealed, nil
 }
 
-// SetDigestKey saves a new digest key, sealed to the runner's own identity, and
-// drops in the same transaction all that was made with another one: the cached
-// digests and the remembered tokens of client_secret and verification_secret.
-// The same sealed key again changes nothing.
-func (s *Store) SetDigestKey(sealed []byte) error {
+// SetDigestKey saves a new digest key, sealed to the runner's own identity, in
+// the place of former, which is what DigestKey gave. It drops in the same
+// transaction all that was made with another one: the cached digests and the
+// remembered tokens of client_secret and verification_secret. When the key is not
+// former any more nothing changes and the error wraps ErrKeyChanged: two runs
+// must never work with two keys. The same sealed key again changes nothing.
+func (s *Store) SetDigestKey(former, sealed []byte) error {
 	if len(sealed) == 0 {
 		return errors.New("set digest key: it is empty")
 	}
@@ -73,8 +75,12 @@ func (s *Store) SetDigestKey(sealed []byte) error {
 			return err
 		}
 		keys := tx.Bucket([]byte(bucketKeys))
-		if bytes.Equal(keys.Get([]byte(keyDigest)), value) {
+		current := keys.Get([]byte(keyDigest))
+		if bytes.Equal(current, value) {
 			return nil
+		}
+		if err := s.stillThere(current, former); err != nil {
+			return err
 		}
 		if err := tx.DeleteBucket([]byte(bucketDigests)); err != nil {
 			return err
@@ -89,6 +95,21 @@ func (s *Store) SetDigestKey(sealed []byte) error {
 	})
 	if err != nil {
 		return fmt.Errorf("set digest key: %w", err)
+	}
+	return nil
+}
+
+// stillThere is an error unless the stored record holds the sealed key former.
+func (s *Store) stillThere(stored, former []byte) error {
+	var record keyRecord
+	if stored != nil {
+		var err error
+		if record, err = decode[keyRecord](s, "digest key", stored); err != nil {
+			return err
+		}
+	}
+	if !bytes.Equal(record.Sealed, former) {
+		return ErrKeyChanged
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -38,13 +39,18 @@ func TestDigestsAreDroppedAfterThirtyDaysWithoutUse(t *testing.T) {
 func TestNewDigestKeyForgetsWhatAnotherOneMade(t *testing.T) {
 	dir := t.TempDir()
 	s := opened(t, dir)
-	must(t, s.SetDigestKey([]byte("first")))
+	must(t, s.SetDigestKey(nil, []byte("first")))
 	before := memoryOf("strava")
 	before.Connections["strava"].Fields[plan.FieldVerificationSecret] = "hmac:v"
 	must(t, s.SaveMemory(dev, before))
 	must(t, s.SaveDigests(noon(), map[string]Digest{"sha256:a": {Value: "v"}}))
 
-	must(t, s.SetDigestKey([]byte("first")))
+	must(t, s.SetDigestKey([]byte("first"), []byte("first")))
+	for _, former := range [][]byte{nil, []byte("zeroth")} {
+		if err := s.SetDigestKey(former, []byte("second")); !errors.Is(err, ErrKeyChanged) {
+			t.Errorf("set in the place of %q: got %v, want ErrKeyChanged", former, err)
+		}
+	}
 	digests, err := s.Digests()
 	must(t, err)
 	memory, err := s.Memory(dev)
@@ -56,7 +62,7 @@ func TestNewDigestKeyForgetsWhatAnotherOneMade(t *testing.T) {
 		t.Errorf("memory after the same key (-want +got):\n%s", diff)
 	}
 
-	must(t, s.SetDigestKey([]byte("second")))
+	must(t, s.SetDigestKey([]byte("first"), []byte("second")))
 	closed(t, s)
 	s = opened(t, dir)
 	key, err := s.DigestKey()

@@ -13,6 +13,10 @@ var ErrReadOnly = errors.New("state is open for reading only")
 // already ended.
 var ErrNotPending = errors.New("no such intent is pending")
 
+// ErrKeyChanged is wrapped by SetDigestKey when another run has set a digest key
+// meanwhile: read it again and use that one.
+var ErrKeyChanged = errors.New("another run has set the digest key")
+
 // LockedError says that another process has the state open.
 type LockedError struct {
 	Path string
