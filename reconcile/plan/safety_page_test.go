@@ -1,0 +1,88 @@
+package plan
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+var updatePage = flag.Bool("update-page", false, "rewrite docs/safety.md")
+
+const safetyPage = "../../docs/safety.md"
+
+// TestSafetyPage keeps docs/safety.md what the tables in the code say.
+func TestSafetyPage(t *testing.T) {
+	want := safety()
+	if *updatePage {
+		if err := os.WriteFile(safetyPage, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(safetyPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Errorf("docs/safety.md is stale; run go test ./reconcile/plan -run TestSafetyPage -update-page")
+	}
+	t.Logf("COUNT plan_guards=%d", len(Guards())+2)
+	t.Logf("COUNT plan_class_rows=%d", len(Classes()))
+}
+
+func safety() string {
+	var b strings.Builder
+	b.WriteString(`# Safety
+
+Which changes can hurt, and what holds them. The tables are generated from the code
+(` + "`go test ./reconcile/plan -run TestSafetyPage -update-page`" + `).
+
+## Classes
+
+A change has the class *some users* unless Terra says that exactly no end user is
+active on the connection. A count that is unknown, or not exact, counts as some.
+
+| action | when | some users | no users |
+|---|---|---|---|
+`)
+	for _, c := range Classes() {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", c.Action, c.When, c.With, c.WithNone)
+	}
+	b.WriteString(`
+## Guards
+
+All guards run on the whole plan before the first write. On each change they are
+asked in this order; the first that refuses names the gate.
+
+| guard | holds | lifted by |
+|---|---|---|
+`)
+	for _, g := range Guards() {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", g.Name, g.Holds, g.Overrides)
+	}
+	b.WriteString(`| max_changes | every disruptive or destructive change that nobody approved, when more connections would be hurt than the cap allows | allow, an approved hash, or a commit that raises it |
+| max_rotations | every due rotation, when more are due at once than allowed | an approved hash, or a commit that raises it |
+
+**Caps.** Count and percent both bind. The percentage is of the live connections,
+rounded up, and at least one. Several changes of one connection count once. Safe
+changes proceed when a cap is tripped.
+
+**Windows** follow the wall clock of their time zone: in an hour that daylight saving
+repeats a window is open twice, in a skipped hour it is not open at all. ` + "`to`" + ` before
+` + "`from`" + ` means across midnight.
+
+**Approval by hash** names one plan: dev-id, actions, fields, what is live and what is
+wanted. If anything of that changes, the hash is refused.
+
+**Allow** in the repository approves one change of one connection, to one target, until
+a moment. A client id is never allowed without its target.
+
+**Protection** is remembered with the state, so it does not go with the file that
+asked for it. Only a file that is still there and says ` + "`protect: false`" + ` lifts it.
+
+**A failed or partial read, an empty set of files** are not gates: there is no change
+to hold, because nothing is known.
+`)
+	return b.String()
+}
