@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"io"
 	"net/http"
 	"os"
@@ -24,6 +25,7 @@ const patience = 30 * time.Second
 //	daemon start ARGS…          run `reconcile ARGS…`
 //	daemon says PATTERN         wait until a new line of its log matches
 //	daemon healthy CODE         GET /healthz where its log says that it serves
+//	daemon never PATTERN        after stop: no line matched
 //	daemon stop SIGNAL CODE D   send TERM or INT; it must end within D with CODE
 func daemonCommand(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, args, 2, 100, "daemon start|says|healthy|stop …")
@@ -37,6 +39,8 @@ func daemonCommand(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("daemon start comes first")
 	}
 	switch what {
+	case "never":
+		s.daemon.never(ts, strings.Join(args, " "))
 	case "says":
 		s.daemon.says(ts, strings.Join(args, " "))
 	case "healthy":
@@ -45,7 +49,6 @@ func daemonCommand(ts *testscript.TestScript, neg bool, args []string) {
 		need(ts, neg, args, 3, 3, "daemon stop SIGNAL CODE DURATION")
 		s.daemon.stop(ts, args[0], number(ts, args[1]), args[2])
 		s.keep(ts, "daemon", strings.Join(s.daemon.all(), "\n"))
-		s.daemon = nil
 	default:
 		ts.Fatalf("daemon %s: unknown", what)
 	}
@@ -63,6 +66,11 @@ type background struct {
 }
 
 func (s *scene) startDaemon(ts *testscript.TestScript, args []string) {
+	// daemon.yaml has no variables: BASE stands for where the emulator is.
+	if text, err := os.ReadFile(ts.MkAbs("daemon.yaml")); err == nil {
+		text = bytes.ReplaceAll(text, []byte("BASE"), []byte(ts.Getenv("TERRA_BASE_URL")))
+		ts.Check(os.WriteFile(ts.MkAbs("daemon.yaml"), text, 0o600))
+	}
 	cmd := exec.Command("reconcile", args...)
 	cmd.Dir = ts.MkAbs(".")
 	for _, name := range []string{
@@ -90,11 +98,9 @@ func (s *scene) startDaemon(ts *testscript.TestScript, args []string) {
 		b.ended <- cmd.Wait()
 	}()
 	ts.Defer(func() {
-		if s.daemon == b {
-			_ = cmd.Process.Kill()
-			<-b.ended
-			ts.Logf("[daemon]\n%s", strings.Join(b.all(), "\n"))
-		}
+		_ = cmd.Process.Kill() // it may have ended already
+		<-b.ended
+		ts.Logf("[daemon]\n%s", strings.Join(b.all(), "\n"))
 	})
 }
 
@@ -141,6 +147,16 @@ func (b *background) says(ts *testscript.TestScript, pattern string) {
 			ts.Fatalf("it ended (%v) and never said %s", err, pattern)
 		case <-timer.C:
 			ts.Fatalf("it did not say %s within %s", pattern, patience)
+		}
+	}
+}
+
+func (b *background) never(ts *testscript.TestScript, pattern string) {
+	unwanted, err := regexp.Compile(pattern)
+	ts.Check(err)
+	for _, line := range b.all() {
+		if unwanted.MatchString(line) {
+			ts.Fatalf("it said: %s", line)
 		}
 	}
 }

@@ -132,6 +132,25 @@ func TestLeaksAreFound(t *testing.T) {
 	}
 }
 
+// planHashCommand takes production's plan hash out of a JSON report.
+func planHashCommand(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 2, 2, "planhash FILE NAME")
+	var r struct {
+		Environments []struct {
+			Name string `json:"name"`
+			Hash string `json:"plan_hash"`
+		} `json:"environments"`
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &r))
+	for _, e := range r.Environments {
+		if e.Name == "production" {
+			ts.Setenv(args[1], e.Hash)
+			return
+		}
+	}
+	ts.Fatalf("%s: no environment production", args[0])
+}
+
 // shapeCommand lists the fields of a JSON document with their types, one a line,
 // on its standard output.
 func shapeCommand(ts *testscript.TestScript, neg bool, args []string) {

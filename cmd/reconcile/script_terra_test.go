@@ -22,6 +22,7 @@ import (
 //	terra users DEV PROVIDER COUNT
 //	terra close DEV                       disable an environment
 //	terra writes N                        so many writes came in since the last look
+//	terra arrived OPERATION               wait for a call
 //	terra state DEV PROVIDER STATE        assert; STATE "none": never enabled
 //
 // Everything is served on loopback; TERRA_BASE_URL and TERRA_ADMIN_TOKEN say how
@@ -52,6 +53,7 @@ func terraCommand(ts *testscript.TestScript, neg bool, args []string) {
 		"users":      {3, 3, func() { s.terra.SetUsers(args[0], args[1], number(ts, args[2]), 0) }},
 		"close":      {1, 1, func() { s.terra.DisableEnvironment(args[0]) }},
 		"writes":     {1, 1, func() { s.writes(ts, number(ts, args[0])) }},
+		"arrived":    {1, 1, func() { s.arrived(ts, args[0]) }},
 		"state":      {3, 3, func() { s.state(ts, args) }},
 	}
 	c, ok := commands[what]
@@ -102,6 +104,26 @@ func (s *scene) fault(ts *testscript.TestScript, args []string) {
 		}
 	}
 	s.terra.Fault(f)
+}
+
+// arrived waits until a call of an operation has come in.
+func (s *scene) arrived(ts *testscript.TestScript, operation string) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	for {
+		for _, c := range s.terra.Log() {
+			if c.Operation == operation {
+				return
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-late.C:
+			ts.Fatalf("no call of %s within %s", operation, patience)
+		}
+	}
 }
 
 func (s *scene) problem(ts *testscript.TestScript, args []string) {

@@ -40,6 +40,7 @@ func TestMain(m *testing.M) {
 //	terra …                   see terraCommand
 //	daemon …                  see daemonCommand
 //	shape FILE                list the fields of a JSON document
+//	planhash FILE NAME        set NAME to production's plan hash in a JSON report
 //
 // At the end nothing that was planted may stand in any output or file.
 func TestScripts(t *testing.T) {
@@ -62,6 +63,8 @@ func TestScripts(t *testing.T) {
 			"terra":  terraCommand,
 			"daemon": daemonCommand,
 			"shape":  shapeCommand,
+
+			"planhash": planHashCommand,
 		},
 	})
 }
@@ -85,6 +88,12 @@ func setUpScript(env *testscript.Env) error {
 	}
 	s := &scene{t: t, work: env.WorkDir}
 	env.Values[sceneKey{}] = s
+	// Programs that a script must do without are not in $NOPATH.
+	program, err := exec.LookPath("reconcile")
+	if err != nil {
+		return err
+	}
+	env.Setenv("NOPATH", filepath.Dir(program))
 	for _, dir := range []string{"home", "out"} {
 		if err := os.Mkdir(filepath.Join(s.work, dir), 0o700); err != nil {
 			return err
