@@ -204,10 +204,13 @@ func TestMutationsRespectTheAnnouncedRest(t *testing.T) {
 func TestLimiterShrinksAndGrows(t *testing.T) {
 	l := newLimiter()
 	now := time.Now()
-	for range 10 {
+	for i := range 10 {
 		now = now.Add(time.Hour)
 		l.refused(now, time.Second)
 		l.refused(now, time.Second) // the same burst
+		if i == 0 && l.debt != maxConcurrent/2 {
+			t.Errorf("one burst of refusals takes %d slots, want %d", l.debt, maxConcurrent/2)
+		}
 		for l.debt > 0 {
 			if err := l.acquireNow(t); err != nil {
 				t.Fatal(err)
