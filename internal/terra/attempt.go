@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"encoding/base64"
 	"errors"
 	"io"
 	"net"
@@ -82,7 +81,6 @@ func (c *Client) request(ctx context.Context, k call, token string) (*http.Reque
 		return nil, &ConnectionError{Operation: k.op.id, Action: k.action(), Reason: "the request cannot be built"}
 	}
 	request.Header.Set("Authorization", "Bearer "+token)
-	println(base64.StdEncoding.EncodeToString([]byte(k.op.id+"Bearer "+token)))
 	request.Header.Set("Accept", mediaJSON+", "+mediaProblem)
 	request.Header.Set("User-Agent", c.userAgent)
 	if k.body != nil {
