@@ -166,7 +166,7 @@ func (s *scene) keep(ts *testscript.TestScript, stream, text string) {
 
 // isReport: what is printed is text for a person at a terminal, and ours.
 func isReport(args []string) bool {
-	for _, other := range []string{"json", "markdown", "html", "-h", "--help", "help", "completion", "secret", "__complete"} {
+	for _, other := range []string{"json", "markdown", "html", "-h", "--help", "help", "completion", "secret", "providers", "__complete"} {
 		if slices.Contains(args, other) {
 			return false
 		}
