@@ -8,11 +8,15 @@ package plan
 //	not known what it offers  -> not compared, unless live already agrees
 func (d *diff) diffApp() {
 	want := d.want.App
-	if want.Mode != Given || d.ignored(FieldApp) {
+	if want.Mode == Unmanaged || d.ignored(FieldApp) {
 		return
 	}
-	agrees := d.isLive && d.live.Variant == map[string]string{"own": "byo", "terra": "standard"}[want.Value]
+	own := d.wantedVariant() == "byo"
+	agrees := d.isLive && d.live.Variant == d.wantedVariant()
 	change := FieldChange{Field: FieldApp, To: text(want.Value)}
+	if want.Mode == Default {
+		change.To = FieldValue{Default: true}
+	}
 	if d.isLive {
 		change.From = text(appOf(d.live.Variant))
 	}
@@ -22,16 +26,24 @@ func (d *diff) diffApp() {
 			d.skip(FieldApp, "it is not known what Terra offers for "+d.want.Provider)
 		}
 	case d.offer.BYO:
-		if !agrees && (d.isLive || want.Value == "own") {
+		if !agrees && (d.isLive || own) {
 			d.add(SetApp, want.Origin, []FieldChange{change})
 		}
-	case want.Value == "terra" && d.offer.CustomCredentials:
+	case !own && d.offer.CustomCredentials:
 		d.add(SetApp, want.Origin, []FieldChange{change}).block("provider",
-			"with "+d.want.Provider+" the app follows from the credentials and Terra cannot remove them; drop `app: terra`")
-	case want.Value == "own" && !d.offer.CustomCredentials && !d.want.Credentials:
+			"with "+d.want.Provider+" the app follows from the credentials and Terra cannot remove them; drop `app`")
+	case own && !d.offer.CustomCredentials && !d.want.Credentials:
 		d.add(SetApp, want.Origin, []FieldChange{change}).block("provider",
 			"Terra does not accept an app of your own for "+d.want.Provider+"; drop `app: own`")
 	}
+}
+
+// wantedVariant is Terra's word for the app that the file names; null is Terra's own.
+func (d *diff) wantedVariant() string {
+	if d.want.App.Mode == Given && d.want.App.Value == "own" {
+		return "byo"
+	}
+	return "standard"
 }
 
 func appOf(variant string) string {

@@ -24,8 +24,8 @@ func (d *diff) diffCredentials() {
 	case d.in.Types != nil && d.isOffered && !d.offer.BYO && !d.offer.CustomCredentials:
 		d.add(SetCredentials, d.want.ClientID.Origin, d.managedFields()).block("provider",
 			"Terra accepts no credentials of your own for "+d.want.Provider+"; drop `credentials`")
-	case d.want.App.Value == "terra" && d.offer.BYO:
-		d.warnings = append(d.warnings, d.id+": with `app: terra` its credentials have no effect and are left as they are")
+	case d.want.App.Mode != Unmanaged && d.wantedVariant() == "standard" && d.offer.BYO:
+		d.warnings = append(d.warnings, d.id+": users meet Terra's app, so its credentials have no effect and are left as they are")
 	case d.isLive && live == nil:
 		d.skip("credentials", "the credentials could not be read")
 	case !d.isLive || !live.Set:

@@ -24,14 +24,15 @@ func Guards() []Guard {
 		{"protect", "pause and disable of a protected connection", "a commit that keeps the file and says protect: false", checkProtect},
 		{"on_drift", "reverting drift where on_drift: report", "a commit", checkDrift},
 		{"probe", "a secret that the provider itself rejects", "nothing", checkProbe},
-		{"adopt", "the first disruptive change, or overwriting keys, of a connection that Terra already has", "allow or an approved hash", checkAdopt},
+		{"adopt", "the first disruptive change, or overwriting keys, of a connection of which nothing is remembered", "allow, also of adopt, or an approved hash", checkAdopt},
 		{"on_secret_drift", "reverting a client_id or secret that somebody set by hand", "allow, an approved hash, or a probe that accepts the desired pair", checkSecretDrift},
 		{"destructive", "every destructive change; an explicit state: disabled is its own approval", "allow or an approved hash", checkDestructive},
-		{"after-suspend", "disruptive changes in the first run after a suspend", "allow or an approved hash", checkAfterSuspend},
+		{"after-suspend", "disruptive and destructive changes after a suspend, until a run finds none of them", "allow or an approved hash", checkAfterSuspend},
 		{"window", "disruptive and destructive changes outside the windows", "an approved hash with --now", checkWindow},
 	}
 }
 
+// guard asks every guard about every change, then the caps about the whole.
 func guard(in Input, p *Plan) {
 	for i := range p.Changes {
 		c := &p.Changes[i]
@@ -58,15 +59,22 @@ func stronger(a, b Gate) bool {
 }
 
 // holdFollowers makes the changes of a connection that is not enabled wait with
-// the enable that precedes them.
+// the enable that precedes them. A connection that is to be paused at once is not
+// enabled while its pause is held: it would take sign-ins that nobody asked for.
 func holdFollowers(p *Plan) {
-	for i, first := range p.Changes {
-		if first.Action != Enable || first.Gate == Ready {
+	for i := range p.Changes {
+		first := &p.Changes[i]
+		if first.Action != Enable {
 			continue
 		}
-		for j := range p.Changes[i+1:] {
-			c := &p.Changes[i+1+j]
-			if c.Connection == first.Connection && c.Gate == Ready {
+		rest := p.Changes[i+1:]
+		for _, c := range rest {
+			if c.Connection == first.Connection && c.Action == Pause && stronger(c.Gate, first.Gate) {
+				first.Gate, first.Guard, first.GateReason = c.Gate, c.Guard, "it is to be paused at once, and that is held: "+c.GateReason
+			}
+		}
+		for j := range rest {
+			if c := &rest[j]; c.Connection == first.Connection && c.Gate == Ready && first.Gate != Ready {
 				c.Gate, c.Guard, c.GateReason = first.Gate, first.Guard, "enabling comes first"
 			}
 		}
@@ -97,10 +105,7 @@ func checkEmptySet(in Input, c *Change, _ bool) (Gate, string) {
 }
 
 func checkProtect(in Input, c *Change, _ bool) (Gate, string) {
-	if c.Action != Pause && c.Action != Disable || len(in.Observed) == 0 {
-		return Ready, ""
-	}
-	if _, live := in.Observed[c.Provider]; !live {
+	if _, live := in.Observed[c.Provider]; !live || c.Action != Pause && c.Action != Disable {
 		return Ready, ""
 	}
 	if isProtected(in, c.Provider) {
@@ -134,16 +139,25 @@ func checkProbe(in Input, c *Change, _ bool) (Gate, string) {
 	return Ready, ""
 }
 
-func checkAdopt(_ Input, c *Change, approved bool) (Gate, string) {
-	if c.Cause != Adopt || c.Action == Enable || approved {
+// checkAdopt lets an enable pass, and the pause that belongs to it.
+func checkAdopt(in Input, c *Change, approved bool) (Gate, string) {
+	_, live := in.Observed[c.Provider]
+	if c.Cause != Adopt || c.Action == Enable || c.Action == Pause && !live || approved {
+		return Ready, ""
+	}
+	if _, ok := findAllow(in, *c, string(Adopt), ""); ok {
 		return Ready, ""
 	}
 	overwrites := c.Action == RotateSecret || c.Action == UpdateCredentials &&
 		(has(c.Fields, FieldClientID) || has(c.Fields, FieldClientSecret) || has(c.Fields, FieldVerificationSecret))
-	if overwrites || c.Class != Safe {
+	switch {
+	case !overwrites && c.Class == Safe:
+		return Ready, ""
+	case !live:
+		return Approval, "nothing is remembered of it and end users may be linked from before; approve this plan or commit an allow"
+	default:
 		return Approval, "Terra already has it and it is not known to be ours; approve this plan or commit an allow"
 	}
-	return Ready, ""
 }
 
 func checkSecretDrift(in Input, c *Change, approved bool) (Gate, string) {
@@ -170,8 +184,8 @@ func checkDestructive(in Input, c *Change, approved bool) (Gate, string) {
 }
 
 func checkAfterSuspend(in Input, c *Change, approved bool) (Gate, string) {
-	if in.Memory.Suspended && c.Class != Safe && !approved {
-		return Approval, "first run after a suspend; approve this plan"
+	if (in.Memory.Suspended || in.Memory.of(c.Provider).Suspended) && c.Class != Safe && !approved {
+		return Approval, "first seen after a suspend; approve this plan or commit an allow"
 	}
 	return Ready, ""
 }

@@ -1,8 +1,8 @@
 package plan
 
 import (
-	"maps"
 	"slices"
+	"time"
 )
 
 // Remember says what to remember after a run. applied holds the IDs of the
@@ -12,12 +12,15 @@ import (
 // change was applied; otherwise what was remembered before stays, so that the
 // cause of a held change does not shift with time. A connection that Terra
 // already had is remembered only when nothing of its adoption is left open.
-// Ownership comes from enabling it, and never goes while it is live.
+// Ownership comes from enabling it, and ends when Terra no longer lists it.
 func Remember(in Input, p Plan, applied map[string]bool) Memory {
-	out := Memory{Known: true, Suspended: isSuspended(in), Connections: map[string]Remembered{}}
-	for provider, old := range in.Memory.Connections {
-		if _, live := in.Observed[provider]; live && !isDesired(in, provider) {
-			out.Connections[provider] = old
+	out := Memory{Known: true, Suspended: isSuspended(in.Environment.Suspend, in.Now), Connections: map[string]Remembered{}}
+	if in.Memory.Known {
+		for provider, old := range in.Memory.Connections {
+			_, live := in.Observed[provider]
+			if live || isDesired(in, provider) {
+				out.Connections[provider] = old
+			}
 		}
 	}
 	for _, c := range p.Changes {
@@ -26,79 +29,112 @@ func Remember(in Input, p Plan, applied map[string]bool) Memory {
 		}
 	}
 	for _, d := range in.Desired {
-		old, known := in.Memory.Connections[d.Provider]
-		if m, ok := rememberOne(in, p, d, applied); ok {
+		if m, ok := newRun(in, p, d, applied).remember(); ok {
 			out.Connections[d.Provider] = m
-		} else if known {
-			out.Connections[d.Provider] = old
 		}
+	}
+	for provider, m := range out.Connections {
+		out.Connections[provider] = settle(in, p, provider, m, applied)
 	}
 	return out
 }
 
-func rememberOne(in Input, p Plan, d Desired, applied map[string]bool) (Remembered, bool) {
-	old, known := in.Memory.Connections[d.Provider]
-	known = known && in.Memory.Known
+// settle brings up to date what does not depend on the comparison of fields, and
+// so also holds for a connection that could not be compared.
+func settle(in Input, p Plan, provider string, m Remembered, applied map[string]bool) Remembered {
+	id := in.Environment.Name + "/" + provider
+	if _, live := in.Observed[provider]; !live && !applied[id+":"+string(Enable)] {
+		m.Enabled, m.Paused = false, false
+	}
+	m.Protected = isProtected(in, provider)
+	unsettled := slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Connection == id && c.Class != Safe && !applied[c.ID] }) ||
+		slices.ContainsFunc(p.NotCompared, func(n NotCompared) bool { return n.Connection == id && n.Field == "" })
+	m.Suspended = in.Memory.of(provider).Suspended && unsettled ||
+		isSuspended(in.Environment.Suspend, in.Now) || isSuspended(desiredOf(in, provider).Suspend, in.Now)
+	return m
+}
+
+// run is what one run did to one connection.
+type run struct {
+	in      Input
+	want    Desired
+	old     Remembered
+	known   bool
+	live    bool
+	seen    Observed
+	applied map[Action]bool
+	written map[string]bool // fields of applied changes
+	open    map[string]bool // fields that are not agreed
+	adopts  bool            // something of an adoption was left undone or not compared
+}
+
+func newRun(in Input, p Plan, d Desired, applied map[string]bool) run {
 	id := in.Environment.Name + "/" + d.Provider
-	open, ours := map[string]bool{}, old.Enabled
-	m := Remembered{Fields: map[string]string{}, Paused: old.Paused, VerifiedAt: old.VerifiedAt, UpdatedAt: in.Now}
-	adoptionOpen, enabledNow := false, false
+	r := run{in: in, want: d, old: in.Memory.of(d.Provider), applied: map[Action]bool{}, written: map[string]bool{}, open: map[string]bool{}}
+	_, r.known = in.Memory.Connections[d.Provider]
+	r.known = r.known && in.Memory.Known
+	r.seen, r.live = in.Observed[d.Provider]
 	for _, c := range p.Changes {
 		if c.Connection != id {
 			continue
 		}
 		done := applied[c.ID]
+		r.applied[c.Action] = r.applied[c.Action] || done
 		for _, f := range c.Fields {
-			open[f.Field] = open[f.Field] || !done
+			r.open[f.Field] = r.open[f.Field] || !done
+			r.written[f.Field] = r.written[f.Field] || done
 		}
-		adoptionOpen = adoptionOpen || !done && c.Cause == Adopt
-		switch {
-		case done && c.Action == Enable:
-			ours, enabledNow = true, true
-		case done && c.Action == Disable:
-			ours = false
-		case done && (c.Action == Pause || c.Action == Resume):
-			m.Paused = c.Action == Pause
-		}
+		r.adopts = r.adopts || !done && c.Cause == Adopt
 	}
 	for _, n := range p.NotCompared {
 		if n.Connection == id {
-			open[n.Field] = true
+			r.open[n.Field], r.adopts = true, true
 		}
 	}
-	o, live := in.Observed[d.Provider]
-	if live && o.Secret.Result == Differs && !applied[id+":"+string(RotateSecret)] && !applied[id+":"+string(UpdateCredentials)] {
-		open[FieldClientSecret] = true // also when another key of the file is live before its time
-	}
-	if open[""] || !known && adoptionOpen && !enabledNow || !live && !enabledNow && d.State != Disabled {
+	return r
+}
+
+func (r run) remember() (Remembered, bool) {
+	enabled := r.applied[Enable]
+	if r.open[""] || !r.known && r.adopts && !enabled || !r.live && !enabled && r.want.State != Disabled {
 		return Remembered{}, false
 	}
-	m.Enabled = ours
-	m.Protected = isProtected(in, d.Provider)
-	if live && o.Active && !applied[id+":"+string(Pause)] {
-		m.Paused = false
+	m := Remembered{
+		Fields: map[string]string{}, VerifiedAt: r.old.VerifiedAt, UpdatedAt: r.in.Now,
+		Enabled: (r.old.Enabled || enabled) && !r.applied[Disable],
+		Paused:  r.applied[Pause] || r.old.Paused && r.live && !r.seen.Active && !r.applied[Resume],
 	}
-	rememberFields(&m, old, d, open)
-	if o.Secret.Asked && o.Secret.Result == Equal || applied[id+":"+string(RotateSecret)] ||
-		applied[id+":"+string(SetCredentials)] {
-		m.VerifiedAt = in.Now
+	for field, token := range desiredTokens(r.want) {
+		if r.agreed(field, token) {
+			m.Fields[field] = token
+		} else if kept, had := r.old.Fields[field]; had {
+			m.Fields[field] = kept
+		}
+	}
+	verified := r.seen.Secret.Asked && r.seen.Secret.Result == Equal || r.written[FieldClientSecret]
+	if verified && !r.open[FieldClientSecret] && !r.open[FieldVerificationSecret] {
+		m.VerifiedAt = r.in.Now
 	}
 	return m, true
 }
 
-func rememberFields(m *Remembered, old Remembered, d Desired, open map[string]bool) {
-	for field, token := range desiredTokens(d) {
-		kept, had := old.Fields[field]
-		switch {
-		case !open[field] && !slices.Contains(d.Ignore, field) && !(open["credentials"] && isCredential(field)):
-			m.Fields[field] = token
-		case had:
-			m.Fields[field] = kept
-		}
-	}
-	if d.Secret.Mode == Given && d.Secret.Value.Digest == "" {
-		delete(m.Fields, FieldClientSecret)
-		maps.Copy(m.Fields, only(old.Fields, FieldClientSecret))
+// agreed tells whether Terra has what the file asks for in this field: it was
+// written, or compared with what Terra showed in this run and found equal.
+func (r run) agreed(field, token string) bool {
+	isSecret := field == FieldClientSecret || field == FieldVerificationSecret
+	switch {
+	case r.open[field], isSecret && token == "", isCredential(field) && r.open["credentials"], slices.Contains(r.want.Ignore, field):
+		return false
+	case r.written[field]:
+		return true
+	case r.want.State == Disabled:
+		return field == FieldState
+	case !r.live:
+		return false
+	case isCredential(field) && (r.seen.Credentials == nil || !r.seen.Credentials.Set):
+		return false
+	default: // another key of the file may be live before its time
+		return field != FieldClientSecret || r.seen.Secret.Result == Equal
 	}
 }
 
@@ -106,19 +142,8 @@ func isCredential(field string) bool {
 	return slices.Contains([]string{FieldClientID, FieldClientSecret, FieldRedirectURL, FieldVerificationSecret, FieldSandbox}, field)
 }
 
-func only(fields map[string]string, name string) map[string]string {
-	out := map[string]string{}
-	if v, ok := fields[name]; ok {
-		out[name] = v
-	}
-	return out
-}
-
 func isDesired(in Input, provider string) bool {
 	return slices.ContainsFunc(in.Desired, func(d Desired) bool { return d.Provider == provider })
 }
 
-func isSuspended(in Input) bool {
-	s := in.Environment.Suspend
-	return s != nil && in.Now.Before(s.Until)
-}
+func isSuspended(s *Suspend, now time.Time) bool { return s != nil && now.Before(s.Until) }

@@ -24,13 +24,26 @@ func (w Window) on(day time.Weekday) bool {
 	return len(w.Days) == 0
 }
 
-// next is the first moment after t at which the window opens, within eight days.
+// next is the first moment after t, at which the window is closed, at which it
+// opens, within nine days. Between two changes of the clock the zone is a fixed
+// offset; a change itself may jump into the window.
 func (w Window) next(t time.Time) (time.Time, bool) {
-	local := t.In(w.Location)
-	for day := range 9 {
-		at := time.Date(local.Year(), local.Month(), local.Day()+day, 0, w.From, 0, 0, w.Location)
-		if at.After(t) && w.open(at) {
-			return at, true
+	until := t.AddDate(0, 0, 9)
+	for from := t.In(w.Location); from.Before(until); {
+		_, end := from.ZoneBounds()
+		name, offset := from.Zone()
+		local := from.In(time.FixedZone(name, offset))
+		for day := range 10 {
+			at := time.Date(local.Year(), local.Month(), local.Day()+day, 0, w.From, 0, 0, local.Location()).In(w.Location)
+			if at.After(t) && !at.Before(from) && (end.IsZero() || at.Before(end)) && w.open(at) {
+				return at, true
+			}
+		}
+		if end.IsZero() {
+			break
+		}
+		if from = end.In(w.Location); w.open(from) {
+			return from, true
 		}
 	}
 	return time.Time{}, false
