@@ -2,8 +2,10 @@ package reconcile
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io/fs"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -33,7 +35,10 @@ type world struct {
 	now        time.Time
 	options    terra.Options
 	prober     Prober
-	planted    []string // every plaintext secret of this world
+	transport  http.RoundTripper                         // nil: the emulator's own
+	ctx        context.Context                           // of the runs; nil is the test's own
+	wrap       func(http.RoundTripper) http.RoundTripper // around Terra; nil is none
+	planted    []string                                  // every plaintext secret of this world
 }
 
 func newWorld(t *testing.T) *world {
@@ -43,21 +48,27 @@ func newWorld(t *testing.T) *world {
 	w.terra.Watch(t)
 	w.token = w.terra.AddToken(terratest.Token{}).Bearer
 	w.terra.AddEnvironment(devID, terratest.EnvironmentOptions{})
+	w.newIdentity()
+	w.environment("")
+	return w
+}
+
+// newIdentity gives the runner an identity, and forgets the one it had.
+func (w *world) newIdentity() {
+	w.t.Helper()
 	private, public, err := secrets.GenerateIdentity(false)
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	w.identities, err = secrets.LoadIdentities(secrets.Source{Inline: private.Reveal()})
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	w.recipients, err = secrets.ParseRecipients([]string{public}, nil)
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	w.write("terra.yaml", "version: 1\nrecipients: [{paths: [\"**\"], age: ["+public+"]}]\nsecrets: {binding: require}\n")
-	w.environment("")
-	return w
 }
 
 func (w *world) write(name, text string) { w.files[name] = &fstest.MapFile{Data: []byte(text)} }
@@ -76,6 +87,12 @@ func (w *world) seal(provider, field, text, indent string) string {
 		w.t.Fatal(err)
 	}
 	return "!age |\n" + indent + strings.ReplaceAll(strings.TrimSpace(s.Armor()), "\n", "\n"+indent) + "\n"
+}
+
+// own writes a connection with an app of its own.
+func (w *world) own(provider, id, secret, more string) {
+	w.write("production/"+provider+".yaml", "provider: "+provider+"\ncredentials:\n  client_id: \""+id+"\"\n  client_secret: "+
+		w.seal(provider, "client_secret", secret, "    ")+more)
 }
 
 // strava writes a connection with a client id and one secret.
@@ -100,6 +117,9 @@ func (w *world) engine(mode report.Mode) (*Engine, *state.Store) {
 	}
 	o := w.options
 	o.BaseURL, o.Transport, o.Version, o.ReadOnly = terratest.BaseURL, w.terra.RoundTripper(), "test", mode == report.DryRun
+	if w.wrap != nil {
+		o.Transport = w.wrap(o.Transport)
+	}
 	o.Token = func() (string, error) { return w.token, nil }
 	client, err := terra.New(o)
 	if err != nil {
@@ -122,7 +142,11 @@ func (w *world) run(r Run) report.Report {
 	}()
 	r.Set, r.Problems = w.load()
 	r.Commit = "c0ffee"
-	out := engine.Run(w.t.Context(), r)
+	ctx := w.ctx
+	if ctx == nil {
+		ctx = w.t.Context()
+	}
+	out := engine.Run(ctx, r)
 	w.scan(out)
 	return out
 }
