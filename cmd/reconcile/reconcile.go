@@ -35,7 +35,7 @@ func (f *runFlags) add(cmd *cobra.Command, applies bool) {
 	}
 	p.BoolVar(&f.dryRun, "dry-run", false, "only show what would change")
 	p.BoolVar(&f.yes, "yes", false, "apply without asking")
-	p.StringArrayVar(&f.approve, "approve", nil, "ENV=HASH: approve exactly this plan (may repeat)")
+	p.StringArrayVar(&f.approve, "approve", nil, "ENV=HASH: apply exactly this plan, and without --yes nothing else (may repeat)")
 	p.BoolVar(&f.now, "now", false, "with --approve: do not wait for a window")
 	p.StringVar(&f.onError, "on-error", "continue", "continue with other connections, or stop")
 }
@@ -57,10 +57,30 @@ func (f *runFlags) check() error {
 	if f.now && len(f.approve) == 0 {
 		return usageError("--now needs --approve ENV=HASH")
 	}
+	return f.checkApprovals()
+}
+
+// checkApprovals also narrows the run: an approval answers for its own
+// environment, so without --yes no other one is applied.
+func (f *runFlags) checkApprovals() error {
+	var approved []string
 	for _, a := range f.approve {
-		if env, hash, ok := strings.Cut(a, "="); !ok || env == "" || !strings.HasPrefix(hash, "sha256:") {
+		env, hash, ok := strings.Cut(a, "=")
+		if !ok || env == "" || !strings.HasPrefix(hash, "sha256:") {
 			return usageError("--approve %q: write it as ENV=sha256:…, as a dry run prints it", a)
 		}
+		approved = append(approved, env)
+	}
+	if len(approved) == 0 || f.yes {
+		return nil
+	}
+	for _, env := range f.environments {
+		if !oneOf(env, approved...) {
+			return usageError("--env %s is not approved; add --approve %s=HASH, or --yes", env, env)
+		}
+	}
+	if len(f.environments) == 0 {
+		f.environments = approved
 	}
 	return nil
 }

@@ -47,9 +47,11 @@ func (d *diff) setCredentials() {
 		return
 	case secret.Mode == Given && secret.Value.Closed != "":
 		d.skip(FieldClientSecret, secret.Value.Closed)
+		d.holdEnable()
 		return
 	case verification.Mode == Given && verification.Value.Closed != "" && !d.ignored(FieldVerificationSecret):
 		d.skip(FieldVerificationSecret, verification.Value.Closed)
+		d.holdEnable()
 		return
 	}
 	fields := d.managedFields()
@@ -66,6 +68,14 @@ func (d *diff) setCredentials() {
 	}
 	if waits {
 		d.waitForDomain(redirect)
+	}
+}
+
+// holdEnable keeps a source from being enabled without the keys that the file
+// has for it: users would meet an app that cannot sign them in.
+func (d *diff) holdEnable() {
+	if !d.isLive && len(d.changes) > 0 && d.changes[0].Action == Enable && d.changes[0].Gate == Ready {
+		d.changes[0].block("credentials", "its keys cannot be opened here, and it is not enabled without them")
 	}
 }
 

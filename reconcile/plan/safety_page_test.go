@@ -1,21 +1,19 @@
 package plan
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"strings"
 	"testing"
 )
 
-var updatePage = flag.Bool("update-page", false, "rewrite docs/safety.md")
 
 const safetyPage = "../../docs/safety.md"
 
 // TestSafetyPage keeps docs/safety.md what the tables in the code say.
 func TestSafetyPage(t *testing.T) {
 	want := safety()
-	if *updatePage {
+	if *update {
 		if err := os.WriteFile(safetyPage, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -25,7 +23,7 @@ func TestSafetyPage(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Errorf("docs/safety.md is stale; run go test ./reconcile/plan -run TestSafetyPage -update-page")
+		t.Errorf("docs/safety.md is stale; run go test ./reconcile/plan -run TestSafetyPage -update")
 	}
 	t.Logf("COUNT plan_guards=%d", len(Guards())+2)
 	t.Logf("COUNT plan_class_rows=%d", len(Classes()))
@@ -36,7 +34,7 @@ func safety() string {
 	b.WriteString(`# Safety
 
 Which changes can hurt, and what holds them. The tables are generated from the code
-(` + "`go test ./reconcile/plan -run TestSafetyPage -update-page`" + `).
+(` + "`go test ./reconcile/plan -run TestSafetyPage -update`" + `).
 
 ## Classes
 
