@@ -35,7 +35,6 @@ type world struct {
 	now        time.Time
 	options    terra.Options
 	prober     Prober
-	transport  http.RoundTripper                         // nil: the emulator's own
 	ctx        context.Context                           // of the runs; nil is the test's own
 	wrap       func(http.RoundTripper) http.RoundTripper // around Terra; nil is none
 	planted    []string                                  // every plaintext secret of this world

@@ -11,8 +11,7 @@ func isApproved(in Input, c Change) bool {
 		return true
 	}
 	if c.Cause == Prune {
-		_, ok := findAllow(in, c, "prune", "")
-		return ok
+		return findAllow(in, c, "prune", "")
 	}
 	travels := false // the secret travels with an approved client_id or secret_ref
 	for _, f := range c.Fields {
@@ -32,29 +31,28 @@ func covered(in Input, c Change, f FieldChange) bool {
 	if f.To.Value != nil {
 		target = *f.To.Value
 	}
-	if _, ok := findAllow(in, c, f.Field, target); ok {
+	if findAllow(in, c, f.Field, target) {
 		return true
 	}
 	if f.Field == FieldClientID && c.Action == UpdateCredentials || f.Field == FieldSecretRef {
 		return false
 	}
-	_, ok := findAllow(in, c, string(c.Action), "")
-	return ok
+	return findAllow(in, c, string(c.Action), "")
 }
 
 // findAllow looks for an allow that has not ended, for this connection and this
 // word (a field, an action, "prune" or "adopt"). An allow with a target holds
 // for that target only; a client_id is never allowed without one.
-func findAllow(in Input, c Change, word, target string) (Allow, bool) {
+func findAllow(in Input, c Change, word, target string) bool {
 	for _, a := range in.Environment.Allow {
 		if !strings.EqualFold(a.Provider, c.Provider) || a.Change != word || !in.Now.Before(a.Until) {
 			continue
 		}
 		if a.To == "" && word != FieldClientID || a.To != "" && a.To == target {
-			return a, true
+			return true
 		}
 	}
-	return Allow{}, false
+	return false
 }
 
 func expiredAllow(in Input, c Change) (Allow, bool) {

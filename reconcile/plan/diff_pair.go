@@ -18,7 +18,7 @@ func (d *diff) replaceSecretRef() {
 		}
 		c := d.add(UpdateCredentials, secret.Origin, fields)
 		c.ID += ":" + FieldSecretRef
-		if _, ok := findAllow(d.in, *c, FieldSecretRef, ""); !ok {
+		if !findAllow(d.in, *c, FieldSecretRef, "") {
 			c.block("secret-ref", "Terra reads this secret from a store of yours; to replace that, commit allow: [{change: secret_ref, …}]")
 		}
 	case newID:

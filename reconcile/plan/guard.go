@@ -145,7 +145,7 @@ func checkAdopt(in Input, c *Change, approved bool) (Gate, string) {
 	if c.Cause != Adopt || c.Action == Enable || c.Action == Pause && !live || approved {
 		return Ready, ""
 	}
-	if _, ok := findAllow(in, *c, string(Adopt), ""); ok {
+	if findAllow(in, *c, string(Adopt), "") {
 		return Ready, ""
 	}
 	overwrites := c.Action == RotateSecret || c.Action == UpdateCredentials &&
