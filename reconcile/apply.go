@@ -29,8 +29,9 @@ type applier struct {
 	changes []report.Change // in plan order
 	stopped atomic.Bool     // after a failure, when the run stops at the first
 
-	mu   sync.Mutex
-	open []ending // intents that end once memory is saved
+	mu    sync.Mutex
+	open  []ending // intents that end once memory is saved
+	wrote []string // fields that a comparison may have written
 }
 
 type ending struct{ id, outcome string }
@@ -38,7 +39,7 @@ type ending struct{ id, outcome string }
 // apply writes what is ready: enables first, then each connection in its order
 // and independent of the others, disables last. An error means that what was
 // done could not be remembered.
-func (e *Engine) apply(ctx context.Context, r Run, p *prepared) ([]report.Change, error) {
+func (e *Engine) apply(ctx context.Context, r Run, p *prepared) (changes []report.Change, wrote []string, err error) {
 	a := &applier{Engine: e, r: r, p: p}
 	byConnection := map[string][]int{}
 	var connections, enables, disables []int
@@ -62,7 +63,8 @@ func (e *Engine) apply(ctx context.Context, r Run, p *prepared) ([]report.Change
 		}
 	}
 	a.endStale()
-	if len(enables) >= batchFrom {
+	enables = a.stillAbsent(ctx, enables)
+	if len(enables) >= batchFrom && ctx.Err() == nil {
 		a.enableTogether(ctx, enables)
 	}
 	group := errgroup.Group{}
@@ -77,7 +79,8 @@ func (e *Engine) apply(ctx context.Context, r Run, p *prepared) ([]report.Change
 	for _, i := range disables {
 		a.connection(ctx, []int{i})
 	}
-	return a.changes, a.remember()
+	err = a.remember()
+	return a.changes, a.wrote, err
 }
 
 // connection applies the changes of one connection in order. After one that was
@@ -109,6 +112,12 @@ func (a *applier) settle(c *report.Change, outcome report.Outcome, err error, to
 	c.Outcome, c.DurationMS = outcome, took.Milliseconds()
 	if err != nil {
 		c.Error = err.Error()
+	}
+	if name := mayHaveWritten(err); name != "" {
+		a.mu.Lock()
+		a.wrote = append(a.wrote, name)
+		a.mu.Unlock()
+		a.stopped.Store(true)
 	}
 	if a.r.Stop && (outcome == report.Failed || outcome == report.Unknown) {
 		a.stopped.Store(true)
@@ -156,7 +165,7 @@ func (a *applier) remember() error {
 	now := a.o.Now()
 	memory := plan.Remember(a.p.input, a.p.plan, applied)
 	if !a.p.book.lasting {
-		forgetDigests(memory, a.p.input.Memory)
+		forgetDigests(memory, a.p.before)
 	}
 	if err := a.o.Store.SaveMemory(env, memory); err != nil {
 		return fmt.Errorf("remember %s: %w", env, err)
@@ -199,14 +208,20 @@ func forgetDigests(memory, before plan.Memory) {
 }
 
 // endStale ends pending intents of changes that are no longer planned: they are
-// in effect, or the repository has moved on.
+// in effect, or the repository has moved on. Those of a connection that was not
+// read stay.
 func (a *applier) endStale() {
-	planned := map[string]bool{}
+	planned, unread := map[string]bool{}, map[string]bool{}
+	for _, n := range a.p.plan.NotCompared {
+		if n.Field == "" {
+			unread[n.Connection] = true
+		}
+	}
 	for _, c := range a.p.plan.Changes {
 		planned[c.ID] = true
 	}
 	for _, i := range a.p.pending {
-		if !planned[i.Change] {
+		if !planned[i.Change] && !unread[a.p.env.Name+"/"+i.Provider] {
 			a.open = append(a.open, ending{i.ID, "found in effect or no longer wanted"})
 		}
 	}

@@ -177,7 +177,7 @@ func (o *observer) ask(ctx context.Context, w wanted, source terra.Source, s sea
 	err = o.client.ProveDryRun(ctx, o.env.DevID, source)
 	var equal bool
 	if err == nil {
-		equal, err = o.client.CompareCredentials(ctx, o.env.DevID, w.desired.Provider, patch)
+		equal, err = o.compareAt(ctx, w.desired.Provider, field, patch)
 	}
 	switch {
 	case err != nil && ctx.Err() != nil:

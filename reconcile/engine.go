@@ -137,12 +137,17 @@ func chosen(r Run) ([]spec.Environment, error) {
 	if len(r.Set.Environments) == 0 {
 		return nil, errors.New("load config repository: no folder holds an environment.yaml, so nothing is desired and nothing is changed")
 	}
-	if len(r.Only) == 0 {
-		return r.Set.Environments, nil
-	}
 	var names []string
 	for _, env := range r.Set.Environments {
 		names = append(names, env.Name)
+	}
+	for approved := range r.Approve {
+		if !slices.Contains(names, approved) {
+			return nil, fmt.Errorf("approve plan of environment %q: the repository has %q", approved, names)
+		}
+	}
+	if len(r.Only) == 0 {
+		return r.Set.Environments, nil
 	}
 	var out []spec.Environment
 	for _, only := range r.Only {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -24,6 +25,7 @@ type prepared struct {
 	book     *book
 	want     []wanted
 	seen     observation
+	before   plan.Memory // as it was saved
 	input    plan.Input
 	plan     plan.Plan
 	hash     string
@@ -40,9 +42,9 @@ func (e *Engine) environment(ctx context.Context, r Run, env spec.Environment, b
 	p, err := e.prepare(ctx, r, env, b)
 	if err != nil {
 		out.Error = err.Error()
-		var wrote *terra.MayHaveWrittenError
+		var wrote *wroteError
 		if errors.As(err, &wrote) {
-			out.MayHaveWritten = append(out.MayHaveWritten, wrote.Provider+"/"+wrote.Field)
+			out.MayHaveWritten = append(out.MayHaveWritten, wrote.fields...)
 		}
 		return out
 	}
@@ -53,7 +55,9 @@ func (e *Engine) environment(ctx context.Context, r Run, env spec.Environment, b
 	}
 	if r.Mode == report.Apply {
 		if out.Error = p.refuse(r); out.Error == "" {
-			out.Changes, err = e.apply(ctx, r, p)
+			var wrote []string
+			out.Changes, wrote, err = e.apply(ctx, r, p)
+			out.MayHaveWritten = append(out.MayHaveWritten, wrote...)
 			if err != nil {
 				out.Error = err.Error()
 			}
@@ -68,7 +72,10 @@ func (e *Engine) environment(ctx context.Context, r Run, env spec.Environment, b
 // refuse says why a plan that a person approved or was shown must not be
 // applied, "" when nothing speaks against it.
 func (p *prepared) refuse(r Run) string {
-	if want, ok := r.Expect[p.env.Name]; ok && want != p.hash {
+	if want, ok := r.Expect[p.env.Name]; (ok || r.Expect != nil) && want != p.hash {
+		if !ok {
+			return "apply plan: this environment was not there when the plans were shown; look at it with --dry-run"
+		}
 		return fmt.Sprintf("apply plan: Terra or the repository changed since the plan was shown (%s, now %s); look at it again", want, p.hash)
 	}
 	if want, ok := r.Approve[p.env.Name]; ok && want != p.hash {
@@ -101,9 +108,10 @@ func (e *Engine) prepare(ctx context.Context, r Run, env spec.Environment, b *bo
 	if p.input.Environment, err = environmentOf(env); err != nil {
 		return nil, err
 	}
-	if p.input.Memory, err = e.o.Store.Memory(env.DevID); err != nil {
+	if p.before, err = e.o.Store.Memory(env.DevID); err != nil {
 		return nil, err
 	}
+	p.input.Memory = recalled(p.before, b.lasting)
 	if p.pending, err = e.o.Store.Pending(env.DevID); err != nil {
 		return nil, err
 	}
@@ -111,7 +119,7 @@ func (e *Engine) prepare(ctx context.Context, r Run, env spec.Environment, b *bo
 	for _, c := range env.Connections {
 		p.want = append(p.want, resolve(env, c, b, p.input.Now))
 	}
-	o := &observer{Engine: e, client: p.client, book: b, env: env, memory: p.input.Memory, mode: r.Mode}
+	o := &observer{Engine: e, client: p.client, book: b, env: env, memory: p.input.Memory, mode: r.Mode, wrote: &written{}}
 	if p.seen, err = o.observe(ctx, p.want); err != nil {
 		return nil, err
 	}
@@ -143,6 +151,22 @@ func (e *Engine) decide(ctx context.Context, r Run, p *prepared) error {
 		p.plan = plan.Make(p.input)
 	}
 	return nil
+}
+
+// recalled is a copy of memory to plan with. Where the key of its digests is not
+// at hand they say nothing, and a live secret counts as one that nobody remembers.
+func recalled(m plan.Memory, digestsHold bool) plan.Memory {
+	out := m
+	out.Connections = map[string]plan.Remembered{}
+	for provider, c := range m.Connections {
+		c.Fields = maps.Clone(c.Fields)
+		if !digestsHold {
+			delete(c.Fields, plan.FieldClientSecret)
+			delete(c.Fields, plan.FieldVerificationSecret)
+		}
+		out.Connections[provider] = c
+	}
+	return out
 }
 
 // withIntents gives connections whose enabling began, and whose answer or

@@ -33,6 +33,7 @@ type observer struct {
 	env    spec.Environment
 	memory plan.Memory
 	mode   report.Mode
+	wrote  *written
 }
 
 // observe reads the list of sources and, of the connections that the repository
@@ -87,7 +88,7 @@ func (o *observer) readConnections(ctx context.Context, want []wanted, out *obse
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return err
+		return o.wrote.orElse(err)
 	}
 	for i, w := range want {
 		if _, live := out.sources[w.desired.Provider]; live && read[i].Variant != "" {
@@ -145,7 +146,10 @@ func (o *observer) connection(ctx context.Context, w wanted, source terra.Source
 	var wrote *terra.MayHaveWrittenError
 	switch {
 	case err == nil:
-	case errors.As(err, &wrote) || ctx.Err() != nil:
+	case errors.As(err, &wrote):
+		o.wrote.compared(wrote.Provider, wrote.Field, err)
+		return out, err
+	case ctx.Err() != nil:
 		return out, err
 	default:
 		out = plan.Observed{Active: out.Active, Variant: out.Variant, Failed: err.Error()}

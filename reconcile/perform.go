@@ -90,6 +90,29 @@ func (a *applier) intent(c plan.Change, digest string) state.Intent {
 	}
 }
 
+// stillAbsent lists the sources once more before the first enable and gives the
+// enables whose source is still not there. Enabling a source that a short list
+// left out would resume what somebody paused, and pass it for ours.
+func (a *applier) stillAbsent(ctx context.Context, enables []int) []int {
+	if len(enables) == 0 || ctx.Err() != nil {
+		return enables
+	}
+	var absent []int
+	live, err := a.liveSources(ctx)
+	for _, i := range enables {
+		_, there := live[a.changes[i].Provider]
+		switch {
+		case err != nil:
+			a.settle(&a.changes[i], report.Failed, fmt.Errorf("look before enabling: %w", err), 0)
+		case there:
+			a.settle(&a.changes[i], report.Waiting, &notYetError{"Terra lists it now and did not a moment ago; the next run compares it"}, 0)
+		default:
+			absent = append(absent, i)
+		}
+	}
+	return absent
+}
+
 // enableTogether enables three or more sources in one call, all or none. When
 // Terra refuses the batch for one of them, each is enabled on its own.
 func (a *applier) enableTogether(ctx context.Context, indexes []int) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
@@ -65,9 +66,6 @@ func (a *applier) writeCredentials(ctx context.Context, c plan.Change) (write, e
 	if live.Credential == nil {
 		return out, nil
 	}
-	if _, pending := a.replay(c, out.digest); pending {
-		return out, nil // it may be ours, from a run that ended before the answer
-	}
 	return write{}, &notYetError{"Terra has credentials here that the plan has not seen, as when a source comes back with its old ones; the next run compares them"}
 }
 
@@ -116,7 +114,7 @@ func (a *applier) patchCredentials(_ context.Context, c plan.Change) (write, err
 
 // credentialsHold reads the credentials back and compares every field that was
 // sent. A secret is compared by its mask; where the former secret had the same
-// mask, by asking Terra for a dry run.
+// mask, or none is shown, by asking Terra for a dry run.
 func (a *applier) credentialsHold(c plan.Change, w wanted, o opened, formerMask string) func(context.Context) (bool, error) {
 	return func(ctx context.Context) (bool, error) {
 		answer, err := a.p.client.GetCredentials(ctx, a.p.env.DevID, c.Provider)
@@ -133,11 +131,25 @@ func (a *applier) credentialsHold(c plan.Change, w wanted, o opened, formerMask 
 			}
 		}
 		same, known := secrets.MaskAgrees(o.secret, formerMask)
-		if o.secret.IsZero() || formerMask == "" || known && !same {
+		if !o.secret.IsZero() && formerMask != "" && (same || !known) {
+			holds, err := a.secretHolds(ctx, c, terra.CredentialPatch{ClientSecret: o.secret})
+			if err != nil || !holds {
+				return false, err
+			}
+		}
+		if o.verification.IsZero() || !replacesVerification(c) {
 			return true, nil
 		}
-		return a.secretHolds(ctx, c, o.secret)
+		return a.secretHolds(ctx, c, terra.CredentialPatch{VerificationSecret: terra.To(o.verification)})
 	}
+}
+
+// replacesVerification tells whether Terra had a verification secret before, so
+// that its being there proves nothing.
+func replacesVerification(c plan.Change) bool {
+	return slices.ContainsFunc(c.Fields, func(f plan.FieldChange) bool {
+		return f.Field == plan.FieldVerificationSecret && f.From.Mask != ""
+	})
 }
 
 func (a *applier) fieldHolds(f plan.FieldChange, live *plan.Credentials, w wanted, o opened) bool {
@@ -147,6 +159,8 @@ func (a *applier) fieldHolds(f plan.FieldChange, live *plan.Credentials, w wante
 	case plan.FieldClientSecret:
 		agrees, known := secrets.MaskAgrees(o.secret, live.Mask)
 		return agrees || !known
+	case plan.FieldSecretRef:
+		return !live.SecretRef
 	case plan.FieldRedirectURL:
 		if f.To.Default {
 			return live.RedirectURL == nil
@@ -174,7 +188,7 @@ func (a *applier) storedHolds(ctx context.Context, c plan.Change, w wanted, o op
 	return storedPair(ctx, a.p.client, a.p.env.DevID, live[c.Provider], w.desired.ClientID.Value, o.secret)
 }
 
-func (a *applier) secretHolds(ctx context.Context, c plan.Change, secret secrets.Value) (bool, error) {
+func (a *applier) secretHolds(ctx context.Context, c plan.Change, sent terra.CredentialPatch) (bool, error) {
 	live, err := a.liveSources(ctx)
 	if err != nil {
 		return false, err
@@ -186,5 +200,5 @@ func (a *applier) secretHolds(ctx context.Context, c plan.Change, secret secrets
 	if err := a.p.client.ProveDryRun(ctx, a.p.env.DevID, source); err != nil {
 		return false, err
 	}
-	return a.p.client.CompareCredentials(ctx, a.p.env.DevID, c.Provider, terra.CredentialPatch{ClientSecret: secret})
+	return a.p.client.CompareCredentials(ctx, a.p.env.DevID, c.Provider, sent)
 }
