@@ -1,0 +1,98 @@
+package reconcile
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+// TestEnableWhoseAnswerWasLostIsOurs loses the answer and every reading back.
+func TestEnableWhoseAnswerWasLostIsOurs(t *testing.T) {
+	w := newWorld(t)
+	w.options.MaxAttempts = 1
+	w.write("production/polar.yaml", "provider: polar\n")
+	w.terra.Fault(terratest.Fault{Kind: terratest.LostAnswer, Operation: "enableSource"})
+	w.terra.Fault(terratest.Fault{Kind: terratest.Status500, Operation: "listSources", Nth: 3, Times: terratest.Always})
+	if c := w.change(w.apply(), "polar:enable"); c.Outcome != report.Unknown {
+		t.Fatalf("outcome %s, want unknown", c.Outcome)
+	}
+	w.terra.ClearFaults()
+	w.applied()
+	_, store := w.engine(report.DryRun)
+	defer store.Close()
+	memory, err := store.Memory(devID)
+	if err != nil || !memory.Connections["polar"].Enabled {
+		t.Errorf("memory %+v, %v: it is not ours", memory, err)
+	}
+}
+
+// TestPendingIntentIsSentWithItsKeyOnlyWhenItMeansTheSame leaves an intent behind
+// and runs again, from the same commit and from one that asks for something else.
+func TestPendingIntentIsSentWithItsKeyOnlyWhenItMeansTheSame(t *testing.T) {
+	for _, c := range []struct {
+		then string
+		same bool
+	}{{"scopes: [activity:read_all]\n", true}, {"scopes: [activity:read, activity:read_all]\n", false}} {
+		w := newWorld(t)
+		w.options.MaxAttempts = 1
+		w.strava(secretA, "")
+		w.applied()
+		w.strava(secretA, "scopes: [activity:read_all]\n")
+		w.terra.Fault(terratest.Fault{Kind: terratest.ConnectionReset, Operation: "setSourceScopes"})
+		w.terra.Fault(terratest.Fault{Kind: terratest.Status500, Operation: "getSourceScopes", Nth: 2, Times: terratest.Always})
+		w.apply()
+		pending := w.pending()
+		if len(pending) != 1 {
+			t.Fatalf("%d intents are pending, want 1", len(pending))
+		}
+		w.terra.ClearFaults()
+		w.terra.ResetLog()
+		w.strava(secretA, c.then)
+		w.applied()
+		writes := w.terra.Writes()
+		if len(writes) != 1 || (writes[0].IdempotencyKey == pending[0].Key) != c.same {
+			t.Errorf("%q: %d writes, sent with the old key: want %v", c.then, len(writes), c.same)
+		}
+	}
+}
+
+// TestSecretCopiedToAnotherPlaceIsRefused copies a secret that was opened, and
+// whose digest is remembered, to another connection.
+func TestSecretCopiedToAnotherPlaceIsRefused(t *testing.T) {
+	w := newWorld(t)
+	w.strava(secretA, "")
+	w.applied()
+	w.terra.ResetLog()
+	w.write("production/polar.yaml", strings.Replace(string(w.files["production/strava.yaml"].Data), "provider: strava", "provider: polar", 1))
+	for _, mode := range []report.Mode{report.DryRun, report.Apply} {
+		missed := w.run(Run{Mode: mode}).Environments[0].NotCompared
+		if len(missed) != 1 || missed[0].Connection != "production/polar" || missed[0].Field != "" {
+			t.Errorf("%s: not compared = %+v, want polar", mode, missed)
+		}
+	}
+	if n := len(w.terra.Writes()); n != 0 {
+		t.Errorf("%d writes", n)
+	}
+}
+
+func TestEmptyRepositoryIsAnError(t *testing.T) {
+	w := newWorld(t)
+	w.strava(secretA, "")
+	w.applied()
+	clear(w.files)
+	if r := w.apply(); r.ExitCode != report.ExitError {
+		t.Errorf("exit %d, want 1", r.ExitCode)
+	}
+}
+
+func TestLastFileGoneNeverPrunes(t *testing.T) {
+	w := newWorld(t)
+	w.strava(secretA, "")
+	w.applied()
+	delete(w.files, "production/strava.yaml")
+	w.write("production/environment.yaml", "dev_id: "+devID+"\nprune: disable\npolicy: {allow: [{connection: strava, change: prune, until: 2027-01-01, reason: test}]}\n")
+	expectGate(t, w.change(w.apply(), "strava:disable"), plan.Blocked, "empty-set")
+}
