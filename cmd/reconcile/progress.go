@@ -27,12 +27,15 @@ type progress struct {
 	mu    sync.Mutex
 	last  time.Time
 	width int
+	done  bool
+	wait  *time.Timer // says that nothing has come back yet
 }
 
 func newProgress(env *environment) *progress {
 	p := &progress{now: env.Now, started: env.Now()}
 	if env.IsTerminal(env.Stderr) {
 		p.w = env.Stderr
+		p.wait = time.AfterFunc(progressAfter, p.waiting)
 	}
 	return p
 }
@@ -49,9 +52,24 @@ func (p *progress) show(at reconcile.Progress) {
 	p.line(text)
 }
 
+// waiting fills the silence before the first connection is read: a git server
+// or Terra has not answered yet.
+func (p *progress) waiting() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.done && p.width == 0 {
+		p.line("waiting for an answer (Ctrl-C ends it)")
+	}
+}
+
+// clear takes the line away, for good.
 func (p *progress) clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.done = true
+	if p.wait != nil {
+		p.wait.Stop()
+	}
 	if p.w != nil && p.width > 0 {
 		p.line("")
 		_, _ = io.WriteString(p.w, "\r")

@@ -21,9 +21,9 @@ func newProvidersCommand(env *environment) *cobra.Command {
 
 Without a SLUG it prints a table: whether own keys are required, whether a pair
 can be proved, the portal, and the open human steps of the repository's
-environments. With one it prints the walk-through, with the exact values to paste
-for the connections that the repository has. It works offline and without a
-repository too.`,
+environments. With one it prints the walk-through, with the exact values to
+paste for the connections that the repository has. It works offline and without
+a repository too.`,
 		Example: `  reconcile providers
   reconcile providers huawei
   reconcile providers freestylelibre --ticket`,
@@ -40,7 +40,7 @@ repository too.`,
 			return showProvider(env.Stdout, set, args[0], ticket)
 		},
 	}
-	cmd.Flags().StringVar(&dir, "repo", ".", "folder of the config repository, for its values and open steps")
+	cmd.Flags().StringVar(&dir, "repo", ".", "`folder` of the config repository, for its\nvalues and open steps")
 	cmd.Flags().BoolVar(&ticket, "ticket", false, "print the support ticket to send, filled in")
 	return cmd
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -20,24 +22,24 @@ type runFlags struct {
 
 func (f *runFlags) add(cmd *cobra.Command, applies bool) {
 	p := cmd.Flags()
-	p.StringVar(&f.repo, "repo", ".", "config repository: a folder or a URL")
-	p.StringVar(&f.ref, "ref", "", "branch of the repository (default: the remote's own)")
-	p.StringVar(&f.path, "path", "", "folder of terra.yaml inside the repository")
-	p.StringVar(&f.config, "config", "", "take repository, accounts and identities from this daemon.yaml")
-	p.StringArrayVar(&f.environments, "env", nil, "only this environment (may repeat)")
-	p.StringVarP(&f.format, "output", "o", "text", "text, json, markdown or html")
-	p.StringVar(&f.out, "out", "", "write the report to this file instead of standard output")
-	p.StringVar(&f.state, "state", "", "folder of the memory (default: RECONCILE_STATE_DIR)")
-	p.StringVar(&f.exitCode, "exit-code", "detailed", "detailed, or simple: 0 instead of 2 for pending changes")
+	p.StringVar(&f.repo, "repo", ".", "config repository: a folder or a `URL`")
+	p.StringVar(&f.ref, "ref", "", "`branch` of the repository\n(default: the remote's own)")
+	p.StringVar(&f.path, "path", "", "`folder` of terra.yaml inside the repository")
+	p.StringVar(&f.config, "config", "", "take repository, accounts and identities\nfrom this `daemon.yaml`")
+	p.StringArrayVar(&f.environments, "env", nil, "only this environment, by its `name`\n(may repeat)")
+	p.StringVarP(&f.format, "output", "o", "text", "`format`, or json, markdown, html")
+	p.StringVar(&f.out, "out", "", "write the report to this `file`, not to\nstandard output")
+	p.StringVar(&f.state, "state", "", "`folder` of the memory\n(default: RECONCILE_STATE_DIR)")
+	p.StringVar(&f.exitCode, "exit-code", "detailed", "`kind` of exit codes, or simple: 0 instead\nof 2 for pending changes")
 	p.BoolVar(&f.probe, "probe", false, "ask the providers whether they accept new pairs")
 	if !applies {
 		return
 	}
 	p.BoolVar(&f.dryRun, "dry-run", false, "only show what would change")
 	p.BoolVar(&f.yes, "yes", false, "apply without asking")
-	p.StringArrayVar(&f.approve, "approve", nil, "ENV=HASH: apply exactly this plan, and without --yes nothing else (may repeat)")
+	p.StringArrayVar(&f.approve, "approve", nil, "`ENV=HASH`: apply exactly this plan, and nothing\nelse without --yes (may repeat)")
 	p.BoolVar(&f.now, "now", false, "with --approve: do not wait for a window")
-	p.StringVar(&f.onError, "on-error", "continue", "continue with other connections, or stop")
+	p.StringVar(&f.onError, "on-error", "continue", "`what` to do: continue with other\nconnections, or stop")
 }
 
 // check refuses words that no run understands, before anything is read.
@@ -135,8 +137,8 @@ func runReconcile(cmd *cobra.Command, env *environment, f *runFlags) error {
 		if !worthApplying(shown) {
 			return &exitError{code: f.code(shown)}
 		}
-		if !confirm(env, "Apply these changes? Type yes: ") {
-			return errors.New("nothing was changed")
+		if err := confirm(cmd.Context(), env, "Apply these changes? Type yes: "); err != nil {
+			return err
 		}
 		expect = hashes(shown)
 	}
@@ -211,9 +213,27 @@ func hashes(r report.Report) map[string]string {
 	return out
 }
 
-func confirm(env *environment, question string) bool {
+// confirm asks, and returns an error unless the answer is yes. An interrupt is
+// an answer too.
+func confirm(ctx context.Context, env *environment, question string) error {
 	_, _ = fmt.Fprint(env.Stderr, question)
-	var answer string
-	_, err := fmt.Fscanln(env.Stdin, &answer)
-	return err == nil && answer == "yes"
+	answered := make(chan string, 1)
+	go func() {
+		line, err := bufio.NewReader(env.Stdin).ReadString('\n')
+		if err != nil {
+			_, _ = fmt.Fprintln(env.Stderr)
+			line = ""
+		}
+		answered <- strings.TrimSpace(line)
+	}()
+	select {
+	case <-ctx.Done():
+		_, _ = fmt.Fprintln(env.Stderr)
+		return errors.New("interrupted; nothing was changed")
+	case answer := <-answered:
+		if answer != "yes" {
+			return errors.New("nothing was changed: the answer was not yes")
+		}
+		return nil
+	}
 }

@@ -97,9 +97,9 @@ func newRoot(env *environment) *cobra.Command {
 
 Without a command it reads the repository, shows what would change and applies
 it, after asking. With --dry-run it only shows.`,
-		Example: `  reconcile demo                                    see all of it, no account needed
-  reconcile --dry-run                               preview the repository in this folder
-  reconcile --dry-run --env production -o markdown  the same for a pull request
+		Example: `  reconcile demo                                    see it all, without account
+  reconcile --dry-run                               preview this folder
+  reconcile --dry-run --env production -o markdown  for a pull request
   reconcile --repo https://git.example/acme/terra   preview, ask, apply`,
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,

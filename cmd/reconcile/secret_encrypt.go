@@ -17,10 +17,11 @@ func newSecretEncryptCommand(env *environment) *cobra.Command {
 		Short: "Seal a secret and write it into a connection file",
 		Long: `Seal a secret and write it into a connection file.
 
-It asks for the secret without showing it, or reads it from standard input, seals
-it for the recipients that terra.yaml names and puts it in its place in FILE.
-Every other byte of the file stays. A secret that stands there is replaced. The
-recipients are noted in .reconcile/recipients.lock: commit both files.
+It asks for the secret without showing it, or reads it from standard input,
+seals it for the recipients that terra.yaml names and puts it in its place in
+FILE. Every other byte of the file stays. A secret that stands there is
+replaced. The recipients are noted in .reconcile/recipients.lock: commit both
+files.
 
 No private key is needed.`,
 		Example: `  reconcile secret encrypt production/strava.yaml

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -27,8 +29,8 @@ is all classic or all post-quantum, because age cannot mix them.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return generateIdentity(env, out, postQuantum) },
 	}
-	cmd.Flags().StringVar(&out, "out", "", "write the identity to this new file, readable by you alone")
-	cmd.Flags().BoolVar(&postQuantum, "post-quantum", false, "make a key that is also safe against quantum computers (a long recipient)")
+	cmd.Flags().StringVar(&out, "out", "", "write the identity to this new `file`,\nreadable by you alone")
+	cmd.Flags().BoolVar(&postQuantum, "post-quantum", false, "make a key that is also safe against quantum\ncomputers (its recipient is long)")
 	return cmd
 }
 
@@ -48,6 +50,9 @@ func generateIdentity(env *environment, out string, postQuantum bool) error {
 		return err
 	}
 	file, err := os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("write identity: %w, and it may open secrets; name another file", err)
+	}
 	if err != nil {
 		return fmt.Errorf("write identity: %w", err)
 	}

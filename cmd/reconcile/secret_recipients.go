@@ -28,7 +28,7 @@ prints only what is wrong and then exits with 1: for CI.`,
 		},
 	}
 	cmd.Flags().BoolVar(&check, "check", false, "print only what is wrong, and exit with 1 then")
-	cmd.Flags().StringVar(&configFile, "config", "", "take allowed plugins from this daemon.yaml")
+	cmd.Flags().StringVar(&configFile, "config", "", "take allowed plugins from this `daemon.yaml`")
 	return cmd
 }
 

@@ -39,8 +39,8 @@ names those secrets; make new ones in the provider's portal.`,
 			return rekeySecrets(env, append(args, ".")[0], configFile, rebind)
 		},
 	}
-	cmd.Flags().StringArrayVar(&rebind, "rebind", nil, "bind the secrets of this file to where it is now (may repeat)")
-	cmd.Flags().StringVar(&configFile, "config", "", "take identities and allowed plugins from this daemon.yaml")
+	cmd.Flags().StringArrayVar(&rebind, "rebind", nil, "bind the secrets of this `file` to where it is now\n(may repeat)")
+	cmd.Flags().StringVar(&configFile, "config", "", "take identities and allowed plugins\nfrom this `daemon.yaml`")
 	return cmd
 }
 

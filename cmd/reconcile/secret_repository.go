@@ -28,6 +28,9 @@ func openSecretRepository(name string) (secretRepository, error) {
 		return secretRepository{}, err
 	}
 	info, err := os.Stat(full)
+	if errors.Is(err, fs.ErrNotExist) {
+		return secretRepository{}, fmt.Errorf("%s: no such file or folder; check its name", name)
+	}
 	if err != nil {
 		return secretRepository{}, err
 	}

@@ -41,9 +41,11 @@ func openSession(ctx context.Context, env *environment, f *runFlags, mode report
 		s.environments = c.Environments
 	}
 	if s.files, s.commit, err = openFiles(ctx, c.Repo, mode); err != nil {
+		s.progress.clear()
 		return nil, err
 	}
 	if s.store, err = openStore(c.StateDir, mode); err != nil {
+		s.progress.clear()
 		return nil, err
 	}
 	switch reason := s.store.Reason(); {
@@ -125,7 +127,7 @@ func openFiles(ctx context.Context, repo config.Repo, mode report.Mode) (fs.FS, 
 		case tree.Commit == "":
 			return nil, "", fmt.Errorf("apply %s: it is not a commit of a git repository; run git init, commit, and apply again", repo.URL)
 		case tree.Dirty:
-			return nil, "", fmt.Errorf("apply %s: it has changes that are not committed; commit or remove them first", repo.URL)
+			return nil, "", fmt.Errorf("apply %s: it has changes that are not committed; commit or remove them first (git status lists them)", repo.URL)
 		}
 	}
 	source, err := openSource(repo)

@@ -15,7 +15,7 @@ import (
 func newValidateCommand(env *environment) *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate [DIR]",
-		Short: "Check the files of a config repository, offline and without any key",
+		Short: "Check the files of a config repository, offline",
 		Long: `Check the files of a config repository: every error of every file in one run,
 each with file:line:column. It needs no network, no account and no age identity;
 what is sealed stays sealed.`,
