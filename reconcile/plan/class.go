@@ -75,13 +75,20 @@ func classify(in Input, changes []Change) {
 		case counted && users.Exact && users.Count == 0:
 			c.Class, c.ClassReason = rule.WithNone, "no active end users"
 		case counted && users.Exact:
-			c.ClassReason = fmt.Sprintf("%s; %d active end users", classWords(rule), users.Count)
+			c.ClassReason = fmt.Sprintf("%s; %s", classWords(rule), people(users.Count))
 		case counted:
-			c.ClassReason = fmt.Sprintf("%s; at least %d active end users", classWords(rule), users.Count)
+			c.ClassReason = fmt.Sprintf("%s; at least %s", classWords(rule), people(users.Count))
 		default:
 			c.ClassReason = classWords(rule) + "; end users not counted"
 		}
 	}
+}
+
+func people(n int) string {
+	if n == 1 {
+		return "1 active end user"
+	}
+	return fmt.Sprintf("%d active end users", n)
 }
 
 func classWords(r ClassRule) string {

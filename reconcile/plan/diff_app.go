@@ -17,7 +17,7 @@ func (d *diff) diffApp() {
 	if want.Mode == Default {
 		change.To = FieldValue{Default: true}
 	}
-	if d.isLive {
+	if d.isLive && d.offer.BYO {
 		change.From = text(appOf(d.live.Variant))
 	}
 	switch {

@@ -21,7 +21,10 @@ func (d *diff) diffCredentials() {
 	}
 	live := d.live.Credentials
 	switch {
-	case d.in.Types != nil && d.isOffered && !d.offer.BYO && !d.offer.CustomCredentials:
+	case d.isOffered && !d.offer.BYO && !d.offer.CustomCredentials:
+		if len(d.managedFields()) == 0 {
+			return
+		}
 		d.add(SetCredentials, d.want.ClientID.Origin, d.managedFields()).block("provider",
 			"Terra accepts no credentials of your own for "+d.want.Provider+"; drop `credentials`")
 	case d.want.App.Mode != Unmanaged && d.wantedVariant() == "standard" && d.offer.BYO:
@@ -55,17 +58,22 @@ func (d *diff) setCredentials() {
 		return
 	}
 	fields := d.managedFields()
+	why := ""
+	switch {
+	case d.want.ClientID.Mode != Given:
+		why = "Terra has no credentials yet, so client_id is needed beside the secret"
+	case secret.Mode != Given:
+		why = "Terra has no credentials yet and no key of the file is due; add one and seal it with `reconcile secret encrypt`"
+	}
+	if why != "" {
+		d.add(SetCredentials, d.want.ClientID.Origin, fields).block("credentials", why)
+		return
+	}
 	redirect, waits := d.redirectWaits(fields)
 	if waits {
 		fields = without(fields, FieldRedirectURL)
 	}
-	c := d.add(SetCredentials, d.want.ClientID.Origin, fields)
-	switch {
-	case d.want.ClientID.Mode != Given:
-		c.block("credentials", "Terra has no credentials yet, so client_id is needed beside the secret")
-	case secret.Mode != Given:
-		c.block("credentials", "Terra has no credentials yet and no key of the file is due; add one and seal it with `reconcile secret encrypt`")
-	}
+	d.add(SetCredentials, d.want.ClientID.Origin, fields)
 	if waits {
 		d.waitForDomain(redirect)
 	}

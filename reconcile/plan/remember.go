@@ -46,6 +46,9 @@ func settle(in Input, p Plan, provider string, m Remembered, applied map[string]
 	if _, live := in.Observed[provider]; !live && !applied[id+":"+string(Enable)] {
 		m.Enabled, m.Paused = false, false
 	}
+	if o := in.Observed[provider]; o.Active && !applied[id+":"+string(Pause)] {
+		m.Paused = false
+	}
 	m.Protected = isProtected(in, provider)
 	unsettled := slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Connection == id && c.Class != Safe && !applied[c.ID] }) ||
 		slices.ContainsFunc(p.NotCompared, func(n NotCompared) bool { return n.Connection == id && n.Field == "" })

@@ -7,7 +7,6 @@ import (
 	"testing"
 )
 
-
 const safetyPage = "../../docs/safety.md"
 
 // TestSafetyPage keeps docs/safety.md what the tables in the code say.

@@ -1,0 +1,202 @@
+package plan
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	_ "time/tzdata"
+)
+
+// story is an Input as a person writes it in testdata: files as they stand in a
+// repository, Terra in the words of Observed, memory as what differs from the
+// files. Defaults: environment production, on_drift revert, caps that never trip.
+type story struct {
+	Now         time.Time
+	Environment storyEnvironment
+	Files       map[string]storyFile
+	Terra       map[string]Observed
+	Types       map[string]Type
+	Memory      *storyMemory
+	Users       map[string]string // "12" is exact, "12+" is at least
+	Probes      map[string]Probe
+	Approved    bool
+	IgnoreTime  bool // --now
+}
+
+type storyEnvironment struct {
+	Environment
+	Windows []storyWindow
+}
+
+type storyWindow struct {
+	Days         []time.Weekday
+	From, To, TZ string
+}
+
+type storyFile struct {
+	State        State
+	App          field[string]
+	ClientID     field[string]      `json:"client_id"`
+	Secret       field[storySecret] `json:"client_secret"`
+	Keys         int
+	RedirectURL  field[string]      `json:"redirect_url"`
+	Verification field[storySecret] `json:"verification_secret"`
+	Sandbox      field[bool]
+	Scopes       field[[]string]
+	Domain       field[string]
+	Webhooks     field[bool]
+	Ignore       []string
+	Protect      field[bool]
+	Suspend      *Suspend
+	Waits        []Wait
+	Warnings     []string
+	Unreadable   string
+}
+
+type storySecret struct {
+	Name, Closed string
+	Key          int
+}
+
+type storyMemory struct {
+	Suspended   bool
+	Connections map[string]storyRemembered
+}
+
+type storyRemembered struct {
+	Enabled, Protected, Paused, Suspended bool
+	Agreed                                bool // all that the file asks for
+	Fields                                map[string]string
+	Forgotten                             []string
+}
+
+// field tells omitted (not in the text), null and given apart.
+type field[T any] struct{ Setting[T] }
+
+func (f *field[T]) UnmarshalJSON(b []byte) error {
+	f.Mode = Given
+	if string(b) == "null" {
+		f.Mode = Default
+		return nil
+	}
+	return json.Unmarshal(b, &f.Value)
+}
+
+func readStory(text []byte) (Input, error) {
+	s := story{Now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC), Environment: storyEnvironment{Environment: Environment{
+		Name: "production", DevID: "prod-1", Origin: "production/environment.yaml:1", RevertDrift: true,
+		CapCount: 100, CapPercent: 100, CapOrigin: "production/environment.yaml:9", MaxRotations: 3,
+	}}}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&s); err != nil {
+		return Input{}, err
+	}
+	return s.input()
+}
+
+func (s story) input() (Input, error) {
+	in := Input{Now: s.Now, Environment: s.Environment.Environment, Observed: s.Terra, Types: s.Types, Users: map[string]Users{},
+		Probes: s.Probes, ApprovedAll: s.Approved, NowFlag: s.IgnoreTime}
+	for _, w := range s.Environment.Windows {
+		window, err := w.window()
+		if err != nil {
+			return Input{}, err
+		}
+		in.Environment.Windows = append(in.Environment.Windows, window)
+	}
+	for provider, f := range s.Files {
+		in.Desired = append(in.Desired, f.desired(provider))
+	}
+	slices.SortFunc(in.Desired, func(a, b Desired) int { return strings.Compare(a.Provider, b.Provider) })
+	for provider, text := range s.Users {
+		digits, more := strings.CutSuffix(text, "+")
+		n, err := strconv.Atoi(digits)
+		if err != nil {
+			return Input{}, err
+		}
+		in.Users[provider] = Users{Count: n, Exact: !more}
+	}
+	if s.Memory == nil {
+		return in, nil
+	}
+	in.Memory = Memory{Known: true, Suspended: s.Memory.Suspended, Connections: map[string]Remembered{}}
+	for provider, m := range s.Memory.Connections {
+		in.Memory.Connections[provider] = m.remembered(desiredOf(in, provider))
+	}
+	return in, nil
+}
+
+func (w storyWindow) window() (Window, error) {
+	zones := []string{"", "UTC", "Europe/London", "America/New_York", "Australia/Lord_Howe"}
+	if !slices.Contains(zones, w.TZ) {
+		return Window{}, errors.New("another time zone")
+	}
+	zone, err := time.LoadLocation(w.TZ)
+	if err != nil {
+		return Window{}, err
+	}
+	from, to := 0, 0
+	for text, into := range map[string]*int{w.From: &from, w.To: &to} {
+		at, err := time.Parse("15:04", text)
+		if err != nil {
+			return Window{}, err
+		}
+		*into = at.Hour()*60 + at.Minute()
+	}
+	return Window{Days: w.Days, From: from, To: to, Location: zone}, nil
+}
+
+func (f storyFile) desired(provider string) Desired {
+	file := "production/" + provider + ".yaml"
+	if f.State == "" {
+		f.State = Active
+	}
+	d := Desired{
+		Provider: provider, Origin: file + ":1", State: f.State, App: f.App.Setting, ClientID: f.ClientID.Setting,
+		Secret: f.Secret.secret(), Keys: f.Keys, RedirectURL: f.RedirectURL.Setting, VerificationSecret: f.Verification.secret(),
+		Sandbox: f.Sandbox.Setting, Scopes: f.Scopes.Setting, Domain: f.Domain.Setting, Webhooks: f.Webhooks.Setting,
+		Ignore: f.Ignore, Protect: f.Protect.Setting, Suspend: f.Suspend, Waits: f.Waits, Warnings: f.Warnings, Unreadable: f.Unreadable,
+	}
+	d.Credentials = d.ClientID.Mode != Unmanaged || d.Secret.Mode != Unmanaged || d.RedirectURL.Mode != Unmanaged ||
+		d.VerificationSecret.Mode != Unmanaged || d.Sandbox.Mode != Unmanaged
+	if d.Secret.Mode == Given {
+		d.SecretReason = fmt.Sprintf("key %d of %d is due", d.Secret.Value.Key, d.Keys)
+		d.Secret.Origin = file + ":7"
+	}
+	return d
+}
+
+// secret never fills a digest with what a person could mistake for one of a plan.
+func (f field[T]) secret() Setting[Secret] {
+	s, ok := any(f.Value).(storySecret)
+	if !ok || f.Mode != Given {
+		return Setting[Secret]{Mode: f.Mode}
+	}
+	out := Setting[Secret]{Mode: Given, Value: Secret{Sealed: "sealed-" + s.Name, Digest: digestMark + s.Name, Key: s.Key, Closed: s.Closed}}
+	if s.Closed != "" {
+		out.Value.Digest = ""
+	}
+	return out
+}
+
+const digestMark = "DIGEST-"
+
+func (m storyRemembered) remembered(d Desired) Remembered {
+	out := Remembered{Enabled: m.Enabled, Protected: m.Protected, Paused: m.Paused, Suspended: m.Suspended, Fields: map[string]string{}}
+	if m.Agreed {
+		out.Fields = desiredTokens(d)
+	}
+	for name, token := range m.Fields {
+		out.Fields[name] = token
+	}
+	for _, name := range m.Forgotten {
+		delete(out.Fields, name)
+	}
+	return out
+}

@@ -1,0 +1,214 @@
+package plan
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const randomPlans = 10_000
+
+// random runs a property over random inputs and says the seed that repeats them.
+func random(t *testing.T, property func(*testing.T, dice, Input)) {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv("PLAN_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("repeat with PLAN_SEED=%d", seed)
+	r := dice{rand.New(rand.NewPCG(seed, 1))}
+	for range randomPlans {
+		property(t, r, r.input())
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+func asJSON(t *testing.T, v Plan) []byte {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestRandomPlansKeepTheLaw(t *testing.T) {
+	changes := 0
+	random(t, func(t *testing.T, r dice, in Input) {
+		p := Make(in)
+		changes += len(p.Changes)
+		if problems := broken(in, p); len(problems) > 0 {
+			t.Fatalf("%q\nfrom %+v", problems, in)
+		}
+		if got, want := asJSON(t, Make(r.shuffled(in))), asJSON(t, p); !bytes.Equal(got, want) {
+			t.Fatalf("another order of the input gives another plan:\n%s", cmp.Diff(string(want), string(got)))
+		}
+	})
+	if changes < randomPlans {
+		t.Errorf("changes: got %d, want at least one a plan", changes)
+	}
+	t.Logf("COUNT plan_random=%d", randomPlans)
+	t.Logf("COUNT plan_random_changes=%d", changes)
+}
+
+// TestRandomPlansConverge applies all that is ready. Where everything was, the
+// next plan is empty; where not, what was held is still there, for the same cause.
+func TestRandomPlansConverge(t *testing.T) {
+	whole, held := 0, 0
+	random(t, func(t *testing.T, r dice, in Input) {
+		if r.chance(60) {
+			in = r.friendly(in)
+		}
+		p, applied := Make(in), map[string]bool{}
+		for _, c := range p.Changes {
+			applied[c.ID] = c.Gate == Ready
+		}
+		next := in
+		next.Memory, next.Observed, next.ApprovedAll = Remember(in, p, applied), terraAfter(in, p, applied), false
+		again := Make(next)
+		if allReady(p) {
+			whole += min(1, len(p.Changes))
+			if len(again.Changes) > 0 {
+				t.Fatalf("after applying everything: got %+v, want no change\nfrom %s", again.Changes, asJSON(t, p))
+			}
+			return
+		}
+		held += sameCause(t, p, again, applied)
+	})
+	if whole < randomPlans/10 || held < randomPlans {
+		t.Errorf("plans applied whole %d, changes held %d: too few to prove anything", whole, held)
+	}
+	t.Logf("COUNT plan_random_converged=%d", whole)
+}
+
+func allReady(p Plan) bool {
+	return !slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Gate != Ready })
+}
+
+// sameCause compares the held changes of connections of which nothing was applied.
+func sameCause(t *testing.T, p, again Plan, applied map[string]bool) int {
+	t.Helper()
+	touched, causes := map[string]bool{}, map[string]Cause{}
+	for _, c := range p.Changes {
+		touched[c.Connection] = touched[c.Connection] || applied[c.ID]
+	}
+	for _, c := range again.Changes {
+		causes[c.ID] = c.Cause
+	}
+	held := 0
+	for _, c := range p.Changes {
+		if touched[c.Connection] {
+			continue
+		}
+		held++
+		if causes[c.ID] != c.Cause {
+			t.Fatalf("%s, held by %s: got cause %q in the next plan, want %q", c.ID, c.Guard, causes[c.ID], c.Cause)
+		}
+	}
+	return held
+}
+
+// TestRandomMemoryIsHonest applies some changes and not others.
+func TestRandomMemoryIsHonest(t *testing.T) {
+	random(t, func(t *testing.T, r dice, in Input) {
+		p, applied, failed := Make(in), map[string]bool{}, map[string]bool{}
+		for _, c := range p.Changes { // after one that failed the rest of its connection is not attempted
+			failed[c.Connection] = failed[c.Connection] || c.Gate == Ready && r.chance(20)
+			applied[c.ID] = c.Gate == Ready && !failed[c.Connection]
+		}
+		after, live := Remember(in, p, applied), terraAfter(in, p, applied)
+		for provider, m := range after.Connections {
+			old, enabled := in.Memory.of(provider), applied["production/"+provider+":enable"]
+			_, wasLive := in.Observed[provider]
+			if m.Enabled && !enabled && !(old.Enabled && wasLive) {
+				t.Fatalf("%s: called ours although we did not enable it", provider)
+			}
+			if _, isLive := live[provider]; m.Enabled && !isLive {
+				t.Fatalf("%s: called ours although Terra does not have it", provider)
+			}
+			if old.Protected && !m.Protected && desiredOf(in, provider).Protect.Mode != Given {
+				t.Fatalf("%s: protection is gone and no file lifted it", provider)
+			}
+			if m.Paused && live[provider].Active {
+				t.Fatalf("%s: remembered as paused by us, and active", provider)
+			}
+			onlySeen(t, in, p, applied, provider, m)
+		}
+	})
+}
+
+// onlySeen wants a token remembered only where it was remembered, written, or
+// compared: live, readable, and without an open change of the field.
+func onlySeen(t *testing.T, in Input, p Plan, applied map[string]bool, provider string, m Remembered) {
+	t.Helper()
+	written := map[string]bool{}
+	for _, c := range p.Changes {
+		for _, f := range c.Fields {
+			if c.Provider == provider && applied[c.ID] {
+				written[f.Field] = true
+			}
+		}
+	}
+	o, live := in.Observed[provider]
+	old := in.Memory.of(provider).Fields
+	for field, token := range m.Fields {
+		disabled := desiredOf(in, provider).State == Disabled && field == FieldState
+		if old[field] != token && !written[field] && (!live || o.Failed != "") && !disabled {
+			t.Fatalf("%s: %s is remembered as agreed, and was neither seen nor written", provider, field)
+		}
+		isDigest := field == FieldClientSecret || field == FieldVerificationSecret
+		if token == "" && isDigest && old[field] != "" {
+			t.Fatalf("%s: %s is remembered without a digest", provider, field)
+		}
+	}
+}
+
+// TestRandomHashes changes all that must stay out of the hash.
+func TestRandomHashes(t *testing.T) {
+	random(t, func(t *testing.T, r dice, in Input) {
+		p, other := Make(in), in
+		other.Now = in.Now.Add(90 * 24 * time.Hour)
+		other.ApprovedAll, other.NowFlag, other.Users, other.Probes = !in.ApprovedAll, !in.NowFlag, nil, nil
+		env := r.environment(other.Now)
+		env.PruneDisable = in.Environment.PruneDisable
+		other.Environment = env
+		other.Desired, other.Observed = slices.Clone(in.Desired), maps.Clone(in.Observed)
+		for i := range other.Desired {
+			d := &other.Desired[i]
+			d.Secret.Value.Key += 2
+			d.Secret.Value.Digest, d.Warnings, d.Suspend, d.Waits = "x", []string{"w"}, nil, nil
+		}
+		for provider, o := range other.Observed {
+			o.Secret.LiveKey += 2
+			other.Observed[provider] = o
+		}
+		other.Memory.Connections = map[string]Remembered{}
+		for provider, m := range in.Memory.Connections {
+			other.Memory.Connections[provider] = Remembered{Enabled: m.Enabled, Protected: !m.Protected, Paused: !m.Paused}
+		}
+		q := Make(other)
+		if Hash(p) != Hash(q) {
+			t.Fatalf("hash: got %s, want %s\n%s", Hash(q), Hash(p), cmp.Diff(p.Changes, q.Changes))
+		}
+		if len(p.Changes) > 0 {
+			before, one := Hash(p), pick(r, p.Changes...)
+			one.Fields[0].To = text("another")
+			if Hash(p) == before {
+				t.Fatalf("%s: another target gives the same hash", one.ID)
+			}
+		}
+	})
+}
