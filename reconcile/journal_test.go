@@ -82,9 +82,10 @@ func TestEmptyRepositoryIsAnError(t *testing.T) {
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()
-	clear(w.files)
-	if r := w.apply(); r.ExitCode != report.ExitError {
-		t.Errorf("exit %d, want 1", r.ExitCode)
+	delete(w.files, "production/strava.yaml")
+	delete(w.files, "production/environment.yaml")
+	if r := w.apply(); r.ExitCode != report.ExitError || r.Error == "" {
+		t.Errorf("exit %d, error %q; want 1 and why", r.ExitCode, r.Error)
 	}
 }
 
