@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -69,6 +70,9 @@ func (s *Store) SetDigestKey(former, sealed []byte) error {
 	if len(sealed) == 0 {
 		return errors.New("set digest key: it is empty")
 	}
+	s.digests.mu.Lock()
+	defer s.digests.mu.Unlock()
+	s.digests.records = nil // until what is on disk is read again
 	err := s.update(func(tx *bolt.Tx) error {
 		value, err := encode(keyRecord{V: recordVersion, Sealed: sealed})
 		if err != nil {
@@ -138,22 +142,47 @@ func (s *Store) forgetSecrets(tx *bolt.Tx) error {
 }
 
 // Digests gives all cached digests by the token of the sealed form ("sha256:…").
+// The caller owns the result.
 func (s *Store) Digests() (map[string]Digest, error) {
-	digests := map[string]Digest{}
-	err := s.view(func(tx *bolt.Tx) error {
-		return tx.Bucket([]byte(bucketDigests)).ForEach(func(token, value []byte) error {
-			record, err := s.digest(token, value)
-			if err != nil {
-				return err
-			}
-			digests[string(token)] = Digest{Value: record.Value, Mask: record.Mask}
-			return nil
-		})
-	})
+	s.digests.mu.Lock()
+	defer s.digests.mu.Unlock()
+	records, err := s.digestRecords()
 	if err != nil {
 		return nil, fmt.Errorf("recall digests: %w", err)
 	}
+	digests := make(map[string]Digest, len(records))
+	for token, record := range records {
+		digests[token] = Digest{Value: record.Value, Mask: record.Mask}
+	}
 	return digests, nil
+}
+
+// digestTable is what the digests on disk say, decoded once: a runner that works
+// through its environments one by one asks for all of them each time. It cannot
+// grow stale, because while a Store is open no other process writes the file.
+type digestTable struct {
+	mu      sync.Mutex
+	records map[string]digestRecord // nil: not read yet, or no longer known
+}
+
+// digestRecords gives the table, for a caller that holds its lock.
+func (s *Store) digestRecords() (map[string]digestRecord, error) {
+	if s.digests.records != nil {
+		return s.digests.records, nil
+	}
+	records := map[string]digestRecord{}
+	err := s.view(func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte(bucketDigests)).ForEach(func(token, value []byte) error {
+			record, err := s.digest(token, value)
+			records[string(token)] = record
+			return err
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.digests.records = records
+	return records, nil
 }
 
 func (s *Store) digest(token, value []byte) (digestRecord, error) {
@@ -173,13 +202,15 @@ func (s *Store) SaveDigests(now time.Time, used map[string]Digest) error {
 	if s.readOnly {
 		return fmt.Errorf("save digests: %w", ErrReadOnly)
 	}
-	var edits digestEdits
-	err := s.view(func(tx *bolt.Tx) error {
-		var err error
-		edits, err = s.digestEdits(tx, now.UTC(), used)
-		return err
-	})
+	s.digests.mu.Lock()
+	defer s.digests.mu.Unlock()
+	records, err := s.digestRecords()
+	if err != nil {
+		return fmt.Errorf("save digests: %w", err)
+	}
+	edits, err := editDigests(records, now.UTC(), used)
 	if err == nil && len(edits.put)+len(edits.drop) > 0 {
+		s.digests.records = nil // until what is on disk is read again
 		err = s.update(func(tx *bolt.Tx) error { return edits.write(tx.Bucket([]byte(bucketDigests))) })
 	}
 	if err != nil {
@@ -193,30 +224,24 @@ type digestEdits struct {
 	drop []string
 }
 
-func (s *Store) digestEdits(tx *bolt.Tx, now time.Time, used map[string]Digest) (digestEdits, error) {
+func editDigests(records map[string]digestRecord, now time.Time, used map[string]Digest) (digestEdits, error) {
 	edits := digestEdits{put: map[string]digestRecord{}}
 	for token, digest := range used {
 		if token == "" || digest.Value == "" {
 			return digestEdits{}, errors.New("a digest or its token is empty")
 		}
-		edits.put[token] = digestRecord{V: recordVersion, Value: digest.Value, Mask: digest.Mask, Used: now}
-	}
-	err := tx.Bucket([]byte(bucketDigests)).ForEach(func(key, value []byte) error {
-		record, err := s.digest(key, value)
-		if err != nil {
-			return err
+		record, known := records[token]
+		same := known && digest == Digest{Value: record.Value, Mask: record.Mask}
+		if !same || now.Sub(record.Used).Abs() >= digestTouched {
+			edits.put[token] = digestRecord{V: recordVersion, Value: digest.Value, Mask: digest.Mask, Used: now}
 		}
-		token, age := string(key), now.Sub(record.Used)
-		digest, inUse := used[token]
-		switch {
-		case inUse && digest == (Digest{Value: record.Value, Mask: record.Mask}) && age.Abs() < digestTouched:
-			delete(edits.put, token)
-		case !inUse && age > digestKept:
+	}
+	for token, record := range records {
+		if _, inUse := used[token]; !inUse && now.Sub(record.Used) > digestKept {
 			edits.drop = append(edits.drop, token)
 		}
-		return nil
-	})
-	return edits, err
+	}
+	return edits, nil
 }
 
 func (e digestEdits) write(bucket *bolt.Bucket) error {

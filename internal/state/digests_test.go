@@ -85,3 +85,23 @@ func TestNewDigestKeyForgetsWhatAnotherOneMade(t *testing.T) {
 		t.Errorf("memory after another key: got %+v, want the rest kept", memory)
 	}
 }
+
+func TestDigestsOfANewKeyAreNotThoseReadBefore(t *testing.T) {
+	s := opened(t, t.TempDir())
+	must(t, s.SetDigestKey(nil, []byte("first")))
+	must(t, s.SaveDigests(noon(), map[string]Digest{"sha256:a": {Value: "v"}}))
+	before, err := s.Digests()
+	must(t, err)
+	must(t, s.SetDigestKey([]byte("first"), []byte("second")))
+	after, err := s.Digests()
+	must(t, err)
+	if len(before) != 1 || len(after) != 0 {
+		t.Errorf("digests before and after a new key: got %v and %v, want one and none", before, after)
+	}
+	after["sha256:b"] = Digest{Value: "not saved"}
+	again, err := s.Digests()
+	must(t, err)
+	if len(again) != 0 {
+		t.Errorf("digests after the caller changed its own map: got %v, want none", again)
+	}
+}

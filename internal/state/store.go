@@ -38,6 +38,7 @@ type Store struct {
 	readOnly bool
 	missing  bool
 	reason   string
+	digests  digestTable
 }
 
 // Open opens the state in dir for reading and writing, and creates dir (0700)

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"reflect"
 	"slices"
 	"time"
 )
@@ -34,7 +35,12 @@ func Remember(in Input, p Plan, applied map[string]bool) Memory {
 		}
 	}
 	for provider, m := range out.Connections {
-		out.Connections[provider] = settle(in, p, provider, m, applied)
+		m = settle(in, p, provider, m, applied)
+		old := in.Memory.of(provider)
+		if m.UpdatedAt = old.UpdatedAt; old.UpdatedAt.IsZero() || !reflect.DeepEqual(m, old) {
+			m.UpdatedAt = in.Now
+		}
+		out.Connections[provider] = m
 	}
 	return out
 }
@@ -103,7 +109,7 @@ func (r run) remember() (Remembered, bool) {
 		return Remembered{}, false
 	}
 	m := Remembered{
-		Fields: map[string]string{}, VerifiedAt: r.old.VerifiedAt, UpdatedAt: r.in.Now,
+		Fields: map[string]string{}, VerifiedAt: r.old.VerifiedAt,
 		Enabled: (r.old.Enabled || enabled) && !r.applied[Disable],
 		Paused:  r.applied[Pause] || r.old.Paused && r.live && !r.seen.Active && !r.applied[Resume],
 	}
