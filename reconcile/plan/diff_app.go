@@ -11,8 +11,8 @@ func (d *diff) diffApp() {
 	if want.Mode == Unmanaged || d.ignored(FieldApp) {
 		return
 	}
-	own := d.wantedVariant() == "byo"
-	agrees := d.isLive && d.live.Variant == d.wantedVariant()
+	own := wantedVariant(want) == "byo"
+	agrees := d.isLive && d.live.Variant == wantedVariant(want)
 	change := FieldChange{Field: FieldApp, To: text(want.Value)}
 	if want.Mode == Default {
 		change.To = FieldValue{Default: true}
@@ -39,8 +39,8 @@ func (d *diff) diffApp() {
 }
 
 // wantedVariant is Terra's word for the app that the file names; null is Terra's own.
-func (d *diff) wantedVariant() string {
-	if d.want.App.Mode == Given && d.want.App.Value == "own" {
+func wantedVariant(app Setting[string]) string {
+	if app.Mode == Given && app.Value == "own" {
 		return "byo"
 	}
 	return "standard"

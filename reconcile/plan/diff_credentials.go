@@ -27,7 +27,7 @@ func (d *diff) diffCredentials() {
 		}
 		d.add(SetCredentials, d.want.ClientID.Origin, d.managedFields()).block("provider",
 			"Terra accepts no credentials of your own for "+d.want.Provider+"; drop `credentials`")
-	case d.want.App.Mode != Unmanaged && d.wantedVariant() == "standard" && d.offer.BYO:
+	case leavesCredentials(d.in, d.want):
 		d.warnings = append(d.warnings, d.id+": users meet Terra's app, so its credentials have no effect and are left as they are")
 	case d.isLive && live == nil:
 		d.skip("credentials", "the credentials could not be read")
@@ -38,6 +38,12 @@ func (d *diff) diffCredentials() {
 	default:
 		d.updateCredentials()
 	}
+}
+
+// leavesCredentials tells whether users meet Terra's app where one can choose:
+// then the own keys have no effect and are neither compared nor changed.
+func leavesCredentials(in Input, want Desired) bool {
+	return want.App.Mode != Unmanaged && wantedVariant(want.App) == "standard" && in.Types[want.Provider].BYO
 }
 
 func (d *diff) setCredentials() {

@@ -107,7 +107,7 @@ func (r dice) environment(now time.Time) Environment {
 	for range r.IntN(3) {
 		e.Allow = append(e.Allow, Allow{
 			Provider: pick(r, "strava", "whoop", "polar"), Until: now.Add(time.Duration(r.IntN(3)-1) * time.Hour), Origin: "environment.yaml:9",
-			Change: pick(r, "prune", "adopt", "client_id", "client_secret", "secret_ref", "sandbox", "state", "scopes", "update-credentials", "disable"), To: pick(r, "", "", "1", "2"),
+			Change: pick(r, "prune", "adopt", "client_id", "client_secret", "secret_ref", "sandbox", "state", "scopes", "update-credentials", "disable", "enable", "pause"), To: pick(r, "", "", "1", "2"),
 		})
 	}
 	return e

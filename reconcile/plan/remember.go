@@ -58,7 +58,7 @@ func settle(in Input, p Plan, provider string, m Remembered, applied map[string]
 	m.Protected = isProtected(in, provider)
 	unsettled := slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Connection == id && c.Class != Safe && !applied[c.ID] }) ||
 		slices.ContainsFunc(p.NotCompared, func(n NotCompared) bool { return n.Connection == id && n.Field == "" })
-	m.Suspended = in.Memory.of(provider).Suspended && unsettled ||
+	m.Suspended = (in.Memory.Suspended || in.Memory.of(provider).Suspended) && unsettled ||
 		isSuspended(in.Environment.Suspend, in.Now) || isSuspended(desiredOf(in, provider).Suspend, in.Now)
 	return m
 }
@@ -140,7 +140,7 @@ func (r run) agreed(field, token string) bool {
 		return field == FieldState
 	case !r.live:
 		return false
-	case isCredential(field) && (r.seen.Credentials == nil || !r.seen.Credentials.Set):
+	case isCredential(field) && leavesCredentials(r.in, r.want):
 		return false
 	default: // another key of the file may be live before its time
 		return field != FieldClientSecret || r.seen.Secret.Result == Equal
