@@ -85,8 +85,8 @@ func TestGoldensShowEveryRow(t *testing.T) {
 	for _, g := range Guards() {
 		want["guard "+g.Name] = true
 	}
-	for _, name := range []string{"max_changes", "max_rotations", "provider", "setup", "credentials", "secret-ref", "domain", "order"} {
-		want["guard "+name] = true
+	for _, h := range holds() {
+		want["guard "+h[0]] = true
 	}
 	for _, a := range Order() {
 		want["action "+string(a)] = true

@@ -24,8 +24,22 @@ func TestSafetyPage(t *testing.T) {
 	if string(got) != want {
 		t.Errorf("docs/safety.md is stale; run go test ./reconcile/plan -run TestSafetyPage -update")
 	}
-	t.Logf("COUNT plan_guards=%d", len(Guards())+2)
+	t.Logf("COUNT plan_guards=%d", len(Guards())+len(holds()))
 	t.Logf("COUNT plan_class_rows=%d", len(Classes()))
+}
+
+// holds are the guards beside the table: name, what it holds, what lifts it.
+func holds() [][3]string {
+	return [][3]string{
+		{"max_changes", "every disruptive or destructive change that nobody approved, when more connections would be hurt than the cap allows", "allow, an approved hash, or a commit that raises it"},
+		{"max_rotations", "every due rotation, when more are due at once than allowed", "allow, an approved hash, or a commit that raises it"},
+		{"provider", "what Terra does not offer for this provider", "a commit that drops it"},
+		{"credentials", "keys that are incomplete, and enabling while the keys cannot be opened", "the missing key, or an identity that opens it"},
+		{"secret-ref", "replacing a secret that Terra reads from a store of yours", "allow of secret_ref"},
+		{"domain", "replacing a custom domain, and a redirect_url on one that does not serve yet", "its release by a commit; publishing its address"},
+		{"setup", "enabling before a human step is done", "the evidence of that step"},
+		{"order", "webhook rows before the keys and the domain, or while the provider locks them", "time, or the step that comes first"},
+	}
 }
 
 func safety() string {
@@ -58,9 +72,10 @@ asked in this order; the first that refuses names the gate.
 	for _, g := range Guards() {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", g.Name, g.Holds, g.Overrides)
 	}
-	b.WriteString(`| max_changes | every disruptive or destructive change that nobody approved, when more connections would be hurt than the cap allows | allow, an approved hash, or a commit that raises it |
-| max_rotations | every due rotation, when more are due at once than allowed | an approved hash, or a commit that raises it |
-
+	for _, h := range holds() {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", h[0], h[1], h[2])
+	}
+	b.WriteString(`
 **Caps.** Count and percent both bind. The percentage is of the live connections,
 rounded up, and at least one. Several changes of one connection count once. Safe
 changes proceed when a cap is tripped.
@@ -77,6 +92,10 @@ a moment. A client id is never allowed without its target.
 
 **Protection** is remembered with the state, so it does not go with the file that
 asked for it. Only a file that is still there and says ` + "`protect: false`" + ` lifts it.
+
+**Pruning** needs three yeses: no file names the connection, we enabled it ourselves,
+and the environment says ` + "`prune: disable`" + `. Then it needs an approval, as all that is
+destructive.
 
 **A failed or partial read, an empty set of files** are not gates: there is no change
 to hold, because nothing is known.
