@@ -18,6 +18,7 @@ func law() []row {
 	return []row{
 		{name: "cmd/reconcile", anything: true},
 		{name: "cmd/terra-emulator", anything: true},
+		{name: "cmd/bench", anything: true},
 		{name: "spec"},
 		{name: "secrets"},
 		{name: "providers", may: []string{"spec", "secrets"}},
