@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"bytes"
 	"flag"
 	"os"
 	"path"
@@ -125,6 +126,8 @@ func checkFixture(t *testing.T, r rule, name string) int {
 	}
 	fsys, want := fstest.MapFS{}, ""
 	for _, f := range archive.Files {
+		// A dot in the middle keeps a word that the rules forbid out of the fixture.
+		f.Data = bytes.ReplaceAll(f.Data, []byte("·"), nil)
 		if f.Name == "want" {
 			want = string(f.Data)
 			continue
