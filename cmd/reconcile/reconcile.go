@@ -131,16 +131,15 @@ func runReconcile(cmd *cobra.Command, env *environment, f *runFlags) error {
 		if err != nil {
 			return err
 		}
-		if err := f.print(env, env.Stderr, shown, "text"); err != nil {
-			return err
+		if worthApplying(shown) {
+			if err := f.print(env, env.Stderr, shown, "text"); err != nil {
+				return err
+			}
+			if err := confirm(cmd.Context(), env, "Apply these changes? Type yes: "); err != nil {
+				return err
+			}
 		}
-		if !worthApplying(shown) {
-			return &exitError{code: f.code(shown)}
-		}
-		if err := confirm(cmd.Context(), env, "Apply these changes? Type yes: "); err != nil {
-			return err
-		}
-		expect = hashes(shown)
+		expect = hashes(shown) // nothing to write is still something to remember
 	}
 	r, err := f.apply(cmd, env, expect)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"sync"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/gitsource"
@@ -27,8 +28,10 @@ type session struct {
 	environments []string
 	engine       *reconcile.Engine
 	store        *state.Store
-	warnings     []string
 	progress     *progress
+
+	mu       sync.Mutex // clients of several accounts may notice at once
+	warnings []string
 }
 
 func openSession(ctx context.Context, env *environment, f *runFlags, mode report.Mode) (*session, error) {
@@ -66,7 +69,11 @@ func openSession(ctx context.Context, env *environment, f *runFlags, mode report
 	return s, nil
 }
 
-func (s *session) notice(_, text string) { s.warnings = append(s.warnings, "Terra says: "+text) }
+func (s *session) notice(_, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.warnings = append(s.warnings, "Terra says: "+text)
+}
 
 func (s *session) close() {
 	s.progress.clear()
