@@ -3,6 +3,7 @@ package reconcile
 import (
 	"fmt"
 	"net/http"
+	"sync"
 	"testing"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
@@ -10,16 +11,20 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
-// snapshotter passes calls on and, once the n-th has had its effect, copies the
-// world as a process that dies right then would leave it.
+// snapshotter passes calls on, one at a time, and once the n-th has had its
+// effect copies the world as a process that dies right then would leave it.
 type snapshotter struct {
 	inner http.RoundTripper
 	world *world
-	left  int
-	copy  *world
+
+	mu   sync.Mutex
+	left int
+	copy *world
 }
 
 func (s *snapshotter) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	answer, err := s.inner.RoundTrip(r)
 	if s.left--; s.left == 0 {
 		s.copy = s.world.clone()
