@@ -5,8 +5,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 )
@@ -52,7 +54,7 @@ func (s scrubber) clean(text string) string {
 }
 
 // mark replaces every stretch of text that is made of pieces of hidden values by
-// one mark.
+// one mark. The text is valid UTF-8 before and after.
 func (s scrubber) mark(text string) string {
 	found := make([]bool, len(text))
 	for _, v := range s.hidden {
@@ -73,6 +75,7 @@ func (s scrubber) mark(text string) string {
 			findPieces(found, text, base64Core(base64.RawURLEncoding, padded, shift), scrubPiece+2)
 		}
 	}
+	wholeCharacters(found, text)
 	var b strings.Builder
 	for i := range len(text) {
 		switch {
@@ -83,6 +86,19 @@ func (s scrubber) mark(text string) string {
 		}
 	}
 	return b.String()
+}
+
+// wholeCharacters widens what was found to whole characters, so that the rest
+// stays valid UTF-8 when a hidden value begins or ends inside of one.
+func wholeCharacters(found []bool, text string) {
+	for i, r := range text {
+		character := found[i : i+utf8.RuneLen(r)]
+		if slices.Contains(character, true) {
+			for j := range character {
+				character[j] = true
+			}
+		}
+	}
 }
 
 // findPieces notes where pieces of secret, n bytes long (the whole secret if that

@@ -167,6 +167,7 @@ func FuzzClean(f *testing.F) {
 	f.Add("some text s3cret-value", "s3cret-value")
 	f.Add("\x1b[0m\xff", "aaaaaaaa")
 	f.Add("aaaaaaaaaaaa", "aaaaaaa")
+	f.Add("֣\x100", "\xa3 ") // begins inside a character
 	f.Fuzz(func(t *testing.T, text, hidden string) {
 		got := scrubber{hidden: []secrets.Value{secret(hidden)}}.clean(text)
 		if n := utf8.RuneCountInString(got); n > maxServerText || !utf8.ValidString(got) {
