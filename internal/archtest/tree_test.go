@@ -107,7 +107,7 @@ func readTree(fsys fs.FS) (tree, error) {
 			return err
 		case d.IsDir() && ignored(name):
 			return fs.SkipDir
-		case !d.Type().IsRegular():
+		case !d.Type().IsRegular() || ignored(name): // in a git worktree .git is a file
 			return nil
 		}
 		text, err := fs.ReadFile(fsys, name)
