@@ -14,7 +14,6 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
-	"github.com/terra-reconcile/terra-reconcile/providers"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
@@ -55,6 +54,10 @@ func serveDaemon(ctx context.Context, env *environment, c config.Config) (err er
 	if c.Apply {
 		mode = report.Apply
 	}
+	ask, err := newProber(c.Probes)
+	if err != nil {
+		return err
+	}
 	source, err := openSource(c.Repo)
 	if err != nil {
 		return err
@@ -66,7 +69,7 @@ func serveDaemon(ctx context.Context, env *environment, c config.Config) (err er
 	defer func() { err = errors.Join(err, store.Close()) }()
 	f := &follower{
 		env: env, config: c, mode: mode, source: source, store: store, log: log,
-		limits: terra.NewLimits(), transport: terra.NewTransport(), prober: providers.NewProber(nil, nil), good: map[string]goodCommit{},
+		limits: terra.NewLimits(), transport: terra.NewTransport(), prober: ask, good: map[string]goodCommit{},
 	}
 	wake, stopWatching := watch(c.Repo.URL, log)
 	defer stopWatching()

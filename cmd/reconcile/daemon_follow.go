@@ -29,7 +29,7 @@ type follower struct {
 	log       *slog.Logger
 	limits    *terra.Limits
 	transport http.RoundTripper
-	prober    *providers.Prober
+	prober    prober
 
 	mu     sync.Mutex
 	latest string                // the commit last looked at
@@ -124,7 +124,7 @@ func (f *follower) Run(ctx context.Context, name string) report.Report {
 	}
 	engine := reconcile.New(reconcile.Options{
 		Client: newClients(f.config, f.clientOptions()), Store: f.store, Identities: identities(f.config.Identities),
-		Now: f.env.Now, Prober: prober{f.prober},
+		Now: f.env.Now, Prober: f.prober,
 	})
 	return engine.Run(ctx, reconcile.Run{Set: g.set, Problems: g.problems, Commit: g.hash, Only: []string{name}, Mode: f.mode})
 }

@@ -39,6 +39,10 @@ func openSession(ctx context.Context, env *environment, f *runFlags, mode report
 	if err != nil {
 		return nil, err
 	}
+	ask, err := newProber(c.Probes)
+	if err != nil {
+		return nil, err
+	}
 	s := &session{environments: f.environments, progress: newProgress(env)}
 	if len(s.environments) == 0 {
 		s.environments = c.Environments
@@ -63,7 +67,7 @@ func openSession(ctx context.Context, env *environment, f *runFlags, mode report
 		Store:      s.store,
 		Identities: identities(c.Identities),
 		Now:        env.Now,
-		Prober:     prober{providers.NewProber(nil, nil)},
+		Prober:     ask,
 		Progress:   s.progress.show,
 	})
 	return s, nil

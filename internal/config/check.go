@@ -15,26 +15,41 @@ import (
 var (
 	accountName  = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
 	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	providerName = regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*$`)
 	pluginName   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]*$`)
 )
 
 // checkBaseURL returns the base URL without a trailing slash, or why a token may
 // not be sent there. The value is never quoted: people paste credentials into it.
 func checkBaseURL(text string) (string, error) {
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" {
-		return "", fmt.Errorf("is not a URL; it should look like %s", DefaultBaseURL)
-	}
-	if u.User != nil {
-		return "", errors.New("holds a user or password; take it out, the token has its own place")
-	}
-	if u.RawQuery != "" || u.Fragment != "" || u.ForceQuery {
-		return "", fmt.Errorf("ends in ? or #; it should look like %s", DefaultBaseURL)
-	}
-	if u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
-		return "", errors.New("would send the token unprotected; use https:// (http:// only on this machine)")
+	u, err := checkAddress(text, "the token", DefaultBaseURL)
+	if err != nil {
+		return "", err
 	}
 	return strings.TrimRight(u.String(), "/"), nil
+}
+
+// checkProbeURL says why a pair of client id and secret may not be sent there.
+// The value is never quoted.
+func checkProbeURL(text string) error {
+	_, err := checkAddress(text, "the client secret", "https://proxy.example/strava/oauth/token")
+	return err
+}
+
+// checkAddress refuses an address that would give away what is sent there.
+func checkAddress(text, sent, example string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "":
+		return nil, fmt.Errorf("is not a URL; it should look like %s", example)
+	case u.User != nil:
+		return nil, fmt.Errorf("holds a user or password; take it out, %s has its own place", sent)
+	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
+		return nil, fmt.Errorf("ends in ? or #; it should look like %s", example)
+	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
+		return nil, fmt.Errorf("would send %s unprotected; use https:// (http:// only on this machine)", sent)
+	}
+	return u, nil
 }
 
 func isLoopback(host string) bool {

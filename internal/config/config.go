@@ -46,6 +46,10 @@ type Config struct {
 	// reports (false). daemon.yaml: apply, required: nobody starts changing
 	// production by leaving a line out.
 	Apply bool
+	// Probes map providers to the whole address to ask about a pair, instead of
+	// the one that the catalogue knows. https, or http on the loopback interface;
+	// no user, query or fragment. daemon.yaml: probes, default none.
+	Probes map[string]string
 	// CycleDeadline is how long one run over one environment may take.
 	// daemon.yaml: cycle_deadline, default 15m.
 	CycleDeadline time.Duration

@@ -52,6 +52,9 @@ func TestLoadReadsEveryField(t *testing.T) {
 		StateDir:      dir + "/state",
 		Listen:        "0.0.0.0:9090",
 		Environments:  []string{"production", "staging"},
+		Probes: map[string]string{
+			"strava": "https://proxy.acme.example/strava/oauth/token", "dexcom_eu": "http://127.0.0.1:9001/token",
+		},
 		Apply:         true,
 		CycleDeadline: 20 * time.Minute,
 		Log:           Log{Format: "text", Level: "debug"},

@@ -112,6 +112,7 @@ func (d *decoder) config(n *yaml.Node, c *Config, getenv func(string) string) {
 		"repo":           func(where string, n *yaml.Node) { d.repo(where, n, &c.Repo, getenv) },
 		"accounts":       func(where string, n *yaml.Node) { d.accounts(where, n, c.Accounts, getenv) },
 		"identities":     func(where string, n *yaml.Node) { d.identities(where, n, &c.Identities) },
+		"probes":         func(where string, n *yaml.Node) { c.Probes = d.probes(where, n) },
 		"state_dir":      d.text(&c.StateDir),
 		"listen":         d.text(&c.Listen, checkListen),
 		"environments":   d.list(&c.Environments),
@@ -197,4 +198,17 @@ func (d *decoder) identities(where string, n *yaml.Node, ids *Identities) {
 		"files":         d.list(&ids.Files),
 		"allow_plugins": d.list(&ids.AllowPlugins, checkName(pluginName, "the name of a plugin, as in yubikey")),
 	})
+}
+
+func (d *decoder) probes(where string, n *yaml.Node) map[string]string {
+	probes := map[string]string{}
+	d.pairs(where, n, func(key, value *yaml.Node) {
+		if !providerName.MatchString(key.Value) {
+			d.problem(key, "%q is not the name of a provider; write it as `reconcile providers` shows it", key.Value)
+		}
+		var address string
+		d.text(&address, checkProbeURL)(join(where, key.Value), value)
+		probes[key.Value] = address
+	})
+	return probes
 }
