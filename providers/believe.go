@@ -1,5 +1,7 @@
 package providers
 
+import "time"
+
 // SourceType is what Terra's list of source types says of one provider: the
 // fields of the same names in the Admin API.
 type SourceType struct {
@@ -24,9 +26,9 @@ func (t SourceType) keys() Keys {
 // Believe returns p as Terra sees it, and a warning for each point on which the
 // catalogue said something else. A provider whose end the catalogue knows, but
 // which Terra still offers with its own app, is no longer an error.
-func (p Provider) Believe(t SourceType) (Provider, []string) {
+func (p Provider) Believe(t SourceType, now time.Time) (Provider, []string) {
 	var warnings []string
-	if k := t.keys(); k != p.Keys {
+	if k := t.keys(); k != p.Keys && !(k == KeysNone && p.setByTerra()) {
 		warnings = append(warnings, "Terra says that own keys for "+p.Slug+" are "+k.says()+
 			"; our catalogue says "+p.Keys.says()+". Terra is believed")
 		p.Keys = k
@@ -36,7 +38,7 @@ func (p Provider) Believe(t SourceType) (Provider, []string) {
 	}
 	var ends []EndOfLife
 	for _, e := range p.Ends {
-		if e.Blocks && !t.Deprecated {
+		if e.Blocks && e.over(now) && !t.Deprecated {
 			warnings = append(warnings, "our catalogue says that "+e.What+" ended on "+e.Date+
 				", but Terra still offers "+p.Slug+". Terra is believed")
 			continue
@@ -49,6 +51,10 @@ func (p Provider) Believe(t SourceType) (Provider, []string) {
 	}
 	return p, warnings
 }
+
+// setByTerra reports whether Terra support sets the own app, so that Terra's list
+// does not offer what a person can still ask for.
+func (p Provider) setByTerra() bool { return p.Reset.Order == AskTerra }
 
 // says is the word in a sentence.
 func (k Keys) says() string {

@@ -6,53 +6,78 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
-// Check looks at a connection offline: nothing is opened and no clock is read.
-// It includes [Provider.CheckClientID]. Names that the [spec.Vocabulary] already
+// Seen is what a check knows beside the files. All but Now may be empty.
+type Seen struct {
+	Now             time.Time
+	AuthRedirectURL string // the source's, as Terra shows it: decides what must stand in the portal
+	OAuthVersion    string // of the live keys, as Terra shows it: "1" or "2"
+}
+
+// Check looks at a connection without opening anything or asking anybody. It
+// includes [Provider.CheckClientID]. Names that the [spec.Vocabulary] already
 // guards are not checked again.
-func (p Provider) Check(c spec.Connection) []Finding {
-	found := p.checkEnds(c)
+func (p Provider) Check(c spec.Connection, s Seen) []Finding {
+	found := p.checkEnds(c, s)
 	found = append(found, p.checkKeys(c)...)
 	found = append(found, p.checkRedirect(c)...)
 	found = append(found, p.checkOptions(c)...)
-	return append(found, p.checkSetup(c, "")...)
-}
-
-// CheckLive returns what [Provider.Check] could not see without the live
-// auth_redirect_url of the source, which decides what must stand in the
-// provider's portal. Nothing that Check finds is found again.
-func (p Provider) CheckLive(c spec.Connection, authRedirectURL string) []Finding {
-	if authRedirectURL == "" {
-		return nil
-	}
-	before := p.checkSetup(c, "")
-	return slices.DeleteFunc(p.checkSetup(c, authRedirectURL), func(f Finding) bool {
-		return slices.ContainsFunc(before, func(b Finding) bool { return b.Field == f.Field })
-	})
+	return append(found, p.checkSetup(c, s.AuthRedirectURL)...)
 }
 
 // checkEnds tells of what has ended or will. A connection that is to be
 // disabled is left in peace: that is the way out.
-func (p Provider) checkEnds(c spec.Connection) []Finding {
+func (p Provider) checkEnds(c spec.Connection, s Seen) []Finding {
 	if c.State == spec.Disabled {
 		return nil
 	}
 	var found []Finding
 	for _, e := range p.Ends {
-		f := Finding{Severity: spec.Warning, Field: "provider", Origin: c.Origin,
-			Message: e.What + " ends on " + e.Date, Hint: e.Successor}
-		if e.Blocks {
-			f.Message = e.What + " ended on " + e.Date
-			if c.State == spec.Active || c.Credentials.Present {
-				f.Severity = spec.Error
-			}
+		if p.spared(e, c, s) {
+			continue
+		}
+		f := Finding{Severity: spec.Warning, Field: "provider", Origin: c.Origin, Message: e.tell(s.Now), Hint: e.Successor}
+		if e.Blocks && e.over(s.Now) && (c.State == spec.Active || c.Credentials.Present) {
+			f.Severity = spec.Error
 		}
 		found = append(found, f)
 	}
 	return found
+}
+
+// spared reports whether an end surely does not concern the connection. What
+// Terra shows of the live keys counts more than what a person recorded.
+func (p Provider) spared(e EndOfLife, c spec.Connection, s Seen) bool {
+	if e.OAuth1 && s.OAuthVersion != "" {
+		return s.OAuthVersion != "1"
+	}
+	step, ok := p.Step(e.Step)
+	return ok && p.shown(step, c)
+}
+
+// day is the first moment of the date; zero for one that is misspelt.
+func (e EndOfLife) day() time.Time {
+	day, _ := time.Parse(time.DateOnly, e.Date)
+	return day
+}
+
+func (e EndOfLife) over(now time.Time) bool { return !now.Before(e.day()) }
+
+// tell says when, as seen from now.
+func (e EndOfLife) tell(now time.Time) string {
+	if e.over(now) {
+		return e.What + " ended on " + e.Date
+	}
+	const day = 24 * time.Hour
+	days := int((e.day().Sub(now) + day - 1) / day) // a part of a day counts
+	if days == 1 {
+		return e.What + " ends on " + e.Date + ", in a day"
+	}
+	return e.What + " ends on " + e.Date + ", in " + strconv.Itoa(days) + " days"
 }
 
 func (p Provider) checkKeys(c spec.Connection) []Finding {

@@ -87,6 +87,8 @@ func TestCheckValues(t *testing.T) {
 		{"withings", ClientID, "abc", "warning: 64 characters"},
 		{"fitbit", ClientID, "abc", "warning: 6 capital"},
 		{"oura", ClientSecret, "a.b.c", ""},
+		{"oura", ClientSecret, "abc def", "warning: a space, a quote or an angle bracket"},
+		{"huawei", ClientSecret, "abc>def", "warning: a space, a quote or an angle bracket"},
 	}
 	for _, test := range tests {
 		p, _ := Lookup(test.slug)
@@ -173,7 +175,7 @@ func TestCheckConnection(t *testing.T) {
 			if !ok {
 				t.Fatal("not in the catalogue")
 			}
-			found := p.Check(test.c)
+			found := p.Check(test.c, Seen{Now: on(1).AddDate(0, 3, 22)})
 			if got := told(found); !agrees(got, test.want) {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
@@ -222,7 +224,7 @@ func TestCheckSetupAgainstThePortal(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			p, _ := Lookup(test.slug)
-			if got := told(append(p.Check(test.c), p.CheckLive(test.c, test.live)...)); !agrees(got, test.want) || strings.Contains(got, ";") {
+			if got := told(p.Check(test.c, Seen{Now: on(1), AuthRedirectURL: test.live})); !agrees(got, test.want) || strings.Contains(got, ";") {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})

@@ -1,6 +1,7 @@
 package providers
 
 import (
+	"cmp"
 	"flag"
 	"os"
 	"path/filepath"
@@ -9,7 +10,9 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/providers.md")
@@ -28,7 +31,7 @@ func TestDocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want, string(got)); diff != "" {
+	if diff := gocmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("docs/providers.md is stale: go test ./providers -run TestDocs -update\n%s", diff)
 	}
 }
@@ -104,7 +107,7 @@ func section(b *strings.Builder, p Provider) {
 		for _, e := range s.Evidence {
 			text += " " + code1(s.where(e)) + ": " + e.Says + "."
 		}
-		b.WriteString(wrap("1. ", "   ", text+" "+s.consequence()))
+		b.WriteString(wrap("1. ", "   ", text+" "+cmp.Or(s.consequence(), "Missing evidence is a warning.")))
 	}
 	b.WriteString("\n```yaml\n" + p.Example(Values{}) + "```\n")
 }
@@ -155,9 +158,9 @@ func yes(b bool) string {
 func TestTextsFitTheScreen(t *testing.T) {
 	full := Values{DevID: "acme-prod-1", AuthRedirectURL: "https://api.tryterra.co/v2/auth/x", Domain: "auth.acme.example",
 		ClientID: "123", Regions: "DE", PracticeID: "P", DoctorLicence: "L"}
-	texts := []string{Table(All(), map[string][]Open{"huawei": {{"production", nil}, {"eu/staging", []string{"huawei_id", "identity_verification", "huawei_id_service", "redirect_url"}}}})}
+	texts := []string{Table(All(), map[string][]Standing{"huawei": {{"production", nil}, {"eu/staging", []string{"huawei_id", "identity_verification", "huawei_id_service", "redirect_url"}}}})}
 	for _, p := range append(All(), madeUp()) {
-		texts = append(texts, p.Walkthrough(Values{}), p.Walkthrough(full))
+		texts = append(texts, p.Walkthrough(Values{}, nil), p.Walkthrough(full, p.Marks(spec.Connection{})))
 	}
 	for _, text := range texts {
 		if !strings.HasSuffix(text, "\n") || strings.HasSuffix(text, "\n\n") {
@@ -185,12 +188,15 @@ func TestWalkthroughHoldsTheValues(t *testing.T) {
 		want []string
 	}{
 		{"huawei", Values{}, []string{
-			"redirect address            https://access.tryterra.co/api/v2/auth/huawei/oauth2",
-			"webhook address             https://access.tryterra.co/api/v2/hooks/huawei/healthkit/notifications",
-			"for an older dev-id it is on api.tryterra.co", "Takes about 15 working days."}},
+			"redirect address        https://access.tryterra.co/api/v2/auth/huawei/oauth2",
+			"webhook address\n    https://access.tryterra.co/api/v2/hooks/huawei/healthkit/notifications",
+			"an older one is on api.tryterra.co", "Takes about 15 working days."}},
 		{"huawei", Values{AuthRedirectURL: "https://api.tryterra.co/v2/auth/huawei/oauth2"}, []string{
-			"redirect address            https://api.tryterra.co/v2/auth/huawei/oauth2\n",
+			"redirect address        https://api.tryterra.co/v2/auth/huawei/oauth2\n",
 			"redirect_url: {value: https://api.tryterra.co/v2/auth/huawei/oauth2}"}},
+		{"huawei", Values{Host: "api.tryterra.co"}, []string{"redirect address        https://api.tryterra.co/v2/auth/huawei/oauth2\n"}},
+		{"strava", Values{}, []string{"with a custom domain    https://<your domain>/auth/strava", "callback domain         access.tryterra.co", "an older one is on api.tryterra.co"}},
+		{"strava", Values{ClientID: "777"}, []string{"client_id: \"777\""}},
 		{"strava", Values{AuthRedirectURL: "https://api.tryterra.co/v2/auth/strava"}, []string{
 			"Write api.tryterra.co as the app's", "callback_domain: {value: api.tryterra.co}"}},
 		{"strava", Values{Domain: "auth.acme.example"}, []string{"Write auth.acme.example as the app's", "https://auth.acme.example/auth/strava"}},
@@ -201,11 +207,11 @@ func TestWalkthroughHoldsTheValues(t *testing.T) {
 		{"polar", Values{}, []string{"register <the auth_redirect_url that Terra"}},
 		{"virtuagym", Values{}, []string{"client_id (portal_name)", "client_secret (api_key)", "cannot do this for you", "Order: commit first, reset last."}},
 		{"fitbit", Values{}, []string{"2026-11-02", "Google Health API"}},
-		{"samsung", Values{}, []string{"Own keys: none.", "Only for route direct."}},
+		{"samsung", Values{}, []string{"Own keys: none.", "Until then `route: health_connect` works. Only for route direct."}},
 	}
 	for _, test := range tests {
 		p, _ := Lookup(test.slug)
-		text := p.Walkthrough(test.v)
+		text := p.Walkthrough(test.v, nil)
 		for _, want := range test.want {
 			if !strings.Contains(text, want) && !strings.Contains(strings.Join(strings.Fields(text), " "), want) {
 				t.Errorf("%s with %+v lacks %q", test.slug, test.v, want)

@@ -12,6 +12,9 @@ const sealed = `!age |
     (made by: reconcile secret encrypt)
     -----END AGE ENCRYPTED FILE-----`
 
+// exampleWidth leaves room for the indent of a walk-through.
+const exampleWidth = width - 2
+
 // Example returns a connection file for the provider: with the addresses that v
 // knows, made-up values elsewhere, and the evidence of every step that a file
 // can name. It loads once the sealed secret is a real one.
@@ -20,14 +23,14 @@ func (p Provider) Example(v Values) string {
 	line := func(parts ...string) { b.WriteString(strings.Join(parts, "") + "\n") }
 	line("provider: ", p.Slug)
 	line("state: active")
-	if p.ownSample() {
+	if p.setByTerra() {
+		line("app: own")
+	} else if p.ownSample() {
 		line("credentials:")
 		for _, f := range p.Fields {
-			value := f.Sample
+			value := `"` + cmp.Or(v.ClientID, f.Sample) + `"`
 			if f.Name == ClientSecret {
 				value = sealed
-			} else {
-				value = `"` + value + `"`
 			}
 			name := f.Name
 			if f.Native != "" {
@@ -62,7 +65,15 @@ func (p Provider) Example(v Values) string {
 				entries = append(entries, e.Name+": "+p.sample(e, v))
 			}
 		}
-		line("  ", s.Name, ": {", strings.Join(entries, ", "), "}")
+		flow := "  " + s.Name + ": {" + strings.Join(entries, ", ") + "}"
+		if len(flow) <= exampleWidth {
+			line(flow)
+			continue
+		}
+		line("  ", s.Name, ":")
+		for _, e := range entries {
+			line("    ", e)
+		}
 	}
 	return b.String()
 }

@@ -28,7 +28,8 @@ func garmin() Provider {
 				Evidence: []Evidence{{Name: "value", Want: "{domain}", Says: "the domain that stands in the portal", Sample: "garmin.acme.example"}}, OwnApp: true},
 		},
 		Ends: []EndOfLife{{
-			Date: "2026-12-31", What: "OAuth 1 at Garmin", Successor: "convert the app to OAuth 2 before then and exchange the users' tokens",
+			Date: "2026-12-31", What: "OAuth 1 at Garmin", OAuth1: true, Step: "oauth2_app",
+			Successor: "convert the app to OAuth 2 before then, exchange the users' tokens, and record it as setup.oauth2_app",
 		}},
 		Reset: Reset{
 			Effect: "What a reset does to the old secret is not documented: take it as dead at once. Terra tests the new pair against Garmin when it is set; the webhook rows are reviewed again after a change.",

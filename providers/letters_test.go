@@ -12,7 +12,7 @@ import (
 )
 
 func TestTicket(t *testing.T) {
-	c := spec.Connection{Options: options("regions", "de,FR"), Credentials: spec.Credentials{ClientID: given("abc")},
+	c := spec.Connection{Options: options("regions", "de,GB,FR"), Credentials: spec.Credentials{ClientID: given("abc")},
 		Setup: setup{"practice": {Fields: map[string]string{"practice_id": "P-1", "doctor_licence": "file 7"}}}}
 	libre, _ := Lookup("freestylelibre")
 	want := `To: Terra support
@@ -31,7 +31,7 @@ Please tell us when the regions are active.
 
 Thank you.
 `
-	if got := libre.Ticket(ValuesOf(c, "acme-1", "")); got != want {
+	if got := libre.Ticket(libre.ValuesOf(c, "acme-1")); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
 	blank := libre.Ticket(Values{})
@@ -41,7 +41,7 @@ Thank you.
 		}
 	}
 	oura, _ := Lookup("oura")
-	if got := oura.Ticket(ValuesOf(c, "acme-1", "")); !strings.Contains(got, "Oura client id: abc\n") {
+	if got := oura.Ticket(oura.ValuesOf(c, "acme-1")); !strings.Contains(got, "Oura client id: abc\n") {
 		t.Errorf("Oura's ticket lacks the client id:\n%s", got)
 	}
 	strava, _ := Lookup("strava")
@@ -70,7 +70,7 @@ func TestPlaceholders(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	p := madeUp()
-	got := Table([]Provider{p}, map[string][]Open{"madeup": {{"production", []string{"app"}}, {"staging", nil}}})
+	got := Table([]Provider{p}, map[string][]Standing{"madeup": {{"production", []string{"app"}}, {"staging", nil}}})
 	want := `PROVIDER        OWN KEYS PROBE PORTAL
 madeup          required yes   https://portal.example
                 It says so.
@@ -115,7 +115,7 @@ func TestExamplesLoad(t *testing.T) {
 	}
 	for _, c := range connections {
 		p, _ := Lookup(c.Provider)
-		for _, f := range p.Check(c) {
+		for _, f := range p.Check(c, Seen{Now: on(1)}) {
 			if c.Provider != "fitbit" && f.Field != "provider" {
 				t.Errorf("%s: its own example is found fault with: %s", c.Provider, f.Message)
 			}

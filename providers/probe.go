@@ -34,8 +34,8 @@ type ProbeResult struct {
 // pair.
 type Probe struct {
 	Method, URL string
-	Basic       bool // the pair travels as HTTP Basic authentication
-	Form        []Pair
+	Basic       bool   // the pair travels as HTTP Basic authentication
+	Form        []Pair // the body of a POST, the query of a GET
 	Asks        string // completes "to …"
 	Proves      string
 	Limits      string

@@ -120,8 +120,9 @@ func loopback(host string) bool {
 	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
-// request builds the question. The pair travels in the body or in the
-// Authorization header, never in the address.
+// request builds the question. The pair travels in the body, in the
+// Authorization header or, where a provider knows no other way, in the query of
+// a GET: nothing that is told of an address therefore has more than its host.
 func (p *Probe) request(ctx context.Context, address, id, secret string) (*http.Request, error) {
 	form := url.Values{}
 	for _, f := range p.Form {
@@ -135,15 +136,18 @@ func (p *Probe) request(ctx context.Context, address, id, secret string) (*http.
 		}
 	}
 	var body io.Reader
-	if len(p.Form) > 0 {
+	inBody := len(p.Form) > 0 && p.Method != http.MethodGet
+	if inBody {
 		body = strings.NewReader(form.Encode())
 	}
 	request, err := http.NewRequestWithContext(ctx, p.Method, address, body)
 	if err != nil {
 		return nil, err
 	}
-	if len(p.Form) > 0 {
+	if inBody {
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	} else {
+		request.URL.RawQuery = form.Encode()
 	}
 	if p.Basic {
 		request.SetBasicAuth(id, secret)

@@ -116,6 +116,7 @@ type Step struct {
 	OwnApp   bool   // asked for only where the connection has, or must have, keys of its own
 	When     When   // zero: always
 	ProvenBy string // a later step that cannot be done before this one
+	Until    string // what to do while the step is open; completes "until then …"
 }
 
 // When limits a step to values of an option. Values compare without case.
@@ -141,6 +142,8 @@ type EndOfLife struct {
 	What      string // what ends
 	Successor string // what to do instead
 	Blocks    bool   // what ended is the connection itself
+	OAuth1    bool   // it concerns apps of OAuth 1 only
+	Step      string // a step that, once recorded, shows that it does not concern the connection
 }
 
 // Reset says what making a new secret does to the old one, and in which order a

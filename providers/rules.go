@@ -65,6 +65,9 @@ func (p Provider) check(name, text string) []Finding {
 			add(spec.Error, says, hint)
 			return found
 		}
+		if strings.ContainsFunc(text, unicode.IsSpace) || strings.ContainsAny(text, "\"'`<>") {
+			add(spec.Warning, "holds a space, a quote or an angle bracket, which client secrets usually do not", "compare it with the provider's portal")
+		}
 	}
 	for _, r := range f.Rules {
 		if r.Pattern.MatchString(text) != r.Unwanted {

@@ -17,15 +17,15 @@ func samsung() Provider {
 			{Name: "sdk_version", Says: "the Terra SDK your app ships; for the direct route one with samsung in its name", Sample: "1.2.3-samsung"},
 		},
 		Steps: []Step{
-			{Name: "partner_approval", Do: "Apply as a partner in Samsung's partner portal and wait for the approval. Until then use `route: health_connect`.",
+			{Name: "partner_approval", Do: "Apply as a partner in Samsung's partner portal and wait for the approval.",
 				Evidence: []Evidence{
 					done(),
 					{Name: "value", Says: "what shows the approval, such as its reference number", Sample: "SHP-2026-0042"},
 				},
-				Proof: ByEvidence, When: direct},
+				Proof: ByEvidence, When: direct, Until: "`route: health_connect` works"},
 			{Name: "sdk", Do: "Ship a Terra SDK version that carries samsung in its name, and name it in options.sdk_version. From 2.x the artifact is terra-android-samsung, and your app adds Samsung's own AAR.",
 				Evidence: []Evidence{{Option: true, Name: "sdk_version", Contains: "samsung", Says: "a version with samsung in its name", Sample: "1.2.3-samsung"}},
-				Proof:    ByEvidence, When: direct},
+				Proof:    ByEvidence, When: direct, Until: "`route: health_connect` works"},
 			{Name: "keep_rule", Do: "Add the ProGuard keep rule for Samsung's classes to release builds.",
 				Evidence: []Evidence{done()}, Proof: Advice, When: direct},
 		},

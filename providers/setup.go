@@ -36,7 +36,11 @@ func (p Provider) Waits(c spec.Connection, requireSetup bool) (gates []Wait, war
 		missing := s.missing(c)
 		switch {
 		case requireSetup || (s.Proof == ByEvidence && reach == reachAll):
-			gates = append(gates, Wait{Step: s.Name, Reason: strings.Join(missing, "; "), OwnApp: s.OwnApp})
+			reason := strings.Join(missing, "; ")
+			if s.Until != "" {
+				reason += "; until then " + s.Until
+			}
+			gates = append(gates, Wait{Step: s.Name, Reason: reason, OwnApp: s.OwnApp})
 		case s.Proof == ByEvidence:
 			partly = append(partly, s)
 		default:
@@ -51,6 +55,41 @@ func (p Provider) Waits(c spec.Connection, requireSetup bool) (gates []Wait, war
 			" (see `reconcile providers "+p.Slug+"`)")
 	}
 	return gates, warnings
+}
+
+// Mark says how far a step is, as a connection's file shows it.
+type Mark int
+
+// The marks.
+const (
+	StepOpen Mark = iota
+	StepDone
+	StepNotNeeded
+)
+
+// Marks tells of every step, by name, how far it is.
+func (p Provider) Marks(c spec.Connection) map[string]Mark {
+	marks := map[string]Mark{}
+	for _, s := range p.Steps {
+		switch {
+		case s.reach(c, p.Keys) == reachNone:
+			marks[s.Name] = StepNotNeeded
+		case p.shown(s, c):
+			marks[s.Name] = StepDone
+		default:
+			marks[s.Name] = StepOpen
+		}
+	}
+	return marks
+}
+
+// WaitsForAnswer reports whether the connection, or some of its regions, waits
+// for the answer to a letter.
+func (p Provider) WaitsForAnswer(c spec.Connection) bool {
+	marks := p.Marks(c)
+	return len(p.Letters) > 0 && slices.ContainsFunc(p.Steps, func(s Step) bool {
+		return s.Proof == ByEvidence && marks[s.Name] == StepOpen
+	})
 }
 
 // partlyOpen says which values of an option wait for the steps, and which do not.

@@ -114,27 +114,27 @@ func TestWaitsSayWhatIsMissing(t *testing.T) {
 
 func TestBelieve(t *testing.T) {
 	strava, _ := Lookup("strava")
-	if _, warnings := strava.Believe(SourceType{CustomerCredentialsRequired: true, CustomCredentialsAllowed: true}); len(warnings) != 0 {
+	if _, warnings := strava.Believe(SourceType{CustomerCredentialsRequired: true, CustomCredentialsAllowed: true}, on(120)); len(warnings) != 0 {
 		t.Errorf("agreeing with Terra warns: %q", warnings)
 	}
-	got, warnings := strava.Believe(SourceType{CustomCredentialsAllowed: true, Deprecated: true})
+	got, warnings := strava.Believe(SourceType{CustomCredentialsAllowed: true, Deprecated: true}, on(120))
 	if got.Keys != KeysOptional || len(warnings) != 2 {
 		t.Errorf("keys = %v, warnings = %q; want optional and two warnings", got.Keys, warnings)
 	}
-	got, warnings = strava.Believe(SourceType{})
-	if found := got.Check(spec.Connection{Credentials: spec.Credentials{Present: true}}); len(found) != 1 || found[0].Severity != spec.Error {
+	got, warnings = strava.Believe(SourceType{}, on(120))
+	if found := got.Check(spec.Connection{Credentials: spec.Credentials{Present: true}}, Seen{Now: on(120)}); len(found) != 1 || found[0].Severity != spec.Error {
 		t.Errorf("keys where Terra takes none: %q", told(found))
 	}
 	if len(warnings) != 1 || !strings.Contains(warnings[0], "impossible") {
 		t.Errorf("warnings = %q", warnings)
 	}
 	fitbit, _ := Lookup("fitbit")
-	got, warnings = fitbit.Believe(SourceType{CustomCredentialsAllowed: true})
-	if found := got.Check(spec.Connection{}); len(found) != 0 || len(warnings) != 1 {
+	got, warnings = fitbit.Believe(SourceType{CustomCredentialsAllowed: true}, on(120))
+	if found := got.Check(spec.Connection{}, Seen{Now: on(120)}); len(found) != 0 || len(warnings) != 1 {
 		t.Errorf("offered by Terra: findings %q, warnings %q", told(found), warnings)
 	}
-	got, _ = fitbit.Believe(SourceType{CustomCredentialsAllowed: true, Deprecated: true})
-	if found := got.Check(spec.Connection{}); len(found) != 1 || found[0].Severity != spec.Error {
+	got, _ = fitbit.Believe(SourceType{CustomCredentialsAllowed: true, Deprecated: true}, on(120))
+	if found := got.Check(spec.Connection{}, Seen{Now: on(120)}); len(found) != 1 || found[0].Severity != spec.Error {
 		t.Errorf("deprecated by Terra: %q, want an error", told(found))
 	}
 }
@@ -151,7 +151,7 @@ func TestUnlisted(t *testing.T) {
 		t.Errorf("words = %+v, want none", got)
 	}
 	p, _ = Unlisted("komoot", SourceType{})
-	if found := p.Check(spec.Connection{Credentials: spec.Credentials{Present: true}}); p.Name != "komoot" || len(found) != 1 || found[0].Severity != spec.Error {
+	if found := p.Check(spec.Connection{Credentials: spec.Credentials{Present: true}}, Seen{Now: on(120)}); p.Name != "komoot" || len(found) != 1 || found[0].Severity != spec.Error {
 		t.Errorf("keys where Terra takes none: %q", told(found))
 	}
 }

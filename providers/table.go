@@ -6,8 +6,8 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
-// Open is what a provider still needs in one environment.
-type Open struct {
+// Standing is what a provider still needs in one environment.
+type Standing struct {
 	Environment string
 	Steps       []string // names; none: nothing is open
 }
@@ -17,7 +17,7 @@ type Open struct {
 // whether own keys are needed, whether a pair can be proved, its portal, then
 // why, then what is open. Open steps are given by slug; a provider without an
 // entry is used nowhere.
-func Table(ps []Provider, open map[string][]Open) string {
+func Table(ps []Provider, open map[string][]Standing) string {
 	var b strings.Builder
 	b.WriteString(row("PROVIDER", "OWN KEYS", "PROBE", "PORTAL"))
 	for _, p := range ps {

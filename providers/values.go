@@ -1,6 +1,7 @@
 package providers
 
 import (
+	"cmp"
 	"net/url"
 	"strings"
 
@@ -12,9 +13,10 @@ import (
 type Values struct {
 	DevID           string // {dev_id}
 	AuthRedirectURL string // the live auth_redirect_url of the source: {redirect}, {host}, {api}
+	Host            string // Terra's host of the dev-id, where the source itself is not live: {host}, {api}
 	Domain          string // the custom domain: {domain}
 	ClientID        string // {client_id}
-	Regions         string // {regions}
+	Regions         string // those that wait for a step: {regions}
 	PracticeID      string // {practice_id}
 	DoctorLicence   string // {doctor_licence}
 }
@@ -25,18 +27,31 @@ const (
 	legacyHost = "api.tryterra.co"
 )
 
-// ValuesOf collects the values of one connection. devID and authRedirectURL are
-// "" where they are not known.
-func ValuesOf(c spec.Connection, devID, authRedirectURL string) Values {
-	return Values{
-		DevID:           devID,
-		AuthRedirectURL: authRedirectURL,
+// ValuesOf collects what a connection file says.
+func (p Provider) ValuesOf(c spec.Connection, devID string) Values {
+	v := Values{
+		DevID: devID,
+		// The file decides over what Terra shows: it is what Terra will show.
+		AuthRedirectURL: c.Credentials.RedirectURL.Value,
 		Domain:          c.Domain.Value,
 		ClientID:        c.Credentials.ClientID.Value,
-		Regions:         strings.ToUpper(strings.Join(c.Options["regions"].Values, ", ")),
 		PracticeID:      c.Setup["practice"].Fields["practice_id"],
 		DoctorLicence:   c.Setup["practice"].Fields["doctor_licence"],
 	}
+	for _, s := range p.Steps {
+		if s.When.Option == "regions" {
+			v.Regions, _ = s.When.split(c)
+		}
+	}
+	return v
+}
+
+// TerraHost returns the host of an address when it is one of Terra's, else "".
+func TerraHost(address string) string {
+	if h := hostOf(address); h == terraHost || h == legacyHost {
+		return h
+	}
+	return ""
 }
 
 // Ticket returns the letter to send to support, filled in. It is "" for a
@@ -57,10 +72,7 @@ func (p Provider) expand(text string, v Values) string {
 	if !strings.Contains(text, "{") {
 		return text
 	}
-	host := hostOf(v.AuthRedirectURL)
-	if host == "" {
-		host = terraHost
-	}
+	host := cmp.Or(hostOf(v.AuthRedirectURL), v.Host, terraHost)
 	api := host
 	if host != legacyHost {
 		api += "/api"

@@ -1,6 +1,7 @@
 package providers
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -8,17 +9,18 @@ import (
 
 // Walkthrough returns what a person does and pastes to make a connection to the
 // provider work, with the exact values where v knows them: plain text of at most
-// 80 columns, save for addresses that are longer.
-func (p Provider) Walkthrough(v Values) string {
+// 80 columns, save for addresses that are longer. With marks, those of
+// [Provider.Marks], each step shows how far it is; nil leaves them out.
+func (p Provider) Walkthrough(v Values, marks map[string]Mark) string {
 	var b strings.Builder
 	b.WriteString(p.Name + " (" + p.Slug + ")\n\n")
 	b.WriteString(wrap("Own keys: ", "  ", p.Keys.String()+". "+p.Why))
 	if p.Portal != "" {
 		b.WriteString("Portal:   " + p.Portal + "\n")
 	}
-	p.writeSteps(&b, v)
+	p.writeSteps(&b, v, marks)
 	p.writePaste(&b, v)
-	b.WriteString("\nIn the connection file\n")
+	b.WriteString("\nIn the connection file (an example)\n")
 	for line := range strings.Lines(p.Example(v)) {
 		b.WriteString("  " + line)
 	}
@@ -29,15 +31,26 @@ func (p Provider) Walkthrough(v Values) string {
 	return b.String()
 }
 
-func (p Provider) writeSteps(b *strings.Builder, v Values) {
+func (p Provider) writeSteps(b *strings.Builder, v Values, marks map[string]Mark) {
 	if len(p.Steps) == 0 {
-		b.WriteString("\nNothing to prepare: enable it.\n")
+		text := "Nothing to prepare: enable it."
+		if slices.ContainsFunc(p.Ends, func(e EndOfLife) bool { return e.Blocks }) {
+			text = "Nothing to prepare: it is at its end, see below."
+		}
+		b.WriteString("\n" + text + "\n")
 		return
 	}
-	b.WriteString("\nSteps\n")
+	b.WriteString("\nSteps")
+	if slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Proof == ByKey }) {
+		b.WriteString(" (missing evidence is a warning, unless a step says otherwise)")
+	}
+	b.WriteString("\n")
 	for i, s := range p.Steps {
-		indent := "     "
-		b.WriteString(wrap(pad(" "+strconv.Itoa(i+1)+".", len(indent)-1), indent, s.Name+": "+p.expand(s.Do, v)))
+		first, indent := pad(" "+strconv.Itoa(i+1)+".", 4), "     "
+		if marks != nil {
+			first, indent = marks[s.Name].box()+first, "        "
+		}
+		b.WriteString(wrap(first, indent, s.Name+": "+p.expand(s.Do, v)))
 		if s.Takes != "" {
 			b.WriteString(wrap(indent+"Takes ", indent, s.Takes+"."))
 		}
@@ -47,8 +60,15 @@ func (p Provider) writeSteps(b *strings.Builder, v Values) {
 		for _, e := range s.Evidence {
 			b.WriteString(wrap(indent+"> ", indent+"  ", s.where(e)+": "+e.Says))
 		}
-		b.WriteString(wrap(indent, indent, s.consequence()))
+		if text := s.consequence(); text != "" {
+			b.WriteString(wrap(indent, indent, text))
+		}
 	}
+}
+
+// box is the mark in front of a step.
+func (m Mark) box() string {
+	return [...]string{"[ ]", "[x]", " - "}[m]
 }
 
 // where names the place of a piece of evidence in the connection file.
@@ -59,51 +79,77 @@ func (s Step) where(e Evidence) string {
 	return "setup." + s.Name + "." + e.Name
 }
 
-// consequence says what happens while the evidence is missing.
+// consequence says what happens while the evidence is missing, "" for a warning.
 func (s Step) consequence() string {
-	var text string
+	var texts []string
 	switch s.Proof {
 	case ByKey:
-		text = "Missing evidence is a warning."
 	case ByEvidence:
-		text = "Enabling waits for it."
+		texts = append(texts, "Enabling waits for it.")
 	case Advice:
-		return "Nothing waits for it."
+		texts = append(texts, "Nothing waits for it.")
+	}
+	if s.Until != "" {
+		texts = append(texts, "Until then "+s.Until+".")
 	}
 	if s.When.Option != "" {
-		text += " Only for " + s.When.Option + " " + strings.Join(s.When.Values, ", ") + "."
+		texts = append(texts, "Only for "+s.When.Option+" "+strings.Join(s.When.Values, ", ")+".")
 	}
-	return text
+	return strings.Join(texts, " ")
 }
+
+// pasteRow is a value to paste, and what it is.
+type pasteRow struct{ what, value string }
 
 // writePaste lists the exact values for the portal.
 func (p Provider) writePaste(b *strings.Builder, v Values) {
-	redirect, webhook := p.addresses(v)
-	var rows [][2]string
-	if p.Redirect != "" || p.CustomRedirect != "" {
-		rows = append(rows, [2]string{"redirect address", p.expand(redirect, v)})
-	}
-	if p.Webhook != "" || p.CustomWebhook != "" {
-		rows = append(rows, [2]string{"webhook address", p.expand(webhook, v)})
-	}
-	for _, f := range p.Fields {
-		if p.ownSample() {
-			rows = append(rows, [2]string{f.title(f.Name), "\"" + f.Label + "\" in the portal"})
-		}
-	}
-	if p.Scopes != "" {
-		rows = append(rows, [2]string{"scopes", p.Scopes})
-	}
+	rows := p.pasteRows(v)
 	if len(rows) == 0 {
 		return
 	}
 	b.WriteString("\nValues\n")
 	for _, r := range rows {
-		b.WriteString("  " + pad(r[0], 27) + r[1] + "\n")
+		if row := "  " + pad(r.what, 23) + r.value; len(row) <= width {
+			b.WriteString(row + "\n")
+		} else {
+			b.WriteString("  " + r.what + "\n    " + r.value + "\n")
+		}
 	}
-	if v.AuthRedirectURL == "" && strings.Contains(p.expand(redirect, v), terraHost) {
-		b.WriteString(wrap("  ", "  ", "The live redirect address is not known here: for an older dev-id it is on "+legacyHost+", so compare before you paste."))
+	guessed := v.AuthRedirectURL == "" && v.Host == "" &&
+		slices.ContainsFunc(rows, func(r pasteRow) bool { return strings.Contains(r.value, terraHost) })
+	if guessed {
+		b.WriteString(wrap("  ", "  ", "What Terra shows for your dev-id is not known here: an older one is on "+legacyHost+", so compare before you paste."))
 	}
+}
+
+func (p Provider) pasteRows(v Values) []pasteRow {
+	redirect, webhook := p.addresses(v)
+	var rows []pasteRow
+	switch {
+	case p.Redirect != "" || v.AuthRedirectURL != "" || v.Domain != "" && p.CustomDomain || p.CustomRedirect != "" && p.livesOnDomain():
+		rows = append(rows, pasteRow{"redirect address", p.expand(redirect, v)})
+	case p.CustomRedirect != "":
+		rows = append(rows, pasteRow{"with a custom domain", p.expand(redirect, v)})
+	}
+	if p.Webhook != "" || p.CustomWebhook != "" {
+		rows = append(rows, pasteRow{"webhook address", p.expand(webhook, v)})
+	}
+	for _, s := range p.Steps {
+		for _, e := range s.Evidence {
+			if strings.Contains(e.Want, "{") && e.Want != "{redirect}" && e.Want != "{webhook}" {
+				rows = append(rows, pasteRow{strings.ReplaceAll(s.Name, "_", " "), p.expand(e.Want, v)})
+			}
+		}
+	}
+	for _, f := range p.Fields {
+		if p.ownSample() {
+			rows = append(rows, pasteRow{f.title(f.Name), "\"" + f.Label + "\" in the portal"})
+		}
+	}
+	if p.Scopes != "" {
+		rows = append(rows, pasteRow{"scopes", p.Scopes})
+	}
+	return rows
 }
 
 // facts lists what else is worth knowing, a sentence each.

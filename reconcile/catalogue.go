@@ -21,10 +21,7 @@ func (p *prepared) consultCatalogue() {
 		if !known {
 			continue
 		}
-		w.take(withOrigin(provider.Check(c), c.Origin))
-		if source, live := p.seen.sources[c.Provider]; live && source.AuthRedirectURL != nil {
-			w.take(withOrigin(provider.CheckLive(c, *source.AuthRedirectURL), c.Origin))
-		}
+		w.take(withOrigin(provider.Check(c, p.seenOf(c.Provider)), c.Origin))
 		gates, open := provider.Waits(c, p.env.Policy.RequireSetup)
 		for _, g := range gates {
 			w.desired.Waits = append(w.desired.Waits, plan.Wait{Step: g.Step, Reason: g.Reason, OwnApp: g.OwnApp})
@@ -33,6 +30,18 @@ func (p *prepared) consultCatalogue() {
 			w.desired.Warnings = append(w.desired.Warnings, name+text)
 		}
 	}
+}
+
+// seenOf is what the catalogue's rules may know of a live connection.
+func (p *prepared) seenOf(provider string) providers.Seen {
+	seen := providers.Seen{Now: p.input.Now}
+	if source := p.seen.sources[provider]; source.AuthRedirectURL != nil {
+		seen.AuthRedirectURL = *source.AuthRedirectURL
+	}
+	if live := p.seen.live[provider].Credentials; live != nil {
+		seen.OAuthVersion = live.OAuthVersion
+	}
+	return seen
 }
 
 // provider gives a provider as Terra sees it. It is not known when neither the
@@ -51,7 +60,7 @@ func (p *prepared) provider(c spec.Connection) (provider providers.Provider, kno
 		return provider, true, []string{warning}
 	}
 	keysMatter := c.Credentials.Present || offer.CredentialsRequired || offer.Deprecated || len(provider.Ends) > 0
-	provider, warnings = provider.Believe(facts)
+	provider, warnings = provider.Believe(facts, p.input.Now)
 	if !keysMatter {
 		warnings = nil // whether keys could be set says nothing about a connection without
 	}

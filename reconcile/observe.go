@@ -221,6 +221,9 @@ func credentialsOf(c terra.Credentials) *plan.Credentials {
 	if v.SecretMask != nil {
 		out.Mask = *v.SecretMask
 	}
+	if v.OAuthVersion != nil {
+		out.OAuthVersion = *v.OAuthVersion
+	}
 	return out
 }
 

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,8 +15,15 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
+// providersFlags are the flags of the command providers.
+type providersFlags struct {
+	repo, config, devID, domain string
+	environments                []string
+	ticket, offline             bool
+}
+
 func newProvidersCommand(env *environment) *cobra.Command {
-	dir, ticket := "", false
+	f := &providersFlags{}
 	cmd := &cobra.Command{
 		Use:   "providers [SLUG]",
 		Short: "Show what each data provider needs, and what is still open",
@@ -22,26 +32,37 @@ func newProvidersCommand(env *environment) *cobra.Command {
 Without a SLUG it prints a table: whether own keys are required, whether a pair
 can be proved, the portal, and the open human steps of the repository's
 environments. With one it prints the walk-through, with the exact values to
-paste for the connections that the repository has. It works offline and without
-a repository too.`,
+paste for the connections that the repository has, and which steps are done.
+
+It works offline and without a repository too. Where a token is at hand Terra is
+asked which host a dev-id is on, which decides the addresses; when it does not
+answer, the documented addresses are shown and a note says so.`,
 		Example: `  reconcile providers
   reconcile providers huawei
+  reconcile providers huawei --env production
+  reconcile providers whoop --dev-id acme-prod --domain whoop.acme.example
   reconcile providers freestylelibre --ticket`,
 		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			set := optionalSet(dir)
+		RunE: func(cmd *cobra.Command, args []string) error {
+			set := optionalSet(f.repo)
 			if len(args) == 0 {
-				if ticket {
+				if f.ticket {
 					return usageError("--ticket needs the provider: reconcile providers SLUG --ticket")
 				}
 				_, err := io.WriteString(env.Stdout, providers.Table(providers.All(), openSteps(set)))
 				return err
 			}
-			return showProvider(env.Stdout, set, args[0], ticket)
+			return showProvider(cmd.Context(), env, f, set, args[0])
 		},
 	}
-	cmd.Flags().StringVar(&dir, "repo", ".", "`folder` of the config repository, for its\nvalues and open steps")
-	cmd.Flags().BoolVar(&ticket, "ticket", false, "print the support ticket to send, filled in")
+	p := cmd.Flags()
+	p.StringVar(&f.repo, "repo", ".", "`folder` of the config repository, for its\nvalues and open steps")
+	p.StringArrayVar(&f.environments, "env", nil, "only this environment, by its `name`\n(may repeat)")
+	p.StringVar(&f.devID, "dev-id", "", "without a repository: the `dev-id` to show values for")
+	p.StringVar(&f.domain, "domain", "", "without a repository: the custom `domain`")
+	p.StringVar(&f.config, "config", "", "take the accounts from this `daemon.yaml`")
+	p.BoolVar(&f.offline, "offline", false, "do not ask Terra")
+	p.BoolVar(&f.ticket, "ticket", false, "print the support ticket to send, filled in")
 	return cmd
 }
 
@@ -56,47 +77,112 @@ func optionalSet(dir string) spec.Set {
 	return set
 }
 
-func openSteps(set spec.Set) map[string][]providers.Open {
-	out := map[string][]providers.Open{}
+func openSteps(set spec.Set) map[string][]providers.Standing {
+	out := map[string][]providers.Standing{}
 	for _, e := range set.Environments {
 		for _, c := range e.Connections {
 			if p, ok := providers.Lookup(c.Provider); ok {
-				out[c.Provider] = append(out[c.Provider], providers.Open{Environment: e.Name, Steps: p.OpenSteps(c)})
+				out[c.Provider] = append(out[c.Provider], providers.Standing{Environment: e.Name, Steps: p.OpenSteps(c)})
 			}
 		}
 	}
 	return out
 }
 
-// showProvider prints the walk-through or ticket once for each environment that
-// has the provider, or once without values where none has.
-func showProvider(w io.Writer, set spec.Set, slug string, ticket bool) error {
+// showing is one connection to show, or a blank one.
+type showing struct {
+	title      string
+	account    string
+	values     providers.Values
+	connection *spec.Connection // nil: there is no file
+}
+
+func showProvider(ctx context.Context, env *environment, f *providersFlags, set spec.Set, slug string) error {
 	p, ok := providers.Lookup(slug)
 	if !ok {
 		return usageError("providers %s: not in the catalogue; `reconcile providers` lists it, and others work by what Terra says about them", slug)
 	}
-	text := p.Walkthrough
-	if ticket {
-		if len(p.Letters) == 0 {
-			return usageError("providers %s: it needs no ticket", p.Slug)
-		}
-		text = p.Ticket
+	if f.ticket && len(p.Letters) == 0 {
+		return usageError("providers %s: it needs no ticket", p.Slug)
 	}
-	shown := 0
+	list := showings(p, f, set)
+	look := newTerraLook(env, f)
+	for i, s := range list {
+		list[i].values = look.complete(ctx, p.Slug, s.account, s.values)
+	}
+	if f.ticket {
+		return printTickets(env.Stdout, p, list)
+	}
+	return printWalkthroughs(env.Stdout, p, list)
+}
+
+// showings gives one for each environment that has the provider, else one
+// without a file.
+func showings(p providers.Provider, f *providersFlags, set spec.Set) []showing {
+	var list []showing
 	for _, e := range set.Environments {
+		if len(f.environments) > 0 && !slices.Contains(f.environments, e.Name) || f.devID != "" {
+			continue
+		}
 		for _, c := range e.Connections {
-			if c.Provider != p.Slug {
-				continue
+			if c.Provider == p.Slug {
+				list = append(list, showing{title: e.Name + "/" + p.Slug + ", dev-id " + e.DevID, account: e.Account, values: p.ValuesOf(c, e.DevID), connection: &c})
 			}
-			if _, err := fmt.Fprintf(w, "# %s/%s\n\n%s\n", e.Name, p.Slug, text(providers.ValuesOf(c, e.DevID, ""))); err != nil {
-				return err
-			}
-			shown++
 		}
 	}
-	if shown > 0 {
-		return nil
+	if len(list) > 0 {
+		return list
 	}
-	_, err := io.WriteString(w, text(providers.Values{}))
+	return []showing{{values: providers.Values{DevID: f.devID, Domain: f.domain}}}
+}
+
+// printTickets prints a ticket for each connection that waits for its answer.
+func printTickets(w io.Writer, p providers.Provider, list []showing) error {
+	for i, s := range list {
+		text := p.Ticket(s.values)
+		switch {
+		case s.connection == nil:
+		case p.WaitsForAnswer(*s.connection):
+			text = "# " + s.title + "\n\n" + text
+		default:
+			text = "# " + s.title + ": there is nothing to ask for\n"
+		}
+		if i > 0 {
+			text = "\n" + text
+		}
+		if _, err := io.WriteString(w, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printWalkthroughs prints each walk-through once, under the names of all
+// connections for which it is the same.
+func printWalkthroughs(w io.Writer, p providers.Provider, list []showing) error {
+	var titles, texts []string
+	for _, s := range list {
+		var marks map[string]providers.Mark
+		if s.connection != nil {
+			marks = p.Marks(*s.connection)
+		}
+		text := p.Walkthrough(s.values, marks)
+		if i := slices.Index(texts, text); i >= 0 {
+			titles[i] += "\n# " + s.title
+			continue
+		}
+		titles, texts = append(titles, s.title), append(texts, text)
+	}
+	var b strings.Builder
+	for i, text := range texts {
+		if i > 0 {
+			b.WriteString("\n")
+		}
+		if titles[i] != "" {
+			fmt.Fprintf(&b, "# %s\n\n", titles[i])
+		}
+		b.WriteString(text)
+	}
+	_, err := io.WriteString(w, b.String())
 	return err
 }

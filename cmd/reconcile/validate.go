@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -40,7 +41,7 @@ what is sealed stays sealed.`,
 
 func validate(env *environment, files fs.FS) error {
 	set, problems := spec.Load(files, providers.Vocabulary())
-	problems = append(problems, catalogueProblems(set)...)
+	problems = append(problems, catalogueProblems(set, env.Now())...)
 	failed := 0
 	for _, p := range problems {
 		if p.Severity == spec.Error {
@@ -64,11 +65,11 @@ func validate(env *environment, files fs.FS) error {
 
 // catalogueProblems adds what the catalogue of providers knows offline, and
 // sealed fields that are no age file.
-func catalogueProblems(set spec.Set) []spec.Problem {
+func catalogueProblems(set spec.Set, now time.Time) []spec.Problem {
 	var out []spec.Problem
 	for _, e := range set.Environments {
 		for _, c := range e.Connections {
-			for _, f := range findings(c) {
+			for _, f := range findings(c, now) {
 				if f.Origin.File == "" {
 					f.Origin = c.Origin
 				}
@@ -87,12 +88,12 @@ func catalogueProblems(set spec.Set) []spec.Problem {
 	return out
 }
 
-func findings(c spec.Connection) []providers.Finding {
+func findings(c spec.Connection, now time.Time) []providers.Finding {
 	p, ok := providers.Lookup(c.Provider)
 	if !ok {
 		return nil
 	}
-	return p.Check(c)
+	return p.Check(c, providers.Seen{Now: now})
 }
 
 func plural(n int, one, many string) string {

@@ -65,6 +65,7 @@ func (d *diff) run() {
 	d.diffApp()
 	d.diffWebhooks()
 	d.noLongerManaged()
+	d.holdOwnApp()
 	if !d.isLive {
 		d.needEnable()
 	}
@@ -77,9 +78,8 @@ func (d *diff) diffState() {
 		if d.in.Types != nil && !d.isOffered {
 			c.block("provider", "Terra does not offer "+d.want.Provider+" in this environment; check the slug with `reconcile providers`")
 		}
-		if len(d.want.Waits) > 0 && c.Gate == Ready {
-			w := d.want.Waits[0]
-			c.Gate, c.Guard, c.GateReason = Waiting, "setup", "step "+w.Step+": "+w.Reason
+		if len(d.want.Waits) > 0 {
+			c.waitFor(d.want.Waits[0])
 		}
 		if d.want.State == Paused {
 			d.state(Pause, string(Active))

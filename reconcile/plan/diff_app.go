@@ -1,5 +1,7 @@
 package plan
 
+import "slices"
+
 // diffApp compares whose app users meet.
 //
 //	Terra lets one choose     -> set-app when the live variant differs
@@ -32,7 +34,7 @@ func (d *diff) diffApp() {
 	case !own && d.offer.CustomCredentials:
 		d.add(SetApp, want.Origin, []FieldChange{change}).block("provider",
 			"with "+d.want.Provider+" the app follows from the credentials and Terra cannot remove them; drop `app`")
-	case own && !d.offer.CustomCredentials && !d.want.Credentials:
+	case own && !d.offer.CustomCredentials && !d.want.Credentials && !agrees:
 		d.add(SetApp, want.Origin, []FieldChange{change}).block("provider",
 			"Terra does not accept an app of your own for "+d.want.Provider+"; drop `app: own`")
 	}
@@ -51,4 +53,30 @@ func appOf(variant string) string {
 		return "own"
 	}
 	return "terra"
+}
+
+// holdOwnApp keeps a connection on Terra's app while a human step of the own app
+// is open; that Terra does not offer one yet is what the step is for. A connection
+// that runs on its own app already is never held.
+func (d *diff) holdOwnApp() {
+	i := slices.IndexFunc(d.want.Waits, func(w Wait) bool { return w.OwnApp })
+	if i < 0 {
+		return
+	}
+	for j := range d.changes {
+		c := &d.changes[j]
+		if c.Action == SetCredentials || c.Action == SetApp && wantedVariant(d.want.App) == "byo" {
+			if c.Guard == "provider" {
+				c.Gate = Ready
+			}
+			c.waitFor(d.want.Waits[i])
+		}
+	}
+}
+
+// waitFor lets a change wait for a human step, unless something else holds it.
+func (c *Change) waitFor(w Wait) {
+	if c.Gate == Ready {
+		c.Gate, c.Guard, c.GateReason = Waiting, "setup", "step "+w.Step+": "+w.Reason
+	}
 }

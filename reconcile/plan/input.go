@@ -155,6 +155,7 @@ type Credentials struct {
 	Sandbox         bool
 	HasVerification bool
 	SecretRef       bool
+	OAuthVersion    string // 1 or 2, "" where Terra does not say; not compared
 }
 
 // Comparison says how the live secret compares with the desired one.

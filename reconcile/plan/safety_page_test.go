@@ -37,7 +37,7 @@ func holds() [][3]string {
 		{"credentials", "keys that are incomplete, and enabling while the keys cannot be opened", "the missing key, or an identity that opens it"},
 		{"secret-ref", "replacing a secret that Terra reads from a store of yours", "allow of secret_ref"},
 		{"domain", "replacing a custom domain, and a redirect_url on one that does not serve yet", "its release by a commit; publishing its address"},
-		{"setup", "enabling before a human step is done", "the evidence of that step"},
+		{"setup", "enabling, or a first own app, before a human step is done", "the evidence of that step"},
 		{"order", "webhook rows before the keys and the domain, or while the provider locks them", "time, or the step that comes first"},
 	}
 }

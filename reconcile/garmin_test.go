@@ -1,0 +1,151 @@
+package reconcile
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+const (
+	garminID     = "0a1b2c3d-0000-4000-8000-0123456789ab"
+	garminDomain = "garmin.acme.example"
+	garminFile   = "  redirect_url: https://" + garminDomain + "/auth/garmin/oauth2\ndomain: " + garminDomain + "\nwebhooks: managed\n"
+	garminSetup  = "setup:\n  review: {done: 2026-08-01}\n  oauth2_app: {done: 2026-08-01}\n  custom_domain: {value: " + garminDomain + "}\n"
+)
+
+// garminReady is a world whose Garmin connection has its keys and a custom
+// domain that serves; only the webhooks are not applied.
+func garminReady(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t)
+	w.own("garmin", garminID, secretA, garminFile+garminSetup)
+	w.terra.Enable(devID, "garmin")
+	w.terra.SetDomain(devID, "garmin", garminDomain)
+	w.terra.SetCredential(devID, "garmin", terratest.Credential{
+		ClientID: garminID, Secret: secretA, RedirectURL: "https://" + garminDomain + "/auth/garmin/oauth2",
+	})
+	return w
+}
+
+// TestGarminFromNothing goes the whole way: enable, domain, DNS, keys with the
+// redirect on the domain, webhooks under the fingerprint that was reviewed.
+func TestGarminFromNothing(t *testing.T) {
+	w := newWorld(t)
+	w.own("garmin", garminID, secretA, garminFile+garminSetup)
+	r := w.apply()
+	if got := strings.Join(r.Environments[0].Warnings, "\n"); !strings.Contains(got, "publish A "+garminDomain+" 203.0.113.10") {
+		t.Errorf("nobody is told what to publish:\n%s", got)
+	}
+	expectGate(t, w.change(w.dryRun(), "garmin:apply-webhooks"), plan.Waiting, "order")
+	w.terra.PublishDNS(garminDomain)
+	w.terra.Serve(garminDomain)
+	for range 3 {
+		r = w.apply()
+	}
+	if r.ExitCode != report.ExitDone {
+		t.Fatalf("exit %d\n%s", r.ExitCode, w.show(r))
+	}
+	live := w.terra.Live(devID).Sources["garmin"]
+	if len(live.Webhooks) != 10 {
+		t.Fatalf("%d webhook rows, want 10", len(live.Webhooks))
+	}
+	for id, row := range live.Webhooks {
+		if !strings.HasPrefix(row.URL, "https://"+garminDomain+"/hooks/garmin/push/") || !row.Enabled || row.UploadType != "push" {
+			t.Errorf("row %s = %+v", id, row)
+		}
+	}
+	if live.Credential == nil || live.Credential.RedirectURL != "https://"+garminDomain+"/auth/garmin/oauth2" {
+		t.Errorf("credential = %+v", live.Credential)
+	}
+	w.inSync()
+	t.Logf("COUNT garmin_rows=%d", len(live.Webhooks))
+}
+
+func TestGarminAppliesOnlyWhatWasReviewed(t *testing.T) {
+	w := garminReady(t)
+	w.terra.SetUsers(devID, "garmin", 7, 0)
+	changed := false
+	w.wrap = func(next http.RoundTripper) http.RoundTripper {
+		return roundTrip(func(q *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(q.URL.Path, "/webhook-endpoints/apply") && !changed {
+				changed = true // somebody edits a row between the review and the apply
+				w.terra.SetWebhookRow(garminID, "dailiesUrl", terratest.WebhookRow{URL: "https://other.example/x", Enabled: true, UploadType: "push"})
+			}
+			return next.RoundTrip(q)
+		})
+	}
+	r := w.apply()
+	c := w.change(r, "garmin:apply-webhooks")
+	if c.Outcome != report.Failed || !strings.Contains(c.Error, "412") {
+		t.Errorf("outcome %q (%s), want failed with 412", c.Outcome, c.Error)
+	}
+	if got := w.terra.Live(devID).Sources["garmin"].Webhooks["dailiesUrl"].URL; got != "https://other.example/x" {
+		t.Errorf("a row that nobody reviewed was replaced: %q", got)
+	}
+	w.wrap = nil
+	r = w.dryRun() // other people's endpoints are there now: replacing them disturbs
+	if c = w.change(r, "garmin:apply-webhooks"); c.Class == plan.Safe {
+		t.Errorf("replacing existing webhooks is %s", c.Class)
+	}
+}
+
+func TestGarminRowsAreLockedAfterASave(t *testing.T) {
+	w := garminReady(t)
+	w.terra.SetWebhookRow(garminID, "dailiesUrl", terratest.WebhookRow{})
+	w.terra.LockWebhooks(garminID)
+	r := w.apply()
+	c := w.change(r, "garmin:apply-webhooks")
+	expectGate(t, c, plan.Waiting, "order")
+	if !strings.Contains(c.GateReason, "few minutes") || r.ExitCode != report.ExitDone {
+		t.Errorf("exit %d, %s", r.ExitCode, c.GateReason)
+	}
+	w.now = w.now.Add(4 * time.Minute)
+	if c := w.change(w.apply(), "garmin:apply-webhooks"); c.Outcome != report.Applied {
+		t.Errorf("after the lock: %q %s", c.Outcome, c.GateReason)
+	}
+}
+
+// TestGarminOAuth1 warns by the clock, unless Terra shows or the file records
+// that the app is one of OAuth 2.
+func TestGarminOAuth1(t *testing.T) {
+	const recorded = "  oauth2_app: {done: 2026-08-01}\n"
+	unrecorded := strings.ReplaceAll(garminSetup, recorded, "")
+	tests := []struct {
+		name, setup, auth string // auth: of the live app; "" is not live
+		day               int    // of December 2026
+		want              string // "" for no warning
+	}{
+		{"not set yet", unrecorded, "", 1, "OAuth 1 at Garmin ends on 2026-12-31, in 30 days"},
+		{"the last day", unrecorded, "", 30, "OAuth 1 at Garmin ends on 2026-12-31, in a day"},
+		{"over", unrecorded, "", 31, "OAuth 1 at Garmin ended on 2026-12-31"},
+		{"recorded", garminSetup, "", 1, ""},
+		{"live with OAuth 2", unrecorded, "oauth2", 1, ""},
+		{"live with OAuth 1, whatever is recorded", garminSetup, "oauth1", 1, "OAuth 1 at Garmin ends on 2026-12-31, in 30 days"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.now = time.Date(2026, 12, test.day, 0, 0, 0, 0, time.UTC)
+			w.own("garmin", garminID, secretA, test.setup)
+			if test.auth != "" {
+				w.terra.SetSourceType("", terratest.SourceType{Provider: "garmin", DisplayName: "Garmin", AuthType: test.auth, DataTypes: []string{},
+					CustomerCredentialsRequired: true, CustomCredentialsAllowed: true})
+				w.terra.SetCredential(devID, "garmin", terratest.Credential{ClientID: garminID, Secret: secretA})
+			}
+			warnings := strings.Join(w.dryRun().Environments[0].Warnings, "\n")
+			if test.want == "" && strings.Contains(warnings, "OAuth 1") || !strings.Contains(warnings, test.want) {
+				t.Errorf("warnings:\n%s\nwant %q", warnings, test.want)
+			}
+		})
+	}
+}
+
+// roundTrip answers in place of the network.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(q *http.Request) (*http.Response, error) { return f(q) }
