@@ -54,7 +54,7 @@ func serveDaemon(ctx context.Context, env *environment, c config.Config) (err er
 	if c.Apply {
 		mode = report.Apply
 	}
-	ask, err := newProber(c.Probes)
+	ask, err := newProber(c)
 	if err != nil {
 		return err
 	}

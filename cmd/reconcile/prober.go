@@ -5,26 +5,41 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/providers"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 )
 
-// newProber makes the prober of a runner. An address for a provider that is
-// never asked is an error: who wrote it meant another one.
-func newProber(addresses map[string]string) (prober, error) {
-	for _, slug := range slices.Sorted(maps.Keys(addresses)) {
+// prober lets the engine ask the catalogue's probes.
+type prober struct {
+	*providers.Prober
+	emulated  bool
+	addresses map[string]string
+}
+
+// newProber asks at the runner's own addresses, else the real providers, unless
+// Terra itself is an emulator on this machine: what is tried out there is not
+// shown to anybody else. An address for a provider that is never asked is an
+// error: who wrote it meant another one.
+func newProber(c config.Config) (prober, error) {
+	for _, slug := range slices.Sorted(maps.Keys(c.Probes)) {
 		if p, ok := providers.Lookup(slug); !ok || p.Probe == nil {
 			return prober{}, fmt.Errorf("read probes.%s of the runner's configuration: %s is never asked about a pair; `reconcile providers` lists who is", slug, slug)
 		}
 	}
-	return prober{providers.NewProber(nil, addresses)}, nil
+	p := prober{Prober: providers.NewProber(nil, c.Probes), addresses: c.Probes}
+	for _, account := range c.Accounts {
+		p.emulated = p.emulated || !strings.HasPrefix(account.BaseURL, "https://")
+	}
+	return p, nil
 }
 
-// prober lets the engine ask the catalogue's probes.
-type prober struct{ *providers.Prober }
-
 func (p prober) Probe(ctx context.Context, provider, clientID string, secret secrets.Value) (good, bad bool, reason string) {
+	if _, own := p.addresses[provider]; p.emulated && !own {
+		return false, false, "Terra is emulated on this machine, so no real provider is asked"
+	}
 	r := p.Prober.Probe(ctx, provider, clientID, secret)
 	return r.Verdict == providers.Good, r.Verdict == providers.Bad, r.Reason
 }

@@ -39,7 +39,7 @@ func openSession(ctx context.Context, env *environment, f *runFlags, mode report
 	if err != nil {
 		return nil, err
 	}
-	ask, err := newProber(c.Probes)
+	ask, err := newProber(c)
 	if err != nil {
 		return nil, err
 	}
