@@ -21,8 +21,10 @@ func filled(t testing.TB) string {
 		err = errors.Join(
 			s.SetDigestKey(nil, []byte("sealed")),
 			s.SaveMemory(dev, memoryOf("strava", "garmin")),
-			s.SaveCommits(dev, "bbb", "aaa"),
+			s.SaveCommits(dev, Commits{"production", "bbb", "aaa"}),
 			s.SaveSourceTypes(dev, []byte("{}"), noon()),
+			s.SaveGood([]Good{{dev, "production", "bbb"}}),
+			s.SetKillSwitch(killSwitch("production", "")),
 			s.SaveDigests(noon(), map[string]Digest{"sha256:a": {Value: "v", Mask: "m"}}),
 			s.Begin(intent("open", noon())),
 			s.Begin(intent("done", noon())),
@@ -42,10 +44,12 @@ func readAll(s *Store) error {
 	_, err2 := s.DigestKey()
 	_, err3 := s.Digests()
 	_, _, err4 := s.SourceTypes(dev)
-	_, _, err5 := s.Commits(dev)
+	_, err5 := s.Commits(dev)
 	_, err6 := s.Pending(dev)
 	_, err7 := s.History(dev, "", 10)
-	for _, err := range []error{err, err2, err3, err4, err5, err6, err7} {
+	_, err8 := s.Known()
+	_, err9 := s.KillSwitches(noon())
+	for _, err := range []error{err, err2, err3, err4, err5, err6, err7, err8, err9} {
 		if err != nil {
 			return err
 		}

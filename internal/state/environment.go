@@ -17,14 +17,6 @@ type sourceTypesRecord struct {
 
 func (r sourceTypesRecord) version() int { return r.V }
 
-type commitsRecord struct {
-	V         int    `json:"v"`
-	Attempted string `json:"attempted"`
-	Applied   string `json:"applied"`
-}
-
-func (r commitsRecord) version() int { return r.V }
-
 // SourceTypes gives Terra's last saved answer about what an environment can
 // connect, and when it was given (UTC). body is nil when none was saved.
 func (s *Store) SourceTypes(devID string) (body []byte, at time.Time, err error) {
@@ -44,39 +36,22 @@ func (s *Store) SaveSourceTypes(devID string, body []byte, at time.Time) error {
 	return nil
 }
 
-// Commits gives the commit that was last tried for an environment and the one
-// that was last applied; "" where there is none.
-func (s *Store) Commits(devID string) (attempted, applied string, err error) {
-	record, err := readOne[commitsRecord](s, devID, keyCommits)
-	if err != nil {
-		return "", "", fmt.Errorf("recall commits of %s: %w", devID, err)
-	}
-	return record.Attempted, record.Applied, nil
-}
-
-// SaveCommits replaces both commits of an environment. Where they are the same
-// as before the disk is not touched.
-func (s *Store) SaveCommits(devID, attempted, applied string) error {
-	err := saveOne(s, devID, keyCommits, commitsRecord{V: recordVersion, Attempted: attempted, Applied: applied})
-	if err != nil {
-		return fmt.Errorf("save commits of %s: %w", devID, err)
-	}
-	return nil
-}
-
 // readOne gives the zero record when none was saved.
 func readOne[T versioned](s *Store, devID, key string) (T, error) {
 	var record T
-	err := s.view(func(tx *bolt.Tx) error {
-		env := environment(tx, devID)
-		if env == nil || env.Get([]byte(key)) == nil {
-			return nil
-		}
-		var err error
-		record, err = decode[T](s, key+" of "+devID, env.Get([]byte(key)))
+	err := s.view(func(tx *bolt.Tx) (err error) {
+		record, err = recordIn[T](s, environment(tx, devID), devID, key)
 		return err
 	})
 	return record, err
+}
+
+func recordIn[T versioned](s *Store, env *bolt.Bucket, devID, key string) (T, error) {
+	if env == nil || env.Get([]byte(key)) == nil {
+		var none T
+		return none, nil
+	}
+	return decode[T](s, key+" of "+devID, env.Get([]byte(key)))
 }
 
 func saveOne[T versioned](s *Store, devID, key string, record T) error {

@@ -11,10 +11,12 @@ import (
 // The file is a tree of buckets; every value is JSON with its own version "v".
 //
 //	meta          format               the version of the whole file
+//	              kill_switches        what `reconcile pause` holds; absent at first
 //	environments  <dev_id>  memory         head of the environment's memory
 //	                        connections    <provider> -> connection
 //	                        source_types   what Terra offers here
-//	                        commits        attempted and applied
+//	                        commits        attempted and applied, and its name
+//	                        good           the last commit without errors in its files
 //	                        history        <sequence> -> intent with its outcome
 //	digests       <sha256:…>           digest of one sealed secret
 //	keys          digest               the sealed digest key
@@ -29,11 +31,13 @@ const (
 	bucketConnections = "connections"
 	bucketHistory     = "history"
 
-	keyFormat      = "format"
-	keyMemory      = "memory"
-	keySourceTypes = "source_types"
-	keyCommits     = "commits"
-	keyDigest      = "digest"
+	keyFormat       = "format"
+	keyKillSwitches = "kill_switches"
+	keyMemory       = "memory"
+	keySourceTypes  = "source_types"
+	keyCommits      = "commits"
+	keyGood         = "good"
+	keyDigest       = "digest"
 
 	recordVersion = 1
 )

@@ -92,7 +92,7 @@ func TestSavingTheSameDoesNotWrite(t *testing.T) {
 	s := opened(t, t.TempDir())
 	save := func() {
 		must(t, s.SaveMemory(dev, memoryOf("strava", "garmin")))
-		must(t, s.SaveCommits(dev, "c2", "c1"))
+		must(t, s.SaveCommits(dev, Commits{"production", "c2", "c1"}))
 		must(t, s.SaveSourceTypes(dev, []byte(`{"a": 1}`), noon()))
 		must(t, s.SaveDigests(noon(), map[string]Digest{"sha256:a": {Value: "v", Mask: "m"}}))
 	}
@@ -119,25 +119,25 @@ func transactions(t *testing.T, s *Store) int {
 func TestCommitsAndSourceTypesRoundTrip(t *testing.T) {
 	dir := t.TempDir()
 	s := opened(t, dir)
-	attempted, applied, err := s.Commits(dev)
+	commits, err := s.Commits(dev)
 	must(t, err)
 	body, at, err := s.SourceTypes(dev)
 	must(t, err)
-	if attempted != "" || applied != "" || body != nil || !at.IsZero() {
-		t.Errorf("new state: got %q %q %q %v, want nothing", attempted, applied, body, at)
+	if commits != (Commits{}) || body != nil || !at.IsZero() {
+		t.Errorf("new state: got %q %q %v, want nothing", commits, body, at)
 	}
 	want := []byte("{\n \"data\": []}\n")
-	must(t, s.SaveCommits(dev, "bbb", "aaa"))
+	must(t, s.SaveCommits(dev, Commits{"production", "bbb", "aaa"}))
 	must(t, s.SaveSourceTypes(dev, want, noon()))
 	closed(t, s)
 
 	s = opened(t, dir)
-	attempted, applied, err = s.Commits(dev)
+	commits, err = s.Commits(dev)
 	must(t, err)
 	body, at, err = s.SourceTypes(dev)
 	must(t, err)
-	if attempted != "bbb" || applied != "aaa" || !bytes.Equal(body, want) || !at.Equal(noon()) {
-		t.Errorf("got %q %q %q %v, want bbb aaa %q %v", attempted, applied, body, at, want, noon())
+	if commits != (Commits{"production", "bbb", "aaa"}) || !bytes.Equal(body, want) || !at.Equal(noon()) {
+		t.Errorf("got %q %q %v, want bbb aaa %q %v", commits, body, at, want, noon())
 	}
 	memory, err := s.Memory(dev)
 	must(t, err)
@@ -151,7 +151,7 @@ func TestEmptyNamesAreRefused(t *testing.T) {
 	for name, err := range map[string]error{
 		"memory of no environment":    s.SaveMemory("", memoryOf("strava")),
 		"memory of no connection":     s.SaveMemory(dev, memoryOf("")),
-		"commits of no environment":   s.SaveCommits("", "a", "b"),
+		"commits of no environment":   s.SaveCommits("", Commits{"production", "a", "b"}),
 		"source types of none":        s.SaveSourceTypes("", []byte("{}"), noon()),
 		"empty digest key":            s.SetDigestKey(nil, nil),
 		"empty digest":                s.SaveDigests(noon(), map[string]Digest{"sha256:a": {}}),
@@ -177,7 +177,7 @@ func TestReadOnlyWritesNothing(t *testing.T) {
 	dir := t.TempDir()
 	s := opened(t, dir)
 	must(t, s.SaveMemory(dev, memoryOf("strava")))
-	must(t, s.SaveCommits(dev, "same", "same"))
+	must(t, s.SaveCommits(dev, Commits{"production", "same", "same"}))
 	must(t, s.SaveSourceTypes(dev, []byte("same"), noon()))
 	must(t, s.Begin(Intent{ID: "1", DevID: dev, Key: "k", At: noon()}))
 	closed(t, s)
@@ -212,11 +212,14 @@ func TestReadOnlyWritesNothing(t *testing.T) {
 func refusesWrites(t *testing.T, s *Store) {
 	t.Helper()
 	for name, err := range map[string]error{
-		"same commits":    s.SaveCommits(dev, "same", "same"),
+		"same commits":    s.SaveCommits(dev, Commits{"production", "same", "same"}),
 		"same types":      s.SaveSourceTypes(dev, []byte("same"), noon()),
 		"same memory":     s.SaveMemory(dev, memoryOf("strava")),
 		"SaveMemory":      s.SaveMemory(dev, memoryOf("strava", "garmin")),
-		"SaveCommits":     s.SaveCommits(dev, "b", "a"),
+		"SaveCommits":     s.SaveCommits(dev, Commits{"production", "b", "a"}),
+		"SaveGood":        s.SaveGood(nil),
+		"SetKillSwitch":   s.SetKillSwitch(killSwitch("", "")),
+		"LiftKillSwitch":  second(s.LiftKillSwitch("", noon())),
 		"SaveSourceTypes": s.SaveSourceTypes(dev, []byte("{}"), noon()),
 		"SetDigestKey":    s.SetDigestKey(nil, []byte("sealed")),
 		"SaveDigests":     s.SaveDigests(noon(), nil),

@@ -36,6 +36,7 @@ type Store struct {
 	db       *bolt.DB // nil: reads find nothing
 	path     string
 	readOnly bool
+	borrowed bool // another Store closes db
 	missing  bool
 	reason   string
 	digests  digestTable
@@ -96,7 +97,7 @@ func (s *Store) Reason() string { return s.reason }
 // Close lets other processes open the state. It waits for calls under way and
 // may be called again.
 func (s *Store) Close() error {
-	if s.db == nil {
+	if s.db == nil || s.borrowed {
 		return nil
 	}
 	if err := s.db.Close(); err != nil {

@@ -1,0 +1,157 @@
+package state
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+)
+
+func killSwitch(environment, provider string) KillSwitch {
+	return KillSwitch{Environment: environment, Provider: provider, Reason: "incident 12", Owner: "jo", Since: noon(), Until: noon().Add(time.Hour)}
+}
+
+func inForce(t *testing.T, s *Store, now time.Time) []string {
+	t.Helper()
+	all, err := s.KillSwitches(now)
+	must(t, err)
+	targets := []string{}
+	for _, k := range all {
+		targets = append(targets, k.Target())
+	}
+	return targets
+}
+
+func TestKillSwitchesLastUntilTheirEnd(t *testing.T) {
+	dir := t.TempDir()
+	s := opened(t, dir)
+	long := killSwitch("production", "strava")
+	long.Until = noon().Add(2 * time.Hour).In(time.FixedZone("CET", 3600))
+	must(t, errors.Join(s.SetKillSwitch(killSwitch("", "")), s.SetKillSwitch(killSwitch("production", "strava")), s.SetKillSwitch(long)))
+	closed(t, s)
+
+	s = opened(t, dir)
+	for at, want := range map[time.Duration][]string{
+		0: {"", "production/strava"}, time.Hour - 1: {"", "production/strava"},
+		time.Hour: {"production/strava"}, 2 * time.Hour: {},
+	} {
+		if diff := cmp.Diff(want, inForce(t, s, noon().Add(at))); diff != "" {
+			t.Errorf("after %s (-want +got):\n%s", at, diff)
+		}
+	}
+	for target, want := range map[string]bool{"": true, "production": false, "production/strava": true} {
+		if lifted, err := s.LiftKillSwitch(target, noon()); lifted != want || err != nil {
+			t.Errorf("lift %q: got %v %v, want %v", target, lifted, err, want)
+		}
+	}
+	if got := inForce(t, s, noon()); len(got) > 0 {
+		t.Errorf("after lifting all: got %q", got)
+	}
+	if lifted, err := s.LiftKillSwitch("", noon()); lifted || err != nil {
+		t.Errorf("lift twice: got %v %v", lifted, err)
+	}
+}
+
+func TestKillSwitchesThatAreRefused(t *testing.T) {
+	s := opened(t, t.TempDir())
+	for name, edit := range map[string]func(*KillSwitch){
+		"no reason":      func(k *KillSwitch) { k.Reason = "" },
+		"no owner":       func(k *KillSwitch) { k.Owner = "" },
+		"no end":         func(k *KillSwitch) { k.Until = time.Time{} },
+		"an empty time":  func(k *KillSwitch) { k.Until = k.Since },
+		"no environment": func(k *KillSwitch) { k.Environment, k.Provider = "", "strava" },
+	} {
+		k := killSwitch("production", "")
+		edit(&k)
+		if err := s.SetKillSwitch(k); err == nil {
+			t.Errorf("%s: got no error", name)
+		}
+	}
+	if got := inForce(t, s, noon()); len(got) > 0 {
+		t.Errorf("got %q, want none", got)
+	}
+}
+
+// TestKillSwitchConcerns: a name that changes does not let an environment escape.
+func TestKillSwitchConcerns(t *testing.T) {
+	k := killSwitch("production", "")
+	k.DevIDs = []string{dev}
+	for _, c := range []struct {
+		name, devID string
+		want        bool
+	}{{"production", "other", true}, {"renamed", dev, true}, {"staging", "other", false}} {
+		if got := k.Concerns(c.name, c.devID); got != c.want {
+			t.Errorf("%s %s: got %v", c.name, c.devID, got)
+		}
+	}
+	if byID := killSwitch(dev, ""); !byID.Concerns("production", dev) || byID.Concerns("staging", "other") {
+		t.Error("a dev_id for a name: wrong")
+	}
+	if !killSwitch("", "").Concerns("any", "thing") {
+		t.Error("everything: wrong")
+	}
+}
+
+// TestKillSwitchMarksWhatItHolds so that a pause without any run is not forgotten.
+func TestKillSwitchMarksWhatItHolds(t *testing.T) {
+	for _, c := range []struct {
+		k             KillSwitch
+		dev, staging  bool
+		strava, other bool
+	}{
+		{killSwitch("", ""), true, true, false, false},
+		{killSwitch("production", ""), true, false, false, false},
+		{killSwitch("production", "strava"), false, false, true, false},
+		{killSwitch("production", "whoop"), false, false, false, false},
+		{killSwitch("elsewhere", ""), false, false, false, false},
+	} {
+		s := opened(t, t.TempDir())
+		must(t, errors.Join(
+			s.SaveMemory(dev, memoryOf("strava", "garmin")), s.SaveCommits(dev, Commits{Environment: "production"}),
+			s.SaveMemory("staging-id", memoryOf("strava")), s.SaveCommits("staging-id", Commits{Environment: "staging"}),
+			s.SetKillSwitch(c.k)))
+		production, err := s.Memory(dev)
+		must(t, err)
+		staging, err := s.Memory("staging-id")
+		must(t, err)
+		got := []bool{production.Suspended, staging.Suspended, production.Connections["strava"].Suspended, production.Connections["garmin"].Suspended}
+		if diff := cmp.Diff([]bool{c.dev, c.staging, c.strava, c.other}, got); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", c.k.Target(), diff)
+		}
+		if staging.Connections["strava"].Suspended {
+			t.Errorf("%q: marks a connection of another environment", c.k.Target())
+		}
+		if want := memoryOf("strava").Connections["strava"].Fields[plan.FieldClientID]; production.Connections["strava"].Fields[plan.FieldClientID] != want {
+			t.Errorf("%q: other memory is gone", c.k.Target())
+		}
+	}
+}
+
+func TestKnownEnvironments(t *testing.T) {
+	dir := t.TempDir()
+	s := opened(t, dir)
+	must(t, errors.Join(
+		s.SaveCommits("b", Commits{"staging", "c2", "c1"}), s.SaveCommits("old", Commits{"", "c0", "c0"}),
+		s.SaveGood([]Good{{"a", "production", "g1"}, {"b", "staging", "g1"}}),
+		s.SaveGood([]Good{{"a", "production", "g2"}}), s.SaveMemory("c", memoryOf("strava"))))
+	before := transactions(t, s)
+	must(t, s.SaveGood([]Good{{"a", "production", "g2"}}))
+	if after := transactions(t, s); after != before {
+		t.Error("the same again is written")
+	}
+	closed(t, s)
+	got, err := opened(t, dir).Known()
+	must(t, err)
+	want := []Known{{"a", Commits{"production", "", ""}, "g2"}, {"b", Commits{"staging", "c2", "c1"}, ""}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, g := range []Good{{"", "production", "g"}, {"a", "", "g"}, {"a", "production", ""}} {
+		if err := opened(t, t.TempDir()).SaveGood([]Good{g}); err == nil {
+			t.Errorf("%+v: got no error", g)
+		}
+	}
+}
