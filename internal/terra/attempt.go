@@ -34,6 +34,11 @@ func (c *Client) attempt(ctx context.Context, k call, token string) outcome {
 		return outcome{err: k.interrupted(err)}
 	}
 	defer limiter.release(k.op.write)
+	if k.commits() && c.hold != nil {
+		if err := c.hold(k.provider); err != nil {
+			return outcome{err: err}
+		}
+	}
 
 	timeout := c.timeout
 	if k.op.slow {

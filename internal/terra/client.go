@@ -64,6 +64,17 @@ type Client struct {
 	maxAttempts int
 	tokens      *tokenReader
 	notices     *notices
+	hold        func(provider string) error // nil never does
+}
+
+// Holding is the same client for one run whose writes can still be held: hold is
+// asked right before each attempt of a write leaves, after every wait, and its
+// error ends the call. provider is "" for a write about several at once. hold may
+// be called by several goroutines.
+func (c *Client) Holding(hold func(provider string) error) *Client {
+	held := *c
+	held.hold = hold
+	return &held
 }
 
 // New makes a client. It does not touch the network and reads no token.
