@@ -29,9 +29,10 @@ type applier struct {
 	changes []report.Change // in plan order
 	stopped atomic.Bool     // after a failure, when the run stops at the first
 
-	mu    sync.Mutex
-	open  []ending // intents that end once memory is saved
-	wrote []string // fields that a comparison may have written
+	mu       sync.Mutex
+	open     []ending          // intents that end once memory is saved
+	wrote    []string          // fields that a comparison may have written
+	switches []plan.KillSwitch // met by a write that was ready
 }
 
 type ending struct{ id, outcome string }
@@ -41,6 +42,7 @@ type ending struct{ id, outcome string }
 // done could not be remembered.
 func (e *Engine) apply(ctx context.Context, r Run, p *prepared) (changes []report.Change, wrote []string, err error) {
 	a := &applier{Engine: e, r: r, p: p}
+	p.client = p.client.Holding(a.pause)
 	byConnection := map[string][]int{}
 	var connections, enables, disables []int
 	for i, c := range p.plan.Changes {
@@ -95,6 +97,12 @@ func (a *applier) connection(ctx context.Context, indexes []int) {
 			}
 			started := a.o.Now()
 			outcome, err := a.step(ctx, c.Change)
+			if by, ok := paused(err); ok {
+				for _, rest := range indexes[n:] {
+					hold(&a.changes[rest], by)
+				}
+				return
+			}
 			a.settle(c, outcome, err, a.o.Now().Sub(started))
 		}
 		if c.Outcome != report.Applied {
@@ -163,6 +171,9 @@ func (a *applier) remember() error {
 	}
 	env := a.p.env.DevID
 	now := a.o.Now()
+	if err := a.rememberPauses(); err != nil {
+		return err
+	}
 	memory := plan.Remember(a.p.input, a.p.plan, applied)
 	if !a.p.book.lasting {
 		forgetDigests(memory, a.p.before)
@@ -175,14 +186,15 @@ func (a *applier) remember() error {
 			return fmt.Errorf("end journal entry: %w", err)
 		}
 	}
-	_, last, err := a.o.Store.Commits(env)
+	commits, err := a.o.Store.Commits(env)
 	if err != nil {
 		return err
 	}
+	commits.Environment, commits.Attempted = a.p.env.Name, a.r.Commit
 	if a.clean() {
-		last = a.r.Commit
+		commits.Applied = a.r.Commit
 	}
-	return a.o.Store.SaveCommits(env, a.r.Commit, last)
+	return a.o.Store.SaveCommits(env, commits)
 }
 
 // clean tells whether everything the commit asks for is in effect.

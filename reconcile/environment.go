@@ -127,6 +127,9 @@ func (e *Engine) prepare(ctx context.Context, r Run, env spec.Environment, b *bo
 	p.input.Observed, p.input.Types = p.seen.live, p.seen.types
 	p.input.Memory = withIntents(p.input.Memory, p.pending, p.seen.live)
 	p.consultCatalogue()
+	if p.input.KillSwitches, err = e.killSwitches(env); err != nil {
+		return nil, err
+	}
 	for _, w := range p.want {
 		p.input.Desired = append(p.input.Desired, w.desired)
 	}

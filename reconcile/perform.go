@@ -48,6 +48,12 @@ func (a *applier) perform(ctx context.Context, c plan.Change, w write) (report.O
 
 func (a *applier) attempt(ctx context.Context, intent state.Intent, w write, replayed bool) (outcome report.Outcome, again bool, err error) {
 	sendErr := w.send(ctx, terra.IdempotencyKey(intent.Key))
+	if _, ok := paused(sendErr); ok {
+		if !replayed {
+			a.end(intent.ID, string(report.Skipped))
+		}
+		return report.Skipped, false, sendErr
+	}
 	if sendErr != nil && !isLost(sendErr) {
 		if replayed && terra.HasCode(sendErr, terra.CodeIdempotencyKeyReuse) {
 			return "", true, nil

@@ -16,16 +16,17 @@ import (
 // repository, Terra in the words of Observed, memory as what differs from the
 // files. Defaults: environment production, on_drift revert, caps that never trip.
 type story struct {
-	Now         time.Time
-	Environment storyEnvironment
-	Files       map[string]storyFile
-	Terra       map[string]Observed
-	Types       map[string]Type
-	Memory      *storyMemory
-	Users       map[string]string // "12" is exact, "12+" is at least
-	Probes      map[string]Probe
-	Approved    bool
-	IgnoreTime  bool // --now
+	Now          time.Time
+	Environment  storyEnvironment
+	Files        map[string]storyFile
+	Terra        map[string]Observed
+	Types        map[string]Type
+	Memory       *storyMemory
+	Users        map[string]string // "12" is exact, "12+" is at least
+	Probes       map[string]Probe
+	Approved     bool
+	IgnoreTime   bool // --now
+	KillSwitches []KillSwitch
 }
 
 type storyEnvironment struct {
@@ -102,7 +103,7 @@ func readStory(text []byte) (Input, error) {
 
 func (s story) input() (Input, error) {
 	in := Input{Now: s.Now, Environment: s.Environment.Environment, Observed: s.Terra, Types: s.Types, Users: map[string]Users{},
-		Probes: s.Probes, ApprovedAll: s.Approved, NowFlag: s.IgnoreTime}
+		Probes: s.Probes, ApprovedAll: s.Approved, NowFlag: s.IgnoreTime, KillSwitches: s.KillSwitches}
 	for _, w := range s.Environment.Windows {
 		window, err := w.window()
 		if err != nil {

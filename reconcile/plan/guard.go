@@ -18,6 +18,7 @@ type Guard struct {
 // asked; the first that refuses names the gate. The caps come after all of them.
 func Guards() []Guard {
 	return []Guard{
+		{"pause", "every change that `reconcile pause` is about: of everything, an environment or a connection", "`reconcile resume`, or its end", checkKillSwitch},
 		{"suspend", "every change of a suspended environment or connection", "nothing but its end", checkSuspend},
 		{"observe", "every change of an environment with mode: observe", "nothing but a commit", checkObserve},
 		{"empty-set", "pruning when the environment names no connection at all", "nothing", checkEmptySet},
@@ -27,7 +28,7 @@ func Guards() []Guard {
 		{"adopt", "the first disruptive change, or overwriting keys, of a connection of which nothing is remembered", "allow, also of adopt, or an approved hash", checkAdopt},
 		{"on_secret_drift", "reverting a client_id or secret that somebody set by hand", "allow, an approved hash, or a probe that accepts the desired pair", checkSecretDrift},
 		{"destructive", "every destructive change; an explicit state: disabled is its own approval", "allow or an approved hash", checkDestructive},
-		{"after-suspend", "disruptive and destructive changes after a suspend, until a run finds none of them", "allow or an approved hash", checkAfterSuspend},
+		{"after-suspend", "disruptive and destructive changes after a suspend or a pause, until a run finds none of them", "allow or an approved hash", checkAfterSuspend},
 		{"window", "disruptive and destructive changes outside the windows", "an approved hash with --now", checkWindow},
 	}
 }
@@ -185,7 +186,7 @@ func checkDestructive(in Input, c *Change, approved bool) (Gate, string) {
 
 func checkAfterSuspend(in Input, c *Change, approved bool) (Gate, string) {
 	if (in.Memory.Suspended || in.Memory.of(c.Provider).Suspended) && c.Class != Safe && !approved {
-		return Approval, "first seen after a suspend; approve this plan or commit an allow"
+		return Approval, "first seen after a suspend or a pause; approve this plan or commit an allow"
 	}
 	return Ready, ""
 }

@@ -10,10 +10,12 @@ type Input struct {
 	Observed    map[string]Observed // by provider; a provider that is absent is not live
 	Types       map[string]Type     // by provider: what Terra offers; nil is unknown
 	Memory      Memory
-	Users       map[string]Users // by provider; absent is not counted or unknown
-	Probes      map[string]Probe // by provider
-	ApprovedAll bool             // a person approved the hash of this very plan
-	NowFlag     bool             // and asked to ignore windows (needs ApprovedAll)
+	// KillSwitches that concern the environment.
+	KillSwitches []KillSwitch
+	Users        map[string]Users // by provider; absent is not counted or unknown
+	Probes       map[string]Probe // by provider
+	ApprovedAll  bool             // a person approved the hash of this very plan
+	NowFlag      bool             // and asked to ignore windows (needs ApprovedAll)
 }
 
 // Environment is the part of environment.yaml that decides about changes.

@@ -106,6 +106,11 @@ func rulesOfTime(in Input, p Plan) []string {
 		s, own := in.Environment.Suspend, desiredOf(in, c.Provider).Suspend
 		return c.Gate == Ready && (s != nil && in.Now.Before(s.Until) || own != nil && in.Now.Before(own.Until))
 	})
+	out = append(out, each(p, "runs while paused", func(c Change) bool {
+		return c.Gate == Ready && slices.ContainsFunc(in.KillSwitches, func(s KillSwitch) bool {
+			return (s.Provider == "" || s.Provider == c.Provider) && in.Now.Before(s.Until)
+		})
+	})...)
 	out = append(out, each(p, "runs in mode observe", func(c Change) bool { return c.Gate == Ready && in.Environment.Observe })...)
 	return append(out, each(p, "runs outside the windows", func(c Change) bool {
 		return c.Gate == Ready && c.Class != Safe && !openNow(in.Environment.Windows, in.Now) && !(in.NowFlag && in.ApprovedAll)

@@ -28,6 +28,7 @@ func Make(in Input) Plan {
 		}
 	}
 	diffUnnamed(in, &p)
+	tellKillSwitches(in, &p)
 	slices.SortStableFunc(p.Changes, func(a, b Change) int {
 		return cmp.Or(cmp.Compare(a.Connection, b.Connection), cmp.Compare(rank(a.Action), rank(b.Action)))
 	})

@@ -5,7 +5,7 @@ import "time"
 // Memory is what was last agreed between the repository and one dev_id.
 type Memory struct {
 	Known       bool                  `json:"known"`     // a run has finished here before
-	Suspended   bool                  `json:"suspended"` // the environment was suspended in the last run
+	Suspended   bool                  `json:"suspended"` // the environment was suspended or paused in the last run
 	Connections map[string]Remembered `json:"-"`         // by provider
 }
 
@@ -22,7 +22,7 @@ type Remembered struct {
 	Enabled    bool              `json:"enabled"`   // we enabled it; false: found and adopted
 	Protected  bool              `json:"protected"` // stays protected when its file goes
 	Paused     bool              `json:"paused"`    // we paused it
-	Suspended  bool              `json:"suspended"` // it was suspended, and not all that this held has been settled since
+	Suspended  bool              `json:"suspended"` // it was suspended or paused, and not all that this held has been settled since
 	Fields     map[string]string `json:"fields"`    // field -> token of the desired value last agreed; secrets as keyed digests
 	VerifiedAt time.Time         `json:"verified_at"`
 	UpdatedAt  time.Time         `json:"updated_at"`

@@ -61,6 +61,10 @@ func (r dice) input() Input {
 		Probes: map[string]Probe{}, ApprovedAll: r.chance(25), NowFlag: r.chance(20),
 		Memory: Memory{Known: r.chance(80), Suspended: r.chance(10), Connections: map[string]Remembered{}},
 	}
+	if r.chance(12) {
+		in.KillSwitches = append(in.KillSwitches, KillSwitch{Provider: pick(r, "", "strava", "whoop"), Target: "production", Reason: "r", Owner: "o",
+			Until: now.Add(time.Duration(r.IntN(3)-1) * time.Hour)})
+	}
 	if r.chance(90) {
 		in.Types = map[string]Type{}
 	}

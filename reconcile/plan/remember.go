@@ -15,7 +15,7 @@ import (
 // already had is remembered only when nothing of its adoption is left open.
 // Ownership comes from enabling it, and ends when Terra no longer lists it.
 func Remember(in Input, p Plan, applied map[string]bool) Memory {
-	out := Memory{Known: true, Suspended: isSuspended(in.Environment.Suspend, in.Now), Connections: map[string]Remembered{}}
+	out := Memory{Known: true, Suspended: isHeld(in), Connections: map[string]Remembered{}}
 	if in.Memory.Known {
 		for provider, old := range in.Memory.Connections {
 			_, live := in.Observed[provider]
@@ -58,8 +58,9 @@ func settle(in Input, p Plan, provider string, m Remembered, applied map[string]
 	m.Protected = isProtected(in, provider)
 	unsettled := slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Connection == id && c.Class != Safe && !applied[c.ID] }) ||
 		slices.ContainsFunc(p.NotCompared, func(n NotCompared) bool { return n.Connection == id && n.Field == "" })
+	_, paused := killSwitch(in, provider)
 	m.Suspended = (in.Memory.Suspended || in.Memory.of(provider).Suspended) && unsettled ||
-		isSuspended(in.Environment.Suspend, in.Now) || isSuspended(desiredOf(in, provider).Suspend, in.Now)
+		paused || isSuspended(in.Environment.Suspend, in.Now) || isSuspended(desiredOf(in, provider).Suspend, in.Now)
 	return m
 }
 
@@ -153,6 +154,12 @@ func isCredential(field string) bool {
 
 func isDesired(in Input, provider string) bool {
 	return slices.ContainsFunc(in.Desired, func(d Desired) bool { return d.Provider == provider })
+}
+
+// isHeld tells whether nothing of the environment may be changed at this time.
+func isHeld(in Input) bool {
+	return isSuspended(in.Environment.Suspend, in.Now) ||
+		slices.ContainsFunc(inForce(in), func(s KillSwitch) bool { return s.Provider == "" })
 }
 
 func isSuspended(s *Suspend, now time.Time) bool { return s != nil && now.Before(s.Until) }
