@@ -173,7 +173,7 @@ func openStore(dir string, mode report.Mode) (*state.Store, error) {
 	if dir == "" {
 		return state.None("no state folder is known, so every connection counts as found for the first time"), nil
 	}
-	store, err := state.OpenReadOnly(dir)
+	store, err := state.OpenSnapshot(dir)
 	var locked *state.LockedError
 	if errors.As(err, &locked) {
 		return state.None(err.Error() + "; going on without memory"), nil
