@@ -30,9 +30,10 @@ type applier struct {
 	stopped atomic.Bool     // after a failure, when the run stops at the first
 
 	mu       sync.Mutex
-	open     []ending          // intents that end once memory is saved
-	wrote    []string          // fields that a comparison may have written
-	switches []plan.KillSwitch // met by a write that was ready
+	open     []ending                // intents that end once memory is saved
+	wrote    []string                // fields that a comparison may have written
+	switches []plan.KillSwitch       // met by a write that was ready
+	lives    map[string]plan.KeyLife // by provider: where a watch began in this run
 }
 
 type ending struct{ id, outcome string }
@@ -41,7 +42,7 @@ type ending struct{ id, outcome string }
 // and independent of the others, disables last. An error means that what was
 // done could not be remembered.
 func (e *Engine) apply(ctx context.Context, r Run, p *prepared) (changes []report.Change, wrote []string, err error) {
-	a := &applier{Engine: e, r: r, p: p}
+	a := &applier{Engine: e, r: r, p: p, lives: map[string]plan.KeyLife{}}
 	p.client = p.client.Holding(a.pause)
 	byConnection := map[string][]int{}
 	var connections, enables, disables []int
@@ -144,6 +145,9 @@ func (a *applier) step(ctx context.Context, c plan.Change) (report.Outcome, erro
 	case err != nil:
 		return report.Failed, err
 	}
+	if err := a.beginSoak(ctx, c); err != nil {
+		return report.Failed, err
+	}
 	return a.perform(ctx, c, w)
 }
 
@@ -179,6 +183,9 @@ func (a *applier) remember() error {
 		forgetDigests(memory, a.p.before)
 	}
 	if err := a.o.Store.SaveMemory(env, memory); err != nil {
+		return fmt.Errorf("remember %s: %w", env, err)
+	}
+	if err := a.settleKeys(); err != nil {
 		return fmt.Errorf("remember %s: %w", env, err)
 	}
 	for _, e := range a.open {

@@ -11,24 +11,29 @@ import (
 // planned, the rest are warnings. Where the catalogue and Terra's source types
 // disagree, Terra is believed and the plan says so.
 func (p *prepared) consultCatalogue() {
-	for i, c := range p.env.Connections {
-		provider, known, warnings := p.provider(c)
-		w := &p.want[i]
-		name := p.env.Name + "/" + c.Provider + ": "
-		for _, text := range warnings {
-			w.desired.Warnings = append(w.desired.Warnings, name+text)
-		}
-		if !known {
-			continue
-		}
-		w.take(withOrigin(provider.Check(c, p.seenOf(c.Provider)), c.Origin))
-		gates, open := provider.Waits(c, p.env.Policy.RequireSetup)
-		for _, g := range gates {
-			w.desired.Waits = append(w.desired.Waits, plan.Wait{Step: g.Step, Reason: g.Reason, OwnApp: g.OwnApp})
-		}
-		for _, text := range open {
-			w.desired.Warnings = append(w.desired.Warnings, name+text)
-		}
+	for i := range p.want {
+		p.consult(i)
+	}
+}
+
+func (p *prepared) consult(i int) {
+	c, w := p.env.Connections[i], &p.want[i]
+	provider, known, warnings := p.provider(c)
+	name := p.env.Name + "/" + c.Provider + ": "
+	for _, text := range warnings {
+		w.desired.Warnings = append(w.desired.Warnings, name+text)
+	}
+	if !known {
+		return
+	}
+	w.tokens = provider.TokenLifetime
+	w.take(withOrigin(provider.Check(c, p.seenOf(c.Provider)), c.Origin))
+	gates, open := provider.Waits(c, p.env.Policy.RequireSetup)
+	for _, g := range gates {
+		w.desired.Waits = append(w.desired.Waits, plan.Wait{Step: g.Step, Reason: g.Reason, OwnApp: g.OwnApp})
+	}
+	for _, text := range open {
+		w.desired.Warnings = append(w.desired.Warnings, name+text)
 	}
 }
 

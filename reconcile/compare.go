@@ -28,7 +28,8 @@ func (o *observer) compare(ctx context.Context, w wanted, source terra.Source, o
 	}
 	id := w.desired.ClientID
 	agrees := id.Mode != plan.Given || id.Value == live.ClientID
-	if s := w.desired.Secret; agrees && s.Mode == plan.Given && s.Value.Closed == "" {
+	s := w.desired.Secret
+	if agrees && (s.Mode == plan.Given && s.Value.Closed == "" || w.desired.Refused != nil && o.book.closed() == "") {
 		c, err := o.compareSecret(ctx, w, source, live.Mask)
 		if err != nil {
 			return err
@@ -50,6 +51,9 @@ func (o *observer) compare(ctx context.Context, w wanted, source terra.Source, o
 }
 
 func (o *observer) compareSecret(ctx context.Context, w wanted, source terra.Source, mask string) (plan.Comparison, error) {
+	if w.desired.Secret.Mode != plan.Given { // all that is due was rejected
+		return o.liveKey(ctx, w, source, mask)
+	}
 	differs, err := o.maskDiffers(w, w.due, mask)
 	if err != nil {
 		return plan.Comparison{}, err

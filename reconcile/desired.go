@@ -15,22 +15,30 @@ import (
 type wanted struct {
 	desired      plan.Desired
 	keys         []sealedSecret // by position in the file; zero where unknown
+	entries      []string       // by position in the file; "" where unknown
 	due          int            // position of the key that is due, -1 for none
 	verification sealedSecret
 	probe        string
+	rotation     spec.Rotation
+	tokens       time.Duration // how long a bad secret can stay unseen; 0 unknown
+	life         plan.KeyLife
+	review       []string // warnings of this run's review of the keys
 }
 
 // resolve turns a connection file into what the plan compares. It opens a secret
 // only when its digest is not known.
-func resolve(env spec.Environment, c spec.Connection, b *book, now time.Time) wanted {
+func resolve(env spec.Environment, c spec.Connection, b *book, now time.Time, life plan.KeyLife) wanted {
 	p, _ := providers.Lookup(c.Provider) // of one that is not listed only what holds for every secret is checked
-	w := wanted{due: -1, probe: c.Rotation.Probe}
+	w := wanted{due: -1, probe: c.Rotation.Probe, rotation: c.Rotation, life: life}
 	w.desired = plan.Desired{
 		Provider: c.Provider, Origin: at(c.Origin), State: plan.State(c.State.String()), StateOrigin: at(c.StateOrigin),
 		App: setting(c.App), Credentials: c.Credentials.Present, Keys: len(c.Credentials.Keys),
 		ClientID: setting(c.Credentials.ClientID), RedirectURL: setting(c.Credentials.RedirectURL),
 		Sandbox: setting(c.Credentials.Sandbox), Scopes: setting(c.Scopes), Domain: setting(c.Domain),
 		Ignore: c.Policy.Ignore, Protect: setting(c.Policy.Protect), Suspend: suspend(c.Suspend),
+	}
+	if c.Rotation.Probe == "require" {
+		w.desired.ProbeRequired = at(c.Rotation.Origin)
 	}
 	if c.Webhooks {
 		w.desired.Webhooks = plan.Setting[bool]{Mode: plan.Given, Value: true, Origin: at(c.Origin)}
@@ -68,9 +76,11 @@ func (w *wanted) secrets(env spec.Environment, c spec.Connection, p providers.Pr
 			s.sealed = w.parse(k.Secret, plan.FieldClientSecret)
 		}
 		w.keys = append(w.keys, s)
+		w.entries = append(w.entries, entryOf(c, k, s.sealed))
 	}
-	w.due = secrets.Due(now, schedule)
-	if w.due >= 0 && !c.Credentials.Keys[w.due].Unknown {
+	w.pickDue(c, schedule, now)
+	w.desired.UnknownKey = w.due >= 0 && c.Credentials.Keys[w.due].Unknown
+	if w.due >= 0 && !w.desired.UnknownKey {
 		key := c.Credentials.Keys[w.due]
 		w.desired.Secret = w.known(w.keys[w.due], p, b)
 		w.desired.Secret.Value.Key = w.due + 1
@@ -84,6 +94,24 @@ func (w *wanted) secrets(env spec.Environment, c spec.Connection, p providers.Pr
 		w.verification = sealedSecret{origin: v.Value.Origin, sealed: w.parse(v.Value, plan.FieldVerificationSecret),
 			binding: secrets.Binding{DevID: env.DevID, Provider: c.Provider, Field: plan.FieldVerificationSecret}}
 		w.desired.VerificationSecret = w.known(w.verification, p, b)
+	}
+}
+
+// pickDue finds the key that is due, and the newer one that would be had it not
+// been rejected.
+func (w *wanted) pickDue(c spec.Connection, schedule []secrets.Schedule, now time.Time) {
+	newest := secrets.Due(now, schedule)
+	for i, entry := range w.entries {
+		_, schedule[i].Rejected = w.life.Rejected[entry]
+	}
+	w.due = secrets.Due(now, schedule)
+	if newest < 0 || newest == w.due {
+		return
+	}
+	why := w.life.Rejected[w.entries[newest]]
+	w.desired.Refused = &plan.Refused{
+		Key: newest + 1, Sealed: w.keys[newest].sealed.Token(), Origin: at(c.Credentials.Keys[newest].Origin),
+		Reason: why.Reason, At: why.At, ByUsers: why.ByUsers,
 	}
 }
 

@@ -42,12 +42,6 @@ type Options struct {
 	Progress func(Progress)
 }
 
-// Prober asks a provider whether it accepts a pair. It answers within ten
-// seconds, never with an error and never with a secret in its words.
-type Prober interface {
-	Probe(ctx context.Context, provider, clientID string, secret secrets.Value) (good, bad bool, reason string)
-}
-
 // Progress says how far reading one environment has come.
 type Progress struct {
 	Environment string
@@ -65,7 +59,7 @@ type Run struct {
 	Expect   map[string]string // environment -> plan hash that a person was shown; anything else is refused
 	Now      bool              // with an approved hash: ignore windows
 	Stop     bool              // stop at the first failure
-	Probe    bool              // ask the providers about pairs that would be written
+	Probe    bool              // ask the providers in a dry run too
 }
 
 // Engine runs the loop. It keeps nothing between runs but what Options hold.

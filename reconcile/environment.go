@@ -14,7 +14,6 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
-	"github.com/terra-reconcile/terra-reconcile/secrets"
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
@@ -30,7 +29,11 @@ type prepared struct {
 	plan     plan.Plan
 	hash     string
 	pending  []state.Intent
+	lives    map[string]plan.KeyLife // by provider, as they are on disk
 	warnings []string
+
+	mu      sync.Mutex
+	watched map[string]plan.Users // by provider: end users of watched keys, counted in this run
 }
 
 // environment plans one environment and, in mode apply, applies what is ready.
@@ -88,7 +91,7 @@ func (p *prepared) refuse(r Run) string {
 // the environment, and so nothing is changed.
 func (e *Engine) prepare(ctx context.Context, r Run, env spec.Environment, b *book) (*prepared, error) {
 	var firstProblem string
-	p := &prepared{env: env, book: b}
+	p := &prepared{env: env, book: b, watched: map[string]plan.Users{}}
 	for _, problem := range r.Problems {
 		switch {
 		case problem.Environment != env.Name:
@@ -115,11 +118,14 @@ func (e *Engine) prepare(ctx context.Context, r Run, env spec.Environment, b *bo
 	if p.pending, err = e.o.Store.Pending(env.DevID); err != nil {
 		return nil, err
 	}
+	if p.lives, err = e.o.Store.KeyLives(env.DevID); err != nil {
+		return nil, err
+	}
 	p.input.Now = e.o.Now()
 	for _, c := range env.Connections {
-		p.want = append(p.want, resolve(env, c, b, p.input.Now))
+		p.want = append(p.want, resolve(env, c, b, p.input.Now, p.lives[c.Provider]))
 	}
-	o := &observer{Engine: e, client: p.client, book: b, env: env, memory: p.input.Memory, mode: r.Mode, wrote: &written{}}
+	o := e.observer(r, p)
 	if p.seen, err = o.observe(ctx, p.want); err != nil {
 		return nil, err
 	}
@@ -130,10 +136,12 @@ func (e *Engine) prepare(ctx context.Context, r Run, env spec.Environment, b *bo
 	if p.input.KillSwitches, err = e.killSwitches(env); err != nil {
 		return nil, err
 	}
-	for _, w := range p.want {
-		p.input.Desired = append(p.input.Desired, w.desired)
-	}
+	p.desire()
 	return p, e.decide(ctx, r, p)
+}
+
+func (e *Engine) observer(r Run, p *prepared) *observer {
+	return &observer{Engine: e, client: p.client, book: p.book, env: p.env, memory: p.input.Memory, mode: r.Mode, wrote: &written{}}
 }
 
 // decide plans, counts the end users and probes the pairs on which a class
@@ -144,8 +152,8 @@ func (e *Engine) decide(ctx context.Context, r Run, p *prepared) error {
 	if p.input.Users, err = e.countUsers(ctx, p, plan.NeedsUsers(p.input, first)); err != nil {
 		return err
 	}
-	if r.Probe && e.o.Prober != nil {
-		p.input.Probes = e.probe(ctx, p, first)
+	if err := e.reviewKeys(ctx, r, p); err != nil {
+		return err
 	}
 	p.plan = plan.Make(p.input)
 	p.hash = plan.Hash(p.plan)
@@ -217,39 +225,4 @@ func (e *Engine) countUsers(ctx context.Context, p *prepared, slugs []string) (m
 		p.warnings = append(p.warnings, "end users are not counted, so they are taken for some: "+text)
 	}
 	return out, ctx.Err()
-}
-
-// probe asks the providers about the pairs that the plan would write.
-func (e *Engine) probe(ctx context.Context, p *prepared, first plan.Plan) map[string]plan.Probe {
-	out := map[string]plan.Probe{}
-	for _, w := range p.want {
-		if w.probe == "off" || w.due < 0 || !writesSecret(first, w.desired.Provider) || w.desired.Secret.Mode != plan.Given {
-			continue
-		}
-		verdict := plan.Probe{Verdict: plan.ProbeUnknown}
-		v, _, err := p.book.open(w.keys[w.due])
-		if err == nil {
-			verdict = e.ask(ctx, w.desired, v)
-		}
-		out[w.desired.Provider] = verdict
-	}
-	return out
-}
-
-func (e *Engine) ask(ctx context.Context, d plan.Desired, v secrets.Value) plan.Probe {
-	good, bad, reason := e.o.Prober.Probe(ctx, d.Provider, d.ClientID.Value, v)
-	switch {
-	case good:
-		return plan.Probe{Verdict: plan.Good, Reason: reason}
-	case bad:
-		return plan.Probe{Verdict: plan.Bad, Reason: reason}
-	default:
-		return plan.Probe{Verdict: plan.ProbeUnknown, Reason: reason}
-	}
-}
-
-func writesSecret(p plan.Plan, provider string) bool {
-	return slices.ContainsFunc(p.Changes, func(c plan.Change) bool {
-		return c.Provider == provider && slices.ContainsFunc(c.Fields, func(f plan.FieldChange) bool { return f.Field == plan.FieldClientSecret })
-	})
 }

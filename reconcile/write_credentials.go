@@ -130,18 +130,33 @@ func (a *applier) credentialsHold(c plan.Change, w wanted, o opened, formerMask 
 				return false, nil
 			}
 		}
-		same, known := secrets.MaskAgrees(o.secret, formerMask)
-		if !o.secret.IsZero() && formerMask != "" && (same || !known) {
-			holds, err := a.secretHolds(ctx, c, terra.CredentialPatch{ClientSecret: o.secret})
-			if err != nil || !holds {
-				return false, err
-			}
+		if holds, err := a.replacedHolds(ctx, c, o, formerMask); err != nil || !holds {
+			return false, err
 		}
 		if o.verification.IsZero() || !replacesVerification(c) {
 			return true, nil
 		}
 		return a.secretHolds(ctx, c, terra.CredentialPatch{VerificationSecret: terra.To(o.verification)})
 	}
+}
+
+// replacedHolds tells whether a secret that replaced another is the live one.
+// Where the masks tell them apart the mask is proof; of a rotation Terra is asked
+// all the same, and what it then cannot tell leaves the mask's word.
+func (a *applier) replacedHolds(ctx context.Context, c plan.Change, o opened, formerMask string) (bool, error) {
+	if o.secret.IsZero() || formerMask == "" {
+		return true, nil
+	}
+	same, known := secrets.MaskAgrees(o.secret, formerMask)
+	proven := known && !same
+	if proven && c.Action != plan.RotateSecret {
+		return true, nil
+	}
+	holds, err := a.secretHolds(ctx, c, terra.CredentialPatch{ClientSecret: o.secret})
+	if proven && err != nil && mayHaveWritten(err) == "" {
+		return true, nil
+	}
+	return holds, err
 }
 
 // replacesVerification tells whether Terra had a verification secret before, so

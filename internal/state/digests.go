@@ -137,7 +137,7 @@ func (s *Store) forgetSecrets(tx *bolt.Tx) error {
 				return err
 			}
 		}
-		return nil
+		return s.forgetPairs(env, string(devID))
 	})
 }
 

@@ -18,6 +18,8 @@ import (
 //	                        commits        attempted and applied, and its name
 //	                        good           the last commit without errors in its files
 //	                        history        <sequence> -> intent with its outcome
+//	                        key_lives      <provider> -> rejected, seen and watched keys
+//	                        probes         <keyed digest> -> answer of a provider about a pair
 //	digests       <sha256:…>           digest of one sealed secret
 //	keys          digest               the sealed digest key
 //	journal       <intent id>          writes that began and have not ended

@@ -27,6 +27,7 @@ type story struct {
 	Approved     bool
 	IgnoreTime   bool // --now
 	KillSwitches []KillSwitch
+	Asks         bool // this run asks the providers
 }
 
 type storyEnvironment struct {
@@ -57,6 +58,11 @@ type storyFile struct {
 	Waits        []Wait
 	Warnings     []string
 	Unreadable   string
+
+	Refused       *Refused
+	WasLive       bool      `json:"was_live"`
+	WatchedSince  time.Time `json:"watched_since"`
+	ProbeRequired string    `json:"probe_required"`
 }
 
 type storySecret struct {
@@ -103,7 +109,7 @@ func readStory(text []byte) (Input, error) {
 
 func (s story) input() (Input, error) {
 	in := Input{Now: s.Now, Environment: s.Environment.Environment, Observed: s.Terra, Types: s.Types, Users: map[string]Users{},
-		Probes: s.Probes, ApprovedAll: s.Approved, NowFlag: s.IgnoreTime, KillSwitches: s.KillSwitches}
+		Probes: s.Probes, ApprovedAll: s.Approved, NowFlag: s.IgnoreTime, KillSwitches: s.KillSwitches, Asks: s.Asks}
 	for _, w := range s.Environment.Windows {
 		window, err := w.window()
 		if err != nil {
@@ -163,6 +169,7 @@ func (f storyFile) desired(provider string) Desired {
 		Secret: f.Secret.secret(), Keys: f.Keys, RedirectURL: f.RedirectURL.Setting, VerificationSecret: f.Verification.secret(),
 		Sandbox: f.Sandbox.Setting, Scopes: f.Scopes.Setting, Domain: f.Domain.Setting, Webhooks: f.Webhooks.Setting,
 		Ignore: f.Ignore, Protect: f.Protect.Setting, Suspend: f.Suspend, Waits: f.Waits, Warnings: f.Warnings, Unreadable: f.Unreadable,
+		Refused: f.Refused, WasLive: f.WasLive, WatchedSince: f.WatchedSince, ProbeRequired: f.ProbeRequired,
 	}
 	d.Credentials = d.ClientID.Mode != Unmanaged || d.Secret.Mode != Unmanaged || d.RedirectURL.Mode != Unmanaged ||
 		d.VerificationSecret.Mode != Unmanaged || d.Sandbox.Mode != Unmanaged

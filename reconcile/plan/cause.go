@@ -5,6 +5,11 @@ import (
 	"fmt"
 )
 
+// unknownKey is the token of a key that was set by hand before this repository
+// was, and that the file says so of: it is known of, so that the first real key
+// replaces it as a rotation and not as an adoption.
+const unknownKey = "unknown"
+
 // desiredTokens gives the token of each field that a file manages: the value
 // itself, "default", or the keyed digest of a secret.
 func desiredTokens(d Desired) map[string]string {
@@ -21,6 +26,9 @@ func desiredTokens(d Desired) map[string]string {
 	put(FieldApp, d.App.Mode, d.App.Value)
 	put(FieldClientID, d.ClientID.Mode, d.ClientID.Value)
 	put(FieldClientSecret, d.Secret.Mode, d.Secret.Value.Digest)
+	if d.UnknownKey {
+		t[FieldClientSecret] = unknownKey
+	}
 	put(FieldRedirectURL, d.RedirectURL.Mode, d.RedirectURL.Value)
 	put(FieldVerificationSecret, d.VerificationSecret.Mode, d.VerificationSecret.Value.Digest)
 	put(FieldSandbox, d.Sandbox.Mode, fmt.Sprint(d.Sandbox.Value))
@@ -44,6 +52,9 @@ func listToken(s []string) string {
 func (d *diff) causeOf(a Action, fields []FieldChange) Cause {
 	if !d.isKnown || d.overwritesForgotten(a, fields) {
 		return Adopt
+	}
+	if a == RotateSecret && d.refusedIsLive() {
+		return Rotation
 	}
 	tokens := desiredTokens(d.want)
 	for _, f := range fields {
@@ -72,8 +83,13 @@ func (d *diff) overwritesForgotten(a Action, fields []FieldChange) bool {
 	return false
 }
 
+// number names a key of the file.
+func number(key int) string { return fmt.Sprintf("key %d", key) }
+
 func (d *diff) reason(a Action, cause Cause) string {
 	switch {
+	case cause == Rotation && d.refusedIsLive():
+		return fmt.Sprintf("back to %s: %s is live and %s", number(d.want.Secret.Value.Key), number(d.want.Refused.Key), d.want.Refused.words())
 	case cause == Rotation:
 		return d.want.SecretReason
 	case cause == Drift && a == Enable:

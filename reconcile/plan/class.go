@@ -104,7 +104,7 @@ func NeedsUsers(in Input, p Plan) []string {
 	var out []string
 	for _, c := range p.Changes {
 		rule := ruleFor(in, c)
-		if rule.With != rule.WithNone || rule.With == Destructive {
+		if !isKeptOut(c) && (rule.With != rule.WithNone || rule.With == Destructive) {
 			out = append(out, c.Provider)
 		}
 	}

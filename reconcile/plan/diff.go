@@ -152,7 +152,7 @@ func (d *diff) noLongerManaged() {
 	tokens := desiredTokens(d.want)
 	dropped := []string{}
 	for field := range d.remembered.Fields {
-		if _, still := tokens[field]; !still && !d.ignored(field) {
+		if _, still := tokens[field]; !still && !d.ignored(field) && !(field == FieldClientSecret && d.want.Refused != nil) {
 			dropped = append(dropped, field)
 		}
 	}

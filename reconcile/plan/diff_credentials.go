@@ -70,6 +70,9 @@ func (d *diff) setCredentials() {
 		why = "Terra has no credentials yet, so client_id is needed beside the secret"
 	case secret.Mode != Given:
 		why = "Terra has no credentials yet and no key of the file is due; add one and seal it with `reconcile secret encrypt`"
+		if d.want.Refused != nil {
+			why = number(d.want.Refused.Key) + ": " + d.want.Refused.words() + "; seal another one: reconcile rotate add " + d.id
+		}
 	}
 	if why != "" {
 		d.add(SetCredentials, d.want.ClientID.Origin, fields).block("credentials", why)

@@ -88,6 +88,7 @@ func (d *diff) updatePlain(pair []FieldChange) {
 
 // diffSecret compares the secret of an unchanged client_id.
 func (d *diff) diffSecret() {
+	d.diffRefused()
 	want, seen := d.want.Secret, d.live.Secret
 	if want.Mode != Given || d.ignored(FieldClientSecret) {
 		return
@@ -96,7 +97,7 @@ func (d *diff) diffSecret() {
 	case want.Value.Closed != "":
 		d.skip(FieldClientSecret, want.Value.Closed)
 	case seen.Result == Equal:
-	case seen.Result == Differs && seen.LiveKey > want.Value.Key:
+	case seen.Result == Differs && seen.LiveKey > want.Value.Key && !d.refusedIsLive():
 		d.warnings = append(d.warnings, fmt.Sprintf("%s: key %d of %d is live before its time; accepted as rotated early by hand",
 			d.id, seen.LiveKey, d.want.Keys))
 	case seen.Result == Differs:

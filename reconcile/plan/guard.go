@@ -25,8 +25,10 @@ func Guards() []Guard {
 		{"protect", "pause and disable of a protected connection", "a commit that keeps the file and says protect: false", checkProtect},
 		{"on_drift", "reverting drift where on_drift: report", "a commit", checkDrift},
 		{"probe", "a secret that the provider itself rejects", "nothing", checkProbe},
+		{"probe-required", "a secret that the provider has not accepted, where the file says probe: require", "an approved hash, allow, or an answer of the provider", checkProven},
+		{"roll-back", "going back from a rejected live key to one that was not live before or that the provider does not accept now", "an approved hash or allow", checkGoBack},
 		{"adopt", "the first disruptive change, or overwriting keys, of a connection of which nothing is remembered", "allow, also of adopt, or an approved hash", checkAdopt},
-		{"on_secret_drift", "reverting a client_id or secret that somebody set by hand", "allow, an approved hash, or a probe that accepts the desired pair", checkSecretDrift},
+		{"on_secret_drift", "reverting a client_id or secret that somebody set by hand", "allow, an approved hash, or a provider that, asked in this run, accepts the desired pair", checkSecretDrift},
 		{"destructive", "every destructive change; an explicit state: disabled is its own approval", "allow or an approved hash", checkDestructive},
 		{"after-suspend", "disruptive and destructive changes after a suspend or a pause, until a run finds none of them", "allow or an approved hash", checkAfterSuspend},
 		{"window", "disruptive and destructive changes outside the windows", "an approved hash with --now", checkWindow},
@@ -166,8 +168,8 @@ func checkSecretDrift(in Input, c *Change, approved bool) (Gate, string) {
 		!has(c.Fields, FieldClientID) && !has(c.Fields, FieldClientSecret) {
 		return Ready, ""
 	}
-	if in.Probes[c.Provider].Verdict == Good {
-		return Ready, ""
+	if p := in.Probes[c.Provider]; p.Verdict == Good && !p.At.Before(in.Now) {
+		return Ready, "" // an older answer may be from before the day that was saved
 	}
 	return Approval, "somebody changed the keys by hand, perhaps to save the day; approve this plan, or commit the live key"
 }

@@ -1,11 +1,11 @@
 package plan
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"slices"
-	"strings"
 )
 
 const hashFormat = 1
@@ -36,7 +36,8 @@ func Hash(p Plan) string {
 		}
 	}
 	slices.SortFunc(h.Changes, func(a, b hashedChange) int {
-		return strings.Compare(a.Connection+"\x00"+string(a.Action)+"\x00"+a.Field, b.Connection+"\x00"+string(b.Action)+"\x00"+b.Field)
+		return cmp.Or(cmp.Compare(a.Connection, b.Connection), cmp.Compare(a.Action, b.Action), cmp.Compare(a.Field, b.Field),
+			cmp.Compare(a.Observed, b.Observed), cmp.Compare(a.Desired, b.Desired))
 	})
 	b, err := json.Marshal(h)
 	if err != nil {

@@ -16,6 +16,7 @@ type Input struct {
 	Probes       map[string]Probe // by provider
 	ApprovedAll  bool             // a person approved the hash of this very plan
 	NowFlag      bool             // and asked to ignore windows (needs ApprovedAll)
+	Asks         bool             // this run asks the providers about pairs; otherwise none is proved
 }
 
 // Environment is the part of environment.yaml that decides about changes.
@@ -108,6 +109,11 @@ type Desired struct {
 	Secret             Setting[Secret] // the key that is due; Unmanaged when none is or it is {unknown: true}
 	SecretReason       string          // why that key: "key 2 of 2 is due since …"
 	Keys               int             // how many keys the file has
+	UnknownKey         bool            // the key that is due was set by hand in the past; nobody can read it
+	Refused            *Refused        // a newer key that is due and was rejected
+	WasLive            bool            // the pair of Secret was live before the rejected one
+	WatchedSince       time.Time       // when the live key was written; zero when it is not watched
+	ProbeRequired      string          // not "": where the file demands that the provider accepts a pair first
 	RedirectURL        Setting[string]
 	VerificationSecret Setting[Secret]
 	Sandbox            Setting[bool]
@@ -195,6 +201,7 @@ type Webhooks struct {
 type Probe struct {
 	Verdict Verdict
 	Reason  string
+	At      time.Time // when the provider was asked
 }
 
 // Verdict of a probe.

@@ -11,7 +11,7 @@ import (
 func broken(in Input, p Plan) []string {
 	var out []string
 	for _, rule := range []func(Input, Plan) []string{
-		rulesOfForm, rulesOfTouch, rulesOfCaps, rulesOfTime, rulesOfApproval, rulesOfOrder, rulesOfSecrets,
+		rulesOfForm, rulesOfTouch, rulesOfCaps, rulesOfTime, rulesOfApproval, rulesOfOrder, rulesOfSecrets, rulesOfKeys,
 	} {
 		out = append(out, rule(in, p)...)
 	}

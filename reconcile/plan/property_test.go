@@ -81,6 +81,7 @@ func TestRandomPlansConverge(t *testing.T) {
 		again := Make(next)
 		if allReady(p) {
 			whole += min(1, len(p.Changes))
+			again.Changes = slices.DeleteFunc(again.Changes, isKeptOut) // stays to be seen until another key is sealed
 			if len(again.Changes) > 0 {
 				t.Fatalf("after applying everything: got %+v, want no change\nfrom %s", again.Changes, asJSON(t, p))
 			}
@@ -190,6 +191,10 @@ func TestRandomHashes(t *testing.T) {
 			d := &other.Desired[i]
 			d.Secret.Value.Key += 2
 			d.Secret.Value.Digest, d.Warnings, d.Suspend, d.Waits = "x", []string{"w"}, nil, nil
+			if d.Refused != nil {
+				shifted := *d.Refused
+				shifted.Key, d.Refused = shifted.Key+2, &shifted
+			}
 		}
 		for provider, o := range other.Observed {
 			o.Secret.LiveKey += 2

@@ -58,7 +58,7 @@ func (r dice) input() Input {
 	now, _ := time.Parse(time.RFC3339, randomNow)
 	in := Input{
 		Now: now, Environment: r.environment(now), Observed: map[string]Observed{}, Users: map[string]Users{},
-		Probes: map[string]Probe{}, ApprovedAll: r.chance(25), NowFlag: r.chance(20),
+		Probes: map[string]Probe{}, ApprovedAll: r.chance(25), NowFlag: r.chance(20), Asks: r.chance(50),
 		Memory: Memory{Known: r.chance(80), Suspended: r.chance(10), Connections: map[string]Remembered{}},
 	}
 	if r.chance(12) {
@@ -87,7 +87,7 @@ func (r dice) input() Input {
 			in.Users[provider] = Users{Count: pick(r, 0, 0, 1, 50), Exact: r.chance(80)}
 		}
 		if r.chance(30) {
-			in.Probes[provider] = Probe{Verdict: pick(r, Good, Bad, ProbeUnknown), Reason: "why"}
+			in.Probes[provider] = Probe{Verdict: pick(r, Good, Bad, ProbeUnknown), Reason: "why", At: now}
 		}
 	}
 	return in
@@ -150,7 +150,22 @@ func (r dice) desired(provider string, now time.Time) Desired {
 	if r.chance(3) {
 		d.Unreadable = "does not open"
 	}
+	r.keys(&d, now)
 	return d
+}
+
+// keys says what became of a newer key, and what is known of the one that is due.
+func (r dice) keys(d *Desired, now time.Time) {
+	if !d.Credentials || r.chance(75) {
+		return
+	}
+	if r.chance(70) {
+		d.Refused = &Refused{Key: min(3, d.Secret.Value.Key+1), Sealed: "sealed-refused", Origin: d.Origin, Reason: "it is rejected", At: now, ByUsers: r.chance(30)}
+	}
+	d.WasLive, d.WatchedSince = r.chance(50), now.Add(time.Duration(r.IntN(3)-1)*time.Hour)
+	if r.chance(30) {
+		d.ProbeRequired = d.Origin
+	}
 }
 
 func (r dice) observed() Observed {
@@ -210,6 +225,7 @@ func (r dice) friendly(in Input) Input {
 	in.Environment.Protect = nil
 	for i := range in.Desired {
 		in.Desired[i].Suspend, in.Desired[i].Waits, in.Desired[i].Protect = nil, nil, Setting[bool]{Mode: Given}
+		in.Desired[i].Refused = nil
 	}
 	return in
 }

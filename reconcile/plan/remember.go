@@ -56,7 +56,9 @@ func settle(in Input, p Plan, provider string, m Remembered, applied map[string]
 		m.Paused = false
 	}
 	m.Protected = isProtected(in, provider)
-	unsettled := slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Connection == id && c.Class != Safe && !applied[c.ID] }) ||
+	unsettled := slices.ContainsFunc(p.Changes, func(c Change) bool {
+		return c.Connection == id && c.Class != Safe && !applied[c.ID] && !isKeptOut(c)
+	}) ||
 		slices.ContainsFunc(p.NotCompared, func(n NotCompared) bool { return n.Connection == id && n.Field == "" })
 	_, paused := killSwitch(in, provider)
 	m.Suspended = (in.Memory.Suspended || in.Memory.of(provider).Suspended) && unsettled ||
@@ -85,7 +87,7 @@ func newRun(in Input, p Plan, d Desired, applied map[string]bool) run {
 	r.known = r.known && in.Memory.Known
 	r.seen, r.live = in.Observed[d.Provider]
 	for _, c := range p.Changes {
-		if c.Connection != id {
+		if c.Connection != id || isKeptOut(c) {
 			continue
 		}
 		done := applied[c.ID]
@@ -121,6 +123,9 @@ func (r run) remember() (Remembered, bool) {
 			m.Fields[field] = kept
 		}
 	}
+	if kept, had := r.old.Fields[FieldClientSecret]; had && r.want.Refused != nil && r.want.Secret.Mode != Given {
+		m.Fields[FieldClientSecret] = kept // all keys of the file were rejected, which makes none of them forgotten
+	}
 	verified := r.seen.Secret.Asked && r.seen.Secret.Result == Equal || r.written[FieldClientSecret]
 	if verified && !r.open[FieldClientSecret] && !r.open[FieldVerificationSecret] {
 		m.VerifiedAt = r.in.Now
@@ -144,7 +149,7 @@ func (r run) agreed(field, token string) bool {
 	case isCredential(field) && leavesCredentials(r.in, r.want):
 		return false
 	default: // another key of the file may be live before its time
-		return field != FieldClientSecret || r.seen.Secret.Result == Equal
+		return r.want.UnknownKey || field != FieldClientSecret || r.seen.Secret.Result == Equal
 	}
 }
 

@@ -35,6 +35,7 @@ func holds() [][3]string {
 		{"max_rotations", "every due rotation, when more are due at once than allowed", "allow, an approved hash, or a commit that raises it"},
 		{"provider", "what Terra does not offer for this provider", "a commit that drops it"},
 		{"credentials", "keys that are incomplete, and enabling while the keys cannot be opened", "the missing key, or an identity that opens it"},
+		{GuardRejected, "a key that the provider rejected, or after which end users fell away", "another key: its entry sealed anew, or a newer one"},
 		{"secret-ref", "replacing a secret that Terra reads from a store of yours", "allow of secret_ref"},
 		{"domain", "replacing a custom domain, and a redirect_url on one that does not serve yet", "its release by a commit; publishing its address"},
 		{"setup", "enabling, or a first own app, before a human step is done", "the evidence of that step"},

@@ -1,0 +1,287 @@
+package reconcile
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/terra-reconcile/terra-reconcile/providers"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+// probesAtOnce bounds the questions that one environment has under way.
+const probesAtOnce = 8
+
+// entryOf names one key of a file: what it is sealed as, from when it is due and
+// for which app. A key whose entry changes is a new one.
+func entryOf(c spec.Connection, k spec.Key, sealed secrets.Sealed) string {
+	if k.Unknown || sealed.IsZero() {
+		return ""
+	}
+	entry := sealed.Token() + " for " + c.Credentials.ClientID.Value
+	if !k.NotBefore.IsZero() {
+		entry += " from " + k.NotBefore.UTC().Format(time.RFC3339)
+	}
+	return entry
+}
+
+// reviewKeys asks the providers about the pairs that would be written and about
+// those that are watched, and counts the end users of the latter. What speaks
+// against a key is marked, and its connection is planned again without it; that
+// may make another key due, which is looked at in turn.
+func (e *Engine) reviewKeys(ctx context.Context, r Run, p *prepared) error {
+	p.input.Probes = map[string]plan.Probe{}
+	if e.o.Prober == nil || r.Mode != report.Apply && !r.Probe {
+		return nil
+	}
+	p.input.Asks = true
+	q := &questions{prober: e.o.Prober, store: e.o.Store, book: p.book, devID: p.env.DevID, mode: r.Mode, now: e.o.Now, answers: map[string]plan.Probe{}}
+	defer func() { p.warnings = append(p.warnings, q.warnings...) }()
+	for marked := p.all(); len(marked) > 0; {
+		var err error
+		if marked, err = e.reviewOnce(ctx, p, q, marked); err != nil {
+			return err
+		}
+		for _, i := range marked {
+			if err := e.planWithout(ctx, r, p, i); err != nil {
+				return err
+			}
+		}
+	}
+	if r.Mode != report.Apply {
+		return ctx.Err()
+	}
+	for _, w := range p.want { // marks are on disk before anything is written
+		if err := p.saveLife(e.o.Store, w.desired.Provider, w.life); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func (p *prepared) all() []int {
+	out := make([]int, len(p.want))
+	for i := range out {
+		out[i] = i
+	}
+	return out
+}
+
+// reviewOnce gives the connections of which a key was marked.
+func (e *Engine) reviewOnce(ctx context.Context, p *prepared, q *questions, which []int) ([]int, error) {
+	planned := plan.Make(p.input)
+	var marked []int
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(probesAtOnce)
+	for _, i := range which {
+		w := p.want[i]
+		writes := w.due >= 0 && w.desired.Secret.Mode == plan.Given && slices.ContainsFunc(planned.Changes, func(c plan.Change) bool {
+			return c.Provider == w.desired.Provider && writesSecret(c) && !heldAnyway(c)
+		})
+		soaks := w.life.Soak != nil
+		if !writes && !soaks {
+			continue
+		}
+		group.Go(func() error {
+			v := verdict{life: w.life.Clone()}
+			if writes {
+				e.reviewNew(groupCtx, p, q, w, &v)
+			}
+			if soaks {
+				e.reviewLive(groupCtx, p, q, w, &v)
+			}
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.take(i, v)
+			if v.marked {
+				marked = append(marked, i)
+			}
+			return groupCtx.Err()
+		})
+	}
+	err := group.Wait()
+	slices.Sort(marked)
+	return marked, err
+}
+
+// writesSecret tells whether a change sends a client secret; one that only shows
+// a rejected key does not.
+func writesSecret(c plan.Change) bool {
+	return c.Guard != plan.GuardRejected &&
+		slices.ContainsFunc(c.Fields, func(f plan.FieldChange) bool { return f.Field == plan.FieldClientSecret })
+}
+
+// heldAnyway tells whether no answer of a provider lets a change through.
+func heldAnyway(c plan.Change) bool {
+	return c.Gate == plan.Blocked && !slices.Contains([]string{"max_changes", "max_rotations"}, c.Guard)
+}
+
+// verdict is what a review found out about the keys of one connection.
+type verdict struct {
+	life     plan.KeyLife
+	marked   bool // another key is due now
+	probe    *plan.Probe
+	users    *plan.Users
+	warnings []string
+}
+
+// take puts a verdict where the plan finds it. Its caller holds the lock.
+func (p *prepared) take(i int, v verdict) {
+	p.want[i].life = v.life
+	provider := p.want[i].desired.Provider
+	if v.probe != nil {
+		p.input.Probes[provider] = *v.probe
+	}
+	if v.users != nil {
+		p.watched[provider] = *v.users
+	}
+	for _, text := range v.warnings {
+		p.want[i].review = append(p.want[i].review, p.env.Name+"/"+provider+": "+text)
+	}
+}
+
+// reviewNew asks about the pair that would be written. One that is refused is
+// marked, and the live pair is asked about too: when it is dead as well, somebody
+// must hurry.
+func (e *Engine) reviewNew(ctx context.Context, p *prepared, q *questions, w wanted, v *verdict) {
+	if w.probe == "off" {
+		return
+	}
+	answer := q.ask(ctx, w.desired.Provider, p.clientID(w), w.keys[w.due])
+	v.probe = &answer
+	if answer.Verdict != plan.Bad || w.entries[w.due] == "" {
+		return
+	}
+	v.life.Reject(w.entries[w.due], plan.Rejection{At: answer.At, Reason: rejected(answer)})
+	v.marked = true
+	live := p.input.Observed[w.desired.Provider].Secret.LiveKey - 1
+	if live < 0 || live == w.due || w.keys[live].sealed.IsZero() {
+		return
+	}
+	if old := q.ask(ctx, w.desired.Provider, p.liveClientID(w), w.keys[live]); old.Verdict == plan.Bad {
+		v.warnings = append(v.warnings, "the provider rejects the live key too ("+old.Reason+"), so syncing stops"+
+			within(w.tokens)+"; make a new one now: reconcile rotate add "+p.env.Name+"/"+w.desired.Provider)
+	}
+}
+
+// reviewLive asks about the key that is watched and counts its end users.
+func (e *Engine) reviewLive(ctx context.Context, p *prepared, q *questions, w wanted, v *verdict) {
+	live := p.liveKey(w)
+	soak := v.life.Soak
+	if live < 0 || w.entries[live] != soak.Entry || p.livePair(w) != soak.Pair {
+		return // something else is live: remembering ends the watch
+	}
+	before, was := v.life.Rejected[soak.Entry]
+	after, is := before, was
+	if w.probe != "off" {
+		answer := q.ask(ctx, w.desired.Provider, p.liveClientID(w), w.keys[live])
+		switch {
+		case answer.Verdict == plan.Bad:
+			after, is = plan.Rejection{At: answer.At, Reason: rejected(answer)}, true
+		case answer.Verdict == plan.Good && is && !after.ByUsers:
+			is = false
+		}
+	}
+	if !is || after.ByUsers {
+		after, is = e.reviewUsers(ctx, p, w, v)
+	}
+	if is == was && (!is || after.Reason == before.Reason) {
+		return
+	}
+	delete(v.life.Rejected, soak.Entry)
+	if is {
+		v.life.Reject(soak.Entry, after)
+	}
+	v.marked = is != was
+}
+
+func rejected(a plan.Probe) string { return "the provider rejects it: " + a.Reason }
+
+func within(tokens time.Duration) string {
+	if tokens == 0 {
+		return ""
+	}
+	return " within " + tokens.String()
+}
+
+// planWithout resolves and reads one connection anew, with what was marked.
+func (e *Engine) planWithout(ctx context.Context, r Run, p *prepared, i int) error {
+	former := p.want[i]
+	w := resolve(p.env, p.env.Connections[i], p.book, p.input.Now, former.life)
+	w.review = former.review
+	p.want[i] = w
+	if source, live := p.seen.sources[w.desired.Provider]; live && w.desired.Unreadable == "" && w.desired.State != plan.Disabled {
+		o := e.observer(r, p)
+		seen, err := o.connection(ctx, w, source)
+		if err != nil {
+			return o.wrote.orElse(err)
+		}
+		p.seen.live[w.desired.Provider] = seen
+	}
+	p.consult(i)
+	delete(p.input.Probes, w.desired.Provider)
+	p.desire()
+	return nil
+}
+
+// desire hands the connections to the plan.
+func (p *prepared) desire() {
+	p.input.Desired = p.input.Desired[:0]
+	for _, w := range p.want {
+		d := w.desired
+		d.Warnings = append(slices.Clone(d.Warnings), w.review...)
+		d.WasLive = w.life.WasLive(plan.Pair{ClientID: p.liveClientID(w), Digest: d.Secret.Value.Digest})
+		if w.life.Soak != nil {
+			d.WatchedSince = w.life.Soak.Began
+		}
+		p.input.Desired = append(p.input.Desired, d)
+	}
+}
+
+// clientID is the client id that goes with the secret of the file.
+func (p *prepared) clientID(w wanted) string {
+	if w.desired.ClientID.Mode == plan.Given {
+		return w.desired.ClientID.Value
+	}
+	return p.liveClientID(w)
+}
+
+func (p *prepared) liveClientID(w wanted) string {
+	if c := p.input.Observed[w.desired.Provider].Credentials; c != nil {
+		return c.ClientID
+	}
+	return ""
+}
+
+// livePair is the live pair as it is remembered; without a digest where the live
+// key is not one of the file, or does not open.
+func (p *prepared) livePair(w wanted) plan.Pair {
+	out := plan.Pair{ClientID: p.liveClientID(w)}
+	live := p.liveKey(w)
+	if live < 0 || w.keys[live].sealed.IsZero() || !p.book.lasting {
+		return out
+	}
+	provider, _ := providers.Lookup(w.desired.Provider)
+	if d, _, err := p.book.digest(w.keys[live], provider, plan.FieldClientSecret); err == nil {
+		out.Digest = d.Value
+	}
+	return out
+}
+
+// liveKey is the position in the file of the live key, -1 when it is not known.
+func (p *prepared) liveKey(w wanted) int {
+	seen := p.input.Observed[w.desired.Provider].Secret
+	switch {
+	case seen.Result == plan.Equal:
+		return w.due
+	case seen.Result == plan.Differs:
+		return seen.LiveKey - 1
+	default:
+		return -1
+	}
+}

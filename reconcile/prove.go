@@ -1,0 +1,90 @@
+package reconcile
+
+import (
+	"context"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
+)
+
+// askAgain is how long an answer about a pair stands: a provider is asked at
+// most once an hour about the same one.
+const askAgain = time.Hour
+
+// Prober asks a provider whether it accepts a pair. It answers within ten
+// seconds, never with an error and never with a secret in its words.
+type Prober interface {
+	Probe(ctx context.Context, provider, clientID string, secret secrets.Value) (good, bad bool, reason string)
+}
+
+// questions asks providers about the pairs of one environment in one run, and
+// remembers the answers: in the run, and in the store where it can be written.
+type questions struct {
+	prober Prober
+	store  *state.Store
+	book   *book
+	devID  string
+	mode   report.Mode
+	now    func() time.Time
+
+	mu       sync.Mutex
+	answers  map[string]plan.Probe
+	warnings []string
+}
+
+// ask gives the answer about a pair that is at most an hour old, else asks. An
+// answer that could not be remembered is given all the same, with a warning.
+func (q *questions) ask(ctx context.Context, provider, clientID string, s sealedSecret) plan.Probe {
+	v, _, err := q.book.open(s)
+	if err != nil {
+		return plan.Probe{Verdict: plan.ProbeUnknown, Reason: err.Error(), At: q.now()}
+	}
+	pair := q.name(provider, clientID, v)
+	if answer, ok := q.remembered(pair); ok {
+		return answer
+	}
+	answer := plan.Probe{Verdict: plan.ProbeUnknown, At: q.now()}
+	good, bad, reason := q.prober.Probe(ctx, provider, clientID, v)
+	answer.Reason = reason
+	switch {
+	case good:
+		answer.Verdict = plan.Good
+	case bad:
+		answer.Verdict = plan.Bad
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.answers[pair] = answer
+	if q.mode == report.Apply && ctx.Err() == nil {
+		if err := q.store.SaveProbe(q.devID, pair, answer); err != nil {
+			q.warnings = append(q.warnings, err.Error())
+		}
+	}
+	return answer
+}
+
+func (q *questions) remembered(pair string) (plan.Probe, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if answer, ok := q.answers[pair]; ok {
+		return answer, true
+	}
+	answer, ok, err := q.store.Probed(q.devID, pair)
+	if err != nil {
+		q.warnings = append(q.warnings, err.Error())
+		return plan.Probe{}, false
+	}
+	age := q.now().Sub(answer.At)
+	return answer, ok && age >= 0 && age < askAgain
+}
+
+// name is a keyed digest: the state holds no pair.
+func (q *questions) name(provider, clientID string, v secrets.Value) string {
+	pair := strconv.Quote(provider) + strconv.Quote(clientID) + q.book.digester.Digest(v)
+	return q.book.digester.Bytes("probe", []byte(pair))
+}
