@@ -190,7 +190,9 @@ func differsOnlyAt(before, after *node, path []string, armor string) bool {
 
 func sameMember(a, b member) bool { return a.name == b.name && same(a.value, b.value) }
 
+// same compares two trees. White space around sealed text means nothing.
 func same(a, b *node) bool {
-	return a.kind == b.kind && a.text == b.text && a.plain == b.plain && a.null == b.null && a.empty == b.empty && a.age == b.age &&
+	text := a.text == b.text || a.age && strings.TrimSpace(a.text) == strings.TrimSpace(b.text)
+	return a.kind == b.kind && text && a.plain == b.plain && a.null == b.null && a.empty == b.empty && a.age == b.age &&
 		slices.EqualFunc(a.items, b.items, same) && slices.EqualFunc(a.members, b.members, sameMember)
 }

@@ -127,3 +127,33 @@ func comments(text string) int {
 	}
 	return count
 }
+
+// FuzzKeys adds a key to wild files and takes it away again: an edit that is not
+// refused loses no secret and no comment.
+func FuzzKeys(f *testing.F) {
+	for _, text := range seeds(f) {
+		f.Add(text)
+	}
+	f.Add("\ufeffcredentials: {keys: [{unknown: true}, # x\n ], z: 'y'}")
+	f.Add("credentials:\r\n  keys:\r\n  -\r\n    # x\r\n    client_secret: |+\r\n      x\r\n\r\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		before, err := spec.Secrets([]byte(text))
+		if err != nil {
+			return
+		}
+		out, err := spec.AddKey([]byte(text), newKey())
+		if err != nil {
+			return
+		}
+		after := secretsOf(t, out)
+		if len(after) != len(before)+1 || comments(text) > comments(string(out)) {
+			t.Fatalf("something is lost:\n%q\n%q", text, out)
+		}
+		for i := range 3 {
+			back, err := spec.RemoveKeys(out, []int{i})
+			if err == nil && comments(text) > comments(string(back))+1 {
+				t.Fatalf("a comment is lost:\n%q\n%q", out, back)
+			}
+		}
+	})
+}

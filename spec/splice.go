@@ -45,37 +45,44 @@ func (e editor) replace(p place) ([]byte, error) {
 	return e.join(head, e.body(indent), tail, e.src[:bodyEnd]), nil
 }
 
-// add writes a new field, and the mappings around it, at the end of a block
-// mapping or at the beginning of a mapping in braces.
+// add writes a new field, and the mappings around it.
 func (e editor) add(p place) ([]byte, error) {
-	raw := p.mapping.raw
-	if raw.Style&yaml.FlowStyle != 0 {
-		at := e.offset(raw.Line, raw.Column)
+	if p.flow && !p.mapping.isFlow() {
+		return nil, errSeveral
+	}
+	flow := strings.Join(p.missing, ": {") + ": " + e.quoted() + strings.Repeat("}", len(p.missing)-1)
+	return e.insert(p.mapping, flow, func(indent int) string {
+		var text strings.Builder
+		for i, name := range p.missing {
+			text.WriteString(strings.Repeat(" ", indent+i*indentStep) + name + ":")
+			if i < len(p.missing)-1 {
+				text.WriteString(e.eol())
+			}
+		}
+		return text.String() + " " + ageTag + " |" + e.eol() + e.body(indent+len(p.missing)*indentStep)
+	})
+}
+
+// insert writes whole lines at the end of a block mapping, or flow at the
+// beginning of a mapping in braces.
+func (e editor) insert(mapping *node, flow string, lines func(indent int) string) ([]byte, error) {
+	if mapping.isFlow() {
+		at := e.offset(mapping.raw.Line, mapping.raw.Column)
 		if at >= len(e.src) || e.src[at] != '{' {
 			return nil, errSeveral
 		}
-		text := strings.Join(p.missing, ": {") + ": " + e.quoted() + strings.Repeat("}", len(p.missing)-1)
-		if len(p.mapping.members) > 0 {
-			text += ", "
+		if len(mapping.members) > 0 {
+			flow += ", "
 		}
-		return slices.Concat(e.src[:at+1], []byte(text), e.src[at+1:]), nil
+		return slices.Concat(e.src[:at+1], []byte(flow), e.src[at+1:]), nil
 	}
-	if p.flow || len(p.mapping.members) == 0 {
+	if len(mapping.members) == 0 {
 		return nil, errSeveral
 	}
-	first := p.mapping.members[0].key
+	first := mapping.members[0].key
 	indent := first.Column - 1
 	end := e.blockEnd(e.endOfLine(e.offset(first.Line, first.Column)), indent)
-	var text strings.Builder
-	eol := e.eol()
-	for i, name := range p.missing {
-		text.WriteString(strings.Repeat(" ", indent+i*indentStep) + name + ":")
-		if i < len(p.missing)-1 {
-			text.WriteString(eol)
-		}
-	}
-	text.WriteString(" " + ageTag + " |" + eol + e.body(indent+len(p.missing)*indentStep))
-	return e.join(e.src[:end], text.String(), e.src[end:], e.src[:end]), nil
+	return e.join(e.src[:end], lines(indent), e.src[end:], e.src[:end]), nil
 }
 
 // join puts whole lines between head and tail. When replaced, the part of the
