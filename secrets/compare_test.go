@@ -156,6 +156,31 @@ func TestDue(t *testing.T) {
 	}
 }
 
+func TestUnneeded(t *testing.T) {
+	key, unknown, bad := Schedule{}, Schedule{Unknown: true}, Schedule{Rejected: true}
+	for _, c := range []struct {
+		name string
+		keys []Schedule
+		live int
+		want []int
+	}{
+		{"no keys", nil, 0, nil},
+		{"nothing live", []Schedule{key, key, key}, -1, nil},
+		{"live is beyond the list", []Schedule{key, key, key}, 3, nil},
+		{"the oldest is live", []Schedule{key, key}, 0, nil},
+		{"the one before is kept", []Schedule{key, key}, 1, nil},
+		{"older ones are not", []Schedule{key, key, key, key}, 3, []int{0, 1}},
+		{"later ones are", []Schedule{key, key, key, key, key}, 2, []int{0}},
+		{"nobody goes back to an unknown one", []Schedule{unknown, key, key}, 1, []int{0}},
+		{"nor to a rejected one", []Schedule{key, key, bad, key}, 3, []int{0}},
+		{"all older ones are bad", []Schedule{unknown, bad, key}, 2, []int{0, 1}},
+	} {
+		if got := Unneeded(c.keys, c.live); !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
 // TestDueNeverFalls walks random schedules through time: the index never
 // falls, changes exactly at the moments Next names, and does not depend on the
 // walk.

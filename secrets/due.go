@@ -42,3 +42,25 @@ func Next(now time.Time, keys []Schedule) (at time.Time, index int, ok bool) {
 	}
 	return at, Due(at, keys), true
 }
+
+// Unneeded returns the indexes of the keys that a file need not hold any more once
+// the key at live is proved, which is for the caller to know: those that are older
+// than the one to go back to. That is the newest one before live that can be
+// written: neither unknown nor rejected; without one nothing older is needed. It is
+// empty when live is not an index of keys.
+func Unneeded(keys []Schedule, live int) []int {
+	if live < 0 || live >= len(keys) {
+		return nil
+	}
+	back := live
+	for i := live - 1; i >= 0 && back == live; i-- {
+		if !keys[i].Unknown && !keys[i].Rejected {
+			back = i
+		}
+	}
+	var out []int
+	for i := range back {
+		out = append(out, i)
+	}
+	return out
+}

@@ -45,6 +45,7 @@ func TestAddKey(t *testing.T) {
 		{"where the dash stands alone", "credentials:\n  keys:\n  -\n    issued: 2026-01-01\n    client_secret: " + old(6) + "\n\n# end\n", nil,
 			"credentials:\n  keys:\n  -\n    issued: 2026-01-01\n    client_secret: " + old(6) + added(2) + "\n\n# end\n"},
 		{"in brackets", "credentials: {keys: [{unknown: true}, # hand\n   ], z: 2}\n", nil, "credentials: {keys: [{unknown: true}, " + flow + ", # hand\n   ], z: 2}\n"},
+		{"after a comma in braces", "credentials: {keys: [{unknown: true , } ]}\n", nil, "credentials: {keys: [{unknown: true , }, " + flow + " ]}\n"},
 		{"in empty brackets", "credentials:\n  keys: []\n", nil, "credentials:\n  keys: [" + flow + "]\n"},
 		{"beside a lone secret", "credentials:\n  client_id: a\n  # mine\n  client_secret: " + old(4) + "  # below\n  z: 2\n", nil,
 			"credentials:\n  client_id: a\n  # mine\n  keys:\n    - client_secret: " + old(8) + added(4) + "  # below\n  z: 2\n"},

@@ -57,9 +57,20 @@ func (b *bench) read(name string) string {
 	return string(text)
 }
 
-// do runs one command line; words that name a file of the repository are made
+// do runs one secret command; words that name a file of the repository are made
 // whole.
 func (b *bench) do(stdin string, args ...string) int {
+	b.t.Helper()
+	for i, a := range args {
+		if strings.HasSuffix(a, ".yaml") || strings.HasSuffix(a, ".txt") {
+			args[i] = b.at(a)
+		}
+	}
+	return b.run(stdin, append([]string{"secret"}, args...)...)
+}
+
+// run runs one command line. Nothing but decrypt may show the typed secret.
+func (b *bench) run(stdin string, args ...string) int {
 	b.t.Helper()
 	var out, errs bytes.Buffer
 	env := &environment{
@@ -68,14 +79,9 @@ func (b *bench) do(stdin string, args ...string) int {
 		Now:        func() time.Time { return time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC) },
 		IsTerminal: func(any) bool { return false },
 	}
-	for i, a := range args {
-		if strings.HasSuffix(a, ".yaml") || strings.HasSuffix(a, ".txt") {
-			args[i] = b.at(a)
-		}
-	}
-	code := run(b.t.Context(), append([]string{"secret"}, args...), env)
+	code := run(b.t.Context(), args, env)
 	b.outText, b.errText = out.String(), errs.String()
-	if args[0] != "decrypt" && strings.Contains(b.outText+b.errText, typedSecret[:6]) {
+	if !slices.Contains(args, "decrypt") && strings.Contains(b.outText+b.errText, typedSecret[:6]) {
 		b.t.Fatalf("%q shows the secret:\n%s%s", args, b.outText, b.errText)
 	}
 	return code

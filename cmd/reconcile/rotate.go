@@ -1,0 +1,118 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+func newRotateCommand(env *environment) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rotate",
+		Short: "Replace the client secrets of connections",
+		Long: `Replace the client secrets of connections.
+
+No provider can make a secret by API: a person makes it in the provider's portal
+and adds it here, sealed. The rest follows by itself: at its time the new key is
+proved, set at Terra, read back and watched.`,
+		Example: "  reconcile rotate add production/strava\n  reconcile rotate prune production/strava --key 1",
+		Args:    cobra.NoArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newRotateAddCommand(env), newRotatePruneCommand(env))
+	return cmd
+}
+
+// keyFlags are the flags of the commands that change the keys of a file.
+type keyFlags struct {
+	repo, config string
+	commit       bool
+}
+
+func (f *keyFlags) add(cmd *cobra.Command) {
+	p := cmd.Flags()
+	p.StringVar(&f.repo, "repo", ".", "config repository: a `folder`, or one in it")
+	p.StringVar(&f.config, "config", "", "take identities, plugins and probes\nfrom this `daemon.yaml`")
+	p.BoolVar(&f.commit, "commit", false, "commit the changed files, and nothing else,\nwith the author that git knows")
+}
+
+// keyFile is a connection file whose keys are worked on.
+type keyFile struct {
+	repository secretRepository
+	env        spec.Environment
+	connection spec.Connection
+	text       []byte
+	names      []string // of its client secret, the usual one first
+}
+
+// name is the connection as people read it.
+func (k keyFile) name() string { return k.env.Name + "/" + k.connection.Provider }
+
+func (k keyFile) binding() secrets.Binding {
+	return secrets.Binding{DevID: k.env.DevID, Provider: k.connection.Provider, Field: plan.FieldClientSecret}
+}
+
+// openKeyFile finds the file of a connection, given as ENVIRONMENT/PROVIDER. A
+// file with errors is refused: what is added to it could mean something else.
+func openKeyFile(dir, name string) (keyFile, error) {
+	environment, provider, ok := strings.Cut(name, "/")
+	if !ok || strings.HasSuffix(name, ".yaml") {
+		return keyFile{}, usageError("%q is not a connection; write it as production/strava", name)
+	}
+	repository, err := openSecretRepository(dir)
+	if err != nil {
+		return keyFile{}, err
+	}
+	k := keyFile{repository: repository}
+	var known []string
+	for _, e := range repository.set.Environments {
+		for _, c := range e.Connections {
+			known = append(known, e.Name+"/"+c.Provider)
+			if e.Name == environment && c.Provider == provider {
+				k.env, k.connection = e, c
+			}
+		}
+	}
+	if k.connection.File == "" {
+		return keyFile{}, fmt.Errorf("%s: no file describes this connection; the repository has %s", name, strings.Join(known, ", "))
+	}
+	if bad := repository.errorsIn(k.connection.File); len(bad) > 0 || k.env.DevID == "" {
+		if len(bad) == 0 {
+			return keyFile{}, fmt.Errorf("%s/environment.yaml: it has no valid dev_id; `reconcile validate` says more", k.env.Name)
+		}
+		return keyFile{}, fmt.Errorf("%s; mend it first", bad[0])
+	}
+	if _, k.names, err = fieldNames(provider, plan.FieldClientSecret); err != nil {
+		return keyFile{}, err
+	}
+	k.text, err = os.ReadFile(repository.path(k.connection.File))
+	return k, err
+}
+
+// save writes the file and the lock, and commits both if that was prepared.
+func (k keyFile) save(text []byte, lock secrets.Lock, commit *commitment, message string) (string, error) {
+	if err := replaceFile(k.repository.path(k.connection.File), text); err != nil {
+		return "", err
+	}
+	after, err := openSecretRepository(k.repository.root)
+	if err != nil {
+		return "", err
+	}
+	if err := after.saveLock(lock); err != nil {
+		return "", err
+	}
+	if commit == nil {
+		return "", nil
+	}
+	hash, err := commit.make(message)
+	if err != nil {
+		return "", fmt.Errorf("%s and %s are written but not committed: %w", k.connection.File, secrets.LockPath, err)
+	}
+	return hash, nil
+}

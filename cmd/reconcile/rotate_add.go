@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
+	"github.com/terra-reconcile/terra-reconcile/providers"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+type addFlags struct {
+	keyFlags
+	notBefore    string
+	probe        bool
+	unknownFirst bool
+}
+
+func newRotateAddCommand(env *environment) *cobra.Command {
+	flags := &addFlags{}
+	cmd := &cobra.Command{
+		Use:   "add CONNECTION",
+		Short: "Add a new client secret to a connection, sealed",
+		Long: `Add a new client secret to a connection, sealed.
+
+It asks for the secret without showing it, or reads it from standard input,
+checks it by the provider's rules, seals it for the recipients that terra.yaml
+names and adds an entry to credentials.keys. A lone client_secret becomes the
+first entry. Every other byte of the file stays.
+
+A secret that the file has already is refused, as far as a private key is at hand
+to compare them. With --commit no git hook runs.`,
+		Example: `  reconcile rotate add production/strava
+  reconcile rotate add production/strava --not-before 2026-11-28T02:00:00Z
+  reconcile rotate add production/whoop --probe --commit < new-secret.txt
+  reconcile rotate add production/polar --unknown-first`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return addKey(cmd.Context(), env, args[0], flags) },
+	}
+	p := cmd.Flags()
+	p.StringVar(&flags.notBefore, "not-before", "", "`time` from which it is due: 2026-11-28 (00:00\nUTC) or 2026-11-28T02:00:00Z (default: at once)")
+	p.BoolVar(&flags.probe, "probe", false, "ask the provider about it; one that it rejects\nis not added")
+	p.BoolVar(&flags.unknownFirst, "unknown-first", false, "the live secret was set by hand and stands in no\nfile: note it as {unknown: true} before this one")
+	flags.keyFlags.add(cmd)
+	return cmd
+}
+
+// addition is what came of adding a key, as far as a person needs to know.
+type addition struct {
+	keyFile
+	number     int // of the new key, 1 is the oldest
+	now        time.Time
+	notBefore  time.Time // zero: at once
+	recipients int
+	compared   string
+	probe      string // "": not asked
+	commit     string // hash, "" for none
+}
+
+func addKey(ctx context.Context, env *environment, name string, f *addFlags) error {
+	k, err := openKeyFile(f.repo, name)
+	if err != nil {
+		return err
+	}
+	p, known := providers.Lookup(k.connection.Provider)
+	if known && p.Keys == providers.KeysNone {
+		return fmt.Errorf("%s: %s has no client secret (%s)", k.connection.File, p.Name, p.Why)
+	}
+	a := addition{keyFile: k, now: env.Now().UTC(), number: len(k.connection.Credentials.Keys) + 1}
+	if f.unknownFirst {
+		a.number++
+	}
+	entry := spec.NewKey{Names: k.names, Issued: a.now.Format(time.DateOnly), AfterUnknown: f.unknownFirst}
+	if entry.NotBefore, a.notBefore, err = a.dueFrom(f.notBefore); err != nil {
+		return err
+	}
+	runner, err := (&runFlags{config: f.config, repo: "."}).configuration(env)
+	if err != nil {
+		return err
+	}
+	recipients, err := k.repository.recipients(k.connection.File, runner.Identities.AllowPlugins)
+	if err != nil {
+		return err
+	}
+	lock, err := k.repository.lock()
+	if err != nil {
+		return err
+	}
+	var commit *commitment
+	if f.commit {
+		if commit, err = prepareCommit(k.repository.root, []string{k.connection.File, secrets.LockPath}, a.now); err != nil {
+			return err
+		}
+	}
+	value, err := a.askFor(ctx, env, runner, f.probe)
+	if err != nil {
+		return err
+	}
+	sealed, err := secrets.Seal(value, k.binding(), recipients)
+	if err != nil {
+		return fmt.Errorf("%s: %w", k.connection.File, err)
+	}
+	entry.Armor = sealed.Armor()
+	text, err := spec.AddKey(k.text, entry)
+	if err != nil {
+		return fmt.Errorf("%s: %w", k.connection.File, err)
+	}
+	lock.Record(sealed, recipients)
+	a.recipients = len(recipients.Strings())
+	if a.commit, err = k.save(text, lock, commit, a.message()); err != nil {
+		return err
+	}
+	return a.print(env)
+}
+
+// dueFrom gives not_before as the file is to hold it. Keys stand oldest first, so
+// one that is due at once after one that has a time gets the time of now.
+func (a addition) dueFrom(flag string) (string, time.Time, error) {
+	var last time.Time
+	if keys := a.connection.Credentials.Keys; len(keys) > 0 {
+		last = keys[len(keys)-1].NotBefore
+	}
+	if flag == "" && last.IsZero() {
+		return "", time.Time{}, nil
+	}
+	text, at := a.now.Format(time.RFC3339), a.now.Truncate(time.Second)
+	if flag != "" {
+		var err error
+		if at, err = time.Parse(time.DateOnly, flag); err != nil {
+			if at, err = time.Parse(time.RFC3339, flag); err != nil {
+				return "", at, usageError("--not-before %q: write it like 2026-11-28 (00:00 UTC) or 2026-11-28T02:00:00Z", flag)
+			}
+		}
+		text, at = flag, at.UTC()
+	}
+	if at.Before(last) {
+		return "", at, fmt.Errorf("%s: key %d is due from %s, and keys stand oldest first; give --not-before that or later",
+			a.connection.Credentials.Keys[len(a.connection.Credentials.Keys)-1].Origin, len(a.connection.Credentials.Keys), last.Format(time.RFC3339))
+	}
+	return text, at, nil
+}
+
+// askFor reads the secret and refuses one that cannot be right.
+func (a *addition) askFor(ctx context.Context, env *environment, runner config.Config, probe bool) (secrets.Value, error) {
+	ids, err := identities(runner.Identities)()
+	if err != nil {
+		return secrets.Value{}, err
+	}
+	ask, err := newProber(runner)
+	if err != nil {
+		return secrets.Value{}, err
+	}
+	value, err := readSecret(ctx, env, "new client secret of "+a.name())
+	if err != nil {
+		return secrets.Value{}, err
+	}
+	at := secretPlace{
+		file: a.connection.File, path: []string{"credentials", "keys", strconv.Itoa(a.number - 1), a.names[0]},
+		provider: a.connection.Provider, binding: a.binding(),
+	}
+	if err := checkSecret(env, at, value); err != nil {
+		return secrets.Value{}, err
+	}
+	if err := a.compare(value, ids); err != nil {
+		return secrets.Value{}, err
+	}
+	if !probe {
+		return value, nil
+	}
+	good, bad, reason := ask.Probe(ctx, a.connection.Provider, a.connection.Credentials.ClientID.Value, value)
+	switch {
+	case bad:
+		return secrets.Value{}, fmt.Errorf("%s: %s rejects the new secret: %s; nothing was changed", a.connection.File, a.connection.Provider, reason)
+	case good:
+		a.probe = "accepted: " + reason
+	default:
+		a.probe = "unknown: " + reason
+	}
+	return value, nil
+}
+
+// compare refuses a secret that one of the other keys is already.
+func (a *addition) compare(value secrets.Value, ids *secrets.Identities) error {
+	compared, sealed := 0, 0
+	why := ""
+	for i, key := range a.connection.Credentials.Keys {
+		if key.Unknown {
+			continue
+		}
+		old, err := secrets.Parse(key.Secret.Armor)
+		if err != nil {
+			return fmt.Errorf("%s: %w", key.Secret.Origin, err)
+		}
+		opened, _, err := ids.Open(old, a.binding(), a.repository.set.Root.AllowPlain)
+		switch {
+		case errors.Is(err, secrets.ErrNoIdentity):
+			sealed, why = sealed+1, "no private key at hand opens "
+		case err != nil:
+			return fmt.Errorf("%s: open key %d to compare: %w", key.Secret.Origin, i+1, err)
+		case opened.Equal(value):
+			return fmt.Errorf("%s: key %d is this very secret; make a new one in the provider's portal; nothing was changed", key.Secret.Origin, i+1)
+		default:
+			compared++
+		}
+	}
+	switch {
+	case sealed > 0 && compared > 0:
+		a.compared = fmt.Sprintf("differs from %s; %s%d", plural(compared, "other key", "other keys"), why, sealed)
+	case sealed > 0:
+		a.compared = "not compared: " + why + plural(sealed, "other key", "other keys")
+	case compared > 0:
+		a.compared = "differs from " + plural(compared, "other key", "other keys")
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/providers"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
+)
+
+// message is that of the commit.
+func (a addition) message() string {
+	due := "Due at once."
+	if !a.notBefore.IsZero() {
+		due = "Due from " + a.notBefore.Format(time.RFC3339) + "."
+	}
+	return fmt.Sprintf("Add key %d of %s\n\n%s Sealed for %s.\n", a.number, a.name(), due, plural(a.recipients, "recipient", "recipients"))
+}
+
+// print says what was done, and what happens next.
+func (a addition) print(env *environment) error {
+	var out strings.Builder
+	fmt.Fprintf(&out, "Added key %d of %s, sealed for %s.\n", a.number, a.name(), plural(a.recipients, "recipient", "recipients"))
+	for _, line := range []struct{ head, text string }{{"due", a.due()}, {"compared", a.compared}, {"probe", a.probe}} {
+		if line.text != "" {
+			out.WriteString(folded(fmt.Sprintf("  %-10s", line.head), line.text))
+		}
+	}
+	out.WriteString("\nNext:\n")
+	for i, step := range a.steps() {
+		out.WriteString(folded(fmt.Sprintf("  %d. ", i+1), step))
+	}
+	if p, ok := providers.Lookup(a.connection.Provider); ok && p.Reset.Order != "" {
+		out.WriteString("\n" + folded(p.Name+": ", string(p.Reset.Order)+". "+p.Reset.Effect))
+	}
+	_, err := fmt.Fprint(env.Stdout, out.String())
+	return err
+}
+
+func (a addition) waits() bool { return a.notBefore.After(a.now) }
+
+func (a addition) due() string {
+	if !a.waits() {
+		return "at once"
+	}
+	text := "from " + a.notBefore.Format(time.RFC3339)
+	if a.number > 1 {
+		text += fmt.Sprintf("; until then key %d stays", a.number-1)
+	}
+	return text
+}
+
+// steps are what a person does now, in the order that suits the provider.
+func (a addition) steps() []string {
+	p, _ := providers.Lookup(a.connection.Provider)
+	out := []string{fmt.Sprintf("Commit and push %s and %s.", a.connection.File, secrets.LockPath)}
+	if a.commit != "" {
+		out[0] = "Push commit " + a.commit + "."
+	}
+	apply := "The daemon sets the key by itself, or run `reconcile --env " + a.env.Name + "`."
+	if a.waits() {
+		apply = "At that time the daemon sets the key by itself, or run `reconcile --env " + a.env.Name + "` then."
+	}
+	out = append(out, apply)
+	last := "See with `reconcile rotate status` that it is live and stays good."
+	switch p.Reset.Order {
+	case providers.CommitFirst:
+		return append(out, last, "Only then make an end of the old secret, at "+p.Portal+".")
+	case providers.ResetFirst:
+		if a.waits() {
+			last += " The old secret may have died when the new one was made: if so, do not wait, give this key an earlier not_before."
+		} else {
+			out[0] += " Do it now: the old secret may have died when the new one was made."
+		}
+	case providers.AskTerra:
+		last += " `reconcile providers " + p.Slug + "` has the letter to Terra support."
+	}
+	return append(out, last)
+}
+
+// folded is text after a head, in lines of at most 80 columns below each other.
+func folded(head, text string) string {
+	const width = 80
+	var out strings.Builder
+	line, pad := head, strings.Repeat(" ", len([]rune(head)))
+	empty := true
+	for _, word := range strings.Fields(text) {
+		switch {
+		case empty:
+			line += word
+		case len([]rune(line))+1+len([]rune(word)) > width:
+			out.WriteString(line + "\n")
+			line = pad + word
+		default:
+			line += " " + word
+		}
+		empty = false
+	}
+	return out.String() + line + "\n"
+}

@@ -1,0 +1,320 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/plumbing/object"
+)
+
+// rotate runs one rotate command on the repository.
+func (b *bench) rotate(stdin string, args ...string) int {
+	b.t.Helper()
+	code := b.run(stdin, append([]string{"rotate"}, append(args, "--repo", b.dir)...)...)
+	for line := range strings.Lines(b.outText) {
+		if utf8.RuneCountInString(strings.TrimSpace(line)) > 80 {
+			b.t.Errorf("wider than 80 columns: %s", line)
+		}
+	}
+	return code
+}
+
+func (b *bench) mustRotate(stdin string, args ...string) string {
+	b.t.Helper()
+	if code := b.rotate(stdin, args...); code != exitOK {
+		b.t.Fatalf("%q: got exit %d, want 0\n%s%s", args, code, b.outText, b.errText)
+	}
+	return b.outText
+}
+
+// newSecret is the n-th generation of the typed secret.
+func newSecret(n int) string { return fmt.Sprintf("%s%02d", typedSecret[:38], n) }
+
+func TestRotateAdd(t *testing.T) {
+	b := newBench(t)
+	b.must(typedSecret, "encrypt", "production/strava.yaml")
+	before := b.read("production/strava.yaml")
+	out := b.mustRotate(newSecret(2)+"\n", "add", "production/strava", "--not-before", "2026-11-28T02:00:00Z")
+	for _, want := range []string{
+		"Added key 2 of production/strava, sealed for 1 recipient.\n  due       from 2026-11-28T02:00:00Z; until then key 1 stays\n  compared  differs from 1 other key\n",
+		"  1. Commit and push production/strava.yaml and .reconcile/recipients.lock.\n",
+		"Strava: reset, then within minutes. ",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("got\n%s\nwant %q in it", out, want)
+		}
+	}
+	after := b.read("production/strava.yaml")
+	if got, want := strings.Join(strings.Fields(after), " "), strings.Join(strings.Fields(before), " "); !strings.HasPrefix(got, strings.Replace(want, "client_secret:", "keys: - client_secret:", 1)) ||
+		!strings.Contains(after, "\r\n    - issued: 2026-11-23\r\n      not_before: 2026-11-28T02:00:00Z\r\n      client_secret: !age |\r\n") {
+		t.Errorf("got\n%s\nof\n%s", after, before)
+	}
+	for key, want := range map[string]string{"1": typedSecret, "2": newSecret(2)} {
+		if got := b.must("", "decrypt", "production/strava.yaml", "--key", key); got != want+"\n" {
+			t.Errorf("key %s opens as another text", key)
+		}
+	}
+	b.must(newSecret(7), "encrypt", "production/whoop.yaml")
+	b.mustRotate(newSecret(3), "add", "production/whoop", "--not-before", "2026-11-29")
+	if !strings.Contains(b.outText, "Added key 3 of production/whoop") || !strings.Contains(b.read("production/whoop.yaml"), "not_before: 2026-11-29\n") {
+		t.Errorf("got\n%s\n%s", b.outText, b.read("production/whoop.yaml"))
+	}
+	b.mustRotate(newSecret(4), "add", "production/virtuagym", "--unknown-first")
+	if text := b.read("production/virtuagym.yaml"); !strings.HasSuffix(strings.Split(text, "-----BEGIN")[0], "  keys:\n    - {unknown: true}\n    - issued: 2026-11-23\n      api_key: !age |\n        ") {
+		t.Errorf("got\n%s", text)
+	}
+	if !strings.Contains(b.outText, "Only then make an end of the old secret") || strings.Contains(b.outText, "compared") {
+		t.Errorf("Virtuagym: commit first, and nothing to compare; got\n%s", b.outText)
+	}
+	b.must("", "recipients", "--check", b.dir)
+	delete(b.vars, "RECONCILE_AGE_KEY_FILE")
+	b.mustRotate(newSecret(5), "add", "production/virtuagym")
+	if !strings.Contains(b.outText, "  compared  not compared: no private key at hand opens 1 other key\n") {
+		t.Errorf("got\n%s", b.outText)
+	}
+	b.mustRotate(newSecret(6), "add", "production/strava", "--not-before", "2026-11-28T02:00:00Z")
+	if !strings.Contains(b.outText, "Added key 3 of production/strava") {
+		t.Errorf("got\n%s", b.outText)
+	}
+}
+
+// A key that is due at once after one that has a time would not stand oldest
+// first without a time of its own.
+func TestRotateAddAtOnceAfterADatedKey(t *testing.T) {
+	b := newBench(t)
+	b.write("production/whoop.yaml", "provider: whoop\ncredentials:\n  keys:\n    - {unknown: true}\n    - not_before: 2026-11-20\n")
+	b.must(typedSecret, "encrypt", "production/whoop.yaml")
+	b.mustRotate(newSecret(2), "add", "production/whoop")
+	if text := b.read("production/whoop.yaml"); !strings.Contains(text, "    - issued: 2026-11-23\n      not_before: 2026-11-23T09:00:00Z\n") || !strings.Contains(b.outText, "  due       at once\n") {
+		t.Errorf("got\n%s\n%s", b.outText, text)
+	}
+	if code := b.run("", "validate", b.dir); code != exitOK {
+		t.Errorf("validate: exit %d\n%s%s", code, b.outText, b.errText)
+	}
+}
+
+func TestRotateAddRefuses(t *testing.T) {
+	b := newBench(t)
+	b.must(typedSecret, "encrypt", "production/strava.yaml")
+	b.must(newSecret(7), "encrypt", "production/whoop.yaml")
+	b.write("production/polar.yaml", "provider: polar\ncredentials:\n  client_id: \"1\"\n  client_secret: \"\"\n")
+	b.write("staging/apple.yaml", "provider: freestylelibre\n")
+	for _, c := range []struct {
+		name, stdin string
+		args        []string
+		code        int
+		want        string
+	}{
+		{"no connection", "", []string{"add"}, exitUsage, "accepts 1 arg"},
+		{"a file", "", []string{"add", "production/strava.yaml"}, exitUsage, `"production/strava.yaml" is not a connection; write it as production/strava`},
+		{"no provider", "", []string{"add", "production"}, exitUsage, "is not a connection"},
+		{"not in the repository", typedSecret, []string{"add", "production/oura"}, exitFailed, "production/oura: no file describes this connection; the repository has production/polar, production/strava"},
+		{"a bad time", typedSecret, []string{"add", "production/strava", "--not-before", "tomorrow"}, exitUsage, `--not-before "tomorrow": write it like`},
+		{"before the key above", newSecret(2), []string{"add", "production/whoop", "--not-before", "2026-11-27"}, exitFailed, "production/whoop.yaml:6:7: key 2 is due from 2026-11-28T00:00:00Z, and keys stand oldest first; give --not-before that or later"},
+		{"at once before the key above", newSecret(2), []string{"add", "production/whoop"}, exitFailed, "key 2 is due from 2026-11-28T00:00:00Z"},
+		{"the same secret", typedSecret, []string{"add", "production/strava"}, exitFailed, "production/strava.yaml:5:18: key 1 is this very secret; make a new one in the provider's portal; nothing was changed"},
+		{"pasted with a space", " " + newSecret(2), []string{"add", "production/strava"}, exitFailed, "begins or ends with white space"},
+		{"pasted with a blank line", newSecret(2) + "\n\n", []string{"add", "production/strava"}, exitFailed, "begins or ends with white space"},
+		{"two lines", newSecret(2) + "\n" + newSecret(3), []string{"add", "production/strava"}, exitFailed, "control or invisible"},
+		{"nothing", "", []string{"add", "production/strava"}, exitFailed, "secret is empty; nothing was changed"},
+		{"not as the provider's", "<" + newSecret(2) + ">", []string{"add", "production/strava"}, exitFailed, "nothing was changed"},
+		{"unknown beside a key", newSecret(2), []string{"add", "production/strava", "--unknown-first"}, exitFailed, "the file has a key already"},
+		{"errors in the file", newSecret(2), []string{"add", "production/polar"}, exitFailed, "production/polar.yaml:4:18: credentials.client_secret is not sealed under !age"},
+		{"no git", newSecret(2), []string{"add", "production/strava", "--commit"}, exitFailed, "is not in a git repository; run git init, or drop --commit"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b.t = t
+			before := b.snapshot()
+			if code := b.rotate(c.stdin, c.args...); code != c.code || !strings.Contains(b.errText, c.want) || b.outText != "" {
+				t.Errorf("got exit %d, %q and output %q, want %d, %q and none", code, b.errText, b.outText, c.code, c.want)
+			}
+			for file, text := range before {
+				if b.read(file) != text {
+					t.Errorf("%s changed", file)
+				}
+			}
+		})
+	}
+}
+
+// TestRotateAddProbes asks a provider on this machine, at an address that only
+// the runner can name.
+func TestRotateAddProbes(t *testing.T) {
+	b := newBench(t)
+	answer := http.StatusOK
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(answer)
+		_, _ = w.Write([]byte(map[int]string{
+			http.StatusBadRequest:         `{"message":"Bad Request","errors":[{"resource":"AuthorizationCode","field":"code","code":"invalid"}]}`,
+			http.StatusUnauthorized:       `{"message":"Authorization Error","errors":[{"resource":"Application","field":"","code":"invalid"}]}`,
+			http.StatusServiceUnavailable: "",
+		}[answer]))
+	}))
+	t.Cleanup(provider.Close)
+	b.write("daemon.yaml", "repo: {url: "+b.dir+"}\napply: false\naccounts: {default: {token_env: T, dev_ids: [\"*\"]}}\nprobes: {strava: "+provider.URL+"}\nidentities: {files: [identity.txt]}\n")
+	b.must(typedSecret, "encrypt", "production/strava.yaml")
+	before := b.read("production/strava.yaml")
+	answer = http.StatusUnauthorized
+	if code := b.rotate(newSecret(2), "add", "production/strava", "--probe", "--config", b.at("daemon.yaml")); code != exitFailed || !strings.Contains(b.errText, "production/strava.yaml: strava rejects the new secret: ") || b.read("production/strava.yaml") != before {
+		t.Errorf("rejected: got exit %d, %q", code, b.errText)
+	}
+	for n, c := range []struct {
+		status int
+		want   string
+	}{{http.StatusBadRequest, "  probe     accepted: "}, {http.StatusServiceUnavailable, "  probe     unknown: the provider is unavailable (HTTP 503)\n"}} {
+		answer = c.status
+		if out := b.mustRotate(newSecret(3+n), "add", "production/strava", "--probe", "--config", b.at("daemon.yaml")); !strings.Contains(out, c.want) {
+			t.Errorf("HTTP %d: got\n%s", c.status, out)
+		}
+	}
+}
+
+// repository makes the bench a git repository with a commit and an author.
+func (b *bench) repository() *git.Repository {
+	b.t.Helper()
+	home := b.t.TempDir()
+	b.t.Setenv("HOME", home)
+	b.t.Setenv("XDG_CONFIG_HOME", "")
+	if err := os.WriteFile(filepath.Join(home, ".gitconfig"), []byte("[user]\n\tname = Ada\n\temail = ada@acme.example\n"), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.Remove(b.at("identity.txt")); err != nil {
+		b.t.Fatal(err)
+	}
+	delete(b.vars, "RECONCILE_AGE_KEY_FILE")
+	if _, err := commitAll(b.dir, "Begin", time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)); err != nil {
+		b.t.Fatal(err)
+	}
+	repo, err := git.PlainOpen(b.dir)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return repo
+}
+
+func headOf(t *testing.T, repo *git.Repository) *object.Commit {
+	t.Helper()
+	ref, err := repo.Head()
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit, err := repo.CommitObject(ref.Hash())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return commit
+}
+
+func TestRotateCommits(t *testing.T) {
+	b := newBench(t)
+	b.must(typedSecret, "encrypt", "production/strava.yaml")
+	repo := b.repository()
+	b.write("staging/environment.yaml", "dev_id: staging-x\nprune: never # not committed, and not to slip in\n")
+	b.write("notes", "untracked")
+	out := b.mustRotate(newSecret(2), "add", "production/strava", "--commit", "--not-before", "2026-11-28")
+	head := headOf(t, repo)
+	if want := "Add key 2 of production/strava\n\nDue from 2026-11-28T00:00:00Z. Sealed for 1 recipient.\n"; head.Message != want {
+		t.Errorf("got message %q, want %q", head.Message, want)
+	}
+	if head.Author.String() != "Ada <ada@acme.example>" || !head.Author.When.Equal(time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)) {
+		t.Errorf("got author %s at %s", head.Author.String(), head.Author.When)
+	}
+	stats, err := head.Stats()
+	if err != nil || len(stats) != 2 || stats[0].Name != ".reconcile/recipients.lock" || stats[1].Name != "production/strava.yaml" {
+		t.Errorf("got %v, %v, want the file and the lock alone", stats, err)
+	}
+	if want := "  1. Push commit " + head.Hash.String()[:10] + "."; !strings.Contains(out, want) {
+		t.Errorf("got\n%s\nwant %q", out, want)
+	}
+	tree, err := repo.Worktree()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		do   func() error
+		want string
+	}{
+		{"a dirty file", func() error {
+			b.write("production/strava.yaml", b.read("production/strava.yaml")+"# mine\r\n")
+			return nil
+		}, "production/strava.yaml has changes that are not committed and would slip in; commit them first; nothing was changed"},
+		{"something staged", func() error { _, err := tree.Add("notes"); return err }, "notes is staged and would slip in; commit it first"},
+		{"signed commits", func() error {
+			return os.WriteFile(filepath.Join(os.Getenv("HOME"), ".gitconfig"), []byte("[user]\n\tname = Ada\n\temail = a@b.example\n[commit]\n\tgpgsign = true\n"), 0o600)
+		}, "git is set to sign commits"},
+		{"no author", func() error { return os.Remove(filepath.Join(os.Getenv("HOME"), ".gitconfig")) }, "git knows no author; set user.name and user.email"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b.t = t
+			if err := c.do(); err != nil {
+				t.Fatal(err)
+			}
+			before := b.snapshot()
+			if code := b.rotate(newSecret(3), "add", "production/strava", "--commit", "--not-before", "2026-11-29"); code != exitFailed || !strings.Contains(b.errText, c.want) {
+				t.Errorf("got exit %d, %q, want %q", code, b.errText, c.want)
+			}
+			if b.changed(before) != "" || headOf(t, repo).Hash != head.Hash {
+				t.Error("something was changed or committed")
+			}
+		})
+	}
+}
+
+func TestRotatePrune(t *testing.T) {
+	b := newBench(t)
+	b.write("production/whoop.yaml", "provider: whoop\ncredentials:\n  keys: # oldest first\n    - {unknown: true} # by hand\n    - not_before: 2026-11-01\n")
+	b.must(typedSecret, "encrypt", "production/whoop.yaml")
+	b.mustRotate(newSecret(2), "add", "production/whoop", "--not-before", "2026-11-10")
+	b.mustRotate(newSecret(3), "add", "production/whoop", "--not-before", "2026-12-01")
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"prune", "production/whoop"}, exitUsage, "name the keys with --key; `reconcile rotate status` says which are no longer needed. By the file key 1 could be: key 3 is due, and the one before it is kept to go back to"},
+		{[]string{"prune", "production/whoop", "--key", "1,2"}, exitFailed, "production/whoop.yaml: key 2 may still be needed; by the file key 1 could be removed: key 3 is due"},
+		{[]string{"prune", "production/whoop", "--key", "4"}, exitFailed, "key 4 may still be needed"},
+		{[]string{"prune", "production/whoop", "--key", "0"}, exitFailed, "key 0 may still be needed"},
+		{[]string{"prune", "production/strava", "--key", "1"}, exitFailed, "key 1 may still be needed; by the file none could be removed: no key is due"},
+		{[]string{"prune"}, exitUsage, "accepts 1 arg"},
+	} {
+		if code := b.rotate("", c.args...); code != c.code || !strings.Contains(b.errText, c.want) || b.outText != "" {
+			t.Errorf("%q: got exit %d, %q, want %d, %q", c.args, code, b.errText, c.code, c.want)
+		}
+	}
+	before := b.read("production/whoop.yaml")
+	out := b.mustRotate("", "prune", "production/whoop", "--key", "1")
+	if want := "Removed key 1 of production/whoop.\nCommit production/whoop.yaml and .reconcile/recipients.lock.\n"; out != want {
+		t.Errorf("got %q, want %q", out, want)
+	}
+	if got, want := b.read("production/whoop.yaml"), strings.Replace(before, "    - {unknown: true} # by hand\n", "", 1); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	b.write("production/whoop.yaml", strings.Replace(b.read("production/whoop.yaml"), "2026-11-10", "2026-11-23T08:00:00Z", 1))
+	if code := b.rotate("", "prune", "production/whoop", "--key", "1"); code != exitFailed || !strings.Contains(b.errText, ": key 2 is watched until 2026-11-2") {
+		t.Errorf("watched: got exit %d, %q", code, b.errText)
+	}
+	repo := b.repository()
+	b.write("production/whoop.yaml", strings.Replace(b.read("production/whoop.yaml"), "2026-11-23T08:00:00Z", "2026-11-10", 1))
+	if _, err := commitAll(b.dir, "Earlier", time.Date(2026, 11, 2, 0, 0, 0, 0, time.UTC)); err != nil {
+		t.Fatal(err)
+	}
+	b.mustRotate(newSecret(5), "add", "production/whoop", "--commit", "--not-before", "2026-12-02")
+	b.write("production/whoop.yaml", strings.Replace(b.read("production/whoop.yaml"), "2026-12-01", "2026-11-12", 1))
+	if _, err := commitAll(b.dir, "Sooner", time.Date(2026, 11, 3, 0, 0, 0, 0, time.UTC)); err != nil {
+		t.Fatal(err)
+	}
+	b.mustRotate("", "prune", "production/whoop", "--key", "1", "--commit")
+	if head := headOf(t, repo); head.Message != "Remove key 1 of production/whoop\n\nNo longer needed.\n" || !strings.Contains(b.outText, "Push commit "+head.Hash.String()[:10]+".\n") {
+		t.Errorf("got message %q and output %q", head.Message, b.outText)
+	}
+}
