@@ -112,7 +112,8 @@ it, after asking. With --dry-run it only shows.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
 	flags.add(root, true)
 	root.AddCommand(
-		newPlanCommand(env), newValidateCommand(env), newDemoCommand(env), newDaemonCommand(env), newSecretCommand(env), newRotateCommand(env), newProvidersCommand(env),
+		newPlanCommand(env), newValidateCommand(env), newDemoCommand(env), newDaemonCommand(env),
+		newSecretCommand(env), newRotateCommand(env), newProvidersCommand(env), newDoctorCommand(env),
 		newVersionCommand(env),
 	)
 	root.InitDefaultCompletionCmd()

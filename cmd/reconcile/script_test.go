@@ -39,6 +39,9 @@ func TestMain(m *testing.M) {
 //	exits [-within D] N CMD…  run CMD, which must end with exit code N
 //	terra …                   see terraCommand
 //	daemon …                  see daemonCommand
+//	provider …                see providerCommand
+//	fill FILE                 put variables into it
+//	flat TEXT                 standard output holds TEXT, however it is folded
 //	shape FILE                list the fields of a JSON document
 //	planhash FILE NAME        set NAME to production's plan hash in a JSON report
 //
@@ -62,9 +65,12 @@ func TestScripts(t *testing.T) {
 			"exits":  exitsCommand,
 			"terra":  terraCommand,
 			"daemon": daemonCommand,
+			"fill":   fillCommand,
+			"flat":   flatCommand,
 			"shape":  shapeCommand,
 
 			"planhash": planHashCommand,
+			"provider": providerCommand,
 		},
 	})
 }
@@ -77,6 +83,8 @@ type scene struct {
 	outputs []string // file names below out/
 	terra   *terratest.Server
 	daemon  *background
+
+	provider *dataProvider
 }
 
 type sceneKey struct{}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
+)
+
+func flat(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// holds fails unless the output has the text, however it is folded.
+func holds(t *testing.T, out, want string) {
+	t.Helper()
+	if !strings.Contains(flat(out), flat(want)) {
+		t.Errorf("output lacks %q:\n%s", want, out)
+	}
+}
+
+// daemonFile writes a daemon.yaml for the example's repository.
+func (e *example) daemonFile(more string) string {
+	e.t.Helper()
+	file := filepath.Join(e.dir, "daemon.yaml")
+	text := fmt.Sprintf("repo: {url: %s}\naccounts: {default: {token_env: TERRA_ADMIN_TOKEN, base_url: %q, dev_ids: [%s, %s]}}\napply: true\n%s",
+		e.repository(), e.vars["TERRA_BASE_URL"], exampleProduction, exampleStaging, more)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		e.t.Fatal(err)
+	}
+	return file
+}
+
+func TestDoctorAsksTheDaemon(t *testing.T) {
+	e := newExample(t, time.Now())
+	status := http.StatusOK
+	daemon := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if q.URL.Path != "/healthz" {
+			t.Errorf("asked %s", q.URL.Path)
+		}
+		http.Error(w, "stuck: production", status)
+	}))
+	defer daemon.Close()
+	address := strings.TrimPrefix(daemon.URL, "http://")
+	file := e.daemonFile("listen: " + address + "\n")
+	store, err := state.Open(e.vars["RECONCILE_STATE_DIR"], state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := e.run(0, "doctor", "--config", file)
+	holds(t, out, "ok daemon: it makes progress, as it says on "+address)
+	holds(t, out, "ok state: "+e.vars["RECONCILE_STATE_DIR"]+" is held by the daemon")
+	status = http.StatusServiceUnavailable
+	holds(t, e.run(1, "doctor", "--config", file), "fail daemon: it answers on "+address+" with 503: stuck: production -> look into its log")
+	daemon.Close()
+	holds(t, e.run(0, "doctor", "--config", file), "warn state: another reconcile has "+e.vars["RECONCILE_STATE_DIR"]+"/state.db open -> wait until it ends")
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	holds(t, e.run(0, "doctor", "--config", file), "is whole and writable")
+	delete(e.vars, "RECONCILE_STATE_DIR")
+	holds(t, e.run(0, "doctor", "--repo", e.repository()), "warn state: no folder is known for it, so nothing can be applied -> set RECONCILE_STATE_DIR or --state")
+}
+
+func TestDoctorComparesClocks(t *testing.T) {
+	for off, want := range map[time.Duration]string{
+		0:                 "ok clock: this machine's is ",
+		time.Minute:       "warn clock: this machine's is 1m",
+		-10 * time.Minute: "fail clock: this machine's is 10m",
+	} {
+		e := newExample(t, time.Now().Add(off))
+		code := 0
+		if strings.HasPrefix(want, "fail") {
+			code = 1
+		}
+		holds(t, e.run(code, "doctor", "--repo", e.repository()), want)
+	}
+}
+
+// TestDoctorLooksIntoSecrets seals what `secret encrypt` would refuse, and asks
+// about a key before its day.
+func TestDoctorLooksIntoSecrets(t *testing.T) {
+	const mistake = "Bearer 9f8e7d6c5b4a39281706f5e4d3c2b1a0"
+	e := newExample(t, time.Now())
+	asked := 0
+	strava := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		asked++
+		w.WriteHeader(http.StatusUnauthorized)
+		_, _ = w.Write([]byte(`{"errors":[{"resource":"Application","field":"","code":"invalid"}]}`))
+	}))
+	defer strava.Close()
+	e.now = time.Date(2026, 8, 5, 0, 0, 0, 0, time.UTC) // key 2 of production is due on the 8th
+	out := e.run(1, "doctor", "--config", e.daemonFile("probes: {strava: \""+strava.URL+"\"}\n"), "--probe")
+	holds(t, out, "fail probe production/strava (key 1 of 2): bad: Strava does not accept this client secret")
+	holds(t, out, "warn probe production/strava (key 2 of 2, due 2026-08-08): bad: Strava does not accept this client secret -> seal the right one before it is due")
+	e.now = time.Now()
+	out = e.run(1, "doctor", "--config", e.daemonFile("probes: {strava: \""+strava.URL+"\"}\n"), "--probe")
+	if strings.Contains(flat(out), "key 1 of 2") {
+		t.Errorf("a key that was replaced is asked about:\n%s", out)
+	}
+	if asked != 5 { // two of production and one of staging, then one of each
+		t.Errorf("asked %d times, want 5", asked)
+	}
+
+	recipients, err := secrets.ParseRecipients([]string{"age1mv9j50rrnqpl3pc7gw2cks68lpkqcwey5k86dupr378jcjum8cvq4sqfye"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := secrets.Seal(secrets.NewValue([]byte(mistake)),
+		secrets.Binding{DevID: exampleStaging, Provider: "strava", Field: "client_secret"}, recipients)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := "provider: strava\ncredentials:\n  client_id: \"1\"\n  client_secret: !age |\n    " +
+		strings.ReplaceAll(strings.TrimSpace(sealed.Armor()), "\n", "\n    ") + "\n"
+	if err := os.WriteFile(filepath.Join(e.repository(), "staging/strava.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out = e.run(1, "doctor", "--repo", e.repository())
+	holds(t, out, "fail secret staging/strava client_secret: staging/strava.yaml:4:18: Strava client_secret is an Authorization header with an access token, not a client secret -> copy the client secret")
+	s := &scene{work: t.TempDir()}
+	if err := os.WriteFile(filepath.Join(s.work, "outputs"), e.outputs.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.planted = []string{mistake}
+	s.searchLeaks(t)
+}
+
+func TestDescribeToken(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	in := func(days int) *time.Time { end := now.AddDate(0, 0, days); return &end }
+	all := []string{"providers:read", "providers:write", "connections:read"}
+	anywhere := config.Account{DevIDs: []string{"*"}}
+	tests := []struct {
+		name    string
+		me      terra.Me
+		account config.Account
+		reads   bool // the runner only looks
+		status  string
+		says    string
+	}{
+		{"good", terra.Me{Kind: "admin", Name: "ci", Scopes: all, ExpiresAt: in(30)}, anywhere, false, statusOK,
+			"admin token ci; reaches every environment of the account; expires on 2026-12-23, in 30 days"},
+		{"without an end", terra.Me{Kind: "admin", Scopes: all}, anywhere, false, statusOK, "no end is known"},
+		{"soon over", terra.Me{Kind: "admin", Scopes: all, ExpiresAt: in(13)}, anywhere, false, statusWarn, "it expires on 2026-12-06, in 13 days"},
+		{"over", terra.Me{Kind: "admin", Scopes: all, ExpiresAt: in(-1)}, anywhere, false, statusFail, "it expired on 2026-11-22"},
+		{"of another kind", terra.Me{Kind: "data", Scopes: all}, anywhere, false, statusFail, "data token; reaches every environment of the account; it is no admin token"},
+		{"cannot write", terra.Me{Kind: "admin", Scopes: []string{"providers:read", "connections:read"}}, anywhere, false, statusFail, "lacks the scope providers:write, without which nothing can be applied"},
+		{"need not write", terra.Me{Kind: "admin", Scopes: []string{"providers:read", "connections:read"}}, anywhere, true, statusOK, "admin token"},
+		{"cannot count", terra.Me{Kind: "admin", Scopes: all[:2]}, anywhere, false, statusWarn, "lacks the scope connections:read, so end users are not counted"},
+		{"for others", terra.Me{Kind: "admin", Scopes: all, DevIDs: []string{"a"}}, config.Account{DevIDs: []string{"a", "b"}}, false, statusFail, "reaches a; it does not reach b, which the runner lets it touch"},
+		{"for all of them", terra.Me{Kind: "admin", Scopes: all, DevIDs: []string{"a", "b"}}, config.Account{DevIDs: []string{"a"}}, false, statusOK, "reaches a, b"},
+		{"soon over and useless", terra.Me{Kind: "admin", Scopes: nil, ExpiresAt: in(1)}, anywhere, false, statusFail, "it expires on 2026-11-24, in 1 day"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got := describeToken(test.me, test.account, !test.reads, now)
+			if got.Status != test.status || !strings.Contains(got.Says, test.says) || (got.Next == "") != (got.Status == statusOK) {
+				t.Errorf("got %+v, want %s with %q", got, test.status, test.says)
+			}
+		})
+	}
+}
+
+func TestHealthAddress(t *testing.T) {
+	for listen, want := range map[string]string{
+		":8080": "127.0.0.1:8080", "0.0.0.0:8080": "127.0.0.1:8080", "[::]:8080": "127.0.0.1:8080",
+		"127.0.0.1:9": "127.0.0.1:9", "10.0.0.1:80": "10.0.0.1:80", "host:80": "host:80",
+	} {
+		if got := healthAddress(listen); got != want {
+			t.Errorf("%s: %s, want %s", listen, got, want)
+		}
+	}
+}
