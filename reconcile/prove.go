@@ -44,6 +44,10 @@ func (q *questions) ask(ctx context.Context, provider, clientID string, s sealed
 	if err != nil {
 		return plan.Probe{Verdict: plan.ProbeUnknown, Reason: err.Error(), At: q.now()}
 	}
+	return q.askOpened(ctx, provider, clientID, v)
+}
+
+func (q *questions) askOpened(ctx context.Context, provider, clientID string, v secrets.Value) plan.Probe {
 	pair := q.name(provider, clientID, v)
 	if answer, ok := q.remembered(pair); ok {
 		return answer

@@ -26,7 +26,7 @@ func newDoctorCommand(env *environment) *cobra.Command {
 Each line is one check: ok, warn, fail, or skip where it could not be made. A
 check that is not ok says what to do next. Nothing is changed, and no secret is
 shown. With --probe the data providers are asked whether they know the pairs of
-client id and secret; do not do that often, they count it.
+client id and secret, each at most once an hour; the answers are remembered.
 
 It exits with 1 when a check fails, else with 0.`,
 		Example: `  reconcile doctor

@@ -151,8 +151,8 @@ func writable(dir string, missing bool) error {
 
 // openPair is a pair of client id and secret that was opened.
 type openPair struct {
-	connection, provider, clientID string
-	key                            string // which of several, for people; "" for the only one
-	due                            bool
-	secret                         secrets.Value
+	connection, devID, provider, clientID string
+	key                                   string // which of several, for people; "" for the only one
+	due                                   bool
+	secret                                secrets.Value
 }

@@ -119,7 +119,7 @@ func (d *doctor) keepPair(s sealedAt, value secrets.Value) {
 	if s.key < due {
 		return // replaced: its provider may have forgotten it
 	}
-	pair := openPair{connection: s.environment.Name + "/" + s.connection.Provider, provider: s.connection.Provider,
+	pair := openPair{connection: s.environment.Name + "/" + s.connection.Provider, devID: s.environment.DevID, provider: s.connection.Provider,
 		clientID: s.connection.Credentials.ClientID.Value, secret: value, due: s.key == due}
 	if len(keys) > 1 {
 		pair.key = fmt.Sprintf("key %d of %d", s.key+1, len(keys))

@@ -100,12 +100,21 @@ func TestDoctorLooksIntoSecrets(t *testing.T) {
 	out := e.run(1, "doctor", "--config", e.daemonFile("probes: {strava: \""+strava.URL+"\"}\n"), "--probe")
 	holds(t, out, "fail probe production/strava (key 1 of 2): bad: Strava does not accept this client secret")
 	holds(t, out, "warn probe production/strava (key 2 of 2, due 2026-08-08): bad: Strava does not accept this client secret -> seal the right one before it is due")
+	if asked != 3 { // two keys of production, one of staging
+		t.Errorf("asked %d times, want 3", asked)
+	}
+	e.now = e.now.Add(59 * time.Minute)
+	out = e.run(1, "doctor", "--config", e.daemonFile("probes: {strava: \""+strava.URL+"\"}\n"), "--probe")
+	holds(t, out, "bad: Strava does not accept this client secret, said 59 minutes ago")
+	if asked != 3 {
+		t.Errorf("asked %d times within the hour, want 3", asked)
+	}
 	e.now = time.Now()
 	out = e.run(1, "doctor", "--config", e.daemonFile("probes: {strava: \""+strava.URL+"\"}\n"), "--probe")
 	if strings.Contains(flat(out), "key 1 of 2") {
 		t.Errorf("a key that was replaced is asked about:\n%s", out)
 	}
-	if asked != 5 { // two of production and one of staging, then one of each
+	if asked != 5 { // and one of each
 		t.Errorf("asked %d times, want 5", asked)
 	}
 
