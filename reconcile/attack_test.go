@@ -64,6 +64,7 @@ func TestEveryFieldThatMayHaveBeenWrittenIsNamed(t *testing.T) {
 func TestNoFullReplaceOverKeysNobodyLookedAt(t *testing.T) {
 	w := newWorld(t)
 	w.options.MaxAttempts = 1
+	w.terra.Enable(devID, "oura")
 	w.strava(secretA, "")
 	w.terra.Fault(terratest.Fault{Kind: terratest.LostAnswer, Operation: "setSourceCredentials"})
 	w.terra.Fault(terratest.Fault{Kind: terratest.Status500, Operation: "getSourceCredentials", Nth: 2, Times: terratest.Always})

@@ -187,8 +187,8 @@ func withIntents(m plan.Memory, pending []state.Intent, live map[string]plan.Obs
 		if _, isLive := live[i.Provider]; !isLive || i.Action != string(plan.Enable) {
 			continue
 		}
-		remembered := m.Connections[i.Provider]
-		remembered.Enabled = true
+		remembered, had := m.Connections[i.Provider]
+		remembered.Enabled, remembered.Noted = true, remembered.Noted || !had
 		if remembered.Fields == nil {
 			remembered.Fields = map[string]string{}
 		}

@@ -5,8 +5,8 @@ import "fmt"
 // guardCaps holds every counted change of an environment when they hurt more
 // connections than the cap allows. Disruptive and destructive changes count
 // unless a person approved them; several on one connection count once, because
-// the cap is about how many connections a run may hurt. Rotations have a cap of
-// their own. Count and percent both bind; the percentage is of live connections,
+// the cap is about how many connections a run may hurt. Rotations, whatever asks
+// for them, have a cap of their own as well. Count and percent both bind; the percentage is of live connections,
 // rounded up, at least 1, so small environments stay operable.
 func guardCaps(in Input, p *Plan) {
 	var counted, rotations []*Change
@@ -20,7 +20,7 @@ func guardCaps(in Input, p *Plan) {
 			counted = append(counted, c)
 			hurt[c.Connection] = true
 		}
-		if c.Action == RotateSecret && c.Cause == Rotation {
+		if c.Action == RotateSecret {
 			rotations = append(rotations, c)
 		}
 	}

@@ -48,9 +48,10 @@ func listToken(s []string) string {
 
 // causeOf says why live and desired differ. A change of several fields is drift
 // only when all of them are. Keys that Terra has and nobody remembers are
-// adopted, even where the connection itself is known.
+// adopted, even where the connection itself is known, and so is what was held of
+// the first set-up of a connection, for as long as it is.
 func (d *diff) causeOf(a Action, fields []FieldChange) Cause {
-	if !d.isKnown || d.overwritesForgotten(a, fields) {
+	if !d.isKnown || d.overwritesForgotten(a, fields) || d.remembered.held(fields, Adopt) {
 		return Adopt
 	}
 	if a == RotateSecret && d.refusedIsLive() {
@@ -86,7 +87,17 @@ func (d *diff) overwritesForgotten(a Action, fields []FieldChange) bool {
 // number names a key of the file.
 func number(key int) string { return fmt.Sprintf("key %d", key) }
 
-func (d *diff) reason(a Action, cause Cause) string {
+// held tells whether a change of any of the fields was held for this cause.
+func (m Remembered) held(fields []FieldChange, cause Cause) bool {
+	for _, f := range fields {
+		if m.Held[f.Field] == cause {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *diff) reason(a Action, cause Cause, fields []FieldChange) string {
 	switch {
 	case cause == Rotation && d.refusedIsLive():
 		return fmt.Sprintf("back to %s: %s is live and %s", number(d.want.Secret.Value.Key), number(d.want.Refused.Key), d.want.Refused.words())
@@ -98,6 +109,8 @@ func (d *diff) reason(a Action, cause Cause) string {
 		return "it was changed outside this repository"
 	case cause == Adopt && !d.isLive:
 		return "not at Terra yet"
+	case cause == Adopt && d.isKnown && !d.overwritesForgotten(a, fields):
+		return "its first set-up is not finished"
 	case cause == Adopt && d.isKnown:
 		return "Terra has keys here that nobody remembers"
 	case cause == Adopt:

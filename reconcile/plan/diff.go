@@ -35,8 +35,7 @@ type diff struct {
 func newDiff(in Input, want Desired) *diff {
 	d := &diff{in: in, want: want, id: in.Environment.Name + "/" + want.Provider, warnings: want.Warnings}
 	d.live, d.isLive = in.Observed[want.Provider]
-	d.remembered, d.isKnown = in.Memory.Connections[want.Provider]
-	d.isKnown = d.isKnown && in.Memory.Known
+	d.remembered, d.isKnown = in.Memory.known(want.Provider)
 	d.offer, d.isOffered = in.Types[want.Provider]
 	return d
 }
@@ -183,7 +182,7 @@ func (d *diff) add(a Action, origin string, fields []FieldChange) *Change {
 	cause := d.causeOf(a, fields)
 	d.changes = append(d.changes, Change{
 		ID: d.id + ":" + string(a), Connection: d.id, Provider: d.want.Provider, Action: a,
-		Cause: cause, Reason: d.reason(a, cause), Fields: fields, Gate: Ready, Origin: origin,
+		Cause: cause, Reason: d.reason(a, cause, fields), Fields: fields, Gate: Ready, Origin: origin,
 	})
 	return &d.changes[len(d.changes)-1]
 }

@@ -27,6 +27,8 @@ func (d *diff) diffCredentials() {
 		}
 		d.add(SetCredentials, d.want.ClientID.Origin, d.managedFields()).block("provider",
 			"Terra accepts no credentials of your own for "+d.want.Provider+"; drop `credentials`")
+	case d.want.App.Mode != Unmanaged && wantedVariant(d.want.App) == "standard" && !d.isOffered:
+		d.skip("credentials", "it is not known whether users can meet Terra's app beside an own one of "+d.want.Provider)
 	case leavesCredentials(d.in, d.want):
 		d.warnings = append(d.warnings, d.id+": users meet Terra's app, so its credentials have no effect and are left as they are")
 	case d.isLive && live == nil:

@@ -165,10 +165,13 @@ func flags(m Remembered) string {
 	for _, f := range []struct {
 		name string
 		on   bool
-	}{{"enabled", m.Enabled}, {"protected", m.Protected}, {"paused", m.Paused}, {"suspended", m.Suspended}} {
+	}{{"noted", m.Noted}, {"enabled", m.Enabled}, {"protected", m.Protected}, {"paused", m.Paused}, {"suspended", m.Suspended}} {
 		if f.on {
 			out += " " + f.name
 		}
+	}
+	for _, field := range slices.Sorted(maps.Keys(m.Held)) {
+		out += fmt.Sprintf(" held(%s %s)", field, m.Held[field])
 	}
 	return out
 }

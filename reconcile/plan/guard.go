@@ -27,6 +27,7 @@ func Guards() []Guard {
 		{"probe", "a secret that the provider itself rejects", "nothing", checkProbe},
 		{"probe-required", "a secret that the provider has not accepted, where the file says probe: require", "an approved hash, allow, or an answer of the provider", checkProven},
 		{"roll-back", "going back from a rejected live key to one that was not live before or that the provider does not accept now", "an approved hash or allow", checkGoBack},
+		{"empty-list", "every change while Terra lists nothing and there were connections before", "allow or an approved hash", checkEmptyList},
 		{"adopt", "the first disruptive change, or overwriting keys, of a connection of which nothing is remembered", "allow, also of adopt, or an approved hash", checkAdopt},
 		{"on_secret_drift", "reverting a client_id or secret that somebody set by hand", "allow, an approved hash, or a provider that, asked in this run, accepts the desired pair", checkSecretDrift},
 		{"destructive", "every destructive change; an explicit state: disabled is its own approval", "allow or an approved hash", checkDestructive},
@@ -107,6 +108,17 @@ func checkEmptySet(in Input, c *Change, _ bool) (Gate, string) {
 	return Ready, ""
 }
 
+// doubtful tells that Terra lists nothing although there were connections before.
+// An empty answer is never taken for "nothing is there".
+func doubtful(in Input) bool { return len(in.Observed) == 0 && in.Memory.liveBefore() }
+
+func checkEmptyList(in Input, _ *Change, approved bool) (Gate, string) {
+	if doubtful(in) && !approved {
+		return Approval, "Terra lists no connection at all, and there were some before; approve this plan if they are gone"
+	}
+	return Ready, ""
+}
+
 func checkProtect(in Input, c *Change, _ bool) (Gate, string) {
 	if _, live := in.Observed[c.Provider]; !live || c.Action != Pause && c.Action != Disable {
 		return Ready, ""
@@ -164,8 +176,9 @@ func checkAdopt(in Input, c *Change, approved bool) (Gate, string) {
 }
 
 func checkSecretDrift(in Input, c *Change, approved bool) (Gate, string) {
-	if c.Cause != Drift || in.Environment.RevertSecretDrift || approved ||
-		!has(c.Fields, FieldClientID) && !has(c.Fields, FieldClientSecret) {
+	keys := slices.DeleteFunc(slices.Clone(c.Fields), func(f FieldChange) bool { return f.Field != FieldClientID && f.Field != FieldClientSecret })
+	drifted := c.Cause == Drift || in.Memory.of(c.Provider).held(keys, Drift)
+	if len(keys) == 0 || !drifted || in.Environment.RevertSecretDrift || approved {
 		return Ready, ""
 	}
 	if p := in.Probes[c.Provider]; p.Verdict == Good && !p.At.Before(in.Now) {

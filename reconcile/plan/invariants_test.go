@@ -86,7 +86,7 @@ func rulesOfCaps(in Input, p Plan) []string {
 		if c.Class != Safe {
 			hurt[c.Connection] = true
 		}
-		if c.Cause == Rotation {
+		if c.Action == RotateSecret {
 			rotations++
 		}
 	}

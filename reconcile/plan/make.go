@@ -60,12 +60,12 @@ func diffUnnamed(in Input, p *Plan) {
 	slices.Sort(p.Unmanaged)
 	for _, provider := range p.Unmanaged {
 		id := in.Environment.Name + "/" + provider
-		m, known := in.Memory.Connections[provider]
-		known = known && in.Memory.Known
+		m, known := in.Memory.known(provider)
+		known = known || in.Memory.of(provider).Enabled
 		switch failed := in.Observed[provider].Failed; {
 		case known && failed != "":
 			p.NotCompared = append(p.NotCompared, NotCompared{Connection: id, Reason: failed})
-		case known && m.Enabled && in.Environment.PruneDisable:
+		case m.Enabled && in.Memory.Known && in.Environment.PruneDisable:
 			p.Changes = append(p.Changes, Change{
 				ID: id + ":" + string(Disable), Connection: id, Provider: provider, Action: Disable, Cause: Prune,
 				Reason: "we enabled it and no file names it any more", Origin: in.Environment.Origin, Gate: Ready,

@@ -19,11 +19,29 @@ func (m Memory) of(provider string) Remembered {
 
 // Remembered is one connection as it was last agreed.
 type Remembered struct {
-	Enabled    bool              `json:"enabled"`   // we enabled it; false: found and adopted
-	Protected  bool              `json:"protected"` // stays protected when its file goes
-	Paused     bool              `json:"paused"`    // we paused it
-	Suspended  bool              `json:"suspended"` // it was suspended or paused, and not all that this held has been settled since
-	Fields     map[string]string `json:"fields"`    // field -> token of the desired value last agreed; secrets as keyed digests
+	Noted      bool              `json:"noted,omitempty"` // known of, but not adopted: nothing is agreed, only what holds it is kept
+	Enabled    bool              `json:"enabled"`         // we enabled it; false: found and adopted
+	Protected  bool              `json:"protected"`       // stays protected when its file goes
+	Paused     bool              `json:"paused"`          // we paused it
+	Suspended  bool              `json:"suspended"`       // it was suspended or paused, and not all that this held has been settled since
+	Fields     map[string]string `json:"fields"`          // field -> token of the desired value last agreed; secrets as keyed digests
+	Held       map[string]Cause  `json:"held,omitempty"`  // field -> adopt, or drift of the keys, while a change of it was held for that
 	VerifiedAt time.Time         `json:"verified_at"`
 	UpdatedAt  time.Time         `json:"updated_at"`
+}
+
+// known gives a connection that was adopted or that we enabled.
+func (m Memory) known(provider string) (Remembered, bool) {
+	r, ok := m.Connections[provider]
+	return r, ok && m.Known && !r.Noted
+}
+
+// liveBefore tells whether any connection was there when it was last looked at.
+func (m Memory) liveBefore() bool {
+	for provider := range m.Connections {
+		if r, ok := m.known(provider); ok && r.Fields[FieldState] != string(Disabled) {
+			return true
+		}
+	}
+	return false
 }

@@ -12,14 +12,16 @@ import (
 // A field is remembered as agreed when it was compared and equal or when its
 // change was applied; otherwise what was remembered before stays, so that the
 // cause of a held change does not shift with time. A connection that Terra
-// already had is remembered only when nothing of its adoption is left open.
+// already had is adopted only when nothing of that is left open; until then it is
+// noted, so that its protection and a suspend are not forgotten. One that should
+// be disabled and was never seen is noted too: that a list lacks it proves little.
 // Ownership comes from enabling it, and ends when Terra no longer lists it.
 func Remember(in Input, p Plan, applied map[string]bool) Memory {
 	out := Memory{Known: true, Suspended: isHeld(in), Connections: map[string]Remembered{}}
 	if in.Memory.Known {
 		for provider, old := range in.Memory.Connections {
 			_, live := in.Observed[provider]
-			if live || isDesired(in, provider) {
+			if live || isDesired(in, provider) || doubtful(in) {
 				out.Connections[provider] = old
 			}
 		}
@@ -32,6 +34,8 @@ func Remember(in Input, p Plan, applied map[string]bool) Memory {
 	for _, d := range in.Desired {
 		if m, ok := newRun(in, p, d, applied).remember(); ok {
 			out.Connections[d.Provider] = m
+		} else if _, had := out.Connections[d.Provider]; !had {
+			out.Connections[d.Provider] = Remembered{Noted: true, Fields: map[string]string{}}
 		}
 	}
 	for provider, m := range out.Connections {
@@ -75,16 +79,16 @@ type run struct {
 	live    bool
 	seen    Observed
 	applied map[Action]bool
-	written map[string]bool // fields of applied changes
-	open    map[string]bool // fields that are not agreed
-	adopts  bool            // something of an adoption was left undone or not compared
+	written map[string]bool  // fields of applied changes
+	open    map[string]bool  // fields that are not agreed
+	held    map[string]Cause // fields whose change was not made, by the cause that asks for a yes
+	adopts  bool             // something of an adoption was left undone or not compared
 }
 
 func newRun(in Input, p Plan, d Desired, applied map[string]bool) run {
 	id := in.Environment.Name + "/" + d.Provider
-	r := run{in: in, want: d, old: in.Memory.of(d.Provider), applied: map[Action]bool{}, written: map[string]bool{}, open: map[string]bool{}}
-	_, r.known = in.Memory.Connections[d.Provider]
-	r.known = r.known && in.Memory.Known
+	r := run{in: in, want: d, old: in.Memory.of(d.Provider), applied: map[Action]bool{}, written: map[string]bool{}, open: map[string]bool{}, held: map[string]Cause{}}
+	_, r.known = in.Memory.known(d.Provider)
 	r.seen, r.live = in.Observed[d.Provider]
 	for _, c := range p.Changes {
 		if c.Connection != id || isKeptOut(c) {
@@ -93,6 +97,9 @@ func newRun(in Input, p Plan, d Desired, applied map[string]bool) run {
 		done := applied[c.ID]
 		r.applied[c.Action] = r.applied[c.Action] || done
 		for _, f := range c.Fields {
+			if !done && needsYes(c, f.Field) {
+				r.held[f.Field] = c.Cause
+			}
 			r.open[f.Field] = r.open[f.Field] || !done
 			r.written[f.Field] = r.written[f.Field] || done
 		}
@@ -108,7 +115,7 @@ func newRun(in Input, p Plan, d Desired, applied map[string]bool) run {
 
 func (r run) remember() (Remembered, bool) {
 	enabled := r.applied[Enable]
-	if r.open[""] || !r.known && r.adopts && !enabled || !r.live && !enabled && r.want.State != Disabled {
+	if r.open[""] || !r.known && r.adopts && !enabled || !r.live && !enabled && (r.want.State != Disabled || !r.known || doubtful(r.in)) {
 		return Remembered{}, false
 	}
 	m := Remembered{
@@ -122,6 +129,11 @@ func (r run) remember() (Remembered, bool) {
 		} else if kept, had := r.old.Fields[field]; had {
 			m.Fields[field] = kept
 		}
+		if cause, now := r.held[field]; now {
+			m.hold(field, cause)
+		} else if cause, before := r.old.Held[field]; before && !r.agreed(field, token) {
+			m.hold(field, cause)
+		}
 	}
 	if kept, had := r.old.Fields[FieldClientSecret]; had && r.want.Refused != nil && r.want.Secret.Mode != Given {
 		m.Fields[FieldClientSecret] = kept // all keys of the file were rejected, which makes none of them forgotten
@@ -131,6 +143,20 @@ func (r run) remember() (Remembered, bool) {
 		m.VerifiedAt = r.in.Now
 	}
 	return m, true
+}
+
+// needsYes tells whether a field is held for a reason that time does not heal: as
+// part of an adoption, or because somebody set the keys by hand.
+func needsYes(c Change, field string) bool {
+	keys := field == FieldClientID || field == FieldClientSecret
+	return (c.Gate == Approval || c.Gate == Blocked) && (c.Cause == Adopt || c.Cause == Drift && keys)
+}
+
+func (m *Remembered) hold(field string, cause Cause) {
+	if m.Held == nil {
+		m.Held = map[string]Cause{}
+	}
+	m.Held[field] = cause
 }
 
 // agreed tells whether Terra has what the file asks for in this field: it was

@@ -1,0 +1,162 @@
+package plan
+
+import (
+	"testing"
+	"time"
+)
+
+// runs is one environment over several runs: each remembers what it did.
+type runs struct {
+	t      *testing.T
+	memory Memory
+	input  func(*Input)
+}
+
+// run plans with what is remembered, applies all that is ready and, as in Terra,
+// shows the next run what was written. It wants one gate on one change, if named.
+func (r *runs) run(change func(*Input), id string, gate Gate, guard string) {
+	r.t.Helper()
+	in := Input{
+		Now: at(r.t, "2026-11-22T12:00:00Z"), Memory: r.memory, Observed: map[string]Observed{},
+		Environment: Environment{Name: "production", CapCount: 99, CapPercent: 100, MaxRotations: 9, RevertDrift: true},
+	}
+	r.input(&in)
+	change(&in)
+	p, applied, found := Make(in), map[string]bool{}, id == ""
+	for _, c := range p.Changes {
+		applied[c.ID] = c.Gate == Ready
+		if c.ID != "production/"+id {
+			continue
+		}
+		if found = true; c.Gate != gate || c.Guard != guard {
+			r.t.Fatalf("%s: got %s by %q, want %s by %q: %+v", id, c.Gate, c.Guard, gate, guard, c)
+		}
+	}
+	if !found {
+		r.t.Fatalf("%s: no such change in %+v", id, p.Changes)
+	}
+	after := terraAfter(in, p, applied)
+	before := r.input
+	r.input = func(in *Input) { before(in); in.Observed = after }
+	r.memory = Remember(in, p, applied)
+}
+
+func asIs(*Input) {}
+
+func newStrava(in *Input) {
+	in.Observed["oura"] = Observed{Active: true}
+	in.Desired = []Desired{{Provider: "strava", Origin: "strava.yaml:1", State: Active, Credentials: true,
+		ClientID: Setting[string]{Mode: Given, Value: "1"}, Scopes: Setting[[]string]{Mode: Given, Value: []string{"a"}},
+		Secret: Setting[Secret]{Mode: Given, Value: Secret{Sealed: "s", Digest: "d", Key: 1}}}}
+}
+
+// TestFirstKeysStayHeld: the keys of a new connection whose end users nobody
+// counted wait for a yes in every run, not only in the one that enables it.
+func TestFirstKeysStayHeld(t *testing.T) {
+	r := runs{t: t, input: newStrava}
+	r.run(asIs, "strava:set-credentials", Approval, "adopt")
+	for range 3 {
+		r.run(asIs, "strava:set-credentials", Approval, "adopt")
+	}
+	r.run(func(in *Input) { in.ApprovedAll = true }, "strava:set-credentials", Ready, "")
+	if held := r.memory.of("strava").Held; len(held) != 0 {
+		t.Errorf("held after it was approved: %v", held)
+	}
+}
+
+// TestLostAnswerIsNoAdoption: a source that we enabled, and of which nothing was
+// remembered because the run died, is as new as it was.
+func TestLostAnswerIsNoAdoption(t *testing.T) {
+	r := runs{t: t, input: newStrava, memory: Memory{Known: true, Connections: map[string]Remembered{"strava": {Noted: true, Enabled: true}}}}
+	for range 2 {
+		r.run(func(in *Input) { in.Observed["strava"] = Observed{Active: true, Credentials: &Credentials{}} }, "strava:set-credentials", Approval, "adopt")
+	}
+	if !r.memory.of("strava").Enabled {
+		t.Error("it is not ours any more")
+	}
+}
+
+// TestNewConnectionAfterASuspend: a connection that came while all was suspended
+// waits for a yes in every run after it.
+func TestNewConnectionAfterASuspend(t *testing.T) {
+	until := at(t, "2026-11-22T13:00:00Z")
+	r := runs{t: t, memory: Memory{Known: true, Connections: map[string]Remembered{}}, input: newStrava}
+	r.run(func(in *Input) { in.Environment.Suspend = &Suspend{Reason: "r", Owner: "o", Until: until} }, "strava:enable", Blocked, "suspend")
+	for range 3 {
+		r.run(func(in *Input) { in.Now = until.Add(time.Hour) }, "strava:enable", Approval, "after-suspend")
+	}
+}
+
+// TestProtectionOfWhatIsNotAdopted outlives the line that asked for it.
+func TestProtectionOfWhatIsNotAdopted(t *testing.T) {
+	r := runs{t: t, input: func(in *Input) {
+		in.Observed["strava"] = Observed{Active: true}
+		in.Desired = []Desired{{Provider: "strava", Origin: "strava.yaml:1", State: Paused}}
+	}}
+	r.run(func(in *Input) { in.Desired[0].Protect = Setting[bool]{Mode: Given, Value: true} }, "strava:pause", Blocked, "protect")
+	r.run(func(in *Input) { in.ApprovedAll = true }, "strava:pause", Blocked, "protect")
+}
+
+// TestShortListDoesNotAgree: that a list lacks a connection that should be
+// disabled does not make the next sight of it a drift to revert.
+func TestShortListDoesNotAgree(t *testing.T) {
+	r := runs{t: t, input: func(in *Input) {
+		in.Observed["oura"], in.Observed["strava"] = Observed{Active: true}, Observed{Active: true}
+		in.Desired = []Desired{{Provider: "strava", Origin: "strava.yaml:1", State: Disabled}}
+	}}
+	r.run(asIs, "strava:disable", Approval, "adopt")
+	r.run(func(in *Input) { delete(in.Observed, "strava") }, "", Ready, "")
+	r.run(func(in *Input) { in.Observed["strava"] = Observed{Active: true} }, "strava:disable", Approval, "adopt")
+}
+
+// TestNextKeyDoesNotPassOverAHandMadeOne: a key that somebody set by hand is not
+// overwritten because the next key of the file has become due meanwhile.
+func TestNextKeyDoesNotPassOverAHandMadeOne(t *testing.T) {
+	handMade := func(key int) func(*Input) {
+		return func(in *Input) {
+			in.Desired[0].Secret.Value.Key, in.Desired[0].Secret.Value.Digest = key, string(rune('0'+key))
+		}
+	}
+	r := runs{t: t, memory: known(map[string]string{FieldState: "active", FieldClientID: "1", FieldClientSecret: "1"}), input: func(in *Input) {
+		in.Observed["strava"] = Observed{Active: true, Credentials: &Credentials{Set: true, ClientID: "1", Mask: "****9999"}, Secret: Comparison{Result: Differs}}
+		in.Desired = []Desired{{Provider: "strava", Origin: "strava.yaml:1", State: Active, Credentials: true,
+			ClientID: Setting[string]{Mode: Given, Value: "1"}, Secret: Setting[Secret]{Mode: Given, Value: Secret{Sealed: "s"}}}}
+	}}
+	r.run(handMade(1), "strava:rotate-secret", Approval, "on_secret_drift")
+	for range 2 {
+		r.run(handMade(2), "strava:rotate-secret", Approval, "on_secret_drift")
+	}
+	r.run(func(in *Input) {
+		handMade(2)(in)
+		in.Environment.Allow = []Allow{{Provider: "strava", Change: "client_secret", Until: in.Now.Add(time.Hour)}}
+	},
+		"strava:rotate-secret", Ready, "")
+}
+
+// TestEmptyListIsNoNews: while Terra lists nothing and there were connections,
+// every run is as careful as the first, whichever were remembered.
+func TestEmptyListIsNoNews(t *testing.T) {
+	r := runs{t: t, memory: Memory{Known: true, Connections: map[string]Remembered{"oura": {Enabled: true, Protected: true, Fields: map[string]string{FieldState: "active"}}}},
+		input: func(in *Input) { in.Desired = []Desired{{Provider: "strava", Origin: "strava.yaml:1", State: Active}} }}
+	users := func(in *Input) { in.Users = map[string]Users{"strava": {Exact: true}} }
+	for range 3 {
+		r.run(users, "strava:enable", Approval, "empty-list")
+	}
+	if !r.memory.of("oura").Protected {
+		t.Error("protection is forgotten")
+	}
+	r.run(func(in *Input) { users(in); in.ApprovedAll = true }, "strava:enable", Ready, "")
+}
+
+// TestUnknownOfferLeavesKeysAlone: where it is not known whether users can meet
+// Terra's app beside an own one, keys that have no effect now are not written.
+func TestUnknownOfferLeavesKeysAlone(t *testing.T) {
+	in := Input{Environment: Environment{Name: "production", CapCount: 9, CapPercent: 100}, Observed: map[string]Observed{"strava": {Active: true, Variant: "standard", Credentials: &Credentials{}}}}
+	newStrava(&in)
+	in.Desired[0].App = Setting[string]{Mode: Given, Value: "terra"}
+	for _, c := range Make(in).Changes {
+		if has(c.Fields, FieldClientSecret) {
+			t.Errorf("%s writes keys although nobody knows what Terra offers", c.ID)
+		}
+	}
+}
