@@ -60,6 +60,8 @@ type Run struct {
 	Now      bool              // with an approved hash: ignore windows
 	Stop     bool              // stop at the first failure
 	Probe    bool              // ask the providers in a dry run too
+
+	tokens *tokens
 }
 
 // Engine runs the loop. It keeps nothing between runs but what Options hold.
@@ -99,6 +101,7 @@ func (e *Engine) Run(ctx context.Context, r Run) report.Report {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	out.Environments = make([]report.Environment, len(environments))
+	r.tokens = newTokens()
 	var group errgroup.Group
 	group.SetLimit(environmentsAtOnce)
 	for i, env := range environments {
@@ -111,6 +114,7 @@ func (e *Engine) Run(ctx context.Context, r Run) report.Report {
 		})
 	}
 	_ = group.Wait()
+	out.Warnings = append(out.Warnings, r.tokens.warnings()...)
 	if r.Mode == report.Apply {
 		if err := e.o.Store.SaveDigests(e.o.Now(), book.inUse()); err != nil {
 			out.Warnings = append(out.Warnings, err.Error())

@@ -125,8 +125,10 @@ func (e *Engine) prepare(ctx context.Context, r Run, env spec.Environment, b *bo
 	for _, c := range env.Connections {
 		p.want = append(p.want, resolve(env, c, b, p.input.Now, p.lives[c.Provider]))
 	}
-	o := e.observer(r, p)
-	if p.seen, err = o.observe(ctx, p.want); err != nil {
+	token := e.beginToken(ctx, r, env, p.client)
+	p.seen, err = e.observer(r, p).observe(ctx, p.want)
+	token(err == nil)
+	if err != nil {
 		return nil, err
 	}
 	p.warnings = append(p.warnings, p.seen.warnings...)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/reconcile"
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
@@ -184,9 +185,6 @@ func (c *clockTransport) skew() (off time.Duration, known bool) {
 // tokenHealth is what a person should know of a token.
 type tokenHealth struct{ Status, Says, Next string }
 
-// tokenWarn is how long before its end a token is warned about.
-const tokenWarn = 14 * 24 * time.Hour
-
 // describeToken judges Terra's record of a token: its kind, its scopes, which
 // environments it reaches and how long it lives.
 func describeToken(me terra.Me, account config.Account, writes bool, now time.Time) tokenHealth {
@@ -210,35 +208,31 @@ func describeToken(me terra.Me, account config.Account, writes bool, now time.Ti
 	if me.Kind != "admin" {
 		worse(statusFail, "it is no admin token", anew)
 	}
-	for _, id := range account.DevIDs {
-		if id != config.AnyDevID && me.DevIDs != nil && !slices.Contains(me.DevIDs, id) {
-			worse(statusFail, "it does not reach "+id+", which the runner lets it touch", "use a token that may act on it, or take it out of dev_ids")
-		}
+	review := reconcile.ReviewToken(me, account.DevIDs, writes, now)
+	for _, id := range review.Unreachable {
+		worse(statusFail, "it does not reach "+id+", which the runner lets it touch", "use a token that may act on it, or take it out of dev_ids")
 	}
-	for _, s := range []struct{ scope, status, why string }{
-		{"providers:read", statusFail, "without which nothing can be compared"},
-		{"providers:write", statusFail, "without which nothing can be applied"},
-		{"connections:read", statusWarn, "so end users are not counted and are taken for some"},
-	} {
-		if !slices.Contains(me.Scopes, s.scope) && (s.scope != "providers:write" || writes) {
-			worse(s.status, "it lacks the scope "+s.scope+", "+s.why, "create a token with that scope in Terra's dashboard")
+	for _, s := range review.Missing {
+		status := statusFail
+		if s.Scope == "connections:read" {
+			status = statusWarn
 		}
+		worse(status, "it lacks the scope "+s.Scope+": "+s.Why, "create a token with that scope in Terra's dashboard")
 	}
-	switch end := me.ExpiresAt; {
-	case end == nil:
+	for i, text := range review.Warnings {
+		what, next, _ := strings.Cut(text, "; ")
+		status := statusWarn
+		if review.Expired && i == 0 {
+			status = statusFail
+		}
+		worse(status, what, next)
+	}
+	switch {
+	case me.ExpiresAt == nil:
 		says = append(says, "no end is known")
-	case !now.Before(*end):
-		worse(statusFail, "it expired on "+end.UTC().Format(time.DateOnly), anew)
-	case end.Sub(now) < tokenWarn:
-		worse(statusWarn, "it expires on "+end.UTC().Format(time.DateOnly)+", in "+days(end.Sub(now)), "replace it before then: "+anew)
-	default:
-		says = append(says, "expires on "+end.UTC().Format(time.DateOnly)+", in "+days(end.Sub(now)))
+	case len(review.Warnings) == 0:
+		says = append(says, "expires on "+me.ExpiresAt.UTC().Format(time.DateOnly)+", "+reconcile.Away(me.ExpiresAt.Sub(now)))
 	}
 	h.Says = strings.Join(says, "; ")
 	return h
-}
-
-// days writes a span of time in whole days.
-func days(span time.Duration) string {
-	return plural(int(span/(24*time.Hour)), "day", "days")
 }

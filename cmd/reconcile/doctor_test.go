@@ -158,15 +158,15 @@ func TestDescribeToken(t *testing.T) {
 		{"good", terra.Me{Kind: "admin", Name: "ci", Scopes: all, ExpiresAt: in(30)}, anywhere, false, statusOK,
 			"admin token ci; reaches every environment of the account; expires on 2026-12-23, in 30 days"},
 		{"without an end", terra.Me{Kind: "admin", Scopes: all}, anywhere, false, statusOK, "no end is known"},
-		{"soon over", terra.Me{Kind: "admin", Scopes: all, ExpiresAt: in(13)}, anywhere, false, statusWarn, "it expires on 2026-12-06, in 13 days"},
+		{"soon over", terra.Me{Kind: "admin", Scopes: all, ExpiresAt: in(13)}, anywhere, false, statusWarn, "it expires on 2026-12-06 12:00 UTC (in 13 days)"},
 		{"over", terra.Me{Kind: "admin", Scopes: all, ExpiresAt: in(-1)}, anywhere, false, statusFail, "it expired on 2026-11-22"},
 		{"of another kind", terra.Me{Kind: "data", Scopes: all}, anywhere, false, statusFail, "data token; reaches every environment of the account; it is no admin token"},
-		{"cannot write", terra.Me{Kind: "admin", Scopes: []string{"providers:read", "connections:read"}}, anywhere, false, statusFail, "lacks the scope providers:write, without which nothing can be applied"},
+		{"cannot write", terra.Me{Kind: "admin", Scopes: []string{"providers:read", "connections:read"}}, anywhere, false, statusFail, "lacks the scope providers:write: nothing can be applied"},
 		{"need not write", terra.Me{Kind: "admin", Scopes: []string{"providers:read", "connections:read"}}, anywhere, true, statusOK, "admin token"},
-		{"cannot count", terra.Me{Kind: "admin", Scopes: all[:2]}, anywhere, false, statusWarn, "lacks the scope connections:read, so end users are not counted"},
+		{"cannot count", terra.Me{Kind: "admin", Scopes: all[:2]}, anywhere, false, statusWarn, "lacks the scope connections:read: end users are not counted"},
 		{"for others", terra.Me{Kind: "admin", Scopes: all, DevIDs: []string{"a"}}, config.Account{DevIDs: []string{"a", "b"}}, false, statusFail, "reaches a; it does not reach b, which the runner lets it touch"},
 		{"for all of them", terra.Me{Kind: "admin", Scopes: all, DevIDs: []string{"a", "b"}}, config.Account{DevIDs: []string{"a"}}, false, statusOK, "reaches a, b"},
-		{"soon over and useless", terra.Me{Kind: "admin", Scopes: nil, ExpiresAt: in(1)}, anywhere, false, statusFail, "it expires on 2026-11-24, in 1 day"},
+		{"soon over and useless", terra.Me{Kind: "admin", Scopes: nil, ExpiresAt: in(1)}, anywhere, false, statusFail, "it expires on 2026-11-24 12:00 UTC (in 24 h)"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -113,7 +113,7 @@ it, after asking. With --dry-run it only shows.`,
 	flags.add(root, true)
 	root.AddCommand(
 		newPlanCommand(env), newValidateCommand(env), newDemoCommand(env), newDaemonCommand(env),
-		newSecretCommand(env), newRotateCommand(env), newProvidersCommand(env), newDoctorCommand(env),
+		newSecretCommand(env), newRotateCommand(env), newTokenCommand(env), newProvidersCommand(env), newDoctorCommand(env),
 		newVersionCommand(env),
 	)
 	root.InitDefaultCompletionCmd()

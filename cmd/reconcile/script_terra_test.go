@@ -13,7 +13,8 @@ import (
 // terraCommand serves and changes an emulated Terra account:
 //
 //	terra start                           with the environments of testdata/config
-//	terra token [expired|few-scopes|DEV]  another token; DEV is all it may reach
+//	terra token [expired|few-scopes|wide|ending|DEV]   another token; DEV is all
+//	                                      it may reach
 //	terra fault KIND [OPERATION [NTH [TIMES]]]   TIMES "always" never wears off
 //	terra problem STATUS CODE OPERATION   refuse one operation for good
 //	terra heal                            no faults any more
@@ -83,6 +84,10 @@ func (s *scene) token(ts *testscript.TestScript, args []string) {
 		t.ExpiresAt = time.Now().Add(-time.Hour)
 	case "few-scopes":
 		t.Scopes = []string{"connections:read", "account:read"}
+	case "wide":
+		t.Scopes = append(terratest.DaemonScopes(), "tokens:admin", "payloads:read", "events:read")
+	case "ending":
+		t.ExpiresAt, t.GrantAnchorAt = time.Now().Add(10*24*time.Hour+time.Minute), time.Now().Add(-85*24*time.Hour)
 	default:
 		t.DevIDs = []string{kind}
 	}

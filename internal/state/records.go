@@ -15,7 +15,8 @@ import (
 //	environments  <dev_id>  memory         head of the environment's memory
 //	                        connections    <provider> -> connection
 //	                        source_types   what Terra offers here
-//	                        commits        attempted and applied, and its name
+//	                        commits        attempted and applied
+//	                        token          when it ends, and its name
 //	                        good           the last commit without errors in its files
 //	                        history        <sequence> -> intent with its outcome
 //	                        key_lives      <provider> -> rejected, seen and watched keys

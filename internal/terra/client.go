@@ -1,6 +1,8 @@
 package terra
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -170,6 +172,18 @@ func (t *tokenReader) current() (string, error) {
 		t.token = token
 	}
 	return t.token, nil
+}
+
+// TokenFingerprint stands for the client's token without giving it away: the hex
+// SHA-256 of a text that nobody can guess. It is empty when the token cannot be
+// read or is none. It makes no call.
+func (c *Client) TokenFingerprint() string {
+	token, err := c.tokens.current()
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(token))
+	return hex.EncodeToString(sum[:])
 }
 
 // newer reads the token again after Terra refused old, and reports whether there

@@ -1,0 +1,162 @@
+package reconcile
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+func TestReviewToken(t *testing.T) {
+	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+	in := func(d time.Duration) *time.Time { at := now.Add(d); return &at }
+	const day = 24 * time.Hour
+	all := []string{"providers:read", "providers:write", "connections:read", "account:read"}
+	for _, c := range []struct {
+		name   string
+		me     terra.Me
+		devIDs []string
+		reads  bool // the runner only compares
+		want   string
+	}{
+		{name: "all is well", me: terra.Me{Scopes: all, ExpiresAt: in(14 * day), GrantAnchorAt: in(-76 * day)}, devIDs: []string{"*"}},
+		{name: "account:read may be missing", me: terra.Me{Scopes: all[:3]}},
+		{name: "nothing is there", me: terra.Me{}, want: "lacks providers:read, lacks connections:read, lacks providers:write"},
+		{name: "comparing needs less", me: terra.Me{Scopes: all}, reads: true, want: "has providers:write"},
+		{name: "too much", me: terra.Me{Scopes: append([]string{"tokens:admin", "payloads:read", "events:read"}, all...)},
+			want: "has events:read, has payloads:read!, has tokens:admin!"},
+		{name: "limited", me: terra.Me{Scopes: all, DevIDs: []string{"b", "c"}}, devIDs: []string{"a", "b"}, want: "cannot reach a"},
+		{name: "reaches nothing", me: terra.Me{Scopes: all, DevIDs: []string{}}, devIDs: []string{"a"}, want: "cannot reach a"},
+		{name: "limited, and the runner does not mind", me: terra.Me{Scopes: all, DevIDs: []string{"b"}}, devIDs: []string{"*"}},
+		{name: "14 days less a moment", me: terra.Me{Scopes: all, ExpiresAt: in(14*day - 1), GrantAnchorAt: in(-10 * day)},
+			want: "it expires on 2026-12-07 08:59 UTC (in 13 days); renew it, or create a new one in Terra's dashboard"},
+		{name: "one hour", me: terra.Me{Scopes: all, ExpiresAt: in(90 * time.Minute)}, want: "it expires on 2026-11-23 10:30 UTC (in 1 h); renew it, or create a new one in Terra's dashboard"},
+		{name: "expired", me: terra.Me{Scopes: all, ExpiresAt: in(0)}, want: "expired, it expired on 2026-11-23 09:00 UTC; create a new one in Terra's dashboard"},
+		{name: "the window ends", me: terra.Me{Scopes: all, ExpiresAt: in(20 * day), GrantAnchorAt: in(-77 * day)},
+			want: "its window of 90 days for renewal ends on 2026-12-06 09:00 UTC (in 13 days); create a new one in Terra's dashboard"},
+		{name: "the window has ended", me: terra.Me{Scopes: all, ExpiresAt: in(5 * day), GrantAnchorAt: in(-90 * day)},
+			want: "it expires on 2026-11-28 09:00 UTC (in 5 days); create a new one in Terra's dashboard, its window of 90 days for renewal ended on 2026-11-23 09:00 UTC; create a new one in Terra's dashboard"},
+	} {
+		r := ReviewToken(c.me, c.devIDs, !c.reads, now)
+		var got []string
+		for _, s := range r.Missing {
+			got = append(got, "lacks "+s.Scope)
+		}
+		for _, s := range r.Surplus {
+			got = append(got, "has "+s.Scope+map[bool]string{true: "!"}[s.Dangerous])
+		}
+		for _, id := range r.Unreachable {
+			got = append(got, "cannot reach "+id)
+		}
+		if r.Expired {
+			got = append(got, "expired")
+		}
+		if diff := cmp.Diff(c.want, strings.Join(append(got, r.Warnings...), ", ")); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+	}
+}
+
+// asked counts the questions about the token since the last look.
+func (w *world) asked() int {
+	n := 0
+	for _, c := range w.terra.Log() {
+		if c.Operation == "getMe" {
+			n++
+		}
+	}
+	w.terra.ResetLog()
+	return n
+}
+
+func TestReportsWarnOfTheTokensEnd(t *testing.T) {
+	w := newWorld(t)
+	w.token = w.terra.AddToken(terratest.Token{ExpiresAt: w.now.Add(20 * 24 * time.Hour), GrantAnchorAt: w.now}).Bearer
+	w.strava(secretA, "")
+	if r := w.applied(); len(r.Warnings) != 0 && strings.Contains(strings.Join(r.Warnings, ""), "token") {
+		t.Errorf("20 days ahead: got %q", r.Warnings)
+	}
+	w.now = w.now.Add(7 * 24 * time.Hour)
+	const want = "token of account default: it expires on 2026-12-13 09:00 UTC (in 13 days); renew it, or create a new one in Terra's dashboard"
+	for _, mode := range []report.Mode{report.DryRun, report.Apply} {
+		if r := w.run(Run{Mode: mode}); !slices.Contains(r.Warnings, want) || r.ExitCode != report.ExitDone {
+			t.Errorf("%s 13 days ahead: got exit %d, %q", mode, r.ExitCode, r.Warnings)
+		}
+	}
+}
+
+func TestTokenIsAskedAboutOnceADay(t *testing.T) {
+	w := newWorld(t)
+	w.terra.AddEnvironment("stag-1", terratest.EnvironmentOptions{})
+	w.write("staging/environment.yaml", "dev_id: stag-1\nprune: never\n")
+	w.write("staging/freestylelibre.yaml", "provider: freestylelibre\n")
+	w.strava(secretA, "")
+	w.apply()
+	if got := w.asked(); got != 1 {
+		t.Errorf("two environments with one token: asked %d times, want once", got)
+	}
+	w.now = w.now.Add(24*time.Hour - 1)
+	w.apply()
+	if got := w.asked(); got != 0 {
+		t.Errorf("within a day: asked %d times, want none", got)
+	}
+	w.token = w.terra.AddToken(terratest.Token{ExpiresAt: w.now.Add(time.Hour)}).Bearer
+	if r := w.apply(); !strings.Contains(strings.Join(r.Warnings, ""), "it expires on") || w.asked() != 1 {
+		t.Errorf("another token: got %q, want it asked about at once", r.Warnings)
+	}
+	w.now = w.now.Add(24 * time.Hour)
+	w.token = w.terra.AddToken(terratest.Token{}).Bearer
+	w.dryRun()
+	w.dryRun()
+	if got := w.asked(); got != 2 {
+		t.Errorf("two dry runs after a day: asked %d times, want once in each", got)
+	}
+}
+
+// Whatever becomes of the question, the run goes on.
+func TestTokenThatTellsNothingHoldsNothingUp(t *testing.T) {
+	for _, kind := range []terratest.Kind{terratest.Problem, terratest.BrokenJSON, terratest.Status500} {
+		w := newWorld(t)
+		w.options.MaxAttempts = 1
+		w.strava(secretA, "")
+		w.terra.Fault(terratest.Fault{Kind: kind, Status: http.StatusForbidden, Code: "access_denied", Operation: "getMe", Times: terratest.Always})
+		r := w.applied()
+		if len(r.Warnings) == 0 || !strings.HasPrefix(r.Warnings[len(r.Warnings)-1], "token of account default: its end is unknown: ") {
+			t.Errorf("%s: got %q", kind, r.Warnings)
+		}
+	}
+}
+
+// The connections are read while the question is still open.
+func TestTokenIsAskedAboutBesideTheOtherReads(t *testing.T) {
+	w := newWorld(t)
+	w.strava(secretA, "")
+	w.applied()
+	w.now = w.now.Add(24 * time.Hour)
+	others := make(chan struct{})
+	w.wrap = func(next http.RoundTripper) http.RoundTripper {
+		return roundTrip(func(q *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(q.URL.Path, "/me") {
+				select {
+				case <-others:
+				case <-q.Context().Done():
+				}
+			}
+			r, err := next.RoundTrip(q)
+			if strings.HasSuffix(q.URL.Path, "/credentials") && q.Method == http.MethodGet {
+				close(others)
+			}
+			return r, err
+		})
+	}
+	if r := w.apply(); r.ExitCode != report.ExitDone || len(r.Warnings) != 0 {
+		t.Errorf("got exit %d, %q", r.ExitCode, r.Warnings)
+	}
+}
