@@ -70,14 +70,15 @@ func Unlisted(slug string, t SourceType) (Provider, string) {
 	p := Provider{
 		Slug: slug, Name: t.DisplayName, Keys: t.keys(),
 		Why:      "Terra says so; our catalogue does not hold this provider.",
-		Fields:   []Field{{Name: ClientID}, {Name: ClientSecret}},
+		Fields:   []Field{{Name: ClientID, Label: "client id", Sample: "your-client-id"}, {Name: ClientSecret, Label: "client secret"}},
+		Reset:    Reset{Effect: "What a reset does to the old secret is not known here: take it as dead at once."},
 		Unproved: "Our catalogue does not hold this provider.",
 	}
 	if p.Name == "" {
 		p.Name = slug
 	}
 	if p.Keys == KeysNone {
-		p.Fields = nil
+		p.Fields, p.Reset = nil, Reset{Effect: "There is no key to reset."}
 	}
 	return p, "our catalogue does not hold " + slug + ": only Terra's own description of it is used"
 }

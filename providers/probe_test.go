@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -20,44 +21,10 @@ const plantedSecret = "pl4nted-S3cret-0f-a-probe"
 
 func planted() secrets.Value { return secrets.NewValue([]byte(plantedSecret)) }
 
-// recorded are the answers that each provider is known to give, and those that
-// every provider may give.
+// recorded are the answers that each provider is known to give, and some that
+// are almost those: they stand beside what else is tested of the provider.
 func recorded() []replay {
-	const (
-		stravaID    = `{"message":"Bad Request","errors":[{"resource":"Application","field":"client_id","code":"invalid"}]}`
-		stravaPair  = `{"message":"Authorization Error","errors":[{"resource":"Application","field":"","code":"invalid"}]}`
-		stravaCode  = `{"message":"Bad Request","errors":[{"resource":"AuthorizationCode","field":"code","code":"invalid"}]}`
-		stravaOld   = `{"message":"Bad Request","errors":[{"resource":"RequestToken","field":"code","code":"invalid"}]}`
-		stravaState = `{"message":"Forbidden","errors":[{"resource":"Application","field":"Status","code":"Inactive"}]}`
-		huaweiToken = `{"access_token":"CQBA","expires_in":3600,"token_type":"Bearer"}`
-	)
-	sub := func(n string) string {
-		return `{"error":1101,"sub_error":` + n + `,"error_description":"invalid client_secret"}`
-	}
-	return []replay{
-		{"strava", 400, stravaID, Bad}, {"strava", 401, stravaID, Bad},
-		{"strava", 401, stravaPair, Bad}, {"strava", 400, stravaPair, Bad},
-		{"strava", 400, stravaCode, Good}, {"strava", 400, stravaOld, Good},
-		{"strava", 403, stravaState, Unknown}, {"strava", 403, stravaPair, Unknown},
-		{"strava", 200, stravaCode, Unknown}, {"strava", 404, stravaPair, Unknown},
-		{"strava", 400, `{"message":"Bad Request","errors":[]}`, Unknown},
-		{"strava", 400, `{"message":"Bad Request","errors":[{"resource":"Application","field":"redirect_uri","code":"invalid"}]}`, Unknown},
-		{"huawei", 200, huaweiToken, Good}, {"huawei", 200, `{}`, Unknown},
-		{"huawei", 400, sub("12304"), Bad}, {"huawei", 400, sub(`"12304"`), Bad},
-		{"huawei", 400, sub("20002"), Bad}, {"huawei", 400, sub("20003"), Bad},
-		{"huawei", 400, sub("20171"), Bad}, {"huawei", 400, sub("20172"), Bad},
-		{"huawei", 400, sub("99999"), Unknown}, {"huawei", 400, `{"error":1101}`, Unknown},
-		{"huawei", 401, sub("12304"), Unknown}, {"huawei", 400, `{"sub_error":null}`, Unknown},
-		{"whoop", 401, `{"error":"invalid_client","error_description":"Client authentication failed (e.g., unknown client)."}`, Bad},
-		{"whoop", 400, `{"error":"invalid_client"}`, Bad},
-		{"whoop", 400, `{"error":"invalid_grant","error_description":"The provided authorization grant is invalid, expired, revoked or does not match."}`, Good},
-		{"whoop", 401, `{"error":"invalid_grant"}`, Unknown}, {"whoop", 400, `{"error":"invalid_request"}`, Unknown},
-		{"whoop", 200, `{"error":"invalid_client"}`, Unknown},
-		{"strava", 401, stravaCode, Unknown},
-		{"polar", 200, `null`, Unknown}, {"polar", 200, `[]`, Unknown},
-		{"polar", 200, `{"data":[]}`, Good}, {"polar", 200, `<html>`, Unknown},
-		{"polar", 401, ``, Unknown}, {"polar", 204, ``, Unknown}, {"polar", 403, `{}`, Unknown},
-	}
+	return slices.Concat(stravaAnswers(), huaweiAnswers(), whoopAnswers(), polarAnswers())
 }
 
 type replay struct {
@@ -306,13 +273,6 @@ func TestProbeReadsNoMoreThanItNeeds(t *testing.T) {
 	}
 }
 
-func TestProbeOfAnInactiveStravaApp(t *testing.T) {
-	got := judgeStrava(Answer{Status: 403, Body: []byte(`{"message":"Forbidden","errors":[{"resource":"Application","field":"Status","code":"Inactive"}]}`)})
-	if got.Verdict != Unknown || !strings.Contains(got.Reason, "no active Strava subscription") {
-		t.Errorf("got %v, want unknown and what the owner must do", got)
-	}
-}
-
 // TestProbeOfAMadeUpProvider shows that a new probe needs no code but its value.
 func TestProbeOfAMadeUpProvider(t *testing.T) {
 	var host string
@@ -323,5 +283,71 @@ func TestProbeOfAMadeUpProvider(t *testing.T) {
 	got := prober.ask(t.Context(), madeUp(), "1", planted())
 	if want := unknown("the answer (HTTP 418) is not one we know"); got != want || host != "api.example" {
 		t.Errorf("got %v from %q, want %v from api.example", got, host, want)
+	}
+}
+
+// TestProbeWhoseSecretTravelsInTheQuery takes a provider that knows no other way,
+// and lets everything go wrong on the road: no reason may hold the address.
+func TestProbeWhoseSecretTravelsInTheQuery(t *testing.T) {
+	inQuery := madeUp()
+	inQuery.Probe.Method, inQuery.Probe.URL = "GET", "https://api.example/subscriptions"
+	asked := ""
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		asked = q.URL.Query().Get("client_secret")
+		http.Redirect(w, q, "https://elsewhere.example/?"+q.URL.RawQuery, http.StatusFound)
+	}))
+	address := server.URL + "/subscriptions"
+	roads := map[string]http.RoundTripper{
+		"redirected": server.Client().Transport,
+		"untrusted":  nil,
+		"broken":     transport(func(q *http.Request) (*http.Response, error) { return nil, errors.New("GET " + q.URL.String()) }),
+		"no such name": transport(func(q *http.Request) (*http.Response, error) {
+			return nil, &net.DNSError{Err: "no such host", Name: q.URL.String()}
+		}),
+		"cut off": transport(func(q *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(failing{q.URL.String()}), Request: q}, nil
+		}),
+	}
+	for name, road := range roads {
+		t.Run(name, func(t *testing.T) {
+			got := NewProber(road, map[string]string{"madeup": address}).ask(t.Context(), inQuery, "1", planted())
+			if got.Verdict != Unknown {
+				t.Errorf("verdict = %v, want unknown", got.Verdict)
+			}
+			checkReason(t, got)
+		})
+	}
+	if asked != plantedSecret {
+		t.Error("the pair did not travel in the query")
+	}
+	server.Close()
+	checkReason(t, NewProber(nil, map[string]string{"madeup": address}).ask(t.Context(), inQuery, "1", planted()))
+}
+
+// failing is a body whose error holds the address.
+type failing struct{ address string }
+
+func (f failing) Read([]byte) (int, error) { return 0, errors.New("read " + f.address) }
+
+// TestProvidersThatCannotBeAskedAreNot gives every provider without a probe a
+// prober that nobody may use.
+func TestProvidersThatCannotBeAskedAreNot(t *testing.T) {
+	never := NewProber(transport(func(q *http.Request) (*http.Response, error) {
+		t.Errorf("asked %s", q.URL.Host)
+		return nil, errors.New("refused")
+	}), nil)
+	silent := 0
+	for _, p := range All() {
+		if p.Probe != nil {
+			continue
+		}
+		silent++
+		got := never.Probe(t.Context(), p.Slug, "1", planted())
+		if want := "cannot be proved: " + p.Unproved; got != unknown(want) {
+			t.Errorf("%s: %v, want unknown: %s", p.Slug, got, want)
+		}
+	}
+	if silent == 0 {
+		t.Fatal("every provider has a probe: this test proves nothing")
 	}
 }

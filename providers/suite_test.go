@@ -82,6 +82,7 @@ func TestSuiteSeesFaults(t *testing.T) {
 		"probe no pair":    func(p *Provider) { p.Probe.Form = p.Probe.Form[:1] },
 		"probe no judge":   func(p *Provider) { p.Probe.Judge = nil },
 		"end date":         func(p *Provider) { p.Ends = []EndOfLife{{Date: "soon", What: "x", Successor: "y"}} },
+		"end step":         func(p *Provider) { p.Ends = []EndOfLife{{Date: "2026-01-01", What: "x", Successor: "y", Step: "nope"}} },
 		"option sample":    func(p *Provider) { p.Options = []Option{{Name: "o", Says: "x", Values: []string{"a"}, Sample: "b"}} },
 		"webhooks":         func(p *Provider) { p.Webhooks = true },
 		"custom address":   func(p *Provider) { p.CustomRedirect = "https://{domain}/x" },
@@ -123,6 +124,8 @@ func faultsOf(p Provider) []string {
 	for _, e := range p.Ends {
 		_, err := time.Parse(time.DateOnly, e.Date)
 		want(err == nil && e.What != "" && e.Successor != "", "end of life is incomplete")
+		_, known := p.Step(e.Step)
+		want(e.Step == "" || known, "end of life names an unknown step")
 	}
 	for _, text := range texts(reflect.ValueOf(p), nil) {
 		for _, name := range placeholder.FindAllString(text, -1) {

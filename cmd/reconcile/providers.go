@@ -98,7 +98,11 @@ type showing struct {
 }
 
 func showProvider(ctx context.Context, env *environment, f *providersFlags, set spec.Set, slug string) error {
+	look := newTerraLook(env, f)
 	p, ok := providers.Lookup(slug)
+	if !ok {
+		p, ok = look.unlisted(ctx, f, set, slug)
+	}
 	if !ok {
 		return usageError("providers %s: not in the catalogue; `reconcile providers` lists it, and others work by what Terra says about them", slug)
 	}
@@ -106,7 +110,6 @@ func showProvider(ctx context.Context, env *environment, f *providersFlags, set 
 		return usageError("providers %s: it needs no ticket", p.Slug)
 	}
 	list := showings(p, f, set)
-	look := newTerraLook(env, f)
 	for i, s := range list {
 		list[i].values = look.complete(ctx, p.Slug, s.account, s.values)
 	}

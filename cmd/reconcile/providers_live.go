@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
 	"github.com/terra-reconcile/terra-reconcile/providers"
+	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
 // lookDeadline is how long a walk-through waits for Terra.
@@ -43,23 +45,56 @@ func newTerraLook(env *environment, f *providersFlags) *terraLook {
 	return l
 }
 
+// unlisted asks what Terra says of a provider that the catalogue does not hold: in
+// the environment of --dev-id, else in the first one that answers.
+func (l *terraLook) unlisted(ctx context.Context, f *providersFlags, set spec.Set, slug string) (providers.Provider, bool) {
+	places := []spec.Environment{{DevID: f.devID}}
+	if f.devID == "" {
+		places = set.Environments
+	}
+	for _, e := range places {
+		account := cmp.Or(e.Account, config.DefaultAccount)
+		if !l.atHand(account) || !chosen(f.environments, e.Name) {
+			continue
+		}
+		types, err := ask(ctx, l, account, e.DevID, (*terra.Client).ListSourceTypes)
+		if err != nil {
+			l.note(e.DevID, err)
+			continue
+		}
+		for _, t := range types {
+			if strings.EqualFold(t.Provider, slug) {
+				p, warning := providers.Unlisted(strings.ToLower(slug), providers.SourceType{DisplayName: t.DisplayName, Deprecated: t.Deprecated,
+					BYOSupported: t.BYOSupported, CustomerCredentialsRequired: t.CustomerCredentialsRequired, CustomCredentialsAllowed: t.CustomCredentialsAllowed})
+				_, _ = fmt.Fprintln(l.env.Stderr, "reconcile: "+warning)
+				return p, true
+			}
+		}
+		return providers.Provider{}, false
+	}
+	return providers.Provider{}, false
+}
+
+// atHand reports whether there is a token to ask with.
+func (l *terraLook) atHand(account string) bool {
+	a, ok := l.config.Accounts[account]
+	if !ok {
+		return false
+	}
+	_, err := a.Token.Read()
+	return err == nil
+}
+
 // complete fills in what Terra shows of a dev-id: the address of the source
 // itself, else the host that the others are on.
 func (l *terraLook) complete(ctx context.Context, slug, account string, v providers.Values) providers.Values {
-	if account == "" {
-		account = config.DefaultAccount
-	}
-	if a, ok := l.config.Accounts[account]; !ok || v.DevID == "" {
+	account = cmp.Or(account, config.DefaultAccount)
+	if v.DevID == "" || !l.atHand(account) {
 		return v
-	} else if _, err := a.Token.Read(); err != nil {
-		return v // no token at hand
 	}
 	addresses, asked := l.seen[v.DevID]
 	if !asked {
-		var err error
-		if addresses, err = l.ask(ctx, account, v.DevID); err != nil {
-			l.note(v.DevID, err)
-		}
+		addresses = l.addresses(ctx, account, v.DevID)
 		l.seen[v.DevID] = addresses
 	}
 	if v.AuthRedirectURL == "" {
@@ -73,26 +108,31 @@ func (l *terraLook) complete(ctx context.Context, slug, account string, v provid
 	return v
 }
 
-func (l *terraLook) ask(ctx context.Context, account, devID string) (map[string]string, error) {
+func (l *terraLook) addresses(ctx context.Context, account, devID string) map[string]string {
+	addresses := map[string]string{}
+	sources, err := ask(ctx, l, account, devID, (*terra.Client).ListSources)
+	if err != nil {
+		l.note(devID, err)
+	}
+	for _, s := range sources {
+		if s.AuthRedirectURL != nil {
+			addresses[strings.ToLower(s.Provider)] = *s.AuthRedirectURL
+		}
+	}
+	return addresses
+}
+
+// ask makes one read of an environment, within the time that a person waits.
+func ask[T any](ctx context.Context, l *terraLook, account, devID string, read func(*terra.Client, context.Context, string) ([]T, error)) ([]T, error) {
 	ctx, cancel := context.WithTimeout(ctx, lookDeadline)
 	defer cancel()
 	client, err := l.clients(account, devID)
 	if err != nil {
 		return nil, err
 	}
-	sources, err := client.ListSources(ctx, devID)
-	if err != nil {
-		return nil, err
-	}
-	addresses := map[string]string{}
-	for _, s := range sources {
-		if s.AuthRedirectURL != nil {
-			addresses[strings.ToLower(s.Provider)] = *s.AuthRedirectURL
-		}
-	}
-	return addresses, nil
+	return read(client, ctx, devID)
 }
 
 func (l *terraLook) note(about string, err error) {
-	_, _ = fmt.Fprintf(l.env.Stderr, "reconcile: Terra was not asked about %s, so the addresses are the documented ones: %v\n", about, err)
+	_, _ = fmt.Fprintf(l.env.Stderr, "reconcile: Terra was not asked about %s, so only what is documented is shown: %v\n", about, err)
 }

@@ -1,0 +1,96 @@
+package providers
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+func whoopAnswers() []replay {
+	return []replay{
+		{"whoop", 401, `{"error":"invalid_client","error_description":"Client authentication failed (e.g., unknown client)."}`, Bad},
+		{"whoop", 400, `{"error":"invalid_client"}`, Bad},
+		{"whoop", 400, `{"error":"invalid_grant","error_description":"The provided authorization grant is invalid, expired, revoked or does not match."}`, Good},
+		{"whoop", 401, `{"error":"invalid_grant"}`, Unknown}, {"whoop", 400, `{"error":"invalid_request"}`, Unknown},
+		{"whoop", 200, `{"error":"invalid_client"}`, Unknown}, {"whoop", 403, `{"error":"invalid_client"}`, Unknown},
+	}
+}
+
+func polarAnswers() []replay {
+	return []replay{
+		{"polar", 200, `{"data":[]}`, Good}, {"polar", 200, `{"data":[{"id":"x","events":["EXERCISE"],"url":"https://acme.example"}]}`, Good},
+		{"polar", 200, `null`, Unknown}, {"polar", 200, `[]`, Unknown}, {"polar", 200, `<html>`, Unknown},
+		{"polar", 401, ``, Unknown}, {"polar", 204, ``, Unknown}, {"polar", 403, `{}`, Unknown}, {"polar", 404, `{}`, Unknown},
+	}
+}
+
+// TestEndsByTheClock holds what each end says before, on and after its day.
+func TestEndsByTheClock(t *testing.T) {
+	at := func(text string) time.Time {
+		day, err := time.Parse(time.DateTime, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return day
+	}
+	tests := []struct{ slug, now, want string }{
+		{"garmin", "2026-11-26 12:00:00", "warning: OAuth 1 at Garmin ends on 2026-12-31, in 35 days"},
+		{"garmin", "2026-12-30 00:00:00", "warning: OAuth 1 at Garmin ends on 2026-12-31, in a day"},
+		{"garmin", "2026-12-30 23:59:59", "warning: OAuth 1 at Garmin ends on 2026-12-31, in a day"},
+		{"garmin", "2026-12-31 00:00:00", "warning: OAuth 1 at Garmin ended on 2026-12-31"},
+		{"fitbit", "2026-11-01 23:59:59", "warning: the legacy Fitbit Web API and its sign-in ends on 2026-11-02, in a day"},
+		{"fitbit", "2026-11-02 00:00:00", "error: the legacy Fitbit Web API and its sign-in ended on 2026-11-02"},
+	}
+	for _, test := range tests {
+		p, _ := Lookup(test.slug)
+		found := p.Check(spec.Connection{}, Seen{Now: at(test.now)})
+		if got := told(found); got != test.want || found[0].Hint == "" {
+			t.Errorf("%s at %s: %q, want %q", test.slug, test.now, got, test.want)
+		}
+	}
+	if found := fitbit().Check(spec.Connection{}, Seen{Now: at("2026-11-26 00:00:00")}); !strings.Contains(found[0].Hint, "Google Health API") {
+		t.Errorf("Fitbit's successor is not named: %q", found[0].Hint)
+	}
+	_, before := fitbit().Believe(SourceType{CustomCredentialsAllowed: true}, at("2026-11-01 00:00:00"))
+	if len(before) != 0 {
+		t.Errorf("before the end Terra and the catalogue agree, yet %q", before)
+	}
+}
+
+// TestFactsThatPeopleMiss holds one sentence for each provider that somebody would
+// learn the hard way.
+func TestFactsThatPeopleMiss(t *testing.T) {
+	for slug, want := range map[string]string{
+		"whoop":     "Webhooks are signed with the client secret, so a stale secret loses webhooks as well as refreshes",
+		"dexcom":    "the client id changes as well: every user must connect again",
+		"dexcom_eu": "Ask Dexcom for access to its European service; access for the United States does not include it",
+		"polar":     "The key that signs webhooks is a separate one and stays: leave verification_secret as it is",
+		"withings":  "The secret also signs calls",
+		"oura":      "Terra support sets an own Oura app for an environment",
+		"garmin":    "With `webhooks: managed` Terra edits the webhook rows of your Garmin app, under the fingerprint of what was reviewed",
+	} {
+		p, _ := Lookup(slug)
+		if text := flat(p.Walkthrough(Values{}, nil)); !strings.Contains(text, want) {
+			t.Errorf("%s: the walk-through lacks %q", slug, want)
+		}
+	}
+}
+
+// TestNothingToSet holds that such a provider asks for nothing and refuses keys.
+func TestNothingToSet(t *testing.T) {
+	for _, slug := range []string{"apple_health", "cardiomood", "core", "eatthismuch", "finalsurge", "googlefit", "hammerhead"} {
+		p, ok := Lookup(slug)
+		if !ok || p.Keys != KeysNone || len(p.Steps)+len(p.Fields) != 0 {
+			t.Errorf("%s: %+v, want a provider with nothing to set", slug, p)
+		}
+		found := p.Check(spec.Connection{Credentials: spec.Credentials{Present: true}}, Seen{Now: on(1)})
+		if len(found) != 1 || found[0].Severity != spec.Error {
+			t.Errorf("%s: keys are %q, want an error", slug, told(found))
+		}
+		if gates, warnings := p.Waits(spec.Connection{}, true); len(gates)+len(warnings) != 0 {
+			t.Errorf("%s waits for %v %q", slug, gates, warnings)
+		}
+	}
+}
