@@ -33,6 +33,8 @@ type options struct {
 	seed        uint64
 	faults      []string
 	domainDelay time.Duration
+	pairs       []string
+	lifetimes   []string
 	strict      bool
 }
 
@@ -63,6 +65,7 @@ It prints what a client must export, then one line that starts with READY, and
 serves until it is interrupted. Every call is judged by the contract; what
 breaks it is printed as it happens. Do not give it real keys.`,
 		Example: `  terra-emulator --dev-id staging --dev-id production --state terra.json
+  terra-emulator --pair strava:123456:first-secret --token-lifetime strava=1m
   terra-emulator --latency 20ms --rate 300/1m
   terra-emulator --fault lost-answer:updateSourceCredentials
   terra-emulator --fault status-503:listSources:always`,
@@ -93,6 +96,8 @@ breaks it is printed as it happens. Do not give it real keys.`,
 	f.Uint64Var(&o.seed, "seed", 0, "`number` that decides the order of lists")
 	f.StringArrayVar(&o.faults, "fault", nil, "`fault` as KIND[:OPERATION[:NTH|always]],\nrepeatable; OPERATION * is any")
 	f.DurationVar(&o.domainDelay, "domain-delay", 5*time.Second, "`time` until a claimed domain serves")
+	f.StringArrayVar(&o.pairs, "pair", nil, "`pair` that its provider accepts, and no other, as\nPROVIDER:CLIENT_ID:SECRET, repeatable (a provider\nin the state file keeps what it has)")
+	f.StringArrayVar(&o.lifetimes, "token-lifetime", nil, "`time` an access token lives as PROVIDER=TIME,\nrepeatable")
 	f.BoolVar(&o.strict, "strict", false, "exit with 1 when a call broke the contract")
 	return c
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -60,6 +61,33 @@ func parseFault(text string) (emulator.Fault, error) {
 		f.Nth = n
 	}
 	return f, nil
+}
+
+// declare tells the providers behind Terra what the flags say of them. A provider
+// that the state file knows keeps its pairs: a restart revives no dead secret.
+func declare(s *emulator.Server, o options) error {
+	known := s.Declared()
+	for _, text := range o.pairs {
+		parts := strings.SplitN(text, ":", 3)
+		if len(parts) < 3 || parts[1] == "" || parts[2] == "" {
+			return usage{errors.New("--pair: want PROVIDER:CLIENT_ID:SECRET, such as strava:123456:first-secret")}
+		}
+		if !slices.Contains(emulator.Catalogue(), parts[0]) {
+			return usage{fmt.Errorf("--pair: unknown provider %q", parts[0])}
+		}
+		if !slices.Contains(known, parts[0]) {
+			s.AcceptPair(parts[0], parts[1], parts[2])
+		}
+	}
+	for _, text := range o.lifetimes {
+		provider, lifetime, _ := strings.Cut(text, "=")
+		d, err := time.ParseDuration(lifetime)
+		if err != nil || d <= 0 || !slices.Contains(emulator.Catalogue(), provider) {
+			return usage{fmt.Errorf("--token-lifetime %q: want PROVIDER=TIME, such as strava=1m", text)}
+		}
+		s.SetTokenLifetime(provider, d)
+	}
+	return nil
 }
 
 // checkListen refuses an address that other machines can reach.

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/terra/emulator"
 )
 
 // The test binary is the command when this variable is set.
@@ -118,7 +120,17 @@ func (r *running) call(t *testing.T, method, path string) (int, string) {
 func TestServe(t *testing.T) {
 	r := start(t, "--dev-id", "staging", "--dev-id", "production", "--token", "terra_at_given")
 	want := "export TERRA_BASE_URL='" + r.base + "'\nexport TERRA_ADMIN_TOKEN='terra_at_given'\n" +
-		"# environment staging\n# environment production\nREADY " + r.base + "\n"
+		"# environment staging\n# environment production\n"
+	origin := strings.TrimSuffix(r.base, emulator.BasePath)
+	for _, probe := range []string{
+		"huawei: ORIGIN/providers/oauth-login.cloud.huawei.com/oauth2/v3/token",
+		"polar: ORIGIN/providers/www.polaraccesslink.com/v3/webhooks",
+		"strava: ORIGIN/providers/www.strava.com/api/v3/oauth/token",
+		"whoop: ORIGIN/providers/api.prod.whoop.com/oauth/oauth2/token",
+	} {
+		want += "# probe " + strings.Replace(probe, "ORIGIN", origin, 1) + "\n"
+	}
+	want += "READY " + r.base + "\n"
 	if r.stdout != want {
 		t.Errorf("stdout: got %q, want %q", r.stdout, want)
 	}
@@ -257,6 +269,10 @@ func TestRefusals(t *testing.T) {
 		{"operation of fault", []string{"--fault", "hang:listThings"}, 64, "listSources"},
 		{"number of fault", []string{"--fault", "hang:*:0"}, 64, "number from 1"},
 		{"length of fault", []string{"--fault", "hang:*:1:2"}, 64, "KIND[:OPERATION"},
+		{"pair", []string{"--pair", "strava:42"}, 64, "PROVIDER:CLIENT_ID:SECRET"},
+		{"provider of a pair", []string{"--pair", "nike:42:x"}, 64, `"nike"`},
+		{"token lifetime", []string{"--token-lifetime", "strava"}, 64, "PROVIDER=TIME"},
+		{"provider of a lifetime", []string{"--token-lifetime", "nike=1h"}, 64, "PROVIDER=TIME"},
 		{"dev-id", []string{"--dev-id", "a/b"}, 64, "a/b"},
 		{"state", []string{"--state", broken}, 1, broken + ": read state: version is 2"},
 		{"folder of state", []string{"--state", filepath.Join(folder, "none", "x.json")}, 1, "save state"},

@@ -15,6 +15,7 @@ import (
 
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/emulator"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
+	"github.com/terra-reconcile/terra-reconcile/providers"
 )
 
 // logLimit keeps the memory of a long run bounded.
@@ -39,6 +40,14 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	ready := fmt.Sprintf("export TERRA_BASE_URL='%s'\nexport TERRA_ADMIN_TOKEN='%s'\n", base, token)
 	for _, id := range s.Environments() {
 		ready += "# environment " + id + "\n"
+	}
+	for _, p := range providers.All() {
+		if p.Probe == nil {
+			continue
+		}
+		if address, ok := emulator.ProviderAddress("http://"+listener.Addr().String(), p.Probe.URL); ok {
+			ready += "# probe " + p.Slug + ": " + address + "\n"
+		}
 	}
 	if _, err := fmt.Fprintf(stdout, "%sREADY %s\n", ready, base); err != nil {
 		return errors.Join(fmt.Errorf("print address: %w", err), listener.Close())
@@ -69,6 +78,9 @@ func prepare(ctx context.Context, o options) (*terratest.Server, string, error) 
 		if err := load(s.Server, o.state); err != nil {
 			return nil, "", err
 		}
+	}
+	if err := declare(s.Server, o); err != nil {
+		return nil, "", err
 	}
 	known := s.Environments()
 	if len(o.devIDs) == 0 && len(known) == 0 {

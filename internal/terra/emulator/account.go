@@ -58,6 +58,13 @@ type source struct {
 	Domain     string      `json:"domain"`
 	Active     int         `json:"active_users"`
 	Inactive   int         `json:"inactive_users"`
+
+	UsersOf string `json:"users_of,omitzero"` // client id of the app they met
+
+	// While the live pair is wrong at the provider: since when, and how many of
+	// the users inactive now fell because of it.
+	WrongSince time.Time `json:"wrong_since,omitzero"`
+	Fallen     int       `json:"fallen_users,omitzero"`
 }
 
 func newAccount() account {

@@ -45,35 +45,6 @@ func (s *Server) SetDomainCheck(works bool) {
 	s.change(func() { s.account.DomainsDown = !works })
 }
 
-// AcceptPair lets a provider know a pair. From then on it knows no others, and
-// Terra checks the pairs of that provider with it.
-func (s *Server) AcceptPair(provider, clientID, secret string) {
-	s.editPairs(provider, func(p *pairs) {
-		this := pair{clientID, secret}
-		p.Accepted = append(p.Accepted, this)
-		p.Rejected = slices.DeleteFunc(p.Rejected, func(other pair) bool { return other == this })
-	})
-}
-
-// RejectPair lets a provider reject a pair.
-func (s *Server) RejectPair(provider, clientID, secret string) {
-	s.editPairs(provider, func(p *pairs) { p.Rejected = append(p.Rejected, pair{clientID, secret}) })
-}
-
-// SetReachable says whether Terra can reach a provider to check a pair.
-func (s *Server) SetReachable(provider string, reachable bool) {
-	s.editPairs(provider, func(p *pairs) { p.Unreachable = !reachable })
-}
-
-func (s *Server) editPairs(provider string, f func(*pairs)) {
-	s.change(func() {
-		if s.account.Pairs[provider] == nil {
-			s.account.Pairs[provider] = &pairs{}
-		}
-		f(s.account.Pairs[provider])
-	})
-}
-
 // SetSecretStore gives the customer a store that secret_ref may name. Unreachable
 // stores answer nothing.
 func (s *Server) SetSecretStore(store string, fields map[string]string, reachable bool) {

@@ -1,6 +1,8 @@
 package emulator
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
@@ -84,6 +86,9 @@ func listings() []listing {
 		{"withings", "Withings", "oauth2", managed, "BC", "activity body daily sleep", "user.info! user.metrics+ user.activity+ user.sleepevents"},
 	}
 }
+
+// Catalogue lists the providers that Terra offers, by slug.
+func Catalogue() []string { return slices.Sorted(maps.Keys(catalogue())) }
 
 func catalogue() map[string]entry {
 	all := map[string]entry{}

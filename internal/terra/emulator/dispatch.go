@@ -28,6 +28,8 @@ type dryRunResult struct {
 func (s *Server) carryOut(q *request) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.settle()
+	defer s.turn()
 	if q.route == nil {
 		return s.missed(q)
 	}

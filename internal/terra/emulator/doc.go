@@ -43,7 +43,8 @@
 // has_credentials is true when users can sign in, through whichever app. A PUT
 // that changes nothing is a noop. A redirect is https, without port, user and
 // fragment; a custom domain must be ACTIVE and serving. A pair is checked with
-// the provider only when it changes. verification_secret or sandbox in any form
+// Garmin alone, and only when it changes; any other provider's is taken as it
+// comes, a wrong one too, which the end users show later. verification_secret or sandbox in any form
 // is 400 for an OAuth 1.0 app. The config of a secret_ref is a map of strings;
 // only OAuth 2.0 apps may have one. client_secret takes the place of a
 // secret_ref; `secret_ref: null` alone does not remove one (400).
@@ -59,6 +60,20 @@
 // Webhook endpoints. While locked, an apply is 409 even when nothing would
 // change. Fingerprint and If-Match, when both are there, must agree. An accepted
 // apply is visible at once, and the rows stay locked for three minutes.
+//
+// Providers. One that a test declared pairs for answers the questions of the
+// catalogue's probes in the shapes recorded for it, with 503 while it is not
+// reachable and 429 while its quota is used up; any other is 404, which proves
+// nothing. A reset of a secret kills the old one unless an overlap is given.
+//
+// End users. While the live pair of an own app is wrong at its provider, access
+// tokens run out and none can be fetched: users become inactive evenly over one
+// token lifetime, the last one first, whether the source is active, paused or
+// disabled. The lifetime is 6 hours at Strava, one hour at Huawei and WHOOP and,
+// where none is published, a day, so that harm stays unseen the longer. Users
+// that fell stay inactive once the pair is right again: they would have to
+// connect again. SetUsersReturn lets them come back instead. Users belong to the
+// app they met: under another client id they fall away too, however good its pair.
 //
 // Lists. Sources, source types, scopes and webhook entries come in another order
 // each time. Pages hold 50 entries, at most 100; a larger limit is cut down. A

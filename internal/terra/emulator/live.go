@@ -30,6 +30,7 @@ type LiveSource struct {
 func (s *Server) Live(devID string) Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.settle()
 	e := s.mustEnvironment("Live", devID)
 	out := Snapshot{DevID: devID, Sources: map[string]LiveSource{}}
 	for provider, src := range e.Sources {

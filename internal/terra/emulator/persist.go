@@ -12,6 +12,7 @@ import (
 // reader of the file must be its owner alone. Faults and the log are not saved.
 func (s *Server) Save(w io.Writer) error {
 	s.mu.Lock()
+	s.settle()
 	b, err := json.MarshalIndent(&s.account, "", "  ")
 	s.mu.Unlock()
 	if err != nil {
@@ -94,6 +95,9 @@ func (a *account) checkSource(src *source) error {
 	if src.Domain != "" && a.Domains[src.Domain] == nil {
 		return fmt.Errorf("unknown domain %q", src.Domain)
 	}
+	if src.Active < 0 || src.Fallen < 0 || src.Inactive < src.Fallen {
+		return errors.New("active_users, inactive_users and fallen_users do not add up")
+	}
 	return nil
 }
 
@@ -111,6 +115,9 @@ func (a *account) checkBehind() error {
 	for provider, p := range a.Pairs {
 		if p == nil {
 			return fmt.Errorf("provider_pairs of %q is null", provider)
+		}
+		if p.TokenLifetime < 0 {
+			return fmt.Errorf("provider_pairs of %q: token_lifetime is negative", provider)
 		}
 	}
 	for name, store := range a.Stores {

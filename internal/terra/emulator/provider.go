@@ -8,40 +8,10 @@ import (
 	"strings"
 )
 
-// pairs is what the data provider behind Terra thinks of client ids and secrets.
-type pairs struct {
-	Accepted    []pair `json:"accepted"` // not empty: no other pair is good
-	Rejected    []pair `json:"rejected"`
-	Unreachable bool   `json:"unreachable"`
-}
-
-type pair struct {
-	ClientID string `json:"client_id"`
-	Secret   string `json:"client_secret"`
-}
-
 // secretStore is a store of the customer that Terra reads secrets from.
 type secretStore struct {
 	Fields      map[string]string `json:"fields"`
 	Unreachable bool              `json:"unreachable"`
-}
-
-// checkPair asks the provider about a pair. A provider nobody declared pairs for
-// takes every pair.
-func (s *Server) checkPair(provider, clientID, secret string) *refusal {
-	p, ok := s.account.Pairs[provider]
-	if !ok {
-		return nil
-	}
-	if p.Unreachable {
-		return refuse(http.StatusServiceUnavailable, "dependency_failed", "%s could not be reached.", provider)
-	}
-	this := pair{clientID, secret}
-	if slices.Contains(p.Rejected, this) || len(p.Accepted) > 0 && !slices.Contains(p.Accepted, this) {
-		return refuse(http.StatusUnprocessableEntity, "provider_credentials_rejected",
-			"%s rejected the credentials.", provider)
-	}
-	return nil
 }
 
 // checkRedirect wants an https address on a Terra host or on a custom domain

@@ -27,6 +27,7 @@ type Server struct {
 	faults     []*armed
 	windows    map[string]*window
 	rng        *rand.Rand
+	questions  []Question
 	revision   uint64
 	violations []string
 }

@@ -14,8 +14,10 @@ import (
 func (s *Server) change(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.settle()
 	s.revision++
 	f()
+	s.turn()
 }
 
 // AddToken adds a token, or replaces the one with the same bearer, and returns
@@ -134,7 +136,8 @@ func (s *Server) SetScopes(devID, provider string, scopes []string) {
 }
 
 // SetUsers says how many end users a source has. Users are numbered, active ones
-// first: fewer active users are the same users, some of them now inactive.
+// first: fewer active users are the same users, some of them now inactive. They
+// met the own app of the source and have fresh access tokens.
 func (s *Server) SetUsers(devID, provider string, activeUsers, inactiveUsers int) {
 	s.change(func() {
 		e := s.mustEnvironment("SetUsers", devID)
@@ -145,6 +148,7 @@ func (s *Server) SetUsers(devID, provider string, activeUsers, inactiveUsers int
 			e.Sources[provider] = src
 		}
 		src.Active, src.Inactive = activeUsers, inactiveUsers
+		src.UsersOf, src.WrongSince, src.Fallen = "", time.Time{}, 0
 	})
 }
 

@@ -33,19 +33,24 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	case lost:
 		return nil, io.ErrUnexpectedEOF
 	}
-	var reader io.Reader = bytes.NewReader(a.body)
+	w := response(r, a)
 	if how == halfBody {
-		reader = io.MultiReader(bytes.NewReader(a.body[:len(a.body)/2]), broken{})
+		w.Body = io.NopCloser(io.MultiReader(bytes.NewReader(a.body[:len(a.body)/2]), broken{}))
 	}
+	return w, nil
+}
+
+// response is an answer that arrives whole.
+func response(r *http.Request, a answer) *http.Response {
 	return &http.Response{
 		Status:     strconv.Itoa(a.status) + " " + http.StatusText(a.status),
 		StatusCode: a.status,
 		Proto:      "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header:        a.header,
-		Body:          io.NopCloser(reader),
+		Body:          io.NopCloser(bytes.NewReader(a.body)),
 		ContentLength: int64(len(a.body)),
 		Request:       r,
-	}, nil
+	}
 }
 
 // broken is a connection that went away.
@@ -61,12 +66,17 @@ func drain(r *http.Request) ([]byte, error) {
 	return body, errors.Join(err, r.Body.Close())
 }
 
-// ServeHTTP serves calls below BasePath. A call that hangs ends with its
-// connection or with the base context of the http.Server around it.
+// ServeHTTP serves calls below BasePath, the providers behind Terra below
+// ProvidersPath and their portals below PortalPath. A call that hangs ends with
+// its connection or with the base context of the http.Server around it.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := drain(r)
 	if err != nil {
 		panic(http.ErrAbortHandler)
+	}
+	if a, ok := s.behind(r, body); ok {
+		write(w, a)
+		return
 	}
 	a, how := s.exchange(r.Context(), r, body)
 	switch how {
@@ -75,19 +85,23 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case reset:
 		abort(w)
 	}
+	if how == halfBody {
+		a.header.Set("Content-Length", strconv.Itoa(len(a.body)))
+		a.body = a.body[:len(a.body)/2]
+	}
+	write(w, a)
+	if how == halfBody {
+		_ = http.NewResponseController(w).Flush() // what follows ends the connection
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func write(w http.ResponseWriter, a answer) {
 	for name, values := range a.header {
 		w.Header()[name] = values
 	}
-	if how == halfBody {
-		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
-		a.body = a.body[:len(a.body)/2]
-	}
 	w.WriteHeader(a.status)
-	_, err = w.Write(a.body)
-	if how == halfBody {
-		err = errors.Join(http.NewResponseController(w).Flush(), http.ErrAbortHandler)
-	}
-	if err != nil && a.status != http.StatusNoContent {
+	if _, err := w.Write(a.body); err != nil && a.status != http.StatusNoContent {
 		panic(http.ErrAbortHandler)
 	}
 }

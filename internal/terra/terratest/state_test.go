@@ -77,6 +77,9 @@ func TestBadStates(t *testing.T) {
 		{"source state", `"state": "paused"`, `"state": "asleep"`, `unknown state "asleep"`},
 		{"source variant", `"auth_variant": "standard"`, `"auth_variant": "mine"`, `unknown auth_variant "mine"`},
 		{"domain", `"domain": "garmin.example.com"`, `"domain": "gone.example.com"`, `unknown domain "gone.example.com"`},
+		{"users who fell", `"inactive_users": 3`, `"inactive_users": 3, "fallen_users": 4`, "do not add up"},
+		{"token lifetime", `"accepted": [`, `"token_lifetime": "-1h", "accepted": [`, `"garmin": token_lifetime is negative`},
+		{"unit of a lifetime", `"accepted": [`, `"token_lifetime": "6 hours", "accepted": [`, `duration "6 hours"`},
 		{"token misnamed", `"bearer": "terra_at_test"`, `"bearer": "terra_at_else"`, "a token is incomplete"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -160,6 +163,7 @@ func TestMisusePanics(t *testing.T) {
 		"token":       func(s *Server) { s.RevokeToken("x") },
 		"fault":       func(s *Server) { s.Fault(Fault{Kind: "x"}) },
 		"operation":   func(s *Server) { s.Fault(Fault{Kind: Hang, Operation: "x"}) },
+		"lifetime":    func(s *Server) { s.SetTokenLifetime("strava", 0) },
 		"live":        func(s *Server) { s.Live("dev-9") },
 	} {
 		t.Run(name, func(t *testing.T) {
