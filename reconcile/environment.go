@@ -57,7 +57,10 @@ func (e *Engine) environment(ctx context.Context, r Run, env spec.Environment, b
 		out.Changes = append(out.Changes, report.Change{Change: c})
 	}
 	if r.Mode == report.Apply {
-		if out.Error = p.refuse(r); out.Error == "" {
+		if out.Error = e.useApproval(r, p); out.Error == "" {
+			out.Error = p.refuse(r)
+		}
+		if out.Error == "" {
 			var wrote []string
 			out.Changes, wrote, err = e.apply(ctx, r, p)
 			out.MayHaveWritten = append(out.MayHaveWritten, wrote...)
@@ -70,6 +73,21 @@ func (e *Engine) environment(ctx context.Context, r Run, env spec.Environment, b
 	out.Warnings = append(out.Warnings, p.plan.Warnings...)
 	out.Summary = report.Summarise(p.plan, out.Changes)
 	return out
+}
+
+// useApproval takes the approval that this run has, before it is used: one that
+// is about another plan is of no use to anybody any more. One whose changes all
+// wait is kept.
+func (e *Engine) useApproval(r Run, p *prepared) string {
+	hash, approved := r.Approve[p.env.Name]
+	ready := slices.ContainsFunc(p.plan.Changes, func(c plan.Change) bool { return c.Gate == plan.Ready })
+	if !approved || hash == p.hash && !ready {
+		return ""
+	}
+	if err := e.o.Store.UseApproval(p.env.DevID, hash); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // refuse says why a plan that a person approved or was shown must not be

@@ -18,6 +18,7 @@ import (
 //	                        commits        attempted and applied
 //	                        token          when it ends, and its name
 //	                        good           the last commit without errors in its files
+//	                        approval       left for the next run by a person
 //	                        history        <sequence> -> intent with its outcome
 //	                        key_lives      <provider> -> rejected, seen and watched keys
 //	                        probes         <keyed digest> -> answer of a provider about a pair
@@ -40,6 +41,7 @@ const (
 	keySourceTypes  = "source_types"
 	keyCommits      = "commits"
 	keyGood         = "good"
+	keyApproval     = "approval"
 	keyDigest       = "digest"
 
 	recordVersion = 1

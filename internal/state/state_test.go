@@ -217,6 +217,7 @@ func refusesWrites(t *testing.T, s *Store) {
 		"same memory":     s.SaveMemory(dev, memoryOf("strava")),
 		"SaveMemory":      s.SaveMemory(dev, memoryOf("strava", "garmin")),
 		"SaveCommits":     s.SaveCommits(dev, Commits{"production", "b", "a"}),
+		"SaveApproval":    s.SaveApproval(dev, Approval{Hash: "h", Owner: "jo", At: noon(), Until: noon().Add(1)}),
 		"SaveGood":        s.SaveGood(nil),
 		"SetKillSwitch":   s.SetKillSwitch(killSwitch("", "")),
 		"LiftKillSwitch":  second(s.LiftKillSwitch("", noon())),

@@ -27,7 +27,8 @@ const (
 
 // Options of Open.
 type Options struct {
-	Timeout time.Duration // how long to wait for another process; 0 means one second
+	Timeout   time.Duration // how long to wait for another process; 0 means one second
+	MustExist bool          // no state yet is an error that wraps fs.ErrNotExist
 }
 
 // Store is the state of one runner. Its zero value is unusable: Open,
@@ -50,6 +51,9 @@ type Store struct {
 // *NewerError, *CorruptError for a file that is empty, cut or no state, else the
 // operating system's. An existing file is never replaced.
 func Open(dir string, o Options) (*Store, error) {
+	if _, err := os.Lstat(filepath.Join(dir, fileName)); err != nil && o.MustExist {
+		return nil, fmt.Errorf("open state: %w", err)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("create state folder: %w", err)
 	}

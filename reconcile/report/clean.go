@@ -125,3 +125,7 @@ func pieces(word string, room int) []string {
 	}
 	return append(out, piece)
 }
+
+// Lines gives text of anybody as lines of at most room columns that are safe to
+// print on a terminal.
+func Lines(text string, room int) []string { return wrap(clean(text), room) }
