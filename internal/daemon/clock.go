@@ -11,6 +11,7 @@ import (
 type clock struct {
 	schedule cron.Schedule
 	timer    *time.Timer
+	at       time.Time // when it fires next; zero: never
 }
 
 func newClock() *clock {
@@ -22,7 +23,7 @@ func newClock() *clock {
 // set takes a new expression; "" never fires. The expression was checked with
 // the repository, so an error here keeps the environment on new commits only.
 func (c *clock) set(expression string) (err error) {
-	c.schedule = nil
+	c.schedule, c.at = nil, time.Time{}
 	c.timer.Stop()
 	if expression == "" {
 		return nil
@@ -46,8 +47,8 @@ func (c *clock) next() {
 		return
 	}
 	now := time.Now()
-	if at := c.schedule.Next(now); !at.IsZero() {
-		c.timer.Reset(at.Sub(now))
+	if c.at = c.schedule.Next(now); !c.at.IsZero() {
+		c.timer.Reset(c.at.Sub(now))
 	}
 }
 

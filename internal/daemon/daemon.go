@@ -13,8 +13,10 @@ import (
 // Environment is one environment of the newest commit.
 type Environment struct {
 	Name     string
+	DevID    string // for people
 	Schedule string // cron expression of five fields, CRON_TZ= allowed; "" runs on new commits only
-	Revision string // what it is made from: a new one starts a run at once
+	Revision string // the commit it is made from: a new one starts a run at once; "" never runs
+	Behind   string // why that is not the newest commit; "" when it is
 }
 
 // Poller looks for a new commit. The environments it returns are all there are;
@@ -44,9 +46,13 @@ type Options struct {
 type Daemon struct {
 	o       Options
 	slots   chan struct{}
-	workers map[string]*worker // used by Run's goroutine only
 	running sync.WaitGroup
 	health  *health
+
+	mu      sync.Mutex
+	workers map[string]*worker
+	polled  PollStatus
+	started time.Time
 }
 
 // worker is the goroutine of one environment.
@@ -55,6 +61,7 @@ type worker struct {
 	schedule chan string   // a changed schedule
 	trigger  chan struct{} // run soon; holds one
 	former   Environment
+	shown    EnvironmentStatus // what its runs are about; guarded by the Daemon's mu
 }
 
 // New makes a Daemon.
@@ -62,7 +69,7 @@ func New(o Options) (*Daemon, error) {
 	if o.Poller == nil || o.Runner == nil || o.Log == nil || o.Poll <= 0 || o.Deadline <= 0 || o.AtOnce <= 0 {
 		return nil, errors.New("start daemon: poller, runner, log, poll interval, deadline and runs at once are required")
 	}
-	return &Daemon{o: o, slots: make(chan struct{}, o.AtOnce), workers: map[string]*worker{}, health: newHealth(o.Deadline)}, nil
+	return &Daemon{o: o, slots: make(chan struct{}, o.AtOnce), workers: map[string]*worker{}, health: newHealth(o.Deadline), started: time.Now()}, nil
 }
 
 // Run polls and runs until ctx ends, then waits for the runs under way, which
@@ -89,6 +96,9 @@ func (d *Daemon) poll(ctx context.Context) {
 	defer cancel()
 	environments, err := d.o.Poller.Poll(pollCtx)
 	d.health.finished(pollName)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.notePoll(err)
 	if err != nil {
 		if ctx.Err() == nil {
 			d.o.Log.Error("poll failed; the environments stay on what they had", "error", err.Error())
@@ -109,7 +119,8 @@ func (d *Daemon) poll(ctx context.Context) {
 	}
 }
 
-// update starts the worker of a new environment, or tells it what changed.
+// update starts the worker of a new environment, or tells it what changed. The
+// caller holds mu.
 func (d *Daemon) update(ctx context.Context, e Environment) {
 	w, known := d.workers[e.Name]
 	if !known {
@@ -125,7 +136,7 @@ func (d *Daemon) update(ctx context.Context, e Environment) {
 		}
 		w.schedule <- e.Schedule
 	}
-	if !known || w.former.Revision != e.Revision {
+	if (!known || w.former.Revision != e.Revision) && e.Revision != "" {
 		w.soon()
 	}
 	w.former = e
@@ -150,17 +161,19 @@ func (d *Daemon) work(ctx context.Context, name string, w *worker) {
 			if err := clock.set(expression); err != nil {
 				d.o.Log.Error("schedule is not understood; runs on new commits only", "environment", name, "error", err.Error())
 			}
+			d.noteNext(w, clock.at)
 			continue
 		case <-clock.fires():
 			clock.next()
 		case <-w.trigger:
 		}
-		d.once(ctx, name)
+		d.noteNext(w, clock.at)
+		d.once(ctx, name, w)
 	}
 }
 
 // once runs one environment in a free slot, within the deadline.
-func (d *Daemon) once(ctx context.Context, name string) {
+func (d *Daemon) once(ctx context.Context, name string, w *worker) {
 	select {
 	case d.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -171,5 +184,8 @@ func (d *Daemon) once(ctx context.Context, name string) {
 	defer d.health.finished(name)
 	runCtx, cancel := context.WithTimeout(ctx, d.o.Deadline)
 	defer cancel()
-	logRun(ctx, d.o.Log, name, d.o.Runner.Run(runCtx, name))
+	d.noteStart(w)
+	r := d.o.Runner.Run(runCtx, name)
+	d.noteEnd(w, r)
+	logRun(ctx, d.o.Log, name, r)
 }

@@ -208,3 +208,5 @@ func TestScheduleThatCannotBeParsedRunsOnCommits(t *testing.T) {
 		})
 	}
 }
+
+func discard() *slog.Logger { return slog.New(slog.DiscardHandler) }

@@ -61,8 +61,9 @@ func (h *health) stuck(now time.Time) []string {
 	return out
 }
 
-// Handler answers GET /healthz: 200 while the daemon makes progress, 503 with
-// the names of what is stuck otherwise.
+// Handler answers GET /healthz: 200 while the daemon makes progress, with the
+// names of the environments that are not on the newest commit, 503 with the names
+// of what is stuck otherwise.
 func (d *Daemon) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -74,6 +75,11 @@ func (d *Daemon) Handler() http.Handler {
 			return
 		}
 		_, _ = fmt.Fprintln(w, "ok")
+		for _, e := range d.Status().Environments {
+			if e.Behind != "" {
+				_, _ = fmt.Fprintf(w, "%s is not on the newest commit; `reconcile status` says why\n", e.Name)
+			}
+		}
 	})
 	return mux
 }

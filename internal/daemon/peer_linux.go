@@ -1,0 +1,30 @@
+package daemon
+
+import (
+	"errors"
+	"net"
+	"syscall"
+)
+
+// peerUID asks the kernel who is at the other end of a unix socket.
+func peerUID(conn net.Conn) (int, error) {
+	unix, ok := conn.(*net.UnixConn)
+	if !ok {
+		return nobody, errors.New("it is not a unix socket")
+	}
+	raw, err := unix.SyscallConn()
+	if err != nil {
+		return nobody, err
+	}
+	var who *syscall.Ucred
+	var asked error
+	if err := raw.Control(func(fd uintptr) {
+		who, asked = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
+	}); err != nil {
+		return nobody, err
+	}
+	if asked != nil {
+		return nobody, asked
+	}
+	return int(who.Uid), nil
+}
