@@ -62,7 +62,7 @@ func serveDaemon(ctx context.Context, env *environment, c config.Config) (err er
 	if err != nil {
 		return err
 	}
-	store, err := openStore(c.StateDir, mode)
+	store, err := openStore(ctx, c.StateDir, report.Apply) // also a daemon that only looks remembers pauses and good commits
 	if err != nil {
 		return err
 	}
@@ -79,6 +79,11 @@ func serveDaemon(ctx context.Context, env *environment, c config.Config) (err er
 	if err != nil {
 		return err
 	}
+	stopControl, err := daemon.Serve(ctx, c.StateDir, f.keeper(), boss{d, f}, log)
+	if err != nil {
+		return err
+	}
+	defer stopControl()
 	stopHTTP, err := listen(ctx, c.Listen, d.Handler(), log)
 	if err != nil {
 		return err

@@ -92,7 +92,7 @@ func (f *follower) take(hash string, set spec.Set, problems []spec.Problem) {
 		case !chosen(f.config.Environments, env.Name):
 		case !env.Invalid:
 			next[env.Name] = goodCommit{hash: hash, set: set, problems: problems,
-				environment: daemon.Environment{Name: env.Name, Schedule: env.Schedule, Revision: hash}}
+				environment: daemon.Environment{Name: env.Name, DevID: env.DevID, Schedule: env.Schedule, Revision: hash}}
 		case known:
 			f.log.Warn("environment stays on its last good commit", "environment", env.Name, "commit", former.hash)
 			next[env.Name] = former
@@ -117,16 +117,36 @@ func (f *follower) Run(ctx context.Context, name string) report.Report {
 	g, ok := f.good[name]
 	f.mu.Unlock()
 	if !ok {
-		r := report.New(f.mode, "", f.env.Now())
-		r.Error = fmt.Sprintf("run environment %q: the repository does not name it any more", name)
-		r.Finish(f.env.Now())
-		return r
+		return f.failed("", fmt.Sprintf("run environment %q: the repository does not name it any more", name))
 	}
 	engine := reconcile.New(reconcile.Options{
-		Client: newClients(f.config, f.clientOptions()), Store: f.store, Identities: identities(f.config.Identities),
+		Client: newClients(f.config, f.clientOptions()), Store: f.memory(), Identities: identities(f.config.Identities),
 		Now: f.env.Now, Prober: f.prober,
 	})
-	return engine.Run(ctx, reconcile.Run{Set: g.set, Problems: g.problems, Commit: g.hash, Only: []string{name}, Mode: f.mode})
+	r := reconcile.Run{Set: g.set, Problems: g.problems, Commit: g.hash, Only: []string{name}, Mode: f.mode}
+	approval, err := f.store.Approval(g.environment.DevID, f.env.Now())
+	if err != nil {
+		return f.failed(g.hash, err.Error())
+	}
+	if approval.Hash != "" && f.mode == report.Apply {
+		r.Approve, r.Now = map[string]string{name: approval.Hash}, approval.Now
+	}
+	return engine.Run(ctx, r)
+}
+
+// failed is the report of a run that could not begin.
+func (f *follower) failed(commit, problem string) report.Report {
+	r := report.New(f.mode, commit, f.env.Now())
+	r.Error = problem
+	r.Finish(f.env.Now())
+	return r
+}
+
+func (f *follower) devID(name string) (devID string, known bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	g, known := f.good[name]
+	return g.environment.DevID, known && g.hash != ""
 }
 
 // clientOptions are made anew for each run, so that a token that was replaced is
@@ -136,4 +156,12 @@ func (f *follower) clientOptions() terra.Options {
 		Transport: f.transport, Limits: f.limits, Version: f.env.Version, ReadOnly: f.mode == report.DryRun,
 		Notice: func(operation, text string) { f.log.Warn("Terra says: "+text, "operation", operation) },
 	}
+}
+
+// memory is what a run may use of the state.
+func (f *follower) memory() *state.Store {
+	if f.mode == report.DryRun {
+		return f.store.ReadOnly()
+	}
+	return f.store
 }

@@ -43,7 +43,7 @@ func (d *doctor) probe(ctx context.Context) {
 		d.skip("probe", "", "no pair of client id and secret is open", "")
 		return
 	}
-	asker, store, err := d.asker(ask)
+	asker, store, err := d.asker(ctx, ask)
 	if err != nil {
 		d.fail("probe", "", err.Error(), "")
 		return
@@ -70,8 +70,8 @@ func (d *doctor) probe(ctx context.Context) {
 
 // asker asks with the memory of runs. Where another process holds it, what that
 // one was told is not known, and what is told here is not remembered.
-func (d *doctor) asker(ask prober) (*reconcile.Asker, *state.Store, error) {
-	store, err := openStore(d.config.StateDir, report.Apply)
+func (d *doctor) asker(ctx context.Context, ask prober) (*reconcile.Asker, *state.Store, error) {
+	store, err := openStore(ctx, d.config.StateDir, report.Apply)
 	remember := err == nil
 	if err != nil {
 		var locked *state.LockedError

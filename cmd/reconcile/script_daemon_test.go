@@ -26,7 +26,7 @@ const patience = 30 * time.Second
 //	daemon says PATTERN         wait until a new line of its log matches
 //	daemon healthy CODE         GET /healthz where its log says that it serves
 //	daemon never PATTERN        after stop: no line matched
-//	daemon stop SIGNAL CODE D   send TERM or INT; it must end within D with CODE
+//	daemon stop SIGNAL CODE D   send TERM, INT or KILL (code -1); it must end within D with CODE
 func daemonCommand(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, args, 2, 100, "daemon start|says|healthy|stop …")
 	s := sceneOf(ts)
@@ -180,9 +180,9 @@ func (b *background) healthy(ts *testscript.TestScript, want int) {
 func (b *background) stop(ts *testscript.TestScript, signal string, want int, within string) {
 	most, err := time.ParseDuration(within)
 	ts.Check(err)
-	number, ok := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT}[signal]
+	number, ok := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL}[signal]
 	if !ok {
-		ts.Fatalf("signal %s: use TERM or INT", signal)
+		ts.Fatalf("signal %s: use TERM, INT or KILL", signal)
 	}
 	ts.Check(b.cmd.Process.Signal(number))
 	timer := time.NewTimer(most)

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"strings"
 	"sync"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
+	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
 	"github.com/terra-reconcile/terra-reconcile/internal/gitsource"
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
@@ -29,6 +31,7 @@ type session struct {
 	engine       *reconcile.Engine
 	store        *state.Store
 	progress     *progress
+	stopControl  func() // nil: nobody can ask this run
 
 	mu       sync.Mutex // clients of several accounts may notice at once
 	warnings []string
@@ -51,9 +54,12 @@ func openSession(ctx context.Context, env *environment, f *runFlags, mode report
 		s.progress.clear()
 		return nil, err
 	}
-	if s.store, err = openStore(c.StateDir, mode); err != nil {
+	if s.store, err = openStore(ctx, c.StateDir, mode); err != nil {
 		s.progress.clear()
 		return nil, err
+	}
+	if mode == report.Apply {
+		s.serve(ctx, env, c.StateDir)
 	}
 	switch reason := s.store.Reason(); {
 	case s.store.Missing():
@@ -81,7 +87,21 @@ func (s *session) notice(_, text string) {
 
 func (s *session) close() {
 	s.progress.clear()
+	if s.stopControl != nil {
+		s.stopControl()
+	}
 	_ = s.store.Close()
+}
+
+// serve lets others pause this run and read its memory. Where it cannot, the run
+// goes on and says so.
+func (s *session) serve(ctx context.Context, env *environment, dir string) {
+	stop, err := daemon.Serve(ctx, dir, keeper{store: s.store, now: env.Now}, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		s.warnings = append(s.warnings, "`reconcile pause` cannot reach this run: "+err.Error())
+		return
+	}
+	s.stopControl = stop
 }
 
 // run loads the files and runs the engine over them.
@@ -163,7 +183,7 @@ func openSource(repo config.Repo) (*gitsource.Source, error) {
 
 // openStore opens the memory. A dry run that cannot have it goes on without and
 // says so; a run that writes never does.
-func openStore(dir string, mode report.Mode) (*state.Store, error) {
+func openStore(ctx context.Context, dir string, mode report.Mode) (*state.Store, error) {
 	if mode == report.Apply {
 		if dir == "" {
 			return nil, errors.New("open state: no folder is known for it; set RECONCILE_STATE_DIR or --state")
@@ -173,12 +193,7 @@ func openStore(dir string, mode report.Mode) (*state.Store, error) {
 	if dir == "" {
 		return state.None("no state folder is known, so every connection counts as found for the first time"), nil
 	}
-	store, err := state.OpenSnapshot(dir)
-	var locked *state.LockedError
-	if errors.As(err, &locked) {
-		return state.None(err.Error() + "; going on without memory"), nil
-	}
-	return store, err
+	return memoryFor(ctx, dir)
 }
 
 // newClients makes one client an account. The runner decides which dev-ids an

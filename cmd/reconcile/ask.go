@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
+	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
+)
+
+// stateFlags say where the state is that a command is about.
+type stateFlags struct{ config, state string }
+
+func (f *stateFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.config, "config", "", "take the state folder from this `daemon.yaml`")
+	cmd.Flags().StringVar(&f.state, "state", "", "`folder` of the memory\n(default: RECONCILE_STATE_DIR)")
+}
+
+// folder is the state folder, an error where none is known.
+func (f *stateFlags) folder(env *environment) (string, error) {
+	if f.state != "" {
+		return f.state, nil
+	}
+	load := func() (config.Config, error) { return config.FromEnvironment(env.Getenv) }
+	if f.config != "" {
+		load = func() (config.Config, error) { return config.Load(f.config, env.Getenv) }
+	}
+	c, err := load()
+	if err == nil && c.StateDir == "" {
+		err = errors.New("find state: no folder is known for it; set RECONCILE_STATE_DIR, --state or --config")
+	}
+	return c.StateDir, err
+}
+
+// noDaemon says what to do where a daemon was to be asked and none answers.
+func noDaemon(err error) error {
+	var absent *daemon.AbsentError
+	if errors.As(err, &absent) {
+		return fmt.Errorf("no daemon answers at %s; start one with `reconcile daemon`, or name its folder with --state or --config", absent.Path)
+	}
+	return err
+}
+
+// asked is how long a command looks for somebody who holds the state: a process
+// that has just taken it may not listen yet.
+const (
+	askedFor   = 5 * time.Second
+	askedEvery = 100 * time.Millisecond
+)
+
+// withKeeper lets do ask the process that holds the state in dir, or where there
+// is none a keeper of the state itself. alone says which of both it was.
+func withKeeper(ctx context.Context, env *environment, dir string, do func(asked keeping) error) (alone bool, err error) {
+	client := daemon.NewClient(dir)
+	late := time.NewTimer(askedFor)
+	defer late.Stop()
+	again := time.NewTicker(askedEvery)
+	defer again.Stop()
+	for {
+		err := do(remote{client})
+		var absent *daemon.AbsentError
+		if !errors.As(err, &absent) {
+			return false, err
+		}
+		err = alonewith(env, dir, do)
+		var locked *state.LockedError
+		if !errors.As(err, &locked) {
+			return true, err
+		}
+		select {
+		case <-again.C:
+		case <-late.C:
+			return false, fmt.Errorf("%w; nobody answers at %s either", err, daemon.SocketPath(dir))
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+	}
+}
+
+// alonewith opens a state that is there. A new one would hold nothing that
+// anybody else looks at.
+func alonewith(env *environment, dir string, do func(keeping) error) error {
+	store, err := state.Open(dir, state.Options{MustExist: true})
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("open state: nothing has run with the folder %s yet; name the one that is used with --state or --config", dir)
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(local{keeper{store: store, now: env.Now}}), store.Close())
+}
+
+// keeping is what pause and resume ask for, here or elsewhere.
+type keeping interface {
+	Pause(context.Context, daemon.PauseRequest) (daemon.Pause, error)
+	Resume(context.Context, daemon.ResumeRequest) (daemon.Pause, error)
+}
+
+type remote struct{ *daemon.Client }
+
+type local struct{ keeper }
+
+// Pause names the user of this process as the owner.
+func (l local) Pause(_ context.Context, r daemon.PauseRequest) (daemon.Pause, error) {
+	r.Owner = daemon.UserName(os.Getuid())
+	return l.keeper.Pause(r)
+}
+
+// Resume ends a pause.
+func (l local) Resume(_ context.Context, r daemon.ResumeRequest) (daemon.Pause, error) {
+	return l.keeper.Resume(r)
+}
+
+// memoryFor opens the memory for a command that changes nothing, from a copy: of
+// the process that holds it, or of the file. Where it can not be had the command
+// goes on without, and its Reason says so.
+func memoryFor(ctx context.Context, dir string) (*state.Store, error) {
+	store, err := state.OpenSnapshot(dir)
+	var locked *state.LockedError
+	if !errors.As(err, &locked) {
+		return store, err
+	}
+	store, why := copyOf(ctx, dir, locked.Path)
+	if why != "" {
+		store = state.None(err.Error() + "; a copy could not be had: " + why + "; going on without memory")
+	}
+	return store, nil
+}
+
+// copyOf asks the process that holds the state in dir for a copy, or says why
+// there is none.
+func copyOf(ctx context.Context, dir, path string) (copied *state.Store, why string) {
+	backup, err := daemon.NewClient(dir).State(ctx)
+	if err == nil {
+		copied, err = state.OpenCopy(path, bytes.NewReader(backup))
+	}
+	if err != nil {
+		return nil, err.Error()
+	}
+	return copied, ""
+}

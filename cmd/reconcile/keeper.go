@@ -1,0 +1,168 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/providers"
+)
+
+const (
+	longestPause  = 30 * 24 * time.Hour
+	longestReason = 200 // characters
+)
+
+// keeper answers, from an open state, what anybody may ask the process that
+// holds it.
+type keeper struct {
+	store *state.Store
+	now   func() time.Time
+	named func() []state.Known // beside those that the state knows; may be nil
+}
+
+// Pause holds every change of a target from now on.
+func (k keeper) Pause(r daemon.PauseRequest) (daemon.Pause, error) {
+	most := int64(longestPause / time.Second)
+	switch {
+	case r.Seconds <= 0 || r.Seconds > most:
+		return daemon.Pause{}, errors.New("a pause lasts between 1s and 720h (30 days); for longer commit a `suspend`")
+	case strings.TrimSpace(r.Reason) == "" || len([]rune(r.Reason)) > longestReason || strings.ContainsFunc(r.Reason, unicode.IsControl):
+		return daemon.Pause{}, fmt.Errorf("the reason is one line of at most %d characters", longestReason)
+	}
+	s, err := k.target(r.Target)
+	if err != nil {
+		return daemon.Pause{}, fmt.Errorf("pause %s: %w", targetWords(r.Target), err)
+	}
+	s.Reason, s.Owner, s.Since = strings.TrimSpace(r.Reason), r.Owner, k.now().UTC()
+	s.Until = s.Since.Add(time.Duration(r.Seconds) * time.Second)
+	return pauseOf(s), k.store.SetKillSwitch(s)
+}
+
+// Resume lifts the kill switch on exactly this target. Another one may go on
+// holding it; that is an error with the word that lifts it.
+func (k keeper) Resume(r daemon.ResumeRequest) (daemon.Pause, error) {
+	now := k.now()
+	all, err := k.store.KillSwitches(now)
+	if err != nil {
+		return daemon.Pause{}, err
+	}
+	target := strings.Trim(r.Target, "/")
+	i := slices.IndexFunc(all, func(s state.KillSwitch) bool { return s.Target() == target })
+	if i < 0 {
+		var on []string
+		for _, s := range all {
+			on = append(on, targetWords(s.Target()))
+		}
+		if len(on) == 0 {
+			on = []string{"nothing"}
+		}
+		return daemon.Pause{}, fmt.Errorf("resume %s: no pause is on exactly that; paused: %s", targetWords(target), strings.Join(on, ", "))
+	}
+	_, err = k.store.LiftKillSwitch(target, now)
+	return pauseOf(all[i]), err
+}
+
+// Pauses gives those that are on.
+func (k keeper) Pauses() ([]daemon.Pause, error) {
+	all, err := k.store.KillSwitches(k.now())
+	out := []daemon.Pause{}
+	for _, s := range all {
+		out = append(out, pauseOf(s))
+	}
+	return out, err
+}
+
+// Backup copies the state.
+func (k keeper) Backup(w io.Writer) error { return k.store.Backup(w) }
+
+func pauseOf(s state.KillSwitch) daemon.Pause {
+	return daemon.Pause{Target: s.Target(), Reason: s.Reason, Owner: s.Owner, Since: s.Since, Until: s.Until}
+}
+
+// target finds what ENV or ENV/CONN means; an environment's name may hold slashes
+// itself. A kill switch on a name that was typed wrong would hold nothing, so an
+// unknown one is an error, as long as any is known.
+func (k keeper) target(text string) (state.KillSwitch, error) {
+	text = strings.Trim(text, "/")
+	if text == "" {
+		return state.KillSwitch{}, nil
+	}
+	known, err := k.known()
+	if err != nil {
+		return state.KillSwitch{}, err
+	}
+	if ids := devIDsOf(known, text); len(ids) > 0 {
+		return state.KillSwitch{Environment: text, DevIDs: ids}, nil
+	}
+	environment, provider := text, ""
+	if at := strings.LastIndexByte(text, '/'); at > 0 {
+		environment, provider = text[:at], strings.ToLower(text[at+1:])
+	}
+	ids := devIDsOf(known, environment)
+	switch {
+	case provider != "" && (len(ids) > 0 || len(known) == 0):
+		if err := k.checkProvider(provider, ids); err != nil {
+			return state.KillSwitch{}, err
+		}
+		return state.KillSwitch{Environment: environment, DevIDs: ids, Provider: provider}, nil
+	case len(known) == 0:
+		return state.KillSwitch{Environment: text}, nil
+	}
+	var names []string
+	for _, e := range known {
+		names = append(names, e.Environment)
+	}
+	slices.Sort(names)
+	return state.KillSwitch{}, fmt.Errorf("no environment of that name is known; there is %s (without a name everything is paused)",
+		strings.Join(slices.Compact(names), ", "))
+}
+
+func (k keeper) known() ([]state.Known, error) {
+	known, err := k.store.Known()
+	if err == nil && k.named != nil {
+		known = append(known, k.named()...)
+	}
+	return known, err
+}
+
+func devIDsOf(known []state.Known, name string) []string {
+	var ids []string
+	for _, e := range known {
+		if e.Environment == name || e.DevID == name {
+			ids = append(ids, e.DevID)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// checkProvider takes a provider that is in the catalogue or remembered.
+func (k keeper) checkProvider(slug string, devIDs []string) error {
+	if _, ok := providers.Lookup(slug); ok {
+		return nil
+	}
+	for _, id := range devIDs {
+		memory, err := k.store.Memory(id)
+		if err != nil {
+			return err
+		}
+		if _, ok := memory.Connections[slug]; ok {
+			return nil
+		}
+	}
+	return fmt.Errorf("no connection %q is known; `reconcile providers` lists the names (without one the whole environment is paused)", slug)
+}
+
+func targetWords(target string) string {
+	if target == "" {
+		return "everything"
+	}
+	return target
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+func newStatusCommand(env *environment) *cobra.Command {
+	f := &stateFlags{}
+	format := ""
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show how the daemon stands",
+		Long: `Show how the daemon stands: for each environment the commit it is on, how its last
+run ended, when the next one is due, what is paused and what is held.`,
+		Example: "  reconcile status\n  reconcile status -o json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !oneOf(format, "text", "json") {
+				return usageError("--output %q: use text or json", format)
+			}
+			dir, err := f.folder(env)
+			if err != nil {
+				return err
+			}
+			s, err := daemon.NewClient(dir).Status(cmd.Context())
+			if err != nil {
+				return noDaemon(err)
+			}
+			if format == "json" {
+				encoder := json.NewEncoder(env.Stdout)
+				encoder.SetIndent("", "  ")
+				return encoder.Encode(s)
+			}
+			return printStatus(env, s)
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().StringVarP(&format, "output", "o", "text", "`format`, or json")
+	return cmd
+}
+
+// labelled are the lines of one label and what it says, wrapped beside it.
+func labelled(out *strings.Builder, label, text string) {
+	const indent, labels = "  ", 11
+	for i, line := range report.Lines(text, width-len(indent)-labels) {
+		if i > 0 {
+			label = ""
+		}
+		fmt.Fprintf(out, "%s%-*s%s\n", indent, labels, label, line)
+	}
+}
+
+func printStatus(env *environment, s daemon.Status) error {
+	var out strings.Builder
+	out.WriteString("daemon\n")
+	mode := "it applies what is ready"
+	if s.Mode != report.Apply {
+		mode = "it only looks (apply: false)"
+	}
+	labelled(&out, "version", s.Version+"; "+mode)
+	labelled(&out, "running", "since "+minute(s.StartedAt))
+	labelled(&out, "repository", s.Repository+pollWords(s.Poll, env.Now()))
+	for _, p := range s.Paused {
+		labelled(&out, "paused", fmt.Sprintf("%s until %s by %s: %s (lift it with %s)",
+			targetWords(p.Target), minute(p.Until), p.Owner, p.Reason, resumeWords(p.Target)))
+	}
+	for _, e := range s.Environments {
+		out.WriteString("\n" + strings.Join(report.Lines(e.Name+" ("+e.DevID+")", width), "\n") + "\n")
+		environmentWords(&out, e)
+	}
+	_, err := env.Stdout.Write([]byte(out.String()))
+	return err
+}
+
+func pollWords(p daemon.PollStatus, now time.Time) string {
+	switch {
+	case p.At == nil:
+		return ", not read yet"
+	case p.Error != "":
+		return fmt.Sprintf(", could not be read %s ago: %s", ago(*p.At, now), p.Error)
+	}
+	return fmt.Sprintf(", read %s ago", ago(*p.At, now))
+}
+
+func ago(at, now time.Time) string { return max(0, now.Sub(at)).Round(time.Second).String() }
+
+func environmentWords(out *strings.Builder, e daemon.EnvironmentStatus) {
+	commit := "none"
+	if e.Commit != "" {
+		commit = short(e.Commit) + "; " + appliedWords(e)
+	}
+	labelled(out, "commit", commit)
+	if e.Behind != "" {
+		labelled(out, "behind", e.Behind)
+	}
+	labelled(out, "last run", lastRunWords(e.LastRun))
+	switch {
+	case e.Running != nil:
+		labelled(out, "running", "since "+minute(*e.Running))
+	case e.NextRun != nil:
+		labelled(out, "next run", minute(*e.NextRun))
+	case e.Commit != "":
+		labelled(out, "next run", "with the next commit; it has no schedule")
+	}
+	if a := e.Approved; a != nil {
+		labelled(out, "approved", fmt.Sprintf("for the next run, by %s, until %s: %s", a.Owner, minute(a.Until), a.Hash))
+	}
+	for _, h := range e.Held {
+		labelled(out, "held", fmt.Sprintf("%s, %s: %s (guard %s)", h.Change, h.Gate, h.Reason, h.Guard))
+	}
+}
+
+func appliedWords(e daemon.EnvironmentStatus) string {
+	switch e.Applied {
+	case "":
+		return "nothing is wholly applied yet"
+	case e.Commit:
+		return "wholly applied"
+	}
+	return "last wholly applied " + short(e.Applied)
+}
+
+func short(commit string) string { return commit[:min(12, len(commit))] }
+
+func lastRunWords(r *daemon.LastRun) string {
+	if r == nil {
+		return "none since the start"
+	}
+	when := fmt.Sprintf("%s, exit code %d", r.StartedAt.UTC().Format("2006-01-02 15:04:05 MST"), r.ExitCode)
+	if r.Error != "" {
+		return when + ": " + r.Error
+	}
+	s := r.Summary
+	parts := []string{fmt.Sprintf("%d unchanged", s.Unchanged)}
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{s.Changes - s.Applied - s.Gated - s.Failed - s.Unknown, "not tried"}, {s.Applied, "applied"}, {s.Gated, "held"}, {s.Failed, "failed"}, {s.Unknown, "unknown"}, {s.NotCompared, "not compared"}} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
+		}
+	}
+	return when + ": " + strings.Join(parts, ", ")
+}
