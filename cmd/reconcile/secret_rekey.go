@@ -3,13 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
@@ -23,12 +23,13 @@ func newSecretRekeyCommand(env *environment) *cobra.Command {
 		Long: `Seal secrets anew for the recipients that terra.yaml now names.
 
 Only secrets that are sealed for others, or of which nobody noted for whom, are
-opened and sealed again; every other byte of the files stays. Each new file is
-opened and compared with the old one before anything is written. It needs a
-private key that opens the old ones.
+opened and sealed again; every other byte of the files stays. Each new one is
+opened and compared with the old one, before the files are written and again from
+the disk. It needs a private key that opens the old ones. When it is interrupted,
+each file is the old or the new one; run it again.
 
-A secret in a file that was moved on purpose is bound to its old place: name the
-file with --rebind.
+A secret in a file that was moved on purpose, or whose provider or dev_id was
+renamed, is bound to its old place: name the file, or the folder, with --rebind.
 
 Taking a recipient out of terra.yaml is not enough to lock a person out: what
 they could open they may have kept, and git keeps the old files. The command
@@ -39,7 +40,7 @@ names those secrets; make new ones in the provider's portal.`,
 			return rekeySecrets(env, append(args, ".")[0], configFile, rebind)
 		},
 	}
-	cmd.Flags().StringArrayVar(&rebind, "rebind", nil, "bind the secrets of this `file` to where it is now\n(may repeat)")
+	cmd.Flags().StringArrayVar(&rebind, "rebind", nil, "bind the secrets of this `file`, or of all files of\na folder, to where they are now (may repeat)")
 	cmd.Flags().StringVar(&configFile, "config", "", "take identities and allowed plugins\nfrom this `daemon.yaml`")
 	return cmd
 }
@@ -52,39 +53,62 @@ type rekeying struct {
 	rebind     []string // files below the root
 	lock       secrets.Lock
 	files      map[string][]byte
-	done       []string // messages, one a secret
-	warnings   []string
+	digester   secrets.Digester // of this run only
+	done       []resealed
+	blind      int // of them, those that our own identities do not open any more
 	kept       int
 }
+
+// resealed is one secret that was sealed anew.
+type resealed struct {
+	at         spec.SecretAt
+	env        spec.Environment
+	connection spec.Connection
+	place      secrets.Binding
+	before     secrets.Binding // where it was bound to; zero: nowhere
+	digest     string          // keyed, of the plaintext
+	noted      bool            // it is known who could open it
+	extra      []string        // recipients who can no longer
+}
+
+func (s resealed) where() string { return fmt.Sprintf("%s %s", s.at.Origin, dotted(s.at.Path)) }
 
 func rekeySecrets(env *environment, dir, configFile string, rebind []string) error {
 	repository, err := openSecretRepository(dir)
 	if err != nil {
 		return fmt.Errorf("rekey secrets: %w", err)
 	}
-	if bad := repository.errorsIn(""); len(bad) > 0 {
-		return fmt.Errorf("rekey secrets: the repository has %s, the first is %s; see `reconcile validate`", plural(len(bad), "error", "errors"), bad[0])
-	}
 	runner, err := runnerIdentities(env, configFile)
 	if err != nil {
 		return err
 	}
-	w := &rekeying{repository: repository, plugins: runner.AllowPlugins, files: map[string][]byte{}}
-	if w.identities, err = identities(runner)(); err != nil {
+	w, err := prepareRekey(repository, runner, rebind)
+	if err != nil {
 		return err
+	}
+	return w.finish(env)
+}
+
+// prepareRekey seals everything anew in memory.
+func prepareRekey(repository secretRepository, runner config.Identities, rebind []string) (*rekeying, error) {
+	if bad := repository.errorsIn(""); len(bad) > 0 {
+		return nil, fmt.Errorf("rekey secrets: the repository has %s, the first is %s; see `reconcile validate`", plural(len(bad), "error", "errors"), bad[0])
+	}
+	w := &rekeying{repository: repository, plugins: runner.AllowPlugins, files: map[string][]byte{},
+		digester: secrets.NewDigester(secrets.GenerateKey())}
+	var err error
+	if w.identities, err = identities(runner)(); err != nil {
+		return nil, err
 	}
 	if w.lock, err = repository.lock(); err != nil {
-		return err
+		return nil, err
 	}
 	for _, name := range rebind {
-		file, err := repository.relative(name)
+		files, err := repository.filesIn(name)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if _, _, err := repository.connection(file); err != nil {
-			return err
-		}
-		w.rebind = append(w.rebind, file)
+		w.rebind = append(w.rebind, files...)
 	}
 	var problems []error
 	for _, e := range repository.set.Environments {
@@ -93,9 +117,30 @@ func rekeySecrets(env *environment, dir, configFile string, rebind []string) err
 		}
 	}
 	if err := errors.Join(problems...); err != nil {
-		return fmt.Errorf("nothing was changed:\n%w", err)
+		return nil, fmt.Errorf("nothing was changed:\n%w", err)
 	}
-	return w.finish(env)
+	return w, nil
+}
+
+// filesIn gives the connection file of that name, or all below a folder.
+func (r secretRepository) filesIn(name string) ([]string, error) {
+	file, err := r.relative(name)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, e := range r.set.Environments {
+		for _, c := range e.Connections {
+			if strings.HasPrefix(c.File, file+"/") {
+				files = append(files, c.File)
+			}
+		}
+	}
+	if len(files) > 0 {
+		return files, nil
+	}
+	_, _, err = r.connection(file)
+	return []string{file}, err
 }
 
 // file seals the secrets of one connection file anew, in memory.
@@ -118,8 +163,8 @@ func (w *rekeying) file(e spec.Environment, c spec.Connection) error {
 		if err != nil {
 			return err
 		}
-		place := secrets.Binding{DevID: e.DevID, Provider: c.Provider, Field: field}
-		sealed, err := w.secret(at, place, want)
+		one := resealed{at: at, env: e, connection: c, place: secrets.Binding{DevID: e.DevID, Provider: c.Provider, Field: field}}
+		sealed, err := w.secret(one, want)
 		if err != nil {
 			return fmt.Errorf("%s: %s: %w", at.Origin, dotted(at.Path), err)
 		}
@@ -137,79 +182,58 @@ func (w *rekeying) file(e spec.Environment, c spec.Connection) error {
 }
 
 // secret seals one secret anew, or returns zero if it is as it should be.
-func (w *rekeying) secret(at spec.SecretAt, place secrets.Binding, want secrets.Recipients) (secrets.Sealed, error) {
-	old, err := secrets.Parse(at.Armor)
+func (w *rekeying) secret(one resealed, want secrets.Recipients) (secrets.Sealed, error) {
+	old, err := secrets.Parse(one.at.Armor)
 	if err != nil {
 		return secrets.Sealed{}, err
 	}
-	have, known := w.lock.Recipients(old)
-	extra := without(have, want.Strings())
-	moved := slices.Contains(w.rebind, at.Origin.File)
-	if known && !moved && len(extra) == 0 && len(without(want.Strings(), have)) == 0 && old.Fits(have) {
+	var have []string
+	have, one.noted = w.lock.Recipients(old)
+	one.extra = without(have, want.Strings())
+	moved := slices.Contains(w.rebind, one.at.Origin.File)
+	if one.noted && !moved && len(one.extra) == 0 && len(without(want.Strings(), have)) == 0 && old.Fits(have) {
 		w.kept++
 		return secrets.Sealed{}, nil
 	}
-	value, err := w.open(old, place, moved)
+	value, opened, err := w.open(old, one.place, moved)
 	if err != nil {
 		return secrets.Sealed{}, err
 	}
-	sealed, err := secrets.Seal(value, place, want)
+	one.before, one.digest = opened.Binding, w.digester.Digest(value)
+	sealed, err := secrets.Seal(value, one.place, want)
 	if err != nil {
 		return secrets.Sealed{}, err
 	}
-	where := fmt.Sprintf("%s %s", at.Origin, dotted(at.Path))
-	again, _, err := w.identities.Open(sealed, place, false)
-	switch {
-	case errors.Is(err, secrets.ErrNoIdentity):
-		w.warnings = append(w.warnings, where+": your own identity does not open it any more")
-	case err != nil:
-		return secrets.Sealed{}, fmt.Errorf("open what was just sealed: %w", err)
-	case !again.Equal(value):
-		return secrets.Sealed{}, errors.New("what was just sealed opens as another text")
-	}
-	if len(extra) > 0 {
-		w.warnings = append(w.warnings, fmt.Sprintf("%s: %s could open it and may have kept it; make a new one at the provider", where, shortRecipients(extra)))
+	if blind, err := w.proves(one, sealed); err != nil {
+		return secrets.Sealed{}, err
+	} else if blind {
+		w.blind++
 	}
 	w.lock.Record(sealed, want)
-	w.done = append(w.done, where)
+	w.done = append(w.done, one)
 	return sealed, nil
+}
+
+// proves opens what was sealed anew and compares its digest with that of before.
+// blind is true when our own identities do not open it any more.
+func (w *rekeying) proves(one resealed, sealed secrets.Sealed) (blind bool, err error) {
+	again, _, err := w.identities.Open(sealed, one.place, false)
+	switch {
+	case errors.Is(err, secrets.ErrNoIdentity):
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("open what was just sealed: %w", err)
+	case !secrets.DigestsAgree(one.digest, w.digester.Digest(again)):
+		return false, errors.New("what was just sealed opens as another text")
+	}
+	return false, nil
 }
 
 // open opens the old file. Only in a file that is to be rebound may it be bound
 // to another place.
-func (w *rekeying) open(old secrets.Sealed, place secrets.Binding, moved bool) (secrets.Value, error) {
+func (w *rekeying) open(old secrets.Sealed, place secrets.Binding, moved bool) (secrets.Value, secrets.Opened, error) {
 	if moved {
-		value, _, err := w.identities.OpenAnywhere(old)
-		return value, err
+		return w.identities.OpenAnywhere(old)
 	}
-	value, _, err := w.identities.Open(old, place, w.repository.set.Root.AllowPlain)
-	return value, err
-}
-
-// finish writes the files and the lock, and says so.
-func (w *rekeying) finish(env *environment) error {
-	for _, file := range slices.Sorted(maps.Keys(w.files)) {
-		if err := replaceFile(w.repository.path(file), w.files[file]); err != nil {
-			return err
-		}
-	}
-	if err := w.repository.saveLock(w.lock); err != nil {
-		return err
-	}
-	for _, text := range w.warnings {
-		if _, err := fmt.Fprintf(env.Stderr, "warning: %s\n", text); err != nil {
-			return err
-		}
-	}
-	var out strings.Builder
-	for _, where := range w.done {
-		fmt.Fprintln(&out, where)
-	}
-	if len(w.done) == 0 {
-		fmt.Fprintf(&out, "Nothing to do: %s as terra.yaml says.\n", plural(w.kept, "secret is sealed", "secrets are sealed"))
-	} else {
-		fmt.Fprintf(&out, "Sealed %s anew, left %d as they were.\nCommit the files above and %s.\n", plural(len(w.done), "secret", "secrets"), w.kept, secrets.LockPath)
-	}
-	_, err := fmt.Fprint(env.Stdout, out.String())
-	return err
+	return w.identities.Open(old, place, w.repository.set.Root.AllowPlain)
 }

@@ -18,6 +18,7 @@ type secretRepository struct {
 	root     string
 	set      spec.Set
 	problems []spec.Problem
+	write    func(path string, text []byte) error // puts a file in place in one step
 }
 
 // openSecretRepository finds the repository that a file or folder belongs to:
@@ -46,7 +47,7 @@ func openSecretRepository(name string) (secretRepository, error) {
 			return secretRepository{}, fmt.Errorf("%s: no terra.yaml in its folder or above; it begins a config repository", name)
 		}
 	}
-	r := secretRepository{root: dir}
+	r := secretRepository{root: dir, write: replaceFile}
 	r.set, r.problems = spec.Load(os.DirFS(dir), providers.Vocabulary())
 	return r, nil
 }
@@ -139,6 +140,10 @@ func (r secretRepository) saveLock(lock secrets.Lock) error {
 	if present, err := r.present(); err == nil && len(r.errorsIn("")) == 0 {
 		lock.Prune(present)
 	}
+	return r.writeLock(lock)
+}
+
+func (r secretRepository) writeLock(lock secrets.Lock) error {
 	path := r.path(secrets.LockPath)
 	if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, lock.Bytes()) {
 		return nil
@@ -146,7 +151,7 @@ func (r secretRepository) saveLock(lock secrets.Lock) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return err
 	}
-	return replaceFile(path, lock.Bytes())
+	return r.write(path, lock.Bytes())
 }
 
 func (r secretRepository) present() ([]secrets.Sealed, error) {

@@ -1,0 +1,259 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+// snapshot reads the files that rekey may change.
+func (b *bench) snapshot() map[string]string {
+	all := map[string]string{}
+	for _, f := range []string{"production/strava.yaml", "production/virtuagym.yaml", "production/whoop.yaml", ".reconcile/recipients.lock"} {
+		all[f] = b.read(f)
+	}
+	return all
+}
+
+// changed names the files that are not as they were.
+func (b *bench) changed(before map[string]string) string {
+	var out []string
+	for f, text := range before {
+		if b.read(f) != text {
+			out = append(out, f)
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, " ")
+}
+
+func TestRekey(t *testing.T) {
+	b := newBench(t)
+	b.must(typedSecret, "encrypt", "production/strava.yaml")
+	b.must(typedSecret+"aa", "encrypt", "production/virtuagym.yaml")
+	b.must(typedSecret, "encrypt", "production/whoop.yaml")
+	first, second := b.public, b.keygen("second.txt")
+	rules := func(production string) {
+		b.write("terra.yaml", "version: 1\nrecipients:\n  - paths: [production/strava.yaml]\n    age: ["+production+"]\n  - paths: [\"**\"]\n    age: ["+first+"]\nsecrets: {binding: require}\n")
+	}
+	before := b.snapshot()
+	if out := b.must("", "rekey", b.dir); out != "Nothing to do: 3 secrets are sealed as terra.yaml says.\n" || b.changed(before) != "" {
+		t.Errorf("nothing to do: got %q and changes in %q", out, b.changed(before))
+	}
+	rules(first + ", " + second)
+	out := b.must("", "rekey", b.dir)
+	if want := "production/strava.yaml:5:18 credentials.client_secret\nSealed 1 secret anew, left 2 as they were.\nProved: 1 opens as the same text as before.\nCommit the files above and .reconcile/recipients.lock.\n"; out != want || b.errText != "" {
+		t.Errorf("one added: got %q, %q, want %q", out, b.errText, want)
+	}
+	if got, want := b.changed(before), ".reconcile/recipients.lock production/strava.yaml"; got != want {
+		t.Errorf("one added: changed %q, want %q", got, want)
+	}
+	rules(second)
+	if out := b.must("", "rekey", b.dir); !strings.Contains(out, "Not opened again: your own identity no longer opens 1.\n") || strings.Contains(out, "Proved") {
+		t.Errorf("one removed: got %q, want it said that nothing was proved", out)
+	}
+	want := "warning: " + first + " could open these secrets and may have kept them, and git keeps the old files. Make new ones in the provider's portal: " +
+		"production/strava client_secret https://www.strava.com/settings/api reconcile rotate add production/strava"
+	if got := strings.Join(strings.Fields(b.errText), " "); got != want {
+		t.Errorf("one removed: got %q, want %q", got, want)
+	}
+	b.must("", "recipients", "--check", b.dir)
+	rules(first)
+	before = b.snapshot()
+	if code := b.do("", "rekey", b.dir); code != exitFailed || b.changed(before) != "" || !strings.Contains(b.errText, "nothing was changed:\nproduction/strava.yaml:5:18: credentials.client_secret: no identity opens it") {
+		t.Errorf("without the right identity: got exit %d, %q, changes in %q", code, b.errText, b.changed(before))
+	}
+	b.vars["RECONCILE_AGE_KEY_FILE"] = b.at("second.txt")
+	b.must("", "rekey", b.dir)
+	b.vars["RECONCILE_AGE_KEY_FILE"] = b.at("identity.txt")
+	for file, want := range map[string]string{"strava": typedSecret, "virtuagym": typedSecret + "aa", "whoop": typedSecret} {
+		if got := b.must("", "decrypt", "production/"+file+".yaml"); got != want+"\n" {
+			t.Errorf("%s opens as another text", file)
+		}
+	}
+}
+
+func TestRebindAfterAMove(t *testing.T) {
+	b := newBench(t)
+	b.must(typedSecret, "encrypt", "production/strava.yaml")
+	b.write("production/whoop.yaml", "provider: whoop\n")
+	if err := os.Rename(b.at("production/strava.yaml"), b.at("staging/strava.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	b.must("", "rekey", b.dir)
+	if code := b.do("", "decrypt", "staging/strava.yaml"); code != exitFailed {
+		t.Errorf("rekey without --rebind bound it anew: exit %d", code)
+	}
+	b.write(".reconcile/recipients.lock", "")
+	if code := b.do("", "rekey", b.dir); code != exitFailed || !strings.Contains(b.errText, "sealed for prod-x/strava/client_secret, found at staging-x") {
+		t.Errorf("got exit %d, %q, want it refused without --rebind", code, b.errText)
+	}
+	b.must("", "rekey", b.dir, "--rebind", "staging/strava.yaml")
+	if got := b.must("", "decrypt", "staging/strava.yaml"); got != typedSecret+"\n" {
+		t.Error("after --rebind it opens as another text")
+	}
+	if code := b.do("", "rekey", b.dir, "--rebind", "staging/environment.yaml"); code != exitFailed {
+		t.Errorf("--rebind of another file: got exit %d, want %d", code, exitFailed)
+	}
+}
+
+// A provider was renamed and a dev_id changed: one folder is named instead of each
+// file.
+func TestRebindAFolder(t *testing.T) {
+	b := newBench(t)
+	b.must(typedSecret, "encrypt", "production/strava.yaml")
+	b.must(newSecret(2), "encrypt", "production/whoop.yaml")
+	b.must(newSecret(3), "encrypt", "production/virtuagym.yaml")
+	b.write("production/environment.yaml", "dev_id: prod-y\nprune: never\n")
+	out := b.must("", "rekey", b.dir, "--rebind", b.at("production"))
+	for _, want := range []string{"production/strava.yaml:5:18 credentials.client_secret (was for prod-x/strava/client_secret)\n", "Sealed 3 secrets anew, left 0 as they were.\nProved: 3 open as the same text as before.\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("got %q, want %q in it", out, want)
+		}
+	}
+	if got := b.must("", "decrypt", "production/virtuagym.yaml"); got != newSecret(3)+"\n" {
+		t.Error("after --rebind it opens as another text")
+	}
+	b.write("production/whoop.yaml", strings.Replace(b.read("production/whoop.yaml"), "whoop", "polar", 1))
+	b.must("", "rekey", b.dir, "--rebind", "production/whoop.yaml")
+	if got := b.must("", "decrypt", "production/whoop.yaml"); got != newSecret(2)+"\n" {
+		t.Error("after a renamed provider it opens as another text")
+	}
+	if code := b.do("", "rekey", b.dir, "--rebind", b.at("staging")); code != exitFailed || !strings.Contains(b.errText, "staging: it is not a connection file") {
+		t.Errorf("a folder without connections: got exit %d, %q", code, b.errText)
+	}
+}
+
+// TestRekeySaysWhatNobodyNoted: without a line in the lock nobody knows who could
+// read a secret.
+func TestRekeySaysWhatNobodyNoted(t *testing.T) {
+	b := newBench(t)
+	b.must(typedSecret, "encrypt", "production/strava.yaml")
+	b.write("production/whoop.yaml", "provider: whoop\n")
+	b.write(secrets.LockPath, "")
+	b.must("", "rekey", b.dir)
+	if !strings.HasPrefix(b.errText, "warning: nobody noted who could open 1 secret before") {
+		t.Errorf("got %q", b.errText)
+	}
+}
+
+// TestRekeyProvesTheFiles lets a disk give back another secret than was written.
+func TestRekeyProvesTheFiles(t *testing.T) {
+	b := newBench(t)
+	b.must(typedSecret, "encrypt", "production/strava.yaml")
+	b.write("production/whoop.yaml", "provider: whoop\n")
+	b.write(secrets.LockPath, "")
+	repository, err := openSecretRepository(b.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	repository.write = func(path string, text []byte) error {
+		if filepath.Ext(path) == ".yaml" {
+			recipients, err := secrets.ParseRecipients([]string{b.public}, nil)
+			if err != nil {
+				return err
+			}
+			other, err := secrets.Seal(secrets.NewValue([]byte(newSecret(2))), secrets.Binding{DevID: "prod-x", Provider: "strava", Field: "client_secret"}, recipients)
+			if err != nil {
+				return err
+			}
+			if text, err = spec.SetSecret(text, []string{"credentials", "client_secret"}, other.Armor()); err != nil {
+				return err
+			}
+		}
+		return replaceFile(path, text)
+	}
+	w, err := prepareRekey(repository, config.Identities{Files: []string{b.at("identity.txt")}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = w.finish(&environment{Stdout: t.Output(), Stderr: t.Output()})
+	if err == nil || !strings.HasPrefix(err.Error(), "prove production/strava.yaml:5:18 credentials.client_secret: what was just sealed opens as another text; put the file back") {
+		t.Errorf("got %v", err)
+	}
+}
+
+var errStopped = errors.New("stopped")
+
+// TestRekeyIsInterruptedAnywhere stops a rekey before and after each file that it
+// writes, also with a half-written copy beside it. Every file must be whole, and a
+// second run must finish, although the one who runs it is no recipient any more.
+func TestRekeyIsInterruptedAnywhere(t *testing.T) {
+	const writes = 5 // lock, three files, lock
+	stops := 0
+	for stop := range writes + 1 {
+		for _, kind := range []string{"before", "half", "after"} {
+			b := newBench(t)
+			b.must(typedSecret, "encrypt", "production/strava.yaml")
+			b.must(newSecret(2), "encrypt", "production/virtuagym.yaml")
+			b.must(newSecret(3), "encrypt", "production/whoop.yaml")
+			second := b.keygen("second.txt")
+			b.write("terra.yaml", "version: 1\nrecipients:\n  - paths: [\"**\"]\n    age: ["+second+"]\nsecrets: {binding: require}\n")
+			before := b.snapshot()
+			written := stopRekey(t, b, stop, kind)
+			if (stop == writes) != (written == writes) {
+				t.Fatalf("%s write %d: %d were made", kind, stop, written)
+			}
+			for file := range before {
+				if _, err := spec.Secrets([]byte(b.read(file))); strings.HasSuffix(file, ".yaml") && err != nil {
+					t.Fatalf("%s write %d: %s is not whole: %v", kind, stop, file, err)
+				}
+			}
+			b.must("", "rekey", b.dir)
+			b.must("", "recipients", "--check", b.dir)
+			b.vars["RECONCILE_AGE_KEY_FILE"] = b.at("second.txt")
+			for file, want := range map[string]string{"strava": typedSecret, "virtuagym": newSecret(2), "whoop": newSecret(3)} {
+				if got := b.must("", "decrypt", "production/"+file+".yaml"); got != want+"\n" {
+					t.Errorf("%s write %d: %s opens as another text", kind, stop, file)
+				}
+			}
+			if lines := strings.Count(b.read(secrets.LockPath), "\nsha256:"); lines != 3 {
+				t.Errorf("%s write %d: the lock has %d secrets, want 3", kind, stop, lines)
+			}
+			stops++
+		}
+	}
+	t.Logf("COUNT rekey_interruptions=%d", stops)
+}
+
+// stopRekey runs a rekey that ends at a write, and returns how many were made.
+func stopRekey(t *testing.T, b *bench, stop int, kind string) (written int) {
+	t.Helper()
+	repository, err := openSecretRepository(b.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	repository.write = func(path string, text []byte) error {
+		if written < stop {
+			written++
+			return replaceFile(path, text)
+		}
+		switch kind {
+		case "half":
+			if err := os.WriteFile(filepath.Join(filepath.Dir(path), ".reconcile-1"), text[:len(text)/2], 0o600); err != nil {
+				return err
+			}
+		case "after":
+			if err := replaceFile(path, text); err != nil {
+				return err
+			}
+		}
+		return errStopped
+	}
+	w, err := prepareRekey(repository, config.Identities{Files: []string{b.at("identity.txt")}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := &environment{Stdout: t.Output(), Stderr: t.Output()}
+	if err := w.finish(env); err != nil && !errors.Is(err, errStopped) {
+		t.Fatal(err)
+	}
+	return written
+}
