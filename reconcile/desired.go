@@ -176,13 +176,13 @@ func suspend(s *spec.Suspend) *plan.Suspend {
 // all its files.
 func environmentOf(env spec.Environment) (plan.Environment, error) {
 	out := plan.Environment{
-		Name: env.Name, DevID: env.DevID, Origin: at(env.Origin), Observe: env.Observe, PruneDisable: env.PruneDisable,
-		RevertDrift: env.RevertDrift, RevertSecretDrift: env.RevertSecretDrift, Suspend: suspend(env.Suspend),
+		Name: env.Name, DevID: env.DevID, Origin: at(env.Origin),
+		Observe: env.Observe, ModeOrigin: at(env.ModeOrigin), PruneDisable: env.PruneDisable, PruneOrigin: at(env.PruneOrigin),
+		RevertDrift: env.RevertDrift, DriftOrigin: at(env.DriftOrigin),
+		RevertSecretDrift: env.RevertSecretDrift, SecretDriftOrigin: at(env.SecretDriftOrigin),
+		Suspend: suspend(env.Suspend), WindowsOrigin: at(env.WindowsOrigin),
 		CapCount: env.Policy.MaxChanges.Count, CapPercent: env.Policy.MaxChanges.Percent, CapOrigin: at(env.Policy.MaxChanges.Origin),
-		MaxRotations: env.Policy.MaxRotations, Protect: env.Policy.Protect, ProtectOrigin: at(env.Policy.ProtectOrigin),
-	}
-	if out.CapOrigin == "" {
-		out.CapOrigin = "built-in default"
+		MaxRotations: env.Policy.MaxRotations, RotationsOrigin: at(env.Policy.RotationsOrigin), Protect: env.Policy.Protect, ProtectOrigin: at(env.Policy.ProtectOrigin),
 	}
 	for _, w := range env.Windows {
 		zone, err := time.LoadLocation(w.TZ)

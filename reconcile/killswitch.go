@@ -58,7 +58,7 @@ func (a *applier) pause(provider string) error {
 
 // hold gates a change that was ready when the run began.
 func hold(c *report.Change, by plan.KillSwitch) {
-	c.Gate, c.Guard, c.GateReason, c.Outcome = plan.Blocked, "pause", by.String(), report.Skipped
+	c.Gate, c.Guard, c.GateReason, c.GateWay, c.Outcome = plan.Blocked, "pause", by.String(), by.Lift(), report.Skipped
 }
 
 // rememberPauses has the memory of this run know of what it met, also of a kill

@@ -46,7 +46,8 @@ func (r *reader) environment(n *node) Environment {
 	if o.node.get("dev_id") == nil {
 		o.errorf(o.at(), "it is the dev-id that Terra's dashboard shows for this environment", "dev_id is missing")
 	}
-	e.PruneDisable = o.word("prune", "never", "disable").Value == "disable"
+	prune := o.word("prune", "never", "disable")
+	e.PruneDisable, e.PruneOrigin = prune.Value == "disable", prune.Origin
 	if o.node.get("prune") == nil {
 		o.errorf(o.at(), "write `prune: never` or `prune: disable`", "prune is missing")
 	}
@@ -56,17 +57,25 @@ func (r *reader) environment(n *node) Environment {
 
 // shared reads the fields that defaults may hold too.
 func (r *reader) shared(o object) Environment {
+	mode, drift := o.word("mode", "apply", "observe"), o.word("on_drift", "revert", "report")
+	secretDrift := o.word("on_secret_drift", "hold", "revert")
 	e := Environment{
 		Account:           o.matching("account", plainName, plainNameHint).or("default"),
-		Observe:           o.word("mode", "apply", "observe").Value == "observe",
+		Observe:           mode.Value == "observe",
+		ModeOrigin:        mode.Origin,
 		Schedule:          nullable(o, "schedule", o.schedule).Value,
-		RevertDrift:       o.word("on_drift", "revert", "report").or("revert") == "revert",
-		RevertSecretDrift: o.word("on_secret_drift", "hold", "revert").or("hold") == "revert",
+		RevertDrift:       drift.or("revert") == "revert",
+		DriftOrigin:       drift.Origin,
+		RevertSecretDrift: secretDrift.or("hold") == "revert",
+		SecretDriftOrigin: secretDrift.Origin,
 		VerifyEvery:       o.span("verify_every", time.Minute, 365*day).or(defaultVerifyEvery),
 		Policy:            r.environmentPolicy(o),
 	}
 	if n := o.get("windows"); n == nil || !n.null {
 		e.Windows = o.windows("windows")
+		if n != nil {
+			e.WindowsOrigin = n.origin
+		}
 	}
 	return e
 }

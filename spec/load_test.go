@@ -106,13 +106,15 @@ policy:
 	want := spec.Environment{
 		Name: "production", Origin: at("environment.yaml", 1, 1), DevID: "prod-app-x81LmQ", DevIDOrigin: at("environment.yaml", 1, 9),
 		Account: "default", Schedule: "CRON_TZ=Europe/London */15 * * * *", RevertSecretDrift: true, VerifyEvery: 12 * time.Hour,
+		ModeOrigin: at("environment.yaml", 3, 7), PruneOrigin: at("environment.yaml", 5, 8), DriftOrigin: at("environment.yaml", 6, 11),
+		SecretDriftOrigin: at("environment.yaml", 7, 18), WindowsOrigin: at("environment.yaml", 10, 3),
 		Windows: []spec.Window{{
 			Days: []time.Weekday{time.Saturday, time.Sunday}, From: 22 * 60, To: 5 * 60, TZ: "Europe/London", Origin: at("environment.yaml", 10, 5),
 		}},
 		Suspend: &spec.Suspend{Reason: "vendor migration", Owner: "ops@acme.example", Until: until, Origin: at("environment.yaml", 11, 10)},
 		Policy: spec.EnvironmentPolicy{
 			MaxChanges:   spec.Cap{Count: 7, Percent: 50, Origin: at("environment.yaml", 13, 16)},
-			MaxRotations: 2, Protect: []string{"strava", "whoop"}, ProtectOrigin: at("environment.yaml", 15, 12),
+			MaxRotations: 2, RotationsOrigin: at("environment.yaml", 14, 18), Protect: []string{"strava", "whoop"}, ProtectOrigin: at("environment.yaml", 15, 12),
 			Allow: []spec.Allow{{Connection: "whoop", Change: "prune", Until: until, Reason: "contract ended", Origin: at("environment.yaml", 17, 7)}},
 		},
 	}

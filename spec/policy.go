@@ -117,18 +117,19 @@ func (o object) target(change string) string {
 func (r *reader) environmentPolicy(o object) EnvironmentPolicy {
 	policy, _ := o.object("policy", "max_changes", "max_rotations", "require_setup", "protect", "allow")
 	limits, _ := policy.object("max_changes", "count", "percent")
-	protect := r.slugs(policy, "protect")
+	protect, rotations := r.slugs(policy, "protect"), policy.number("max_rotations", 0, 1_000_000)
 	return EnvironmentPolicy{
 		MaxChanges: Cap{
 			Count:   limits.number("count", 0, 1_000_000).or(defaultMaxCount),
 			Percent: limits.number("percent", 1, 100).or(defaultMaxPercent),
 			Origin:  limits.at(),
 		},
-		MaxRotations:  policy.number("max_rotations", 0, 1_000_000).or(defaultMaxRotations),
-		RequireSetup:  policy.boolean("require_setup").or(false),
-		Protect:       protect.Value,
-		ProtectOrigin: protect.Origin,
-		Allow:         r.allow(policy, false),
+		MaxRotations:    rotations.or(defaultMaxRotations),
+		RotationsOrigin: rotations.Origin,
+		RequireSetup:    policy.boolean("require_setup").or(false),
+		Protect:         protect.Value,
+		ProtectOrigin:   protect.Origin,
+		Allow:           r.allow(policy, false),
 	}
 }
 

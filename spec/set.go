@@ -30,12 +30,17 @@ type Environment struct {
 	DevIDOrigin       Origin
 	Account           string // a name the runner maps to a token; "default" when omitted
 	Observe           bool   // mode: observe, look and never write
+	ModeOrigin        Origin // of each of these settings; zero where none says it
 	Schedule          string // cron expression in five fields, optionally with CRON_TZ=; "" is none
 	PruneDisable      bool   // prune: disable
-	RevertDrift       bool   // on_drift: revert (the default)
-	RevertSecretDrift bool   // on_secret_drift: revert (the default is hold)
+	PruneOrigin       Origin
+	RevertDrift       bool // on_drift: revert (the default)
+	DriftOrigin       Origin
+	RevertSecretDrift bool // on_secret_drift: revert (the default is hold)
+	SecretDriftOrigin Origin
 	VerifyEvery       time.Duration
 	Windows           []Window // none: always open
+	WindowsOrigin     Origin
 	Suspend           *Suspend // nil: not suspended
 	Policy            EnvironmentPolicy
 	Connections       []Connection // sorted by Provider
@@ -70,12 +75,13 @@ type Cap struct {
 
 // EnvironmentPolicy is policy of environment.yaml over that of terra.yaml.
 type EnvironmentPolicy struct {
-	MaxChanges    Cap
-	MaxRotations  int  // 3 when nothing is written
-	RequireSetup  bool // an unfinished human step gates instead of warns
-	Protect       []string
-	ProtectOrigin Origin // of the list in environment.yaml, else of that in terra.yaml
-	Allow         []Allow
+	MaxChanges      Cap
+	MaxRotations    int    // 3 when nothing is written
+	RotationsOrigin Origin // of max_rotations; zero when nothing is written
+	RequireSetup    bool   // an unfinished human step gates instead of warns
+	Protect         []string
+	ProtectOrigin   Origin // of the list in environment.yaml, else of that in terra.yaml
+	Allow           []Allow
 }
 
 // Allow is an approval by commit. It is bound to its target and ends at Until.

@@ -27,20 +27,25 @@ func guardCaps(in Input, p *Plan) {
 	env := in.Environment
 	byPercent := max(1, (env.CapPercent*p.Live+99)/100)
 	if limit := min(env.CapCount, byPercent); len(hurt) > limit {
-		hold(counted, "max_changes", fmt.Sprintf(
-			"%d connections would be hurt, %d allowed (count %d, %d%% of %d live = %d; %s); approve this plan or raise max_changes",
-			len(hurt), limit, env.CapCount, env.CapPercent, p.Live, byPercent, env.CapOrigin))
+		reason := fmt.Sprintf("it would hurt %d of %d live; %d allowed: count %d, %d%% is %d (%s)",
+			len(hurt), p.Live, limit, env.CapCount, env.CapPercent, byPercent, setBy(env.CapOrigin))
+		lines := ""
+		if percent := (100*len(hurt) + p.Live - 1) / max(1, p.Live); percent <= 100 { // else no percentage would do
+			lines = fmt.Sprintf("policy: {max_changes: {count: %d, percent: %d}}", max(env.CapCount, len(hurt)), max(env.CapPercent, percent))
+		}
+		hold(counted, "max_changes", reason, wayThroughCap(in, env.CapOrigin, lines))
 	}
 	if len(rotations) > env.MaxRotations {
-		hold(rotations, "max_rotations", fmt.Sprintf("%d rotations are due at once, %d allowed; approve this plan or raise max_rotations",
-			len(rotations), env.MaxRotations))
+		reason := fmt.Sprintf("%d rotations at once, %d allowed (%s)", len(rotations), env.MaxRotations, setBy(env.RotationsOrigin))
+		lines := fmt.Sprintf("policy: {max_rotations: %d}", len(rotations))
+		hold(rotations, "max_rotations", reason, wayThroughCap(in, env.RotationsOrigin, lines))
 	}
 }
 
-func hold(changes []*Change, name, reason string) {
+func hold(changes []*Change, guard, reason, way string) {
 	for _, c := range changes {
 		if stronger(Blocked, c.Gate) {
-			c.Gate, c.Guard, c.GateReason = Blocked, name, reason
+			c.Gate, c.Guard, c.GateReason, c.GateWay = Blocked, guard, reason, way
 		}
 	}
 }

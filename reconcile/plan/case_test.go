@@ -98,6 +98,7 @@ func readStory(text []byte) (Input, error) {
 	s := story{Now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC), Environment: storyEnvironment{Environment: Environment{
 		Name: "production", DevID: "prod-1", Origin: "production/environment.yaml:1", RevertDrift: true,
 		CapCount: 100, CapPercent: 100, CapOrigin: "production/environment.yaml:9", MaxRotations: 3,
+		PruneOrigin: "production/environment.yaml:2", WindowsOrigin: "production/environment.yaml:5", ProtectOrigin: "production/environment.yaml:11",
 	}}}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
@@ -173,6 +174,7 @@ func (f storyFile) desired(provider string) Desired {
 	}
 	d.Credentials = d.ClientID.Mode != Unmanaged || d.Secret.Mode != Unmanaged || d.RedirectURL.Mode != Unmanaged ||
 		d.VerificationSecret.Mode != Unmanaged || d.Sandbox.Mode != Unmanaged
+	d.Protect.Origin = file + ":12"
 	if d.Secret.Mode == Given {
 		d.SecretReason = fmt.Sprintf("key %d of %d is due", d.Secret.Value.Key, d.Keys)
 		d.Secret.Origin = file + ":7"

@@ -82,11 +82,8 @@ func TestGoldensShowEveryRow(t *testing.T) {
 		want[fmt.Sprintf("class %s, %s: %s", r.Action, r.When, r.With)] = true
 		want[fmt.Sprintf("class %s, %s: %s", r.Action, r.When, r.WithNone)] = true
 	}
-	for _, g := range Guards() {
-		want["guard "+g.Name] = true
-	}
-	for _, h := range holds() {
-		want["guard "+h[0]] = true
+	for _, o := range Overrides() {
+		want["guard "+o.Guard] = true
 	}
 	for _, a := range Order() {
 		want["action "+string(a)] = true
@@ -139,7 +136,7 @@ func render(in Input, p Plan) string {
 		if c.Gate == Ready {
 			fmt.Fprintf(&b, "  ready\n")
 		} else {
-			fmt.Fprintf(&b, "  %s by %s: %s\n", c.Gate, c.Guard, c.GateReason)
+			fmt.Fprintf(&b, "  %s by %s: %s\n  way: %s\n", c.Gate, c.Guard, c.GateReason, c.GateWay)
 		}
 	}
 	b.WriteString("\n")

@@ -6,33 +6,32 @@ import (
 	"time"
 )
 
-// Guard is one rule that can hold a change. Overrides says what lets it through.
-type Guard struct {
-	Name      string
-	Holds     string // what it holds, for the documentation
-	Overrides string
-	check     func(Input, *Change, bool) (Gate, string)
+// check is one rule that can hold a change. The table of overrides says what it
+// is for and what lets a change through.
+type check struct {
+	guard string
+	holds func(in Input, c *Change, approved bool) (Gate, string)
 }
 
-// Guards lists the guards on single changes in the order in which they are
+// checks lists the guards on single changes in the order in which they are
 // asked; the first that refuses names the gate. The caps come after all of them.
-func Guards() []Guard {
-	return []Guard{
-		{"pause", "every change that `reconcile pause` is about: of everything, an environment or a connection", "`reconcile resume`, or its end", checkKillSwitch},
-		{"suspend", "every change of a suspended environment or connection", "nothing but its end", checkSuspend},
-		{"observe", "every change of an environment with mode: observe", "nothing but a commit", checkObserve},
-		{"empty-set", "pruning when the environment names no connection at all", "nothing", checkEmptySet},
-		{"protect", "pause and disable of a protected connection", "a commit that keeps the file and says protect: false", checkProtect},
-		{"on_drift", "reverting drift where on_drift: report", "a commit", checkDrift},
-		{"probe", "a secret that the provider itself rejects", "nothing", checkProbe},
-		{"probe-required", "a secret that the provider has not accepted, where the file says probe: require", "an approved hash, allow, or an answer of the provider", checkProven},
-		{"roll-back", "going back from a rejected live key to one that was not live before or that the provider does not accept now", "an approved hash or allow", checkGoBack},
-		{"empty-list", "every change while Terra lists nothing and there were connections before", "allow or an approved hash", checkEmptyList},
-		{"adopt", "the first disruptive change, or overwriting keys, of a connection of which nothing is remembered", "allow, also of adopt, or an approved hash", checkAdopt},
-		{"on_secret_drift", "reverting a client_id or secret that somebody set by hand", "allow, an approved hash, or a provider that, asked in this run, accepts the desired pair", checkSecretDrift},
-		{"destructive", "every destructive change; an explicit state: disabled is its own approval", "allow or an approved hash", checkDestructive},
-		{"after-suspend", "disruptive and destructive changes after a suspend or a pause, until a run finds none of them", "allow or an approved hash", checkAfterSuspend},
-		{"window", "disruptive and destructive changes outside the windows", "an approved hash with --now", checkWindow},
+func checks() []check {
+	return []check{
+		{"pause", checkKillSwitch},
+		{"suspend", checkSuspend},
+		{"observe", checkObserve},
+		{"empty-set", checkEmptySet},
+		{"protect", checkProtect},
+		{"on_drift", checkDrift},
+		{"probe", checkProbe},
+		{"probe-required", checkProven},
+		{"roll-back", checkGoBack},
+		{"empty-list", checkEmptyList},
+		{"adopt", checkAdopt},
+		{"on_secret_drift", checkSecretDrift},
+		{"destructive", checkDestructive},
+		{"after-suspend", checkAfterSuspend},
+		{"window", checkWindow},
 	}
 }
 
@@ -41,14 +40,17 @@ func guard(in Input, p *Plan) {
 	for i := range p.Changes {
 		c := &p.Changes[i]
 		approved := isApproved(in, *c)
-		for _, g := range Guards() {
+		for _, g := range checks() {
 			if c.Gate == Blocked {
 				break
 			}
-			if gate, reason := g.check(in, c, approved); gate != Ready && stronger(gate, c.Gate) {
-				c.Gate, c.Guard, c.GateReason = gate, g.Name, reason
+			if gate, reason := g.holds(in, c, approved); gate != Ready && stronger(gate, c.Gate) {
+				c.Gate, c.Guard, c.GateReason = gate, g.guard, reason
 				break
 			}
+		}
+		if c.Gate != Ready {
+			c.GateWay = wayThrough(in, c.Guard, *c)
 		}
 	}
 	guardCaps(in, p)
@@ -74,12 +76,13 @@ func holdFollowers(p *Plan) {
 		rest := p.Changes[i+1:]
 		for _, c := range rest {
 			if c.Connection == first.Connection && c.Action == Pause && stronger(c.Gate, first.Gate) {
-				first.Gate, first.Guard, first.GateReason = c.Gate, c.Guard, "it is to be paused at once, and that is held: "+c.GateReason
+				first.Gate, first.Guard, first.GateWay = c.Gate, c.Guard, c.GateWay
+				first.GateReason = "it is to be paused at once, and that is held: " + c.GateReason
 			}
 		}
 		for j := range rest {
 			if c := &rest[j]; c.Connection == first.Connection && c.Gate == Ready && first.Gate != Ready {
-				c.Gate, c.Guard, c.GateReason = first.Gate, first.Guard, "enabling comes first"
+				c.Gate, c.Guard, c.GateReason, c.GateWay = first.Gate, first.Guard, "enabling comes first", first.GateWay
 			}
 		}
 	}
@@ -96,14 +99,14 @@ func checkSuspend(in Input, c *Change, _ bool) (Gate, string) {
 
 func checkObserve(in Input, _ *Change, _ bool) (Gate, string) {
 	if in.Environment.Observe {
-		return Blocked, "mode: observe only looks (" + in.Environment.Origin + ")"
+		return Blocked, "mode: observe only looks (" + setBy(in.Environment.ModeOrigin) + ")"
 	}
 	return Ready, ""
 }
 
 func checkEmptySet(in Input, c *Change, _ bool) (Gate, string) {
 	if c.Cause == Prune && len(in.Desired) == 0 {
-		return Blocked, "no file names any connection; an empty set never prunes"
+		return Blocked, "no file names any connection; an empty set never prunes, whatever " + setBy(in.Environment.PruneOrigin) + " says"
 	}
 	return Ready, ""
 }
@@ -114,7 +117,7 @@ func doubtful(in Input) bool { return len(in.Observed) == 0 && in.Memory.liveBef
 
 func checkEmptyList(in Input, _ *Change, approved bool) (Gate, string) {
 	if doubtful(in) && !approved {
-		return Approval, "Terra lists no connection at all, and there were some before; approve this plan if they are gone"
+		return Approval, "Terra lists no connection at all, and there were some before"
 	}
 	return Ready, ""
 }
@@ -124,7 +127,7 @@ func checkProtect(in Input, c *Change, _ bool) (Gate, string) {
 		return Ready, ""
 	}
 	if isProtected(in, c.Provider) {
-		return Blocked, "protected; to lift it keep the file and commit policy: {protect: false}"
+		return Blocked, "protected (" + protectedBy(in, c.Provider) + ")"
 	}
 	return Ready, ""
 }
@@ -139,9 +142,20 @@ func isProtected(in Input, provider string) bool {
 	return slices.Contains(in.Environment.Protect, provider) || in.Memory.Connections[provider].Protected
 }
 
+// protectedBy names the line that protects a connection, where it still stands.
+func protectedBy(in Input, provider string) string {
+	if own := desiredOf(in, provider).Protect; own.Mode == Given {
+		return own.Origin
+	}
+	if slices.Contains(in.Environment.Protect, provider) {
+		return in.Environment.ProtectOrigin
+	}
+	return "by a line that is gone, and which state remembers"
+}
+
 func checkDrift(in Input, c *Change, _ bool) (Gate, string) {
 	if c.Cause == Drift && !in.Environment.RevertDrift {
-		return Blocked, "on_drift: report only tells (" + in.Environment.Origin + ")"
+		return Blocked, "on_drift: report only tells (" + setBy(in.Environment.DriftOrigin) + ")"
 	}
 	return Ready, ""
 }
@@ -165,13 +179,16 @@ func checkAdopt(in Input, c *Change, approved bool) (Gate, string) {
 	}
 	overwrites := c.Action == RotateSecret || c.Action == UpdateCredentials &&
 		(has(c.Fields, FieldClientID) || has(c.Fields, FieldClientSecret) || has(c.Fields, FieldVerificationSecret))
+	_, adopted := in.Memory.known(c.Provider)
 	switch {
 	case !overwrites && c.Class == Safe:
 		return Ready, ""
 	case !live:
-		return Approval, "nothing is remembered of it and end users may be linked from before; approve this plan or commit an allow"
+		return Approval, "nothing is remembered of it, and end users may be linked from before"
+	case adopted:
+		return Approval, c.Reason
 	default:
-		return Approval, "Terra already has it and it is not known to be ours; approve this plan or commit an allow"
+		return Approval, "Terra already has it, and it is not known to be ours"
 	}
 }
 
@@ -184,7 +201,7 @@ func checkSecretDrift(in Input, c *Change, approved bool) (Gate, string) {
 	if p := in.Probes[c.Provider]; p.Verdict == Good && !p.At.Before(in.Now) {
 		return Ready, "" // an older answer may be from before the day that was saved
 	}
-	return Approval, "somebody changed the keys by hand, perhaps to save the day; approve this plan, or commit the live key"
+	return Approval, "somebody set the keys by hand, perhaps to save the day (on_secret_drift: hold, " + setBy(in.Environment.SecretDriftOrigin) + ")"
 }
 
 func checkDestructive(in Input, c *Change, approved bool) (Gate, string) {
@@ -192,7 +209,7 @@ func checkDestructive(in Input, c *Change, approved bool) (Gate, string) {
 	if c.Class != Destructive || approved || explicit {
 		return Ready, ""
 	}
-	reason := "destructive; approve this plan or commit an allow"
+	reason := "destructive, and nobody has approved it"
 	if a, ok := expiredAllow(in, *c); ok {
 		reason = fmt.Sprintf("destructive; the allow at %s ended %s", a.Origin, stamp(a.Until))
 	}
@@ -201,7 +218,7 @@ func checkDestructive(in Input, c *Change, approved bool) (Gate, string) {
 
 func checkAfterSuspend(in Input, c *Change, approved bool) (Gate, string) {
 	if (in.Memory.Suspended || in.Memory.of(c.Provider).Suspended) && c.Class != Safe && !approved {
-		return Approval, "first seen after a suspend or a pause; approve this plan or commit an allow"
+		return Approval, "first seen after a suspend or a pause"
 	}
 	return Ready, ""
 }
@@ -210,10 +227,11 @@ func checkWindow(in Input, c *Change, _ bool) (Gate, string) {
 	if c.Class == Safe || openNow(in.Environment.Windows, in.Now) || in.NowFlag && in.ApprovedAll {
 		return Ready, ""
 	}
+	reason := "outside the windows (" + in.Environment.WindowsOrigin + ")"
 	if at, ok := nextOpening(in.Environment.Windows, in.Now); ok {
-		return Waiting, "outside the windows; the next one opens " + at.Format("Mon 2 Jan 2006 15:04 MST")
+		reason += "; the next one opens " + at.Format("Mon 2 Jan 2006 15:04 MST")
 	}
-	return Waiting, "outside the windows"
+	return Waiting, reason
 }
 
 func desiredOf(in Input, provider string) Desired {

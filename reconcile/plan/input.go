@@ -25,9 +25,13 @@ type Environment struct {
 	DevID             string
 	Origin            string // environment.yaml:line
 	Observe           bool
+	ModeOrigin        string // of each setting: file:line, "" where none says it
 	PruneDisable      bool
+	PruneOrigin       string
 	RevertDrift       bool
+	DriftOrigin       string
 	RevertSecretDrift bool
+	SecretDriftOrigin string
 	Windows           []Window // empty: always open
 	WindowsOrigin     string
 	Suspend           *Suspend
@@ -35,6 +39,7 @@ type Environment struct {
 	CapPercent        int
 	CapOrigin         string
 	MaxRotations      int
+	RotationsOrigin   string
 	Protect           []string // providers
 	ProtectOrigin     string
 	Allow             []Allow // of environment and connection files alike

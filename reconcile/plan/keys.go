@@ -174,7 +174,7 @@ func checkGoBack(in Input, c *Change, approved bool) (Gate, string) {
 	default:
 		return Ready, ""
 	}
-	return Approval, why + "; to go back all the same approve this plan, to go forward make a new key: reconcile rotate add " + c.Connection
+	return Approval, why
 }
 
 // checkProven holds a secret that nobody has proved where the file demands it.
@@ -188,7 +188,7 @@ func checkProven(in Input, c *Change, approved bool) (Gate, string) {
 	case !in.Asks:
 		return Waiting, "probe: require (" + required + "); the provider is asked when this is applied"
 	default:
-		return Approval, "probe: require (" + required + ") and the pair is not proved" + because(probe.Reason) + "; approve this plan, or commit probe: prefer"
+		return Approval, "probe: require (" + required + ") and the pair is not proved" + because(probe.Reason)
 	}
 }
 

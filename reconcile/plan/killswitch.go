@@ -16,11 +16,13 @@ type KillSwitch struct {
 	Until         time.Time
 }
 
-// String says for how long it holds, who wants that and why, and what lifts it.
+// String says for how long it holds, who wants that and why.
 func (s KillSwitch) String() string {
-	lift := strings.TrimSpace("reconcile resume " + s.Target)
-	return fmt.Sprintf("paused until %s by %s: %s; `%s` lifts it", stamp(s.Until), s.Owner, s.Reason, lift)
+	return fmt.Sprintf("paused until %s by %s: %s", stamp(s.Until), s.Owner, s.Reason)
 }
+
+// Lift is the command that lifts it.
+func (s KillSwitch) Lift() string { return strings.TrimSpace("reconcile resume " + s.Target) }
 
 // killSwitch gives the one that holds a connection longest.
 func killSwitch(in Input, provider string) (KillSwitch, bool) {
@@ -45,7 +47,7 @@ func tellKillSwitches(in Input, p *Plan) {
 		if s.Provider != "" {
 			what += "/" + s.Provider
 		}
-		p.Warnings = append(p.Warnings, what+" is "+s.String())
+		p.Warnings = append(p.Warnings, what+" is "+s.String()+"; `"+s.Lift()+"` lifts it")
 	}
 	slices.Sort(p.Warnings[len(p.Warnings)-len(inForce(in)):])
 }

@@ -68,7 +68,7 @@ func diffUnnamed(in Input, p *Plan) {
 		case m.Enabled && in.Memory.Known && in.Environment.PruneDisable:
 			p.Changes = append(p.Changes, Change{
 				ID: id + ":" + string(Disable), Connection: id, Provider: provider, Action: Disable, Cause: Prune,
-				Reason: "we enabled it and no file names it any more", Origin: in.Environment.Origin, Gate: Ready,
+				Reason: "we enabled it and no file names it any more", Origin: cmp.Or(in.Environment.PruneOrigin, in.Environment.Origin), Gate: Ready,
 				Fields: []FieldChange{{Field: FieldState, From: text(stateOf(in.Observed[provider])), To: text(string(Disabled))}},
 			})
 		case known:

@@ -95,8 +95,9 @@ type Change struct {
 	ActiveUsers *Users        `json:"active_users"` // nil: not counted
 	Gate        Gate          `json:"gate"`
 	GateReason  string        `json:"gate_reason"`
-	Guard       string        `json:"guard"`  // the guard behind a gate that is not ready
-	Origin      string        `json:"origin"` // file:line in the repository
+	GateWay     string        `json:"gate_way"` // what to type or to commit to get it through; "" where the reason says it
+	Guard       string        `json:"guard"`    // the guard behind a gate that is not ready
+	Origin      string        `json:"origin"`   // file:line in the repository
 }
 
 // FieldChange pairs what Terra shows with what the repository asks for.

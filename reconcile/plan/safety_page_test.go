@@ -24,23 +24,15 @@ func TestSafetyPage(t *testing.T) {
 	if string(got) != want {
 		t.Errorf("docs/safety.md is stale; run go test ./reconcile/plan -run TestSafetyPage -update")
 	}
-	t.Logf("COUNT plan_guards=%d", len(Guards())+len(holds()))
+	t.Logf("COUNT plan_guards=%d", len(Overrides()))
 	t.Logf("COUNT plan_class_rows=%d", len(Classes()))
 }
 
-// holds are the guards beside the table: name, what it holds, what lifts it.
-func holds() [][3]string {
-	return [][3]string{
-		{"max_changes", "every disruptive or destructive change that nobody approved, when more connections would be hurt than the cap allows", "allow, an approved hash, or a commit that raises it"},
-		{"max_rotations", "every due rotation, when more are due at once than allowed", "allow, an approved hash, or a commit that raises it"},
-		{"provider", "what Terra does not offer for this provider", "a commit that drops it"},
-		{"credentials", "keys that are incomplete, and enabling while the keys cannot be opened", "the missing key, or an identity that opens it"},
-		{GuardRejected, "a key that the provider rejected, or after which end users fell away", "another key: its entry sealed anew, or a newer one"},
-		{"secret-ref", "replacing a secret that Terra reads from a store of yours", "allow of secret_ref"},
-		{"domain", "replacing a custom domain, and a redirect_url on one that does not serve yet", "its release by a commit; publishing its address"},
-		{"setup", "enabling, or a first own app, before a human step is done", "the evidence of that step"},
-		{"order", "webhook rows before the keys and the domain, or while the provider locks them", "time, or the step that comes first"},
+func cell(yes bool) string {
+	if yes {
+		return "lifts"
 	}
+	return ""
 }
 
 func safety() string {
@@ -65,16 +57,27 @@ active on the connection. A count that is unknown, or not exact, counts as some.
 ## Guards
 
 All guards run on the whole plan before the first write. On each change they are
-asked in this order; the first that refuses names the gate.
+asked in this order, the caps after them; the first that refuses names the gate. What
+comparing alone holds comes last here, and is asked first.
 
-| guard | holds | lifted by |
-|---|---|---|
+| guard | holds |
+|---|---|
 `)
-	for _, g := range Guards() {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", g.Name, g.Holds, g.Overrides)
+	for _, o := range Overrides() {
+		fmt.Fprintf(&b, "| %s | %s |\n", o.Guard, o.Holds)
 	}
-	for _, h := range holds() {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", h[0], h[1], h[2])
+	b.WriteString(`
+## Overrides
+
+What lets a change through that a guard holds. *allow* stands in the repository and is
+bound to its change; *hash* is an approved plan; *--now* goes with one. An empty cell
+lifts nothing. Every cell is proved by a test that plans with it.
+
+| guard | allow | hash | hash and --now | a commit of | what else |
+|---|---|---|---|---|---|
+`)
+	for _, o := range Overrides() {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", o.Guard, cell(o.Allow), cell(o.Hash), cell(o.Now), o.Commit, o.Else)
 	}
 	b.WriteString(`
 **Caps.** Count and percent both bind. The percentage is of the live connections,
@@ -99,7 +102,12 @@ and the environment says ` + "`prune: disable`" + `. Then it needs an approval, 
 destructive.
 
 **A failed or partial read, an empty set of files** are not gates: there is no change
-to hold, because nothing is known.
+to hold, because nothing is known. An empty list where there were connections before is
+no news either: all waits for a yes.
+
+**What is held stays held.** Nothing passes in the next run only because memory has
+changed meanwhile: the first set-up of a connection stays one until it is finished, and
+keys that somebody set by hand are not overwritten because the next key has become due.
 `)
 	return b.String()
 }

@@ -123,8 +123,8 @@ func newPageEnvironment(e Environment, at int) pageEnvironment {
 		out.NotCompared = append(out.NotCompared, pageRow{where, clean(n.Reason)})
 	}
 	for _, h := range holds(e) {
-		if h.LiftBy != "" {
-			out.Lifts = append(out.Lifts, pageRow{clean(h.Guard), h.LiftBy})
+		if h.Way != "" {
+			out.Lifts = append(out.Lifts, pageRow{clean(h.Guard), h.Way})
 		}
 	}
 	if approvable(e) {
@@ -155,7 +155,7 @@ func newPageChange(c Change) pageChange {
 	add("users", usersWords(c.ActiveUsers))
 	if c.Gate != plan.Ready && c.Outcome != Applied {
 		add(clean(string(c.Gate)), heldBy(c))
-		add("lifted by", liftedBy(c.Guard))
+		add("way through", clean(c.GateWay))
 	}
 	add("error", clean(c.Error))
 	add("file", clean(c.Origin))

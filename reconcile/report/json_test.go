@@ -20,7 +20,7 @@ const published = `{"schema":"terra-reconcile/report/v1","mode":"dry-run","commi
    "changes":[{"id":"production/strava:rotate-secret","connection":"production/strava","provider":"strava","action":"rotate-secret",
      "class":"safe","class_reason":"probe good","cause":"rotation","reason":"key 2 of 2 is due since 2026-11-28T02:00:00Z",
      "fields":[{"field":"client_secret","from":{"mask":"****9876","key":1},"to":{"key":2}}],
-     "active_users":{"count":12,"exact":true},"gate":"ready","gate_reason":"","guard":"","origin":"production/strava.yaml:9",
+     "active_users":{"count":12,"exact":true},"gate":"ready","gate_reason":"","gate_way":"","guard":"","origin":"production/strava.yaml:9",
      "outcome":"","error":"","duration_ms":0}]}]}`
 
 // Every published field stands in its published order; fields that came later

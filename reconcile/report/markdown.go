@@ -171,11 +171,10 @@ func markdownDetail(c Change) string {
 		parts = append(parts, "users: "+u)
 	}
 	if c.Gate != plan.Ready && c.Outcome != Applied {
-		held := string(c.Gate) + ": " + heldBy(c)
-		if lift := liftedBy(c.Guard); lift != "" {
-			held += ", lifted by " + lift
+		parts = append(parts, string(c.Gate)+": "+heldBy(c))
+		if way := clean(c.GateWay); way != "" {
+			parts = append(parts, "way through: "+way)
 		}
-		parts = append(parts, held)
 	}
 	if c.Error != "" {
 		parts = append(parts, "error: "+clean(c.Error))

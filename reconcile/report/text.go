@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"io"
 	"strings"
 
@@ -148,15 +147,15 @@ func (t *text) rest(e Environment) {
 func (t *text) lifts(e Environment) {
 	first := true
 	for _, h := range holds(e) {
-		if h.LiftBy == "" {
+		if h.Way == "" {
 			continue
 		}
 		if first {
 			t.gap()
-			t.line("  what lifts a guard")
+			t.line("  the way through")
 			first = false
 		}
-		t.detail(clean(h.Guard), fmt.Sprintf("%s (holds %s)", h.LiftBy, counted(h.Count, "change")), plain)
+		t.detail(clean(h.Guard), h.Way+" ("+counted(h.Count, "change")+")", plain)
 	}
 	if approvable(e) {
 		t.gap()

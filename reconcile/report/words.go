@@ -165,9 +165,9 @@ func heldBy(c Change) string {
 
 // hold is a guard that holds changes of an environment, and the way through.
 type hold struct {
-	Guard  string
-	Count  int
-	LiftBy string
+	Guard string
+	Count int
+	Way   string
 }
 
 func holds(e Environment) []hold {
@@ -176,9 +176,10 @@ func holds(e Environment) []hold {
 		if c.Gate == plan.Ready || c.Guard == "" || c.Outcome == Applied {
 			continue
 		}
-		at := slices.IndexFunc(out, func(h hold) bool { return h.Guard == c.Guard })
+		way := clean(c.GateWay)
+		at := slices.IndexFunc(out, func(h hold) bool { return h.Guard == c.Guard && h.Way == way })
 		if at < 0 {
-			out = append(out, hold{Guard: c.Guard, LiftBy: liftedBy(c.Guard)})
+			out = append(out, hold{Guard: c.Guard, Way: way})
 			at = len(out) - 1
 		}
 		out[at].Count++
@@ -186,23 +187,11 @@ func holds(e Environment) []hold {
 	return out
 }
 
-// liftedBy is "" for what only ends by itself.
-func liftedBy(guard string) string {
-	for _, g := range plan.Guards() {
-		if g.Name == guard {
-			return g.Overrides
-		}
-	}
-	if guard == "max_changes" || guard == "max_rotations" {
-		return "allow or an approved hash"
-	}
-	return ""
-}
-
 // approvable reports whether approving the plan would let anything through.
 func approvable(e Environment) bool {
 	return e.PlanHash != "" && slices.ContainsFunc(holds(e), func(h hold) bool {
-		return strings.Contains(h.LiftBy, "approved hash")
+		o, ok := plan.OverrideOf(h.Guard)
+		return ok && (o.Hash || o.Now)
 	})
 }
 

@@ -1,0 +1,105 @@
+package reconcile
+
+import (
+	"regexp"
+	"testing"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+var proposal = regexp.MustCompile(`commit to (\S+): ([a-z_]+: (?:\{.*\}|[a-z]+))(?:,|;|$)`)
+
+// TestWayThroughIsWhatItSays commits, letter by letter, what a refusal proposes,
+// and wants the guard to let the change through.
+func TestWayThroughIsWhatItSays(t *testing.T) {
+	someUsers := func(w *world, slugs ...string) {
+		for _, p := range slugs {
+			w.write("production/"+p+".yaml", "provider: "+p+"\n")
+			w.terra.SetUsers(devID, p, 0, 0)
+		}
+		w.applied()
+		for _, p := range slugs {
+			w.terra.SetUsers(devID, p, 7, 0)
+		}
+	}
+	for _, c := range []struct {
+		guard, id string
+		set       func(w *world)
+	}{
+		{"destructive", "strava:update-credentials", func(w *world) {
+			w.strava(secretA, "")
+			w.applied()
+			w.own("strava", "777777", secretB, "")
+		}},
+		{"destructive", "polar:disable", func(w *world) {
+			someUsers(w, "polar", "oura")
+			w.write("production/environment.yaml", "dev_id: "+devID+"\nprune: disable\n")
+			delete(w.files, "production/polar.yaml")
+		}},
+		{"adopt", "polar:pause", func(w *world) {
+			w.terra.Enable(devID, "polar")
+			w.terra.SetUsers(devID, "polar", 7, 0)
+			w.write("production/polar.yaml", "provider: polar\nstate: paused\n")
+		}},
+		{"adopt", "strava:rotate-secret", (*world).foreignStrava},
+		{"on_drift", "polar:resume", func(w *world) {
+			someUsers(w, "polar")
+			w.environment("on_drift: report\n")
+			w.terra.Pause(devID, "polar")
+		}},
+		{"observe", "polar:enable", func(w *world) {
+			w.environment("mode: observe\n")
+			w.write("production/polar.yaml", "provider: polar\n")
+		}},
+		{"max_changes", "polar:pause", func(w *world) {
+			someUsers(w, "polar", "oura", "withings")
+			for _, p := range []string{"polar", "oura", "withings"} {
+				w.write("production/"+p+".yaml", "provider: "+p+"\nstate: paused\n")
+			}
+		}},
+		{"protect", "polar:pause", func(w *world) {
+			someUsers(w, "polar")
+			w.environment("policy: {protect: [polar]}\n")
+			w.write("production/polar.yaml", "provider: polar\nstate: paused\n")
+		}},
+	} {
+		t.Run(c.guard+" "+c.id, func(t *testing.T) {
+			w := newWorld(t)
+			c.set(w)
+			held := w.change(w.dryRun(), c.id)
+			if held.Guard != c.guard {
+				t.Fatalf("held by %q (%s), want %s", held.Guard, held.GateReason, c.guard)
+			}
+			lines := proposal.FindStringSubmatch(held.GateWay)
+			if lines == nil {
+				t.Fatalf("no lines to commit in %q", held.GateWay)
+			}
+			w.commit(lines[1], lines[2])
+			if now := w.change(w.apply(), c.id); now.Outcome != report.Applied || now.Gate != plan.Ready {
+				t.Errorf("after committing %q to %s: %s by %q (%s) %s", lines[2], lines[1], now.Gate, now.Guard, now.GateReason, now.Error)
+			}
+		})
+	}
+}
+
+// commit puts a line in the place of one that says the same field, else at the end.
+func (w *world) commit(name, line string) {
+	w.t.Helper()
+	field := regexp.MustCompile(`(?m)^` + regexp.MustCompile(`^[a-z_]+:`).FindString(line) + ` [a-z]+$`)
+	text := string(w.files[name].Data)
+	if field.MatchString(text) {
+		w.write(name, field.ReplaceAllLiteralString(text, line))
+		return
+	}
+	w.write(name, text+line+"\n")
+}
+
+// foreignStrava is a connection with keys that nobody remembers.
+func (w *world) foreignStrava() {
+	w.strava(secretA, "")
+	w.terra.Enable(devID, "strava")
+	w.terra.SetUsers(devID, "strava", 7, 0)
+	w.terra.SetCredential(devID, "strava", terratest.Credential{ClientID: "123456", Secret: secretB})
+}
