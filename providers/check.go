@@ -25,6 +25,7 @@ func (p Provider) Check(c spec.Connection, s Seen) []Finding {
 	found := p.checkEnds(c, s)
 	found = append(found, p.checkKeys(c)...)
 	found = append(found, p.checkRedirect(c)...)
+	found = append(found, p.checkWebhooks(c)...)
 	found = append(found, p.checkOptions(c)...)
 	return append(found, p.checkSetup(c, s.AuthRedirectURL)...)
 }
@@ -128,6 +129,18 @@ func (p Provider) checkRedirect(c spec.Connection) []Finding {
 		return warn("the path of redirect_url is not the one that Terra documents for "+p.Name, "use https://"+host+pathOf(p.CustomRedirect))
 	}
 	return nil
+}
+
+// checkWebhooks warns where Terra would wait for ever: it sets webhooks only
+// while the redirect is on a custom domain.
+func (p Provider) checkWebhooks(c spec.Connection) []Finding {
+	host := hostOf(c.Credentials.RedirectURL.Value)
+	if !c.Webhooks || !c.Credentials.Present || host != "" && TerraHost(c.Credentials.RedirectURL.Value) == "" {
+		return nil
+	}
+	return []Finding{{Severity: spec.Warning, Field: "webhooks", Origin: c.Origin,
+		Message: "`webhooks: managed` needs the redirect on a domain of yours",
+		Hint:    "write redirect_url: " + p.expand(p.CustomRedirect, Values{Domain: c.Domain.Value}) + " under `credentials`, and `domain`"}}
 }
 
 func (p Provider) checkOptions(c spec.Connection) []Finding {

@@ -2,7 +2,6 @@ package providers
 
 import (
 	"encoding/base64"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -41,7 +40,7 @@ func TestCheckSecretOfEveryProvider(t *testing.T) {
 			}
 		}
 	}
-	fmt.Printf("COUNT pasted_mistakes=%d\n", len(refused))
+	t.Logf("COUNT pasted_mistakes=%d", len(refused))
 }
 
 // keepsQuiet refuses a finding that repeats a piece of what was checked.
@@ -162,6 +161,11 @@ func TestCheckConnection(t *testing.T) {
 		{"Fitbit paused", "fitbit", spec.Connection{State: spec.Paused}, "warning: ended on 2026-11-02"},
 		{"Fitbit disabled", "fitbit", spec.Connection{State: spec.Disabled}, ""},
 		{"Garmin", "garmin", spec.Connection{}, "warning: OAuth 1 at Garmin ends on 2026-12-31"},
+		{"webhooks without redirect", "garmin", spec.Connection{Webhooks: true, Domain: given("g.acme.example"), Credentials: spec.Credentials{Present: true}, Setup: setup{"oauth2_app": {Done: on(1)}}},
+			"warning: `webhooks: managed` needs the redirect on a domain of yours"},
+		{"webhooks on Terra's host", "garmin", spec.Connection{Webhooks: true, Credentials: redirected("https://access.tryterra.co/x"), Setup: setup{"oauth2_app": {Done: on(1)}}}, "warning: `webhooks: managed` needs"},
+		{"webhooks on an own domain", "garmin", spec.Connection{Webhooks: true, Domain: given("g.acme.example"), Credentials: redirected("https://g.acme.example/auth/garmin/oauth2"), Setup: setup{"oauth2_app": {Done: on(1)}}}, ""},
+		{"webhooks beside keys set elsewhere", "garmin", spec.Connection{Webhooks: true, Setup: setup{"oauth2_app": {Done: on(1)}}}, ""},
 		{"regions", "freestylelibre", spec.Connection{Options: option("regions", "de", "GB")}, ""},
 		{"region in words", "freestylelibre", spec.Connection{Options: option("regions", "Germany")}, "error: not a two-letter country code"},
 		{"route", "samsung", spec.Connection{Options: option("route", "direct")}, ""},

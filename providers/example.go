@@ -21,6 +21,11 @@ const exampleWidth = width - 2
 func (p Provider) Example(v Values) string {
 	var b strings.Builder
 	line := func(parts ...string) { b.WriteString(strings.Join(parts, "") + "\n") }
+	onDomain := p.CustomDomain && (v.Domain != "" || v.AuthRedirectURL == "" && p.livesOnDomain())
+	if onDomain && v.Domain == "" {
+		domain, _, _ := strings.Cut(p.Slug, "_")
+		v.Domain = domain + ".acme.example"
+	}
 	line("provider: ", p.Slug)
 	line("state: active")
 	if p.setByTerra() {
@@ -38,10 +43,12 @@ func (p Provider) Example(v Values) string {
 			}
 			line("  ", name, ": ", value)
 		}
+		if onDomain {
+			line("  redirect_url: ", p.expand(p.CustomRedirect, v))
+		}
 	}
-	if p.CustomDomain && (v.Domain != "" || v.AuthRedirectURL == "" && p.livesOnDomain()) {
-		domain, _, _ := strings.Cut(p.Slug, "_")
-		line("domain: ", cmp.Or(v.Domain, domain+".acme.example"))
+	if onDomain {
+		line("domain: ", v.Domain)
 	}
 	if p.Webhooks {
 		line("webhooks: managed")

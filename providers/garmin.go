@@ -24,7 +24,7 @@ func garmin() Provider {
 				Takes: "usually a few days", Evidence: []Evidence{done()}, OwnApp: true},
 			{Name: "oauth2_app", Do: "Create an OAuth 2 app, or convert an OAuth 1 app: existing OAuth 1 tokens go on working and are exchanged user by user.",
 				Evidence: []Evidence{done()}, OwnApp: true},
-			{Name: "custom_domain", Do: "Garmin wants redirect and webhooks on your own domain: give it as `domain`, publish the A record that the dry run names, and register {redirect} in the Garmin app.",
+			{Name: "custom_domain", Do: "Garmin wants redirect and webhooks on your own domain: give it as `domain`, publish the A record that the dry run names, write {redirect} as redirect_url, and register the same in the Garmin app.",
 				Evidence: []Evidence{{Name: "value", Want: "{domain}", Says: "the domain that stands in the portal", Sample: "garmin.acme.example"}}, OwnApp: true},
 		},
 		Ends: []EndOfLife{{

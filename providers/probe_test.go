@@ -85,7 +85,7 @@ func TestProbeReplaysEveryAnswer(t *testing.T) {
 			checkReason(t, got)
 		})
 	}
-	fmt.Printf("COUNT probe_answers=%d\n", len(answers))
+	t.Logf("COUNT probe_answers=%d", len(answers))
 }
 
 // checkQuestion proves that the pair arrives, and that it is not in the address.
