@@ -59,12 +59,18 @@ func (p Provider) Example(v Values) string {
 			line("  ", o.Name, ": ", o.Sample)
 		}
 	}
-	if slices.ContainsFunc(p.Steps, Step.written) {
-		line("setup:")
-	}
+	return b.String() + p.exampleSetup(v)
+}
+
+// exampleSetup is the part of an example that records the steps.
+func (p Provider) exampleSetup(v Values) string {
+	var b strings.Builder
 	for _, s := range p.Steps {
 		if !s.written() {
 			continue
+		}
+		if b.Len() == 0 {
+			b.WriteString("setup:\n")
 		}
 		var entries []string
 		for _, e := range s.Evidence {
@@ -72,15 +78,11 @@ func (p Provider) Example(v Values) string {
 				entries = append(entries, e.Name+": "+p.sample(e, v))
 			}
 		}
-		flow := "  " + s.Name + ": {" + strings.Join(entries, ", ") + "}"
-		if len(flow) <= exampleWidth {
-			line(flow)
-			continue
+		flow := "  " + s.Name + ": {" + strings.Join(entries, ", ") + "}\n"
+		if len(flow) > exampleWidth {
+			flow = "  " + s.Name + ":\n    " + strings.Join(entries, "\n    ") + "\n"
 		}
-		line("  ", s.Name, ":")
-		for _, e := range entries {
-			line("    ", e)
-		}
+		b.WriteString(flow)
 	}
 	return b.String()
 }
