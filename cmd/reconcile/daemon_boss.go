@@ -81,8 +81,6 @@ func approvedOf(a state.Approval) daemon.Approved {
 // keeper answers pauses for the state that this daemon holds.
 func (f *follower) keeper() keeper {
 	return keeper{store: f.store, now: f.env.Now, named: func() []state.Known {
-		f.mu.Lock()
-		defer f.mu.Unlock()
 		var out []state.Known
 		for _, e := range f.environments() {
 			out = append(out, state.Known{DevID: e.DevID, Commits: state.Commits{Environment: e.Name}})

@@ -31,80 +31,58 @@ type follower struct {
 	transport http.RoundTripper
 	prober    prober
 
-	mu     sync.Mutex
-	latest string                // the commit last looked at
-	good   map[string]goodCommit // by environment
-}
+	// Poll's own:
+	latest  string // the commit last looked at, used or not
+	refusal error  // why it is not used
 
-// goodCommit is what an environment runs from.
-type goodCommit struct {
-	hash        string
-	set         spec.Set
-	problems    []spec.Problem // warnings
-	environment daemon.Environment
+	mu   sync.Mutex
+	good map[string]goodCommit // by environment
 }
 
 // Poll fetches the newest commit. A commit whose terra.yaml is wrong, or that
-// names no environment at all, is an error: everything stays on what it had.
+// names no environment at all, is an error: everything stays on what it had, also
+// before a restart.
 func (f *follower) Poll(ctx context.Context) ([]daemon.Environment, error) {
 	commit, err := f.source.Fetch(ctx)
 	if err != nil {
 		return nil, err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if commit.Hash == f.latest {
-		return f.environments(), nil
+	isNew := commit.Hash != f.latest
+	if !isNew && !f.incomplete() {
+		return f.environments(), f.refusal
 	}
 	files, err := f.source.FS(commit.Hash)
 	if err != nil {
 		return nil, err
 	}
-	set, problems := spec.Load(files, providers.Vocabulary())
-	var refused error
-	for _, p := range problems {
-		if p.Severity == spec.Error {
-			f.log.Error(p.String(), "commit", commit.Hash, "environment", p.Environment)
-			if p.Environment == "" && refused == nil {
-				refused = fmt.Errorf("commit %s is not used: %s", commit.Hash, p)
+	found := loaded{hash: commit.Hash}
+	found.set, found.problems = spec.Load(files, providers.Vocabulary())
+	refusal := found.refused()
+	if isNew {
+		f.log.Info("new commit", "commit", commit.Hash, "author", commit.Author, "subject", commit.Subject)
+		for _, p := range found.problems {
+			if p.Severity == spec.Error {
+				f.log.Error(p.String(), "commit", commit.Hash, "environment", p.Environment)
 			}
 		}
 	}
-	if refused == nil && len(set.Environments) == 0 {
-		refused = fmt.Errorf("commit %s is not used: no folder holds an environment.yaml", commit.Hash)
+	next, err := f.take(ctx, found, refusal)
+	if err != nil {
+		return nil, err
 	}
-	if refused != nil {
-		return nil, refused
-	}
-	f.log.Info("new commit", "commit", commit.Hash, "author", commit.Author, "subject", commit.Subject)
-	f.take(commit.Hash, set, problems)
-	f.latest = commit.Hash
-	return f.environments(), nil
-}
-
-// take moves the environments whose files are good to a commit, leaves the
-// others where they are, and forgets those that the commit does not name.
-func (f *follower) take(hash string, set spec.Set, problems []spec.Problem) {
-	next := map[string]goodCommit{}
-	for _, env := range set.Environments {
-		former, known := f.good[env.Name]
-		switch {
-		case !chosen(f.config.Environments, env.Name):
-		case !env.Invalid:
-			next[env.Name] = goodCommit{hash: hash, set: set, problems: problems,
-				environment: daemon.Environment{Name: env.Name, DevID: env.DevID, Schedule: env.Schedule, Revision: hash}}
-		case known:
-			f.log.Warn("environment stays on its last good commit", "environment", env.Name, "commit", former.hash)
-			next[env.Name] = former
-		}
-	}
+	f.latest, f.refusal = commit.Hash, refusal
+	f.mu.Lock()
 	f.good = next
+	f.mu.Unlock()
+	return f.environments(), refusal
 }
 
 func chosen(only []string, name string) bool { return len(only) == 0 || oneOf(name, only...) }
 
 func (f *follower) environments() []daemon.Environment {
-	var out []daemon.Environment
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := []daemon.Environment{}
 	for _, g := range f.good {
 		out = append(out, g.environment)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -25,6 +26,7 @@ const patience = 30 * time.Second
 //	daemon start ARGS…          run `reconcile ARGS…`
 //	daemon says PATTERN         wait until a new line of its log matches
 //	daemon healthy CODE         GET /healthz where its log says that it serves
+//	daemon page PATTERN         GET /healthz says so
 //	daemon never PATTERN        after stop: no line matched
 //	daemon stop SIGNAL CODE D   send TERM, INT or KILL (code -1); it must end within D with CODE
 func daemonCommand(ts *testscript.TestScript, neg bool, args []string) {
@@ -45,6 +47,10 @@ func daemonCommand(ts *testscript.TestScript, neg bool, args []string) {
 		s.daemon.says(ts, strings.Join(args, " "))
 	case "healthy":
 		s.daemon.healthy(ts, number(ts, args[0]))
+	case "page":
+		if page := s.daemon.healthy(ts, http.StatusOK); !regexp.MustCompile(strings.Join(args, " ")).MatchString(page) {
+			ts.Fatalf("/healthz says %s", page)
+		}
 	case "stop":
 		need(ts, neg, args, 3, 3, "daemon stop SIGNAL CODE DURATION")
 		s.daemon.stop(ts, args[0], number(ts, args[1]), args[2])
@@ -161,7 +167,7 @@ func (b *background) never(ts *testscript.TestScript, pattern string) {
 	}
 }
 
-func (b *background) healthy(ts *testscript.TestScript, want int) {
+func (b *background) healthy(ts *testscript.TestScript, want int) (page string) {
 	serving := regexp.MustCompile(`"address":"([^"]+)"`)
 	address := ""
 	for _, line := range b.all() {
@@ -171,10 +177,12 @@ func (b *background) healthy(ts *testscript.TestScript, want int) {
 	}
 	answer, err := (&http.Client{Timeout: patience}).Get("http://" + address + "/healthz")
 	ts.Check(err)
-	ts.Check(answer.Body.Close())
+	text, err := io.ReadAll(answer.Body)
+	ts.Check(errors.Join(err, answer.Body.Close()))
 	if answer.StatusCode != want {
 		ts.Fatalf("/healthz answers %d, want %d", answer.StatusCode, want)
 	}
+	return string(text)
 }
 
 func (b *background) stop(ts *testscript.TestScript, signal string, want int, within string) {

@@ -85,7 +85,7 @@ func pollWords(p daemon.PollStatus, now time.Time) string {
 	case p.At == nil:
 		return ", not read yet"
 	case p.Error != "":
-		return fmt.Sprintf(", could not be read %s ago: %s", ago(*p.At, now), p.Error)
+		return fmt.Sprintf(", could not be used %s ago: %s", ago(*p.At, now), p.Error)
 	}
 	return fmt.Sprintf(", read %s ago", ago(*p.At, now))
 }
@@ -93,7 +93,7 @@ func pollWords(p daemon.PollStatus, now time.Time) string {
 func ago(at, now time.Time) string { return max(0, now.Sub(at)).Round(time.Second).String() }
 
 func environmentWords(out *strings.Builder, e daemon.EnvironmentStatus) {
-	commit := "none"
+	commit := "unknown"
 	if e.Commit != "" {
 		commit = short(e.Commit) + "; " + appliedWords(e)
 	}

@@ -20,7 +20,7 @@ type Environment struct {
 }
 
 // Poller looks for a new commit. The environments it returns are all there are;
-// with an error the former ones stay.
+// nil, beside an error, means that the former ones stay.
 type Poller interface {
 	Poll(ctx context.Context) ([]Environment, error)
 }
@@ -103,7 +103,9 @@ func (d *Daemon) poll(ctx context.Context) {
 		if ctx.Err() == nil {
 			d.o.Log.Error("poll failed; the environments stay on what they had", "error", err.Error())
 		}
-		return
+		if environments == nil {
+			return
+		}
 	}
 	named := map[string]bool{}
 	for _, e := range environments {
