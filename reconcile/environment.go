@@ -40,7 +40,7 @@ type prepared struct {
 func (e *Engine) environment(ctx context.Context, r Run, env spec.Environment, b *book) report.Environment {
 	out := report.Environment{
 		Name: env.Name, DevID: env.DevID, Warnings: []string{}, Unmanaged: []string{},
-		NotCompared: []plan.NotCompared{}, Changes: []report.Change{}, MayHaveWritten: []string{},
+		NotCompared: []plan.NotCompared{}, Changes: []report.Change{}, Events: []report.Event{}, MayHaveWritten: []string{},
 	}
 	p, err := e.prepare(ctx, r, env, b)
 	if err != nil {

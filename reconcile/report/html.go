@@ -58,6 +58,7 @@ type pageEnvironment struct {
 	Error                 []string
 	MayHaveWritten        string
 	Warnings              []string
+	Events                []pageRow
 	Changes               []pageChange
 	NotCompared           []pageRow
 	Unmanaged             []string
@@ -111,6 +112,9 @@ func newPageEnvironment(e Environment, at int) pageEnvironment {
 	}
 	if len(e.MayHaveWritten) > 0 {
 		out.MayHaveWritten = mayHaveWritten(e)
+	}
+	for _, event := range e.Events {
+		out.Events = append(out.Events, pageRow{event.label(), clean(event.Text)})
 	}
 	for _, c := range e.Changes {
 		out.Changes = append(out.Changes, newPageChange(c))

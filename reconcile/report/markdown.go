@@ -112,6 +112,12 @@ func (m *markdown) environment(e Environment) {
 		m.omit(1, "environment")
 		return
 	}
+	for i, event := range e.Events {
+		if !m.add("\n> **" + md(event.label()) + "** " + mdLong(event.Text) + "\n") {
+			m.omit(len(e.Events)-i, "event")
+			break
+		}
+	}
 	if len(e.Changes) > 0 {
 		m.changes(e)
 	}

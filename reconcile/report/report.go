@@ -55,6 +55,7 @@ type Environment struct {
 	Summary     Summary            `json:"summary"`
 	NotCompared []plan.NotCompared `json:"not_compared"`
 	Changes     []Change           `json:"changes"`
+	Events      []Event            `json:"events"`
 	// MayHaveWritten names fields that a server changed, or may have, although it
 	// was asked for a dry run. Not empty, it ends the run.
 	MayHaveWritten []string `json:"may_have_written"`
@@ -79,4 +80,9 @@ type Change struct {
 	Outcome    Outcome `json:"outcome"`
 	Error      string  `json:"error"`
 	DurationMS int64   `json:"duration_ms"`
+	// GatedSince is when a run first held this change, DriftSince when one first saw
+	// that somebody had changed a field of it elsewhere; zero where neither is so, or
+	// no state remembers it.
+	GatedSince time.Time `json:"gated_since,omitzero"`
+	DriftSince time.Time `json:"drift_since,omitzero"`
 }
