@@ -63,6 +63,9 @@ func (a addition) steps() []string {
 		apply = "At that time the daemon sets the key by itself, or run `reconcile --env " + a.env.Name + "` then."
 	}
 	out = append(out, apply)
+	if a.number == 1 {
+		out = append(out, "Is a secret live at Terra that was set by hand? Then put `- {unknown: true}` above this key: it is the key to be replaced.")
+	}
 	last := "See with `reconcile rotate status` that it is live and stays good."
 	switch p.Reset.Order {
 	case providers.CommitFirst:
@@ -85,7 +88,7 @@ func folded(head, text string) string {
 	var out strings.Builder
 	line, pad := head, strings.Repeat(" ", len([]rune(head)))
 	empty := true
-	for _, word := range strings.Fields(text) {
+	for _, word := range words(text) {
 		switch {
 		case empty:
 			line += word
@@ -98,4 +101,21 @@ func folded(head, text string) string {
 		empty = false
 	}
 	return out.String() + line + "\n"
+}
+
+// words parts a text at white space, but leaves a command in backticks whole.
+func words(text string) []string {
+	var out []string
+	open := false
+	for _, word := range strings.Fields(text) {
+		if open {
+			out[len(out)-1] += " " + word
+		} else {
+			out = append(out, word)
+		}
+		if strings.Count(word, "`")%2 == 1 {
+			open = !open
+		}
+	}
+	return out
 }

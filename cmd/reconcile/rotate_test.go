@@ -86,6 +86,17 @@ func TestRotateAdd(t *testing.T) {
 	}
 }
 
+func TestFolded(t *testing.T) {
+	got := folded("  1. ", "Look at what is live with `reconcile rotate status --config daemon.yaml` and then wait for the soak to end.")
+	want := "  1. Look at what is live with `reconcile rotate status --config daemon.yaml`\n     and then wait for the soak to end.\n"
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if got := folded("  x ", "`one "+strings.Repeat("long ", 20)+"command` end"); strings.Count(got, "\n") != 2 {
+		t.Errorf("a command is broken:\n%s", got)
+	}
+}
+
 // A key that is due at once after one that has a time would not stand oldest
 // first without a time of its own.
 func TestRotateAddAtOnceAfterADatedKey(t *testing.T) {
