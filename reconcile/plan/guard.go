@@ -35,14 +35,18 @@ func checks() []check {
 	}
 }
 
-// guard asks every guard about every change, then the caps about the whole.
-func guard(in Input, p *Plan) {
+// askGuards asks every guard but one about every change, then the caps about the
+// whole.
+func askGuards(in Input, p *Plan, without string) {
 	for i := range p.Changes {
 		c := &p.Changes[i]
 		approved := isApproved(in, *c)
 		for _, g := range checks() {
 			if c.Gate == Blocked {
 				break
+			}
+			if g.guard == without {
+				continue
 			}
 			if gate, reason := g.holds(in, c, approved); gate != Ready && stronger(gate, c.Gate) {
 				c.Gate, c.Guard, c.GateReason = gate, g.guard, reason
@@ -53,7 +57,12 @@ func guard(in Input, p *Plan) {
 			c.GateWay = wayThrough(in, c.Guard, *c)
 		}
 	}
-	guardCaps(in, p)
+	if without != "max_changes" {
+		guardCaps(in, p)
+	}
+	if without != "max_rotations" {
+		guardRotations(in, p)
+	}
 	holdFollowers(p)
 }
 

@@ -11,7 +11,7 @@ import (
 func broken(in Input, p Plan) []string {
 	var out []string
 	for _, rule := range []func(Input, Plan) []string{
-		rulesOfForm, rulesOfTouch, rulesOfCaps, rulesOfTime, rulesOfApproval, rulesOfOrder, rulesOfSecrets, rulesOfKeys,
+		rulesOfForm, rulesOfTouch, rulesOfCaps, rulesOfTime, rulesOfApproval, rulesOfOrder, rulesOfSecrets, rulesOfKeys, rulesOfMemory, rulesOfTerra,
 	} {
 		out = append(out, rule(in, p)...)
 	}

@@ -9,7 +9,10 @@ import (
 // Make plans one environment. It never fails: what cannot be known becomes a
 // NotCompared entry or a gate. Call it again with Users filled in for the
 // providers that NeedUsers names to get the final classes and gates.
-func Make(in Input) Plan {
+func Make(in Input) Plan { return makeWithout(in, "") }
+
+// makeWithout plans as if one guard were not there. Only tests name one.
+func makeWithout(in Input, guard string) Plan {
 	p := Plan{
 		Environment: in.Environment.Name, DevID: in.Environment.DevID,
 		Changes: []Change{}, NotCompared: []NotCompared{}, Unmanaged: []string{}, Warnings: []string{},
@@ -33,7 +36,12 @@ func Make(in Input) Plan {
 		return cmp.Or(cmp.Compare(a.Connection, b.Connection), cmp.Compare(rank(a.Action), rank(b.Action)))
 	})
 	classify(in, p.Changes)
-	guard(in, &p)
+	for i := range p.Changes {
+		if c := &p.Changes[i]; guard != "" && c.Guard == guard {
+			c.Gate, c.Guard, c.GateReason = Ready, "", ""
+		}
+	}
+	askGuards(in, &p, guard)
 	return p
 }
 

@@ -1,0 +1,113 @@
+package plan
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// rulesOfMemory are about what is remembered, said again from the decisions.
+func rulesOfMemory(in Input, p Plan) []string {
+	out := each(p, "disturbs users right after a suspend", func(c Change) bool {
+		held := in.Memory.Suspended || in.Memory.Known && in.Memory.Connections[c.Provider].Suspended
+		return c.Gate == Ready && c.Class != Safe && held && !isApproved(in, c)
+	})
+	before := false
+	for _, m := range in.Memory.Connections {
+		before = before || in.Memory.Known && !m.Noted && m.Fields[FieldState] != "disabled"
+	}
+	out = append(out, each(p, "takes an empty list for the truth", func(c Change) bool {
+		return c.Gate == Ready && len(in.Observed) == 0 && before && !isApproved(in, c)
+	})...)
+	out = append(out, each(p, "reverts keys that somebody set by hand", func(c Change) bool {
+		probe := in.Probes[c.Provider]
+		keys := has(c.Fields, FieldClientID) || has(c.Fields, FieldClientSecret)
+		proved := probe.Verdict == Good && !probe.At.Before(in.Now)
+		return c.Gate == Ready && c.Cause == Drift && keys && !proved && !in.Environment.RevertSecretDrift && !isApproved(in, c)
+	})...)
+	return append(out, each(p, "disturbs users of what was never ours", func(c Change) bool {
+		_, live := in.Observed[c.Provider]
+		first := c.Action == Enable || c.Action == Pause && !live
+		return c.Gate == Ready && c.Cause == Adopt && !first && c.Class != Safe && !in.ApprovedAll && len(in.Environment.Allow) == 0
+	})...)
+}
+
+// rulesOfTerra are about what Terra offers, has and waits for.
+func rulesOfTerra(in Input, p Plan) []string {
+	types := func(c Change) (Type, bool) { t, ok := in.Types[c.Provider]; return t, ok }
+	out := each(p, "asks for what Terra does not offer", func(c Change) bool {
+		t, ok := types(c)
+		return c.Gate == Ready && (c.Action == Enable && in.Types != nil && !ok || c.Action == SetScopes && ok && !t.CustomScopes ||
+			c.Action == SetCredentials && ok && !t.BYO && !t.CustomCredentials)
+	})
+	out = append(out, each(p, "sets half of a pair", func(c Change) bool {
+		pair := has(c.Fields, FieldClientID) && has(c.Fields, FieldClientSecret)
+		return c.Gate == Ready && !pair && (c.Action == SetCredentials || has(c.Fields, FieldClientID))
+	})...)
+	out = append(out, each(p, "replaces a secret of a store", func(c Change) bool {
+		return c.Gate == Ready && has(c.Fields, FieldSecretRef) && len(in.Environment.Allow) == 0
+	})...)
+	out = append(out, each(p, "moves users to a domain that does not serve", func(c Change) bool {
+		d, live := desiredOf(in, c.Provider), in.Observed[c.Provider].Domain
+		u, err := url.Parse(d.RedirectURL.Value)
+		onDomain := err == nil && d.Domain.Mode == Given && d.RedirectURL.Mode == Given && strings.EqualFold(u.Hostname(), d.Domain.Value)
+		serves := live != nil && live.Live && strings.EqualFold(live.Hostname, u.Hostname())
+		replaces := c.Action == SetDomain && live != nil && live.Hostname != ""
+		return c.Gate == Ready && (replaces || onDomain && !serves && has(c.Fields, FieldRedirectURL))
+	})...)
+	out = append(out, each(p, "enables before its steps are done", func(c Change) bool {
+		return c.Gate == Ready && c.Action == Enable && len(desiredOf(in, c.Provider).Waits) > 0
+	})...)
+	return append(out, each(p, "sets webhook rows out of turn", func(c Change) bool {
+		live := in.Observed[c.Provider].Webhooks
+		return c.Gate == Ready && c.Action == ApplyWebhooks && (live == nil || live.Locked || live.Reason != "")
+	})...)
+}
+
+// TestEveryGuardIsMissed takes the guards out one by one. Each must be missed by a
+// story, whose plan then reads differently, and by a law, which is then broken.
+func TestEveryGuardIsMissed(t *testing.T) {
+	changed, broke := map[string]int{}, map[string]int{}
+	inputs(t, func(name string, in Input) {
+		whole := Make(in)
+		held := map[string]bool{}
+		for _, c := range whole.Changes {
+			held[c.Guard] = true
+		}
+		for _, o := range Overrides() {
+			if !held[o.Guard] || name == "random" && broke[o.Guard] > 2 {
+				continue
+			}
+			p := makeWithout(in, o.Guard)
+			if name != "random" && render(in, p) != render(in, whole) {
+				changed[o.Guard]++
+			}
+			broke[o.Guard] += min(1, len(broken(in, p)))
+		}
+	})
+	for _, o := range Overrides() {
+		if changed[o.Guard] == 0 {
+			t.Errorf("%s: taken out, every story reads as before", o.Guard)
+		}
+		if broke[o.Guard] == 0 {
+			t.Errorf("%s: taken out, no law is broken", o.Guard)
+		}
+	}
+	t.Logf("COUNT plan_guards_taken_out=%d", len(changed))
+}
+
+// TestEveryGuardIsInTheTable: a guard that is asked has a row, in the same order.
+func TestEveryGuardIsInTheTable(t *testing.T) {
+	rows := []string{}
+	for _, o := range Overrides() {
+		rows = append(rows, o.Guard)
+	}
+	asked := []string{}
+	for _, c := range checks() {
+		asked = append(asked, c.guard)
+	}
+	if !slices.Equal(rows[:len(asked)], asked) {
+		t.Errorf("the table begins with %q, asked are %q", rows[:len(asked)], asked)
+	}
+}
