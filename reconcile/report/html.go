@@ -156,7 +156,7 @@ func newPageChange(c Change) pageChange {
 	}
 	add("why", why(c))
 	add("class", strings.TrimSuffix(clean(string(c.Class))+": "+clean(c.ClassReason), ": "))
-	add("users", usersWords(c.ActiveUsers))
+	add("users", impact(c))
 	if c.Gate != plan.Ready && c.Outcome != Applied {
 		add(clean(string(c.Gate)), heldBy(c))
 		add("way through", clean(c.GateWay))

@@ -173,7 +173,7 @@ func markdownDetail(c Change) string {
 	if c.ClassReason != "" {
 		parts = append(parts, string(c.Class)+": "+clean(c.ClassReason))
 	}
-	if u := usersWords(c.ActiveUsers); u != "" {
+	if u := impact(c); u != "" {
 		parts = append(parts, "users: "+u)
 	}
 	if c.Gate != plan.Ready && c.Outcome != Applied {

@@ -38,7 +38,7 @@ func (t *text) change(c Change, h headline) {
 	}
 	// A class that depends on end users names their number in its reason.
 	// That there is none needs no line of its own.
-	if u := usersWords(c.ActiveUsers); u != "" && someUsers(c.ActiveUsers) && !(c.Class != plan.Safe && strings.Contains(c.ClassReason, "end users")) {
+	if u := impact(c); u != "" && (c.ActiveUsers == nil || someUsers(c.ActiveUsers)) && !(c.Class != plan.Safe && strings.Contains(c.ClassReason, "end users")) {
 		t.detail("users", u, plain)
 	}
 	if c.Gate != plan.Ready && c.Outcome != Applied {

@@ -138,6 +138,15 @@ func why(c Change) string {
 	return string(c.Cause) + ": " + clean(c.Reason)
 }
 
+// impact says how many active end users a change touches. Where it can hurt some
+// and nobody could count them, it says so; where it can not, it is "".
+func impact(c Change) string {
+	if c.ActiveUsers == nil && (c.Class == plan.Disruptive || c.Class == plan.Destructive) {
+		return "not counted, so taken for some"
+	}
+	return usersWords(c.ActiveUsers)
+}
+
 // usersWords is "" when nobody counted.
 func usersWords(u *plan.Users) string {
 	switch {
