@@ -79,14 +79,7 @@ func (s *scene) startDaemon(ts *testscript.TestScript, args []string) {
 	}
 	cmd := exec.Command("reconcile", args...)
 	cmd.Dir = ts.MkAbs(".")
-	for _, name := range []string{
-		"HOME", "PATH", "TMPDIR", "TERRA_BASE_URL", "TERRA_ADMIN_TOKEN", "RECONCILE_STATE_DIR",
-		"RECONCILE_AGE_KEY_FILE", "RECONCILE_AGE_KEY",
-	} {
-		if value := ts.Getenv(name); value != "" {
-			cmd.Env = append(cmd.Env, name+"="+value)
-		}
-	}
+	cmd.Env = programEnv(ts)
 	reader, writer, err := os.Pipe()
 	ts.Check(err)
 	cmd.Stdout, cmd.Stderr = writer, writer
@@ -108,6 +101,20 @@ func (s *scene) startDaemon(ts *testscript.TestScript, args []string) {
 		<-b.ended
 		ts.Logf("[daemon]\n%s", strings.Join(b.all(), "\n"))
 	})
+}
+
+// programEnv is what the script set of the variables that the command reads.
+func programEnv(ts *testscript.TestScript) []string {
+	var out []string
+	for _, name := range []string{
+		"HOME", "PATH", "TMPDIR", "TERM", "NO_COLOR", "TERRA_BASE_URL", "TERRA_ADMIN_TOKEN",
+		"RECONCILE_STATE_DIR", "RECONCILE_AGE_KEY_FILE", "RECONCILE_AGE_KEY",
+	} {
+		if value := ts.Getenv(name); value != "" {
+			out = append(out, name+"="+value)
+		}
+	}
+	return out
 }
 
 func (b *background) drain(reader io.ReadCloser) {

@@ -97,7 +97,7 @@ func (s *scene) token(ts *testscript.TestScript, args []string) {
 }
 
 func (s *scene) fault(ts *testscript.TestScript, args []string) {
-	f := terratest.Fault{Kind: terratest.Kind(args[0])}
+	f := terratest.Fault{Kind: terratest.Kind(args[0]), Delay: 1500 * time.Millisecond}
 	for i, arg := range args[1:] {
 		switch i {
 		case 0:

@@ -39,6 +39,7 @@ func TestMain(m *testing.M) {
 //	exits [-within D] N CMD…  run CMD, which must end with exit code N
 //	terra …                   see terraCommand
 //	daemon …                  see daemonCommand
+//	terminal …                see terminalCommand
 //	provider …                see providerCommand
 //	fill FILE                 put variables into it
 //	flat TEXT                 standard output holds TEXT, however it is folded
@@ -70,6 +71,7 @@ func TestScripts(t *testing.T) {
 			"shape":  shapeCommand,
 
 			"planhash": planHashCommand,
+			"terminal": terminalCommand,
 			"provider": providerCommand,
 		},
 	})

@@ -13,7 +13,10 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 )
 
-const maxTyped = 64 << 10 // bytes read from standard input
+const (
+	maxTyped  = 64 << 10 // bytes read from standard input
+	mostTyped = 4096     // characters that a line on a terminal can have; more are lost
+)
 
 // readSecret asks for a secret without showing it, or reads standard input up
 // to its end and drops one line ending.
@@ -35,36 +38,44 @@ func readSecret(ctx context.Context, env *environment, what string) (secrets.Val
 	return secrets.NewValue([]byte(one)), nil
 }
 
-// askSecret reads one line with echo off. An interrupt puts the terminal back
-// as it was.
+// askSecret reads one line that the terminal does not show, not even what was
+// typed before the question stood there. An interrupt and the end of input put
+// the terminal back as it was.
 func askSecret(ctx context.Context, env *environment, file *os.File, what string) (secrets.Value, error) {
 	fd := int(file.Fd())
-	before, err := term.GetState(fd)
+	before, err := term.MakeRaw(fd)
 	if err != nil {
 		return secrets.Value{}, fmt.Errorf("read secret: %w", err)
 	}
-	if _, err := fmt.Fprintf(env.Stderr, "%s (not shown): ", what); err != nil {
-		return secrets.Value{}, err
-	}
 	type line struct {
-		text []byte
+		text string
 		err  error
 	}
 	typed := make(chan line, 1)
 	go func() {
-		text, err := term.ReadPassword(fd)
+		screen := struct {
+			io.Reader
+			io.Writer
+		}{file, env.Stderr}
+		text, err := term.NewTerminal(screen, "").ReadPassword(what + " (not shown): ")
 		typed <- line{text, err}
 	}()
+	got := line{err: io.EOF}
 	select {
 	case <-ctx.Done():
-		_ = term.Restore(fd, before)
+	case got = <-typed:
+	}
+	if err := term.Restore(fd, before); err != nil {
+		return secrets.Value{}, fmt.Errorf("read secret: %w", err)
+	}
+	switch {
+	case errors.Is(got.err, io.EOF): // Ctrl-C and Ctrl-D
 		_, _ = fmt.Fprintln(env.Stderr)
 		return secrets.Value{}, errors.New("read secret: interrupted; nothing was changed")
-	case got := <-typed:
-		_, _ = fmt.Fprintln(env.Stderr)
-		if got.err != nil {
-			return secrets.Value{}, fmt.Errorf("read secret: %w", got.err)
-		}
-		return secrets.NewValue(got.text), nil
+	case got.err != nil:
+		return secrets.Value{}, fmt.Errorf("read secret: %w", got.err)
+	case len(got.text) >= mostTyped:
+		return secrets.Value{}, errors.New("read secret: it is too long to be typed; give it on standard input")
 	}
+	return secrets.NewValue([]byte(got.text)), nil
 }

@@ -125,6 +125,29 @@ func TestResetProlongsNothing(t *testing.T) {
 	}
 }
 
+// A provider that only rejects takes every other pair that is one.
+func TestPairsRejectedAlone(t *testing.T) {
+	s, _ := rotating(t)
+	s.RejectPair("whoop", "42", "bad")
+	for _, c := range []struct{ id, secret, want string }{{"42", "bad", "bad"}, {"42", "other", "good"}, {"7", "bad", "good"}} {
+		if got := ask(t, s, "whoop", c.id, c.secret); got != c.want {
+			t.Errorf("%s and %s: got %s, want %s", c.id, c.secret, got, c.want)
+		}
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://api.prod.whoop.com/oauth/oauth2/token", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := s.ProviderRoundTripper().RoundTrip(r)
+	if err != nil || w.Body.Close() != nil || w.StatusCode != http.StatusUnauthorized {
+		t.Errorf("no pair at all: got %v, %v; want 401", w, err)
+	}
+	s.AcceptPair("whoop", "42", "bad")
+	if got := ask(t, s, "whoop", "42", "bad"); got != "good" {
+		t.Errorf("accepted after all: got %s, want good", got)
+	}
+}
+
 func TestUsersReturn(t *testing.T) {
 	for _, back := range []bool{false, true} {
 		s, h := rotating(t)
