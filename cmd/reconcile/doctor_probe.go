@@ -69,7 +69,7 @@ func (d *doctor) probe(ctx context.Context) {
 }
 
 // asker asks with the memory of runs. Where another process holds it, what that
-// one was told is not known, and what is told here is not remembered.
+// one was told counts, and what is told here is not remembered.
 func (d *doctor) asker(ctx context.Context, ask prober) (*reconcile.Asker, *state.Store, error) {
 	store, err := openStore(ctx, d.config.StateDir, report.Apply)
 	remember := err == nil
@@ -78,8 +78,13 @@ func (d *doctor) asker(ctx context.Context, ask prober) (*reconcile.Asker, *stat
 		if d.config.StateDir != "" && !errors.As(err, &locked) {
 			return nil, nil, err
 		}
-		store = state.None(err.Error())
 		d.warn("probe", "", "the answers are not remembered: "+err.Error(), "do not ask again within an hour")
+		store = state.None("")
+		if locked != nil {
+			if store, err = memoryFor(ctx, d.config.StateDir); err != nil {
+				return nil, nil, err
+			}
+		}
 	}
 	asker, warnings, err := reconcile.NewAsker(reconcile.Options{
 		Store: store, Prober: ask, Now: d.env.Now,

@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"maps"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -110,44 +108,6 @@ func (d *doctor) compareClocks() {
 	default:
 		d.ok("clock", "", says)
 	}
-}
-
-// askDaemon asks for the daemon's health, where daemon.yaml says where it is.
-func (d *doctor) askDaemon(ctx context.Context) {
-	if d.flags.config == "" {
-		d.skip("daemon", "", "not asked: no daemon.yaml is named", "name it with --config")
-		return
-	}
-	address := healthAddress(d.config.Listen)
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/healthz", http.NoBody)
-	if err != nil {
-		d.fail("daemon", "", "listen is "+d.config.Listen+", which cannot be asked", "correct it in "+d.flags.config)
-		return
-	}
-	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
-	if err != nil {
-		d.warn("daemon", "", "nothing answers on "+address, "start it: reconcile daemon --config "+d.flags.config)
-		return
-	}
-	defer func() { _ = response.Body.Close() }()
-	d.daemon = true
-	if response.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10))
-		d.fail("daemon", "", fmt.Sprintf("it answers on %s with %d: %s", address, response.StatusCode, strings.TrimSpace(string(text))), "look into its log")
-		return
-	}
-	d.ok("daemon", "", "it makes progress, as it says on "+address)
-}
-
-// healthAddress is where this machine reaches a server that listens there.
-func healthAddress(listen string) string {
-	host, port, err := net.SplitHostPort(listen)
-	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
-		return net.JoinHostPort("127.0.0.1", port)
-	}
-	return listen
 }
 
 // clockTransport remembers how far Terra's clock is from ours.

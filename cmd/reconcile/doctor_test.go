@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -11,8 +13,10 @@ import (
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
+	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 )
 
@@ -38,35 +42,75 @@ func (e *example) daemonFile(more string) string {
 	return file
 }
 
-func TestDoctorAsksTheDaemon(t *testing.T) {
-	e := newExample(t, time.Now())
-	status := http.StatusOK
-	daemon := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		if q.URL.Path != "/healthz" {
-			t.Errorf("asked %s", q.URL.Path)
-		}
-		http.Error(w, "stuck: production", status)
+// serveStatus answers on a daemon's socket.
+func serveStatus(t *testing.T, dir string, answer *daemon.Status) {
+	t.Helper()
+	socket := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(answer)
 	}))
-	defer daemon.Close()
-	address := strings.TrimPrefix(daemon.URL, "http://")
-	file := e.daemonFile("listen: " + address + "\n")
-	store, err := state.Open(e.vars["RECONCILE_STATE_DIR"], state.Options{})
+	err := socket.Listener.Close()
+	if err == nil {
+		socket.Listener, err = new(net.ListenConfig).Listen(t.Context(), "unix", daemon.SocketPath(dir))
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	socket.Start()
+	t.Cleanup(socket.Close)
+}
+
+// TestDoctorAsksTheDaemon takes the place of a daemon that holds the state.
+func TestDoctorAsksTheDaemon(t *testing.T) {
+	e := newExample(t, time.Now())
+	dir := e.vars["RECONCILE_STATE_DIR"]
+	health := http.StatusOK
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if q.URL.Path != "/healthz" {
+			t.Errorf("asked %s", q.URL.Path)
+		}
+		http.Error(w, "stuck: production", health)
+	}))
+	defer page.Close()
+	address := strings.TrimPrefix(page.URL, "http://")
+	file := e.daemonFile("listen: " + address + "\n")
+	store, err := state.Open(dir, state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	holds(t, e.run(0, "doctor", "--config", file), "warn daemon: none answers at "+daemon.SocketPath(dir)+" -> start it: reconcile daemon --config "+file)
+	holds(t, e.run(0, "doctor", "--repo", e.repository()), "warn state: another reconcile has "+dir+"/state.db open -> wait until it ends")
+
+	answer := daemon.Status{Version: "1.2.3", Mode: report.Apply, StartedAt: e.now}
+	serveStatus(t, dir, &answer)
 	out := e.run(0, "doctor", "--config", file)
-	holds(t, out, "ok daemon: it makes progress, as it says on "+address)
-	holds(t, out, "ok state: "+e.vars["RECONCILE_STATE_DIR"]+" is held by the daemon")
-	status = http.StatusServiceUnavailable
-	holds(t, e.run(1, "doctor", "--config", file), "fail daemon: it answers on "+address+" with 503: stuck: production -> look into its log")
-	daemon.Close()
-	holds(t, e.run(0, "doctor", "--config", file), "warn state: another reconcile has "+e.vars["RECONCILE_STATE_DIR"]+"/state.db open -> wait until it ends")
+	holds(t, out, "ok daemon: version 1.2.3 runs since")
+	holds(t, out, "and applies what is ready")
+	holds(t, out, "ok health: it makes progress, as it says on "+address)
+	holds(t, out, "ok state: "+dir+" is held by the daemon")
+
+	health = http.StatusServiceUnavailable
+	answer.Mode = report.DryRun
+	answer.Paused = []daemon.Pause{{Target: "production", Reason: "vendor outage", Until: e.now}}
+	answer.Environments = []daemon.EnvironmentStatus{{Name: "staging", Behind: "its files are wrong", LastRun: &daemon.LastRun{Error: "no answer"}}}
+	out = e.run(1, "doctor", "--config", file)
+	holds(t, out, "and only looks (apply: false)")
+	holds(t, out, "fail health: it answers on "+address+" with 503: stuck: production -> look into its log")
+	holds(t, out, "warn daemon production: paused until")
+	holds(t, out, "vendor outage -> lift it with reconcile resume production")
+	holds(t, out, "warn daemon staging: it stays on an older commit: its files are wrong")
+	holds(t, out, "warn daemon staging: the last run failed: no answer")
+	answer.Poll.Error = "connection refused"
+	page.Close()
+	out = e.run(1, "doctor", "--config", file)
+	holds(t, out, "fail daemon: it could not read the repository: connection refused")
+	holds(t, out, "warn health: nothing answers on "+address)
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	holds(t, e.run(0, "doctor", "--config", file), "is whole and writable")
 	delete(e.vars, "RECONCILE_STATE_DIR")
-	holds(t, e.run(0, "doctor", "--repo", e.repository()), "warn state: no folder is known for it, so nothing can be applied -> set RECONCILE_STATE_DIR or --state")
+	out = e.run(0, "doctor", "--repo", e.repository())
+	holds(t, out, "skip daemon: not asked: no state folder is known")
+	holds(t, out, "warn state: no folder is known for it, so nothing can be applied -> set RECONCILE_STATE_DIR or --state")
 }
 
 func TestDoctorComparesClocks(t *testing.T) {
