@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -111,10 +112,15 @@ func environmentWords(out *strings.Builder, e daemon.EnvironmentStatus) {
 		labelled(out, "next run", "with the next commit; it has no schedule")
 	}
 	if a := e.Approved; a != nil {
-		labelled(out, "approved", fmt.Sprintf("for the next run, by %s, until %s: %s", a.Owner, minute(a.Until), a.Hash))
+		labelled(out, "approved", fmt.Sprintf("by %s until %s: the next run may apply", a.Owner, minute(a.Until)))
+		fmt.Fprintf(out, "  %s\n", a.Hash)
 	}
 	for _, h := range e.Held {
 		labelled(out, "held", fmt.Sprintf("%s, %s: %s (guard %s)", h.Change, h.Gate, h.Reason, h.Guard))
+	}
+	if slices.ContainsFunc(e.Held, func(h daemon.HeldEntry) bool { return h.Gate == "approval" }) && e.Approved == nil {
+		labelled(out, "to approve", "look at the plan with --dry-run, then: reconcile approve "+e.Name+" HASH")
+		fmt.Fprintf(out, "  %s\n", e.LastRun.PlanHash) // whole, to be copied
 	}
 }
 
