@@ -30,13 +30,12 @@ type applier struct {
 	stopped atomic.Bool     // after a failure, when the run stops at the first
 
 	mu       sync.Mutex
-	open     []ending                // intents that end once memory is saved
+	open     []string                // ids of intents that end once memory is saved
+	untold   error                   // why the history could not be told
 	wrote    []string                // fields that a comparison may have written
 	switches []plan.KillSwitch       // met by a write that was ready
 	lives    map[string]plan.KeyLife // by provider: where a watch began in this run
 }
-
-type ending struct{ id, outcome string }
 
 // apply writes what is ready: enables first, then each connection in its order
 // and independent of the others, disables last. An error means that what was
@@ -174,7 +173,6 @@ func (a *applier) remember() error {
 		}
 	}
 	env := a.p.env.DevID
-	now := a.o.Now()
 	if err := a.rememberPauses(); err != nil {
 		return err
 	}
@@ -188,10 +186,11 @@ func (a *applier) remember() error {
 	if err := a.settleKeys(); err != nil {
 		return fmt.Errorf("remember %s: %w", env, err)
 	}
-	for _, e := range a.open {
-		if err := a.o.Store.End(e.id, e.outcome, now); err != nil {
-			return fmt.Errorf("end journal entry: %w", err)
-		}
+	if err := a.o.Store.End(a.open...); err != nil {
+		return err
+	}
+	if err := a.follow(); err != nil {
+		return err
 	}
 	commits, err := a.o.Store.Commits(env)
 	if err != nil {
@@ -201,7 +200,7 @@ func (a *applier) remember() error {
 	if a.clean() {
 		commits.Applied = a.r.Commit
 	}
-	return a.o.Store.SaveCommits(env, commits)
+	return errors.Join(a.o.Store.SaveCommits(env, commits), a.notTold())
 }
 
 // clean tells whether everything the commit asks for is in effect.
@@ -241,7 +240,7 @@ func (a *applier) endStale() {
 	}
 	for _, i := range a.p.pending {
 		if !planned[i.Change] && !unread[a.p.env.Name+"/"+i.Provider] {
-			a.open = append(a.open, ending{i.ID, "found in effect or no longer wanted"})
+			_ = a.end(i, settled, nil, 0) // it stays pending then, and ends the run
 		}
 	}
 }
@@ -260,13 +259,7 @@ func (a *applier) replay(c plan.Change, digest string) (state.Intent, bool) {
 func (a *applier) supersede(c plan.Change, keep string) {
 	for _, i := range a.p.pending {
 		if i.Change == c.ID && i.ID != keep {
-			a.end(i.ID, "superseded")
+			_ = a.end(i, superseded, nil, 0) // it stays pending then, and ends the run
 		}
 	}
-}
-
-func (a *applier) end(id, outcome string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.open = append(a.open, ending{id, outcome})
 }

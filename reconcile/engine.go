@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -53,6 +54,7 @@ type Run struct {
 	Set      spec.Set
 	Problems []spec.Problem
 	Commit   string // hash, or "worktree"
+	Author   string // of the commit, "" where there is none
 	Only     []string
 	Mode     report.Mode
 	Approve  map[string]string // environment -> plan hash that a person approved
@@ -62,6 +64,7 @@ type Run struct {
 	Probe    bool              // ask the providers in a dry run too
 
 	tokens *tokens
+	id     string // of this run, in its report and in the history
 }
 
 // Engine runs the loop. It keeps nothing between runs but what Options hold.
@@ -83,7 +86,8 @@ func New(o Options) *Engine {
 // ends it at the next step, with what was not begun marked so.
 func (e *Engine) Run(ctx context.Context, r Run) report.Report {
 	started := e.o.Now()
-	out := report.Report{Schema: report.Schema, Mode: r.Mode, Commit: r.Commit, StartedAt: started, Warnings: []string{}}
+	r.id = rand.Text()
+	out := report.Report{Schema: report.Schema, RunID: r.id, Mode: r.Mode, Commit: r.Commit, StartedAt: started, Warnings: []string{}}
 	environments, err := chosen(r)
 	if err != nil {
 		out.Error = err.Error()
@@ -91,6 +95,7 @@ func (e *Engine) Run(ctx context.Context, r Run) report.Report {
 		return out
 	}
 	out.Warnings = append(out.Warnings, wholeCommitWarnings(r.Problems)...)
+	out.Warnings = append(out.Warnings, e.o.Store.TakeNotes()...)
 	book, warnings, err := e.openBook(r)
 	if err != nil {
 		out.Error = err.Error()

@@ -29,6 +29,7 @@ type prepared struct {
 	plan     plan.Plan
 	hash     string
 	pending  []state.Intent
+	ongoing  state.Ongoing
 	lives    map[string]plan.KeyLife // by provider, as they are on disk
 	warnings []string
 
@@ -43,6 +44,9 @@ func (e *Engine) environment(ctx context.Context, r Run, env spec.Environment, b
 		NotCompared: []plan.NotCompared{}, Changes: []report.Change{}, Events: []report.Event{}, MayHaveWritten: []string{},
 	}
 	p, err := e.prepare(ctx, r, env, b)
+	if telling := e.tellRefused(ctx, r, env, err); telling != nil {
+		out.Warnings = append(out.Warnings, telling.Error())
+	}
 	if err != nil {
 		out.Error = err.Error()
 		var wrote *wroteError
@@ -60,6 +64,11 @@ func (e *Engine) environment(ctx context.Context, r Run, env spec.Environment, b
 		if out.Error = e.useApproval(r, p); out.Error == "" {
 			out.Error = p.refuse(r)
 		}
+		if out.Error != "" {
+			if err := e.tellUnapproved(r, env, out.Error); err != nil {
+				out.Warnings = append(out.Warnings, err.Error())
+			}
+		}
 		if out.Error == "" {
 			var wrote []string
 			out.Changes, wrote, err = e.apply(ctx, r, p)
@@ -71,6 +80,8 @@ func (e *Engine) environment(ctx context.Context, r Run, env spec.Environment, b
 	}
 	out.Warnings = append(out.Warnings, p.warnings...)
 	out.Warnings = append(out.Warnings, p.plan.Warnings...)
+	sinceWhen(out.Changes, p.ongoing, p.input.Now)
+	out.Events = append(out.Events, report.StuckEvents(out.Changes, p.input.Now)...)
 	out.Summary = report.Summarise(p.plan, out.Changes)
 	return out
 }
@@ -134,6 +145,9 @@ func (e *Engine) prepare(ctx context.Context, r Run, env spec.Environment, b *bo
 	}
 	p.input.Memory = recalled(p.before, b.lasting)
 	if p.pending, err = e.o.Store.Pending(env.DevID); err != nil {
+		return nil, err
+	}
+	if p.ongoing, err = e.o.Store.Ongoing(env.DevID); err != nil {
 		return nil, err
 	}
 	if p.lives, err = e.o.Store.KeyLives(env.DevID); err != nil {

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 
@@ -41,16 +40,23 @@ func (a *applier) perform(ctx context.Context, c plan.Change, w write) (report.O
 		if !again {
 			return outcome, err
 		}
-		a.end(intent.ID, "superseded")
+		if err := a.end(intent, superseded, nil, 0); err != nil {
+			return report.Failed, err
+		}
 		replayed = false
 	}
 }
 
 func (a *applier) attempt(ctx context.Context, intent state.Intent, w write, replayed bool) (outcome report.Outcome, again bool, err error) {
+	started := a.o.Now()
+	end := func(outcome report.Outcome, err error) (report.Outcome, bool, error) {
+		_ = a.end(intent, string(outcome), err, a.o.Now().Sub(started)) // it stays pending then, and ends the run
+		return outcome, false, err
+	}
 	sendErr := w.send(ctx, terra.IdempotencyKey(intent.Key))
 	if _, ok := paused(sendErr); ok {
 		if !replayed {
-			a.end(intent.ID, string(report.Skipped))
+			a.forget(intent)
 		}
 		return report.Skipped, false, sendErr
 	}
@@ -58,27 +64,24 @@ func (a *applier) attempt(ctx context.Context, intent state.Intent, w write, rep
 		if replayed && terra.HasCode(sendErr, terra.CodeIdempotencyKeyReuse) {
 			return "", true, nil
 		}
-		a.end(intent.ID, string(report.Failed))
-		return report.Failed, false, sendErr
+		return end(report.Failed, sendErr)
 	}
 	holds, readErr := w.inForce(ctx)
 	switch {
 	case readErr == nil && holds:
-		a.end(intent.ID, string(report.Applied))
-		return report.Applied, false, nil
+		return end(report.Applied, nil)
 	case readErr == nil && replayed:
 		return "", true, nil
+	case readErr == nil && sendErr != nil:
+		return end(report.Failed, fmt.Errorf("%w; reading back shows the old state", sendErr))
 	case readErr == nil:
-		a.end(intent.ID, string(report.Failed))
-		if sendErr != nil {
-			return report.Failed, false, fmt.Errorf("%w; reading back shows the old state", sendErr)
-		}
-		return report.Failed, false, errors.New("accepted by Terra, but reading back shows another state")
+		return end(report.Failed, errors.New("accepted by Terra, but reading back shows another state"))
 	case sendErr == nil:
-		a.end(intent.ID, string(report.Applied))
-		return report.Applied, false, fmt.Errorf("not read back: %w", readErr)
+		return end(report.Applied, fmt.Errorf("not read back: %w", readErr))
 	default:
-		return report.Unknown, false, fmt.Errorf("%w; reading back failed too: %w", sendErr, readErr)
+		err = fmt.Errorf("%w; reading back failed too: %w", sendErr, readErr)
+		_ = a.tell(intent, string(report.Unknown), err, a.o.Now().Sub(started)) // it stays pending, and ends the run
+		return report.Unknown, false, err
 	}
 }
 
@@ -90,8 +93,12 @@ func isLost(err error) bool {
 }
 
 func (a *applier) intent(c plan.Change, digest string) state.Intent {
+	entry := about(a.r.line(a.p.env, state.EventWrite, a.o.Now()), c)
+	if entry.Approval = plan.ApprovedBy(a.p.input, c); entry.Approval == "hash" {
+		entry.Approval = a.p.hash
+	}
 	return state.Intent{
-		ID: rand.Text(), DevID: a.p.env.DevID, Provider: c.Provider, Action: string(c.Action), Change: c.ID,
+		Entry: entry, ID: entry.ID, DevID: a.p.env.DevID, Provider: c.Provider, Action: string(c.Action), Change: c.ID,
 		Commit: a.r.Commit, Key: string(terra.NewIdempotencyKey()), BodyDigest: digest, At: a.o.Now(),
 	}
 }
@@ -146,9 +153,14 @@ func (a *applier) enableTogether(ctx context.Context, indexes []int) {
 	}
 	started := a.o.Now()
 	_, sendErr := a.p.client.BatchEnable(ctx, a.p.env.DevID, slugs, key)
+	took := a.o.Now().Sub(started)
 	if sendErr != nil && !isLost(sendErr) {
 		for _, intent := range intents {
-			a.end(intent.ID, string(report.Failed))
+			if _, ok := paused(sendErr); ok {
+				a.forget(intent)
+			} else if a.end(intent, string(report.Failed), sendErr, took) != nil {
+				return
+			}
 		}
 		return // the single calls say which one, and why
 	}
@@ -157,12 +169,14 @@ func (a *applier) enableTogether(ctx context.Context, indexes []int) {
 		source, ok := live[a.changes[i].Provider]
 		switch {
 		case readErr == nil && ok && source.Active, readErr != nil && sendErr == nil:
-			a.settle(&a.changes[i], report.Applied, nil, a.o.Now().Sub(started))
-			a.end(intent.ID, string(report.Applied))
+			a.settle(&a.changes[i], report.Applied, nil, took)
+			_ = a.end(intent, string(report.Applied), nil, took) // it stays pending then, and ends the run
 		case readErr == nil:
-			a.end(intent.ID, string(report.Failed))
+			_ = a.end(intent, string(report.Failed), sendErr, took)
 		default:
-			a.settle(&a.changes[i], report.Unknown, fmt.Errorf("%w; reading back failed too: %w", sendErr, readErr), a.o.Now().Sub(started))
+			err := fmt.Errorf("%w; reading back failed too: %w", sendErr, readErr)
+			a.settle(&a.changes[i], report.Unknown, err, took)
+			_ = a.tell(intent, string(report.Unknown), err, took)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 // ReadOnly gives the same state to somebody who must change nothing. Closing it
 // does not close s, which has to stay open.
 func (s *Store) ReadOnly() *Store {
-	return &Store{db: s.db, path: s.path, readOnly: true, borrowed: true, missing: s.missing, reason: s.reason}
+	return &Store{db: s.db, path: s.path, readOnly: true, borrowed: true, missing: s.missing, reason: s.reason, older: s.older}
 }
 
 // OpenCopy opens what Backup of the state at path has written, for reading only.
@@ -56,6 +56,9 @@ func OpenSnapshot(dir string) (*Store, error) {
 	backedUp := <-done
 	if err == nil && backedUp != nil {
 		err = errors.Join(backedUp, copied.Close())
+	}
+	if err == nil {
+		copied.history, copied.older = s.history, s.older
 	}
 	if err = errors.Join(err, s.Close()); err != nil {
 		return nil, err

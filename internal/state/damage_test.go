@@ -28,7 +28,8 @@ func filled(t testing.TB) string {
 			s.SaveDigests(noon(), map[string]Digest{"sha256:a": {Value: "v", Mask: "m"}}),
 			s.Begin(intent("open", noon())),
 			s.Begin(intent("done", noon())),
-			s.End("done", "applied", noon()),
+			s.End("done"),
+			s.SaveOngoing(dev, Ongoing{Held: map[string]Hold{"production/strava:pause": {Since: noon()}}}, nil),
 			s.Close(),
 		)
 	}
@@ -46,7 +47,7 @@ func readAll(s *Store) error {
 	_, _, err4 := s.SourceTypes(dev)
 	_, err5 := s.Commits(dev)
 	_, err6 := s.Pending(dev)
-	_, err7 := s.History(dev, "", 10)
+	_, err7 := s.Ongoing(dev)
 	_, err8 := s.Known()
 	_, err9 := s.KillSwitches(noon())
 	for _, err := range []error{err, err2, err3, err4, err5, err6, err7, err8, err9} {
@@ -242,7 +243,7 @@ func places() map[string][]string {
 		"connection":   {bucketEnvironments, dev, bucketConnections, "strava"},
 		"source types": {bucketEnvironments, dev, keySourceTypes},
 		"commits":      {bucketEnvironments, dev, keyCommits},
-		"history":      {bucketEnvironments, dev, bucketHistory, string(sequenceKey(1))},
+		"ongoing":      {bucketEnvironments, dev, keyOngoing},
 		"digest":       {bucketDigests, "sha256:a"},
 		"digest key":   {bucketKeys, keyDigest},
 		"intent":       {bucketJournal, "open"},
@@ -307,6 +308,9 @@ func FuzzRecords(f *testing.F) {
 		}
 		_, _ = decode[connectionRecord](s, "connection", value)
 		_, _ = decode[intentRecord](s, "intent", value)
+		_, _ = decode[ongoingRecord](s, "ongoing", value)
+		_, _ = decode[outboxRecord](s, "outbox", value)
+		_, _ = decodeEntry(value)
 		_, _ = decode[digestRecord](s, "digest", value)
 	})
 }

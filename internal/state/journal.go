@@ -2,7 +2,6 @@ package state
 
 import (
 	"cmp"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,8 +9,6 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 )
-
-const historyKept = 10_000 // entries per environment
 
 // Intent is one write that is about to leave. It holds no body: BodyDigest is
 // keyed, and says only whether a later body is the same.
@@ -25,13 +22,7 @@ type Intent struct {
 	Key        string    `json:"key"`         // Idempotency-Key
 	BodyDigest string    `json:"body_digest"` // keyed
 	At         time.Time `json:"at"`
-}
-
-// Entry is an intent whose outcome is known.
-type Entry struct {
-	Intent
-	Outcome string    `json:"outcome"`
-	EndedAt time.Time `json:"ended_at"`
+	Entry      Entry     `json:"entry,omitzero"` // what to tell the history once the outcome is known
 }
 
 type intentRecord struct {
@@ -40,13 +31,6 @@ type intentRecord struct {
 }
 
 func (r intentRecord) version() int { return r.V }
-
-type entryRecord struct {
-	V int `json:"v"`
-	Entry
-}
-
-func (r entryRecord) version() int { return r.V }
 
 // Begin writes down what is about to be sent. It is on disk when Begin returns
 // nil; only then may the request leave. An id that is pending already, or an
@@ -73,59 +57,29 @@ func (s *Store) Begin(i Intent) error {
 	return nil
 }
 
-// End writes down what became of an intent and moves it into the history of its
-// environment, which keeps the last 10,000. An intent that is not pending is
-// refused with ErrNotPending.
-func (s *Store) End(id, outcome string, at time.Time) error {
-	err := s.update(func(tx *bolt.Tx) error {
-		journal := tx.Bucket([]byte(bucketJournal))
-		value := journal.Get([]byte(id))
-		if value == nil {
-			return ErrNotPending
-		}
-		intent, err := decode[intentRecord](s, "intent "+id, value)
-		if err != nil {
-			return err
-		}
-		if err := journal.Delete([]byte(id)); err != nil {
-			return err
-		}
-		return addHistory(tx, Entry{Intent: intent.Intent, Outcome: outcome, EndedAt: utc(at)})
-	})
-	if err != nil {
-		return fmt.Errorf("end intent %s: %w", id, err)
-	}
-	return nil
-}
-
-func addHistory(tx *bolt.Tx, entry Entry) error {
-	env, err := makeEnvironment(tx, entry.DevID)
-	if err != nil {
-		return err
-	}
-	history, err := env.CreateBucketIfNotExists([]byte(bucketHistory))
-	if err != nil {
-		return err
-	}
-	sequence, err := history.NextSequence()
-	if err != nil {
-		return err
-	}
-	value, err := encode(entryRecord{V: recordVersion, Entry: entry})
-	if err != nil {
-		return err
-	}
-	if err := history.Put(sequenceKey(sequence), value); err != nil {
-		return err
-	}
-	if sequence <= historyKept {
+// End forgets intents whose outcome is known and, with Record, told to the
+// history: all of them or none. One that is not pending is refused with
+// ErrNotPending.
+func (s *Store) End(ids ...string) error {
+	if len(ids) == 0 {
 		return nil
 	}
-	return history.Delete(sequenceKey(sequence - historyKept))
-}
-
-func sequenceKey(n uint64) []byte {
-	return binary.BigEndian.AppendUint64(nil, n)
+	err := s.update(func(tx *bolt.Tx) error {
+		journal := tx.Bucket([]byte(bucketJournal))
+		for _, id := range ids {
+			if journal.Get([]byte(id)) == nil {
+				return fmt.Errorf("%s: %w", id, ErrNotPending)
+			}
+			if err := journal.Delete([]byte(id)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("end intents: %w", err)
+	}
+	return nil
 }
 
 // Pending gives the intents of one environment that began and have not ended,
@@ -151,31 +105,4 @@ func (s *Store) Pending(devID string) ([]Intent, error) {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID))
 	})
 	return pending, nil
-}
-
-// History gives the ended intents of one environment, the latest first, at most
-// limit of them. With a provider only those of that connection; "" means all.
-func (s *Store) History(devID, provider string, limit int) ([]Entry, error) {
-	var entries []Entry
-	err := s.view(func(tx *bolt.Tx) error {
-		env := environment(tx, devID)
-		if env == nil || env.Bucket([]byte(bucketHistory)) == nil {
-			return nil
-		}
-		cursor := env.Bucket([]byte(bucketHistory)).Cursor()
-		for key, value := cursor.Last(); key != nil && len(entries) < limit; key, value = cursor.Prev() {
-			record, err := decode[entryRecord](s, fmt.Sprintf("history %x of %s", key, devID), value)
-			if err != nil {
-				return err
-			}
-			if provider == "" || record.Provider == provider {
-				entries = append(entries, record.Entry)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("recall history of %s: %w", devID, err)
-	}
-	return entries, nil
 }

@@ -129,17 +129,21 @@ func (s *Store) markSuspended(tx *bolt.Tx, k KillSwitch) error {
 		if k.Provider != "" {
 			return s.markConnection(env, string(devID), k.Provider)
 		}
-		head, err := s.memoryHead(env, string(devID))
-		if err != nil {
-			return err
-		}
-		head.Suspended = true
-		value, err := encode(head)
-		if err != nil {
-			return err
-		}
-		return env.Put([]byte(keyMemory), value)
+		return s.markEnvironment(env, string(devID))
 	})
+}
+
+func (s *Store) markEnvironment(env *bolt.Bucket, devID string) error {
+	head, err := s.memoryHead(env, devID)
+	if err != nil {
+		return err
+	}
+	head.Suspended = true
+	value, err := encode(head)
+	if err != nil {
+		return err
+	}
+	return env.Put([]byte(keyMemory), value)
 }
 
 func (s *Store) markConnection(env *bolt.Bucket, devID, provider string) error {

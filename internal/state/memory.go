@@ -42,7 +42,7 @@ func (s *Store) Memory(devID string) (plan.Memory, error) {
 		if err != nil {
 			return err
 		}
-		memory.Known, memory.Suspended = head.Known, head.Suspended
+		memory.Known, memory.Suspended = head.Known, head.Suspended || s.older
 		if err := s.connections(env, devID, memory.Connections); err != nil {
 			return err
 		}

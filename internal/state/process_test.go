@@ -49,10 +49,24 @@ func play(role, dir string) error {
 			if n%3 == 0 {
 				continue // its outcome stays unknown
 			}
-			if err = s.End(id, "applied", noon()); err == nil {
+			if err = s.Record(line(id)); err != nil {
+				break
+			}
+			if err = s.End(id); err == nil {
 				fmt.Println("ended", id)
 			}
 		}
+	case "hold-changes":
+		held := map[string]Hold{}
+		for n := 0; err == nil; n++ {
+			id := fmt.Sprintf("%06d", n)
+			held[id] = Hold{Since: noon()}
+			if err = s.SaveOngoing(dev, Ongoing{Held: held}, []Entry{line(id)}); err == nil {
+				fmt.Println("held", id)
+			}
+		}
+	case "fill-up":
+		err = fillUp(s)
 	case "create":
 		fmt.Println("ready")
 	}
@@ -135,29 +149,76 @@ func checkJournal(t *testing.T, dir string, began, ended map[string]bool) {
 	s := opened(t, dir)
 	pending, err := s.Pending(dev)
 	must(t, err)
-	history, err := s.History(dev, "", historyKept)
-	must(t, err)
-	state := map[string]string{}
+	lines := linesByID(t, dir)
+	unended, known := 0, len(lines)
 	for _, i := range pending {
-		state[i.ID] = "pending"
+		if lines[i.ID] == 0 {
+			known++
+			continue
+		}
+		unended++ // told, and killed before the journal knew
 	}
-	for _, entry := range history {
-		state[entry.ID] = "ended"
+	if unended > 1 {
+		t.Errorf("%d intents have a line and are pending, at most one can", unended)
 	}
-	if len(began) == 0 || len(state) < len(began) || len(state) > len(began)+1 {
-		t.Errorf("the journal knows %d intents, %d were announced", len(state), len(began))
+	if len(began) == 0 || known < len(began) || known > len(began)+1 {
+		t.Errorf("journal and history know %d intents, %d were announced", known, len(began))
 	}
-	unannounced := 0
-	for id := range began {
-		switch {
-		case ended[id] && state[id] != "ended", state[id] == "":
-			t.Errorf("intent %s: got %q after it was announced", id, state[id])
-		case !ended[id] && state[id] == "ended":
-			unannounced++
+	for id := range ended {
+		if lines[id] != 1 {
+			t.Errorf("intent %s: got %d lines after it was announced", id, lines[id])
 		}
 	}
-	if unannounced > 1 {
-		t.Errorf("%d intents ended without saying so, at most one can", unannounced)
+	for _, i := range pending { // the next run settles them
+		must(t, s.Record(line(i.ID)))
+		must(t, s.End(i.ID))
+	}
+	lines = linesByID(t, dir)
+	for id := range began {
+		if lines[id] != 1 {
+			t.Errorf("intent %s: got %d lines once it is settled, want 1", id, lines[id])
+		}
+	}
+}
+
+func linesByID(t *testing.T, dir string) map[string]int {
+	t.Helper()
+	history, damaged, err := History(dir, HistoryFilter{})
+	must(t, err)
+	if len(damaged) > 0 {
+		t.Errorf("after opening: %v", damaged)
+	}
+	out := map[string]int{}
+	for _, e := range history {
+		out[e.ID]++
+	}
+	return out
+}
+
+// What lasts and the line that tells of it are there together, however a process
+// is killed.
+func TestKilledAroundOngoing(t *testing.T) {
+	for round := range 8 {
+		dir := filepath.Join(t.TempDir(), fmt.Sprint(round))
+		cmd, announced := other(t, "hold-changes", dir)
+		for n := 0; n < 1+round*3 && announced.Scan(); n++ {
+			if !strings.HasPrefix(announced.Text(), "held") {
+				t.Fatalf("the other process said %q", announced.Text())
+			}
+		}
+		must(t, cmd.Process.Kill())
+		_ = cmd.Wait()
+		ongoing, err := opened(t, dir).Ongoing(dev)
+		must(t, err)
+		lines := linesByID(t, dir)
+		if len(lines) == 0 || len(lines) != len(ongoing.Held) {
+			t.Errorf("round %d: %d are held, %d have a line", round, len(ongoing.Held), len(lines))
+		}
+		for id, n := range lines {
+			if _, held := ongoing.Held[id]; n != 1 || !held {
+				t.Errorf("round %d: %s is held: %v, and has %d lines", round, id, held, n)
+			}
+		}
 	}
 }
 
@@ -183,15 +244,15 @@ func TestFirstStartRace(t *testing.T) {
 	must(t, readAll(opened(t, dir)))
 	entries, err := os.ReadDir(dir)
 	must(t, err)
-	if len(entries) != 1 {
-		t.Errorf("files: got %v, want %s alone", entries, fileName)
+	if len(entries) != 2 {
+		t.Errorf("files: got %v, want %s and %s alone", entries, fileName, historyName)
 	}
 	modes(t, dir)
 }
 
 func modes(t *testing.T, dir string) {
 	t.Helper()
-	for path, want := range map[string]os.FileMode{dir: 0o700, filepath.Join(dir, fileName): 0o600} {
+	for path, want := range map[string]os.FileMode{dir: 0o700, filepath.Join(dir, fileName): 0o600, filepath.Join(dir, historyName): 0o600} {
 		info, err := os.Stat(path)
 		must(t, err)
 		if got := info.Mode().Perm(); got != want {

@@ -12,6 +12,7 @@ import (
 //
 //	meta          format               the version of the whole file
 //	              kill_switches        what `reconcile pause` holds; absent at first
+//	              epoch                counts the processes that wrote history
 //	environments  <dev_id>  memory         head of the environment's memory
 //	                        connections    <provider> -> connection
 //	                        source_types   what Terra offers here
@@ -19,7 +20,8 @@ import (
 //	                        token          when it ends, and its name
 //	                        good           the last commit without errors in its files
 //	                        approval       left for the next run by a person
-//	                        history        <sequence> -> intent with its outcome
+//	                        ongoing        what is held or drifts, and since when
+//	                        outbox         lines on their way to the history
 //	                        key_lives      <provider> -> rejected, seen and watched keys
 //	                        probes         <keyed digest> -> answer of a provider about a pair
 //	digests       <sha256:…>           digest of one sealed secret
@@ -33,7 +35,6 @@ const (
 	bucketJournal      = "journal"
 
 	bucketConnections = "connections"
-	bucketHistory     = "history"
 
 	keyFormat       = "format"
 	keyKillSwitches = "kill_switches"
@@ -42,6 +43,9 @@ const (
 	keyCommits      = "commits"
 	keyGood         = "good"
 	keyApproval     = "approval"
+	keyOngoing      = "ongoing"
+	keyOutbox       = "outbox"
+	keyEpoch        = "epoch"
 	keyDigest       = "digest"
 
 	recordVersion = 1

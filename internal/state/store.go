@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 	"syscall"
 	"time"
 
@@ -41,11 +42,21 @@ type Store struct {
 	missing  bool
 	reason   string
 	digests  digestTable
+
+	history *history    // nil: nothing can be told
+	inode   fs.FileInfo // of the file that is open for writing
+	older   bool        // the history goes on after this state ends, and that is not noted yet
+
+	epochs sync.Mutex
+	epoch  int64
+	begun  bool // lines of this process carry epoch
 }
 
 // Open opens the state in dir for reading and writing, and creates dir (0700)
-// and the file (0600) when they are not there. It is the only writer until
-// Close.
+// and the files (0600) when they are not there; then it is Missing. It is the
+// only writer until Close. Where the history tells that the state is older than
+// it was, as after restoring a backup, every environment counts as suspended until
+// a run has looked at it. TakeNotes says so, and what else a person should know.
 //
 // Errors: *LockedError when another process has it open after the timeout,
 // *NewerError, *CorruptError for a file that is empty, cut or no state, else the
@@ -58,7 +69,9 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, fmt.Errorf("create state folder: %w", err)
 	}
 	path := filepath.Join(dir, fileName)
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+	_, there := os.Lstat(path)
+	missing := errors.Is(there, fs.ErrNotExist)
+	if missing {
 		if err := create(dir, path); err != nil {
 			return nil, fmt.Errorf("create state %s: %w", path, err)
 		}
@@ -67,7 +80,15 @@ func Open(dir string, o Options) (*Store, error) {
 	if timeout <= 0 {
 		timeout = writeTimeout
 	}
-	return open(path, timeout, false)
+	s, err := open(path, timeout, false)
+	if err != nil {
+		return nil, err
+	}
+	s.missing = missing
+	if err := s.openHistory(dir); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
 // OpenReadOnly opens the state in dir for a run that must change nothing: it
@@ -79,9 +100,18 @@ func Open(dir string, o Options) (*Store, error) {
 func OpenReadOnly(dir string) (*Store, error) {
 	path := filepath.Join(dir, fileName)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return &Store{path: path, readOnly: true, missing: true, reason: "no state in " + dir + " yet"}, nil
+		s := &Store{path: path, readOnly: true, missing: true, reason: "no state in " + dir + " yet", history: newHistory(dir)}
+		return s, s.compareAge()
 	}
-	return open(path, readTimeout, true)
+	s, err := open(path, readTimeout, true)
+	if err != nil {
+		return nil, err
+	}
+	s.history = newHistory(dir)
+	if err := s.compareAge(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
 // None is the Store of a run that has no state at hand: reads find nothing,
@@ -135,7 +165,9 @@ func open(path string, timeout time.Duration, readOnly bool) (*Store, error) {
 		NoStatistics: true,
 		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
 			f, err := openExisting(name, flag, mode)
-			file = f
+			if file = f; err == nil {
+				s.inode, err = f.Stat()
+			}
 			return f, err
 		},
 	}
@@ -220,7 +252,23 @@ func (s *Store) update(fn func(*bolt.Tx) error) error {
 	if s.readOnly {
 		return ErrReadOnly
 	}
+	if err := s.inPlace(); err != nil {
+		return err
+	}
 	return s.guarded(func() error { return s.db.Update(fn) })
+}
+
+// inPlace refuses to write to a file that nobody would find again: one that was
+// removed or replaced while it was open.
+func (s *Store) inPlace() error {
+	info, err := os.Stat(s.path)
+	if err == nil && os.SameFile(info, s.inode) {
+		return nil
+	}
+	if err == nil {
+		err = errors.New("another file has its name")
+	}
+	return fmt.Errorf("write state %s: it was moved or replaced while this process had it open (%w); nothing more is written; put it back or end this process", s.path, err)
 }
 
 // guarded turns the panics and page faults, with which bbolt meets a damaged

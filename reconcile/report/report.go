@@ -34,6 +34,7 @@ const (
 // Report is one run over all chosen environments.
 type Report struct {
 	Schema       string        `json:"schema"`
+	RunID        string        `json:"run_id,omitempty"` // the same as in the history
 	Mode         Mode          `json:"mode"`
 	Commit       string        `json:"commit"` // hash, or "worktree"
 	StartedAt    time.Time     `json:"started_at"`
