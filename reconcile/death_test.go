@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
@@ -63,6 +64,7 @@ func dieAt(t *testing.T, w *world, s scene, n int) bool {
 	}
 	after := dying.copy
 	after.wrap = nil
+	left := after.pending()
 	where := fmt.Sprintf("death after call %d of %q", n, s.name)
 	effects := map[string]bool{}
 	for i, c := range w.terra.Log() {
@@ -84,7 +86,33 @@ func dieAt(t *testing.T, w *world, s scene, n int) bool {
 		}
 	}
 	checkOwned(t, after, where)
+	checkTold(t, after, where, left)
 	return true
+}
+
+// checkTold wants a line for every write that left, also for those of which the
+// dead process could say nothing any more, and none told twice.
+func checkTold(t *testing.T, after *world, where string, left []state.Intent) {
+	t.Helper()
+	final := map[string]int{}
+	for _, e := range after.history() {
+		if e.Outcome != state.OutcomeUnknown {
+			final[e.ID]++
+		}
+	}
+	for id, lines := range final {
+		if lines != 1 {
+			t.Errorf("%s: %s is told %d times", where, id, lines)
+		}
+	}
+	if untold := after.pending(); len(untold) > 0 {
+		t.Errorf("%s: %d writes are still pending", where, len(untold))
+	}
+	for _, i := range left {
+		if final[i.ID] != 1 {
+			t.Errorf("%s: %s was under way and is not told", where, i.Change)
+		}
+	}
 }
 
 func effectOf(c terratest.Call) string {
