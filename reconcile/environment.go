@@ -44,8 +44,10 @@ func (e *Engine) environment(ctx context.Context, r Run, env spec.Environment, b
 		NotCompared: []plan.NotCompared{}, Changes: []report.Change{}, Events: []report.Event{}, MayHaveWritten: []string{},
 	}
 	p, err := e.prepare(ctx, r, env, b)
-	if telling := e.tellRefused(ctx, r, env, err); telling != nil {
-		out.Warnings = append(out.Warnings, telling.Error())
+	if r.Mode == report.Apply && env.DevID != "" && ctx.Err() == nil {
+		if telling := e.tellRefused(r, env, err); telling != nil {
+			out.Warnings = append(out.Warnings, telling.Error())
+		}
 	}
 	if err != nil {
 		out.Error = err.Error()

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"cmp"
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -74,10 +73,7 @@ func (a *applier) tell(i state.Intent, outcome string, err error, took time.Dura
 
 // tellRefused tells the history, once for as long as it lasts, that of an
 // environment no plan can be made, and when one can be made again.
-func (e *Engine) tellRefused(ctx context.Context, r Run, env spec.Environment, cause error) error {
-	if r.Mode != report.Apply || env.DevID == "" || ctx.Err() != nil {
-		return nil
-	}
+func (e *Engine) tellRefused(r Run, env spec.Environment, cause error) error {
 	before, err := e.o.Store.Ongoing(env.DevID)
 	if err != nil || (before.Refused == nil) == (cause == nil) {
 		return err
