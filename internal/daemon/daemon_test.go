@@ -130,6 +130,21 @@ func TestFailedPollKeepsEnvironments(t *testing.T) {
 	})
 }
 
+// TestPollThatRefusesACommitStillNamesEnvironments: they run from what was good.
+func TestPollThatRefusesACommitStillNamesEnvironments(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stub{}
+		s.set(errors.New("commit b is not used"), Environment{Name: "production", Revision: "a", Behind: "commit b is not used"})
+		d, stop := start(t, s, &bytes.Buffer{})
+		after(time.Minute)
+		got := d.Status()
+		stop()
+		if runs := s.ran(); !slices.Equal(runs, []string{"production@0"}) || got.Poll.Error != "commit b is not used" {
+			t.Errorf("runs = %v, poll = %+v", runs, got.Poll)
+		}
+	})
+}
+
 func TestEnvironmentThatIsGoneStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stub{environments: []Environment{{Name: "production", Schedule: "*/5 * * * *", Revision: "a"}}}
