@@ -7,13 +7,11 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/emulator"
-	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
 func newDemoCommand(env *environment) *cobra.Command {
@@ -24,8 +22,9 @@ func newDemoCommand(env *environment) *cobra.Command {
 		Long: `Show all of it on a throw-away repository and an emulated Terra.
 
 It makes a git repository with sealed secrets in a temporary folder, starts an
-emulator of Terra's Admin API on this machine, and runs the commands you would
-run. It needs no account and no network, and removes what it made.`,
+emulator of Terra's Admin API and of the data providers behind it on this
+machine, and runs the commands you would run, weeks of them in seconds. It needs
+no account and no network, and removes what it made.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return demo(cmd.Context(), env, keep) },
 	}
@@ -35,10 +34,12 @@ run. It needs no account and no network, and removes what it made.`,
 
 // stage is where the demo plays.
 type stage struct {
-	env   *environment // of the commands it runs
-	out   io.Writer
-	dir   string
-	terra *emulator.Server
+	env    *environment // of the commands it runs
+	out    io.Writer
+	dir    string
+	terra  *emulator.Server
+	passed time.Duration // how far its clock is ahead
+	played int           // acts so far
 }
 
 func demo(ctx context.Context, env *environment, keep bool) (err error) {
@@ -49,7 +50,8 @@ func demo(ctx context.Context, env *environment, keep bool) (err error) {
 	if !keep {
 		defer func() { err = firstError(err, os.RemoveAll(dir)) }()
 	}
-	s := &stage{out: env.Stdout, dir: dir, terra: emulator.New(emulator.Config{Clock: env.Now})}
+	s := &stage{out: env.Stdout, dir: dir}
+	s.terra = emulator.New(emulator.Config{Clock: func() time.Time { return env.Now().Add(s.passed) }})
 	address, stop, err := serve(ctx, s.terra)
 	if err != nil {
 		return err
@@ -85,63 +87,7 @@ func serve(ctx context.Context, handler http.Handler) (address string, stop func
 	return "http://" + listener.Addr().String() + emulator.BasePath, func() { _ = server.Close() }, nil
 }
 
-// play runs the commands of the demo and checks that each ends as it should.
-func (s *stage) play(ctx context.Context) error {
-	repo := filepath.Join(s.dir, "config")
-	production := demoProduction()
-	steps := []struct {
-		title string
-		does  func() error
-		args  []string
-		exit  int
-	}{
-		{"Check the files: offline, no key needed", nil, []string{"validate", repo}, exitOK},
-		{"Preview: nothing is written", nil, []string{"--repo", repo, "--dry-run"}, report.ExitChanges},
-		{"Apply", nil, []string{"--repo", repo, "--yes"}, report.ExitDone},
-		{"Once more: nothing is left to do", nil, []string{"--repo", repo, "--yes"}, report.ExitDone},
-		{"Somebody pauses Strava by hand in the dashboard: the next look finds it",
-			func() error { s.terra.Pause(production, "strava"); return nil }, []string{"--repo", repo, "--dry-run"}, report.ExitChanges},
-		{"The next run puts it back", nil, []string{"--repo", repo, "--yes"}, report.ExitDone},
-	}
-	if err := s.say("A demo of terra-reconcile. Terra is emulated; nothing leaves this machine.\n" +
-		"The config repository is a git folder with sealed secrets:\n\n" + demoTree()); err != nil {
-		return err
-	}
-	for i, step := range steps {
-		if step.does != nil {
-			if err := step.does(); err != nil {
-				return err
-			}
-		}
-		if err := s.say(fmt.Sprintf("\n%d. %s\n\n   $ reconcile %s\n\n", i+1, step.title, shown(step.args, repo))); err != nil {
-			return err
-		}
-		if code := run(ctx, step.args, s.env); code != step.exit {
-			return fmt.Errorf("demo step %d ended with exit code %d, expected %d", i+1, code, step.exit)
-		}
-		if err := s.say(fmt.Sprintf("\n   (exit code %d)\n", step.exit)); err != nil {
-			return err
-		}
-	}
-	return s.say("\nThat was all of it. Next: `reconcile --help`, and examples/ in the source.\n")
-}
-
 func (s *stage) say(text string) error {
 	_, err := io.WriteString(s.out, text)
 	return err
-}
-
-// shown is a command line as a person would type it inside the repository.
-func shown(args []string, repo string) string {
-	out := ""
-	for i, a := range args {
-		if a == "--repo" || a == repo && i > 0 {
-			continue
-		}
-		if out != "" {
-			out += " "
-		}
-		out += a
-	}
-	return out
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,7 +13,18 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/object"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/emulator"
+	"github.com/terra-reconcile/terra-reconcile/providers"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
+)
+
+// Two apps at the emulated Strava, and the secrets that come later.
+const (
+	demoClientID      = "123456"
+	demoSecret        = "5f1d3e0c9b8a7f6e5d4c3b2a190807060504f001"
+	demoNewSecret     = "6e2f4d1c0b9a8f7e6d5c4b3a291817161514f002"
+	demoWrongSecret   = "7d3e5f2b1c0a9e8f7d6c5b4a392827262524f003"
+	demoStagingID     = "654321"
+	demoStagingSecret = "0a1b2c3d4e5f60718293a4b5c6d7e8f901234f02"
 )
 
 func demoProduction() string { return "demo-prod-x81LmQ" }
@@ -50,11 +62,15 @@ func (s *stage) prepare(env *environment, address string) error {
 	if err := s.repository(public, env.Now()); err != nil {
 		return fmt.Errorf("make demo repository: %w", err)
 	}
+	if err := s.runner(address); err != nil {
+		return fmt.Errorf("make demo configuration: %w", err)
+	}
 	settings := map[string]string{
 		"TERRA_ADMIN_TOKEN": token, "TERRA_BASE_URL": address, "RECONCILE_AGE_KEY_FILE": key,
 		"RECONCILE_STATE_DIR": filepath.Join(s.dir, "state"),
 	}
 	inner := *env
+	inner.Now = func() time.Time { return env.Now().Add(s.passed) }
 	inner.Getenv = func(name string) string {
 		if v, ok := settings[name]; ok {
 			return v
@@ -66,6 +82,23 @@ func (s *stage) prepare(env *environment, address string) error {
 	}
 	s.env = &inner
 	return nil
+}
+
+// runner writes daemon.yaml: where Terra and Strava are, and what Strava knows.
+func (s *stage) runner(address string) error {
+	origin := strings.TrimSuffix(address, emulator.BasePath)
+	strava, _ := providers.Lookup("strava")
+	probe, ok := emulator.ProviderAddress(origin, strava.Probe.URL)
+	if !ok {
+		return fmt.Errorf("nobody answers for %s", strava.Probe.URL)
+	}
+	s.terra.AcceptPair("strava", demoClientID, demoSecret)
+	s.terra.AcceptPair("strava", demoStagingID, demoStagingSecret)
+	text := "repo: {url: ./config}\n" +
+		"accounts:\n  default: {token_env: TERRA_ADMIN_TOKEN, base_url: " + strconv.Quote(address) + ", dev_ids: [\"*\"]}\n" +
+		"identities: {files: [./identity.txt]}\nstate_dir: ./state\napply: true\n" +
+		"probes: {strava: " + strconv.Quote(probe) + "}\n"
+	return os.WriteFile(filepath.Join(s.dir, "daemon.yaml"), []byte(text), 0o600)
 }
 
 // repository writes the files and commits them.
@@ -95,6 +128,14 @@ func (s *stage) repository(recipient string, now time.Time) error {
 	if err := tree.AddGlob("."); err != nil {
 		return err
 	}
+	settings, err := repo.Config()
+	if err != nil {
+		return err
+	}
+	settings.User.Name, settings.User.Email = "Demo", "demo@example.com"
+	if err := repo.SetConfig(settings); err != nil {
+		return err
+	}
 	who := &object.Signature{Name: "Demo", Email: "demo@example.com", When: now}
 	_, err = tree.Commit("Connect Strava, Virtuagym and FreeStyle Libre", &git.CommitOptions{Author: who, Committer: who})
 	return err
@@ -121,13 +162,13 @@ func demoFiles(recipient string) (map[string]string, error) {
 		return "!age |\n    " + strings.ReplaceAll(strings.TrimSpace(age.Armor()), "\n", "\n    ") + "\n"
 	}
 	const stravaSetup = "setup:\n  app: {done: 2026-08-01}\n  callback_domain: {value: access.tryterra.co, done: 2026-08-01}\n"
-	files["production/strava.yaml"] = "provider: strava\ncredentials:\n  client_id: \"123456\"\n  client_secret: " +
-		sealed(demoProduction(), "strava", "5f1d3e0c9b8a7f6e5d4c3b2a190807060504f001") +
+	files["production/strava.yaml"] = "provider: strava\ncredentials:\n  client_id: \"" + demoClientID + "\"\n  client_secret: " +
+		sealed(demoProduction(), "strava", demoSecret) +
 		"scopes: [activity:read_all, profile:read_all]\n" + stravaSetup
 	files["production/virtuagym.yaml"] = "provider: virtuagym\ncredentials:\n  portal_name: acme-gyms\n  api_key: " +
 		sealed(demoProduction(), "virtuagym", "q8Zt3LmX0vRw7NcY5bKd2HsG9jPf4TaE6uQi1oBxWk") +
 		"setup:\n  partnership: {done: 2026-07-20}\n  api_key: {done: 2026-07-24}\n"
-	files["staging/strava.yaml"] = "provider: strava\ncredentials:\n  client_id: \"654321\"\n  client_secret: " +
-		sealed(demoStaging(), "strava", "0a1b2c3d4e5f60718293a4b5c6d7e8f901234f02") + stravaSetup
+	files["staging/strava.yaml"] = "provider: strava\ncredentials:\n  client_id: \"" + demoStagingID + "\"\n  client_secret: " +
+		sealed(demoStaging(), "strava", demoStagingSecret) + stravaSetup
 	return files, err
 }
