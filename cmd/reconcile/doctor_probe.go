@@ -53,6 +53,10 @@ func (d *doctor) probe(ctx context.Context) {
 			d.skip("probe", pair.name(), "there is no way to ask "+pair.provider+" about a pair; see `reconcile providers "+pair.provider+"`", "")
 			continue
 		}
+		if ask.silent(pair.provider) {
+			d.skip("probe", pair.name(), emulatedReason, "")
+			continue
+		}
 		if j := slices.IndexFunc(d.pairs[:i], pair.same); j >= 0 {
 			d.skip("probe", pair.name(), "the same pair as "+d.pairs[j].name(), "")
 			continue

@@ -36,9 +36,17 @@ func newProber(c config.Config) (prober, error) {
 	return p, nil
 }
 
+const emulatedReason = "Terra is emulated on this machine, so no real provider is asked"
+
+// silent reports whether nobody is asked about pairs of a provider.
+func (p prober) silent(provider string) bool {
+	_, own := p.addresses[provider]
+	return p.emulated && !own
+}
+
 func (p prober) Probe(ctx context.Context, provider, clientID string, secret secrets.Value) (good, bad bool, reason string) {
-	if _, own := p.addresses[provider]; p.emulated && !own {
-		return false, false, "Terra is emulated on this machine, so no real provider is asked"
+	if p.silent(provider) {
+		return false, false, emulatedReason
 	}
 	r := p.Prober.Probe(ctx, provider, clientID, secret)
 	return r.Verdict == providers.Good, r.Verdict == providers.Bad, r.Reason
