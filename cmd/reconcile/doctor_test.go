@@ -115,16 +115,50 @@ func TestDoctorAsksTheDaemon(t *testing.T) {
 
 func TestDoctorComparesClocks(t *testing.T) {
 	for off, want := range map[time.Duration]string{
-		0:                 "ok clock: this machine's is ",
-		time.Minute:       "warn clock: this machine's is 1m",
-		-10 * time.Minute: "fail clock: this machine's is 10m",
+		0:                "ok clock: this machine's is ",
+		3 * time.Minute:  "warn clock: this machine's is ",
+		30 * time.Minute: "fail clock: this machine's is ",
 	} {
 		e := newExample(t, time.Now().Add(off))
-		code := 0
+		code := exitOK
 		if strings.HasPrefix(want, "fail") {
-			code = 1
+			code = exitFailed
 		}
 		holds(t, e.run(code, "doctor", "--repo", e.repository()), want)
+	}
+}
+
+// answerAt is a server whose clock stands.
+type answerAt time.Time
+
+func (a answerAt) RoundTrip(*http.Request) (*http.Response, error) {
+	header := http.Header{"Date": {time.Time(a).UTC().Format(http.TimeFormat)}}
+	return &http.Response{StatusCode: http.StatusOK, Header: header, Body: http.NoBody}, nil
+}
+
+// TestClockTransport takes the middle of a call of two seconds for the moment of
+// the Date, which has whole seconds.
+func TestClockTransport(t *testing.T) {
+	sent := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	for date, want := range map[time.Time]time.Duration{
+		sent:                    500 * time.Millisecond,
+		sent.Add(-time.Hour):    time.Hour + 500*time.Millisecond,
+		sent.Add(2 * time.Hour): -2*time.Hour + 500*time.Millisecond,
+	} {
+		now := sent.Add(-2 * time.Second)
+		c := &clockTransport{next: answerAt(date), now: func() time.Time { now = now.Add(2 * time.Second); return now }}
+		if _, known := c.skew(); known {
+			t.Error("a skew is known before anybody answered")
+		}
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+		response, err := c.RoundTrip(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if got, known := c.skew(); !known || got != want {
+			t.Errorf("%v: %v %v, want %v", date, got, known, want)
+		}
 	}
 }
 
