@@ -3,24 +3,19 @@ package emulator
 import (
 	"net/http"
 	"reflect"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/terra"
 )
 
 // credentialView is the client's CredentialView with the whole secret_ref.
 type credentialView struct {
-	ClientID              string     `json:"provider_client_id"`
-	SecretMask            *string    `json:"provider_client_secret_masked"`
-	RedirectURL           *string    `json:"redirect_url"`
-	Sandbox               bool       `json:"sandbox"`
-	OAuthVersion          *string    `json:"oauth_version"`
-	HasVerificationSecret bool       `json:"has_verification_secret"`
-	SecretRef             *SecretRef `json:"secret_ref"`
+	terra.CredentialView
+	SecretRef *SecretRef `json:"secret_ref"`
 }
 
 type credentials struct {
-	Provider       string          `json:"provider"`
-	HasCredentials bool            `json:"has_credentials"`
-	TerraOwned     bool            `json:"terra_owned"`
-	Credential     *credentialView `json:"credential"`
+	terra.Credentials
+	Credential *credentialView `json:"credential"`
 }
 
 // ownInUse reports whether users meet the environment's own app. Where the
@@ -32,7 +27,7 @@ func ownInUse(t SourceType, src *source) bool {
 func ownAllowed(t SourceType) bool { return t.CustomCredentialsAllowed || t.BYOSupported }
 
 func credentialsView(provider string, t SourceType, src *source) credentials {
-	out := credentials{Provider: provider}
+	out := credentials{Credentials: terra.Credentials{Provider: provider}}
 	if !ownInUse(t, src) {
 		out.TerraOwned = t.Setup != nil && *t.Setup == managed
 		out.HasCredentials = out.TerraOwned
@@ -40,13 +35,9 @@ func credentialsView(provider string, t SourceType, src *source) credentials {
 	}
 	c := src.Credential
 	out.HasCredentials = true
-	out.Credential = &credentialView{
-		ClientID:              c.ClientID,
-		Sandbox:               c.Sandbox,
-		OAuthVersion:          oauthVersion(t),
-		HasVerificationSecret: c.Verification != "",
-		SecretRef:             c.SecretRef,
-	}
+	out.Credential = &credentialView{SecretRef: c.SecretRef, CredentialView: terra.CredentialView{
+		ClientID: c.ClientID, Sandbox: c.Sandbox, OAuthVersion: oauthVersion(t), HasVerificationSecret: c.Verification != "",
+	}}
 	if c.RedirectURL != "" {
 		out.Credential.RedirectURL = &c.RedirectURL
 	}
@@ -80,26 +71,23 @@ func (s *Server) getCredentials(q *request) (answer, *refusal) {
 	return reply(http.StatusOK, credentialsView(q.provider, t, src)), nil
 }
 
-// ownable is listed for writing own credentials.
-func (s *Server) ownable(q *request) (SourceType, *source, *refusal) {
+// ownable is listed for writing own credentials, with the fields of the body.
+func (s *Server) ownable(q *request) (SourceType, *source, *fields, *refusal) {
 	t, src, r := s.listed(q)
 	if r == nil && !ownAllowed(t) {
 		r = unsupported("The provider %s does not allow own credentials.", q.provider)
 	}
-	return t, src, r
-}
-
-func credentialFields() []string {
-	return []string{"client_id", "client_secret", "redirect_url", "verification_secret", "sandbox", "secret_ref"}
+	if r != nil {
+		return t, nil, nil, r
+	}
+	f, r := readFields(q.http.Header, q.body,
+		"client_id", "client_secret", "redirect_url", "verification_secret", "sandbox", "secret_ref")
+	return t, src, f, r
 }
 
 // setCredentials replaces the whole document: what was not sent is gone.
 func (s *Server) setCredentials(q *request) (change, *refusal) {
-	t, src, r := s.ownable(q)
-	if r != nil {
-		return change{}, r
-	}
-	f, r := readFields(q.http.Header, q.body, credentialFields()...)
+	t, src, f, r := s.ownable(q)
 	if r != nil {
 		return change{}, r
 	}
@@ -124,11 +112,7 @@ func (s *Server) setCredentials(q *request) (change, *refusal) {
 
 // updateCredentials changes the fields sent and keeps the rest.
 func (s *Server) updateCredentials(q *request) (change, *refusal) {
-	t, src, r := s.ownable(q)
-	if r != nil {
-		return change{}, r
-	}
-	f, r := readFields(q.http.Header, q.body, credentialFields()...)
+	t, src, f, r := s.ownable(q)
 	if r != nil {
 		return change{}, r
 	}
