@@ -55,7 +55,7 @@ func (f *follower) Poll(ctx context.Context) ([]daemon.Environment, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := loaded{hash: commit.Hash}
+	found := loaded{hash: commit.Hash, author: commit.Author}
 	found.set, found.problems = spec.Load(files, providers.Vocabulary())
 	refusal := found.refused()
 	if isNew {
@@ -101,7 +101,7 @@ func (f *follower) Run(ctx context.Context, name string) report.Report {
 		Client: newClients(f.config, f.clientOptions()), Store: f.memory(), Identities: identities(f.config.Identities),
 		Now: f.env.Now, Prober: f.prober,
 	})
-	r := reconcile.Run{Set: g.set, Problems: g.problems, Commit: g.hash, Only: []string{name}, Mode: f.mode}
+	r := reconcile.Run{Set: g.set, Problems: g.problems, Commit: g.hash, Author: g.author, Only: []string{name}, Mode: f.mode}
 	approval, err := f.store.Approval(g.environment.DevID, f.env.Now())
 	if err != nil {
 		return f.failed(g.hash, err.Error())

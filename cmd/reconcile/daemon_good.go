@@ -13,6 +13,7 @@ import (
 // loaded is one commit as it was read.
 type loaded struct {
 	hash     string
+	author   string
 	set      spec.Set
 	problems []spec.Problem
 }
@@ -142,14 +143,15 @@ func (f *follower) restore(ctx context.Context, name, devID string, last state.G
 	if last.Commit == "" {
 		return lost("no commit was good yet")
 	}
-	if _, err := f.source.FetchCommit(ctx, last.Commit); err != nil {
+	commit, err := f.source.FetchCommit(ctx, last.Commit)
+	if err != nil {
 		return lost(err.Error())
 	}
 	files, err := f.source.FS(last.Commit)
 	if err != nil {
 		return lost(err.Error())
 	}
-	found := loaded{hash: last.Commit}
+	found := loaded{hash: last.Commit, author: commit.Author}
 	found.set, found.problems = spec.Load(files, providers.Vocabulary())
 	for _, env := range found.set.Environments {
 		if env.Name == name && env.DevID == last.DevID && !env.Invalid {

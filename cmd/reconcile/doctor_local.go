@@ -49,11 +49,11 @@ func (d *doctor) repository(ctx context.Context) bool {
 		return false
 	}
 	d.files = files
-	if commit == "worktree" {
+	if commit.Hash == "worktree" {
 		d.warn("repository", "", d.config.Repo.URL+" has changes that are not committed, or no commit", "commit them: only commits are applied")
 		return true
 	}
-	d.ok("repository", "", fmt.Sprintf("commit %.12s of %s", commit, d.config.Repo.URL))
+	d.ok("repository", "", fmt.Sprintf("commit %.12s of %s", commit.Hash, d.config.Repo.URL))
 	return true
 }
 

@@ -114,7 +114,7 @@ it, after asking. With --dry-run it only shows.`,
 	root.AddCommand(
 		newPlanCommand(env), newValidateCommand(env), newDemoCommand(env), newDaemonCommand(env),
 		newSecretCommand(env), newRotateCommand(env), newTokenCommand(env), newProvidersCommand(env), newDoctorCommand(env),
-		newApproveCommand(env), newPauseCommand(env), newResumeCommand(env), newNowCommand(env), newStatusCommand(env),
+		newApproveCommand(env), newPauseCommand(env), newResumeCommand(env), newNowCommand(env), newStatusCommand(env), newHistoryCommand(env),
 		newVersionCommand(env),
 	)
 	root.InitDefaultCompletionCmd()

@@ -41,6 +41,7 @@ func TestMain(m *testing.M) {
 //	daemon …                  see daemonCommand
 //	terminal …                see terminalCommand
 //	provider …                see providerCommand
+//	cut FILE BYTES            take bytes off its end
 //	fill FILE                 put variables into it
 //	flat TEXT                 standard output holds TEXT, however it is folded
 //	shape FILE                list the fields of a JSON document
@@ -67,6 +68,7 @@ func TestScripts(t *testing.T) {
 			"terra":  terraCommand,
 			"daemon": daemonCommand,
 			"fill":   fillCommand,
+			"cut":    cutCommand,
 			"flat":   flatCommand,
 			"shape":  shapeCommand,
 

@@ -26,7 +26,7 @@ import (
 // write only when the run may.
 type session struct {
 	files        fs.FS
-	commit       string
+	commit       gitsource.Commit
 	environments []string
 	engine       *reconcile.Engine
 	store        *state.Store
@@ -107,7 +107,8 @@ func (s *session) serve(ctx context.Context, env *environment, dir string) {
 // run loads the files and runs the engine over them.
 func (s *session) run(ctx context.Context, r reconcile.Run) report.Report {
 	r.Set, r.Problems = spec.Load(s.files, providers.Vocabulary())
-	r.Commit, r.Only = s.commit, s.environments
+	r.Commit, r.Only = s.commit.Hash, s.environments
+	r.Author = s.commit.Author
 	out := s.engine.Run(ctx, r)
 	s.progress.clear()
 	out.Warnings = append(s.warnings, out.Warnings...)
@@ -144,33 +145,33 @@ func (f *runFlags) configuration(env *environment) (config.Config, error) {
 
 // openFiles gives the files to work from. A dry run reads a folder as it stands;
 // applying takes a commit, from a folder only when its work tree is clean.
-func openFiles(ctx context.Context, repo config.Repo, mode report.Mode) (fs.FS, string, error) {
+func openFiles(ctx context.Context, repo config.Repo, mode report.Mode) (fs.FS, gitsource.Commit, error) {
 	if info, err := os.Stat(repo.URL); err == nil && info.IsDir() && repo.Ref == "" {
 		tree, err := gitsource.WorkTree(repo.URL, repo.Path)
 		if err != nil {
-			return nil, "", err
+			return nil, gitsource.Commit{}, err
 		}
 		switch {
 		case mode == report.DryRun && (tree.Dirty || tree.Commit == ""):
-			return tree.FS, "worktree", nil
+			return tree.FS, gitsource.Commit{Hash: "worktree"}, nil
 		case mode == report.DryRun:
-			return tree.FS, tree.Commit, nil
+			return tree.FS, gitsource.Commit{Hash: tree.Commit, Author: tree.Author}, nil
 		case tree.Commit == "":
-			return nil, "", fmt.Errorf("apply %s: it is not a commit of a git repository; run git init, commit, and apply again", repo.URL)
+			return nil, gitsource.Commit{}, fmt.Errorf("apply %s: it is not a commit of a git repository; run git init, commit, and apply again", repo.URL)
 		case tree.Dirty:
-			return nil, "", fmt.Errorf("apply %s: it has changes that are not committed; commit or remove them first (git status lists them)", repo.URL)
+			return nil, gitsource.Commit{}, fmt.Errorf("apply %s: it has changes that are not committed; commit or remove them first (git status lists them)", repo.URL)
 		}
 	}
 	source, err := openSource(repo)
 	if err != nil {
-		return nil, "", err
+		return nil, gitsource.Commit{}, err
 	}
 	commit, err := source.Fetch(ctx)
 	if err != nil {
-		return nil, "", err
+		return nil, gitsource.Commit{}, err
 	}
 	files, err := source.FS(commit.Hash)
-	return files, commit.Hash, err
+	return files, commit, err
 }
 
 func openSource(repo config.Repo) (*gitsource.Source, error) {

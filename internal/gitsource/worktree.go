@@ -22,6 +22,9 @@ type Tree struct {
 	FS fs.FS
 	// Commit is the hash of HEAD, "" without repository or commit.
 	Commit string
+	// Author of that commit, "Name <mail>", fit for a terminal; "" where it does not
+	// hold the folder sub.
+	Author string
 	// Dirty says that FS is not what Commit holds.
 	Dirty bool
 	// Changes lists, sorted, the files that differ from Commit; nil without one.
@@ -67,18 +70,18 @@ func workTree(dir, sub string) (Tree, error) {
 	if err != nil {
 		return Tree{}, err
 	}
-	changes, err := repo.changes(files, head, dir, sub)
+	changes, author, err := repo.changes(files, head, dir, sub)
 	if err != nil {
 		return Tree{}, err
 	}
-	return Tree{FS: files, Commit: head.String(), Dirty: len(changes) > 0, Changes: changes}, nil
+	return Tree{FS: files, Commit: head.String(), Author: author, Dirty: len(changes) > 0, Changes: changes}, nil
 }
 
-// changes compares the files with the commit.
-func (l local) changes(files diskFS, head plumbing.Hash, dir, sub string) ([]string, error) {
+// changes compares the files with the commit, and says who made that.
+func (l local) changes(files diskFS, head plumbing.Hash, dir, sub string) (changed []string, author string, err error) {
 	below, err := l.below(dir, sub)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	var committed fs.FS
 	snap, err := build(context.Background(), l, nil, head, below, 4*DefaultMaxPack)
@@ -86,13 +89,13 @@ func (l local) changes(files diskFS, head plumbing.Hash, dir, sub string) ([]str
 	case is[*MissingPathError](err):
 		committed = treeFS{root: &node{mode: fs.ModeDir | 0o555, count: 1}}
 	case errors.Is(err, errMissingObject):
-		return nil, classify(err, false)
+		return nil, "", classify(err, false)
 	case err != nil:
-		return nil, err
+		return nil, "", err
 	default:
-		committed = treeFS{root: snap.root}
+		committed, author = treeFS{root: snap.root}, snap.commit.Author
 	}
-	changed := []string{}
+	changed = []string{}
 	tracked := map[string]bool{}
 	err = fs.WalkDir(committed, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -106,7 +109,7 @@ func (l local) changes(files diskFS, head plumbing.Hash, dir, sub string) ([]str
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	err = fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -121,7 +124,7 @@ func (l local) changes(files diskFS, head plumbing.Hash, dir, sub string) ([]str
 		return nil
 	})
 	slices.Sort(changed)
-	return changed, err
+	return changed, author, err
 }
 
 // sameOnDisk compares a committed file with the one on disk.

@@ -49,6 +49,10 @@ func withoutSealed(fields []plan.FieldChange) []plan.FieldChange {
 	return fields
 }
 
+// EscapeJSON gives a JSON document in which what a terminal could take for a
+// command stands as a \u escape.
+func EscapeJSON(document []byte) []byte { return escapeJSON(document) }
+
 // escapeJSON writes what hides in a text as \u escapes. Outside of strings JSON
 // has only printable ASCII, space and newline.
 func escapeJSON(document []byte) []byte {

@@ -98,6 +98,15 @@ func side(v plan.FieldValue) string {
 	return "nothing"
 }
 
+// FieldText says what a field was and becomes, safe to print on a terminal.
+func FieldText(f plan.FieldChange) string {
+	text := middle(side(f.From), longestValue) + " -> " + middle(side(f.To), longestValue)
+	if len(f.From.List) > 0 && len(f.To.List) > 0 {
+		text = middle(listChange(f), longestValue)
+	}
+	return clean(f.Field) + " " + text
+}
+
 func cleanList(list []string) string {
 	out := make([]string, 0, len(list))
 	for _, s := range list {

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"os"
+	"strconv"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// cutCommand takes bytes off the end of a file, as a kill during a write may.
+func cutCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: cut FILE BYTES")
+	}
+	path := ts.MkAbs(args[0])
+	info, err := os.Stat(path)
+	ts.Check(err)
+	bytes, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	if info.Size() <= int64(bytes) {
+		ts.Fatalf("%s has only %d bytes", args[0], info.Size())
+	}
+	ts.Check(os.Truncate(path, info.Size()-int64(bytes)))
+}
