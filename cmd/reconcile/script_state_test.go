@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"strconv"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	bolt "go.etcd.io/bbolt"
 )
 
 // cutCommand takes bytes off the end of a file, as a kill during a write may.
@@ -21,4 +23,16 @@ func cutCommand(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s has only %d bytes", args[0], info.Size())
 	}
 	ts.Check(os.Truncate(path, info.Size()-int64(bytes)))
+}
+
+// newerCommand makes a state file one of the next format.
+func newerCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: newer FILE")
+	}
+	db, err := bolt.Open(ts.MkAbs(args[0]), 0o600, nil)
+	ts.Check(err)
+	ts.Check(errors.Join(db.Update(func(tx *bolt.Tx) error {
+		return tx.Bucket([]byte("meta")).Put([]byte("format"), []byte(`{"v":1,"format":2}`))
+	}), db.Close()))
 }

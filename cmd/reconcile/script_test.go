@@ -42,6 +42,7 @@ func TestMain(m *testing.M) {
 //	terminal …                see terminalCommand
 //	provider …                see providerCommand
 //	cut FILE BYTES            take bytes off its end
+//	newer FILE                make a state file one of the next format
 //	fill FILE                 put variables into it
 //	flat TEXT                 standard output holds TEXT, however it is folded
 //	shape FILE                list the fields of a JSON document
@@ -69,6 +70,7 @@ func TestScripts(t *testing.T) {
 			"daemon": daemonCommand,
 			"fill":   fillCommand,
 			"cut":    cutCommand,
+			"newer":  newerCommand,
 			"flat":   flatCommand,
 			"shape":  shapeCommand,
 
