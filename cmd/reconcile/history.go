@@ -77,7 +77,7 @@ func (f *historyFlags) run(env *environment) error {
 	var out strings.Builder
 	for _, w := range warnings {
 		for _, line := range report.Lines("warning: "+w, width) {
-			fmt.Fprintln(env.Stderr, line)
+			_, _ = fmt.Fprintln(env.Stderr, line)
 		}
 	}
 	for _, e := range entries {

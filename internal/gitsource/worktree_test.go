@@ -77,8 +77,8 @@ func TestWorkTreeChanges(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			s.do()
 			tree := workTreeOf(t, r.dir, s.sub)
-			if tree.Commit != head {
-				t.Errorf("commit is %q, want %q", tree.Commit, head)
+			if tree.Commit != head || tree.Author != "Ada <ada@acme.example>" {
+				t.Errorf("commit is %q by %q, want %q", tree.Commit, tree.Author, head)
 			}
 			if !slices.Equal(tree.Changes, s.want) {
 				t.Errorf("changes are %v, want %v", tree.Changes, s.want)

@@ -227,7 +227,7 @@ func checkDestructive(in Input, c *Change, approved bool) (Gate, string) {
 
 func checkAfterSuspend(in Input, c *Change, approved bool) (Gate, string) {
 	if (in.Memory.Suspended || in.Memory.of(c.Provider).Suspended) && c.Class != Safe && !approved {
-		return Approval, "first seen after a suspend or a pause"
+		return Approval, "first seen after a suspend, a pause or a restored state"
 	}
 	return Ready, ""
 }

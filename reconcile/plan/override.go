@@ -35,7 +35,7 @@ func Overrides() []Override {
 		{"adopt", "the first disruptive change, or overwriting keys, of a connection of which nothing is remembered", yes, yes, yes, "what Terra has", ""},
 		{"on_secret_drift", "reverting a client_id or secret that somebody set by hand", yes, yes, yes, "the live key, or on_secret_drift: revert", "a provider that, asked in this run, accepts the wanted pair"},
 		{"destructive", "every destructive change; an explicit state: disabled is its own approval", yes, yes, yes, "", ""},
-		{"after-suspend", "disruptive and destructive changes after a suspend or a pause, until a run finds none of them", yes, yes, yes, "", ""},
+		{"after-suspend", "disruptive and destructive changes after a suspend, a pause or a restored state, until a run finds none of them", yes, yes, yes, "", ""},
 		{"window", "disruptive and destructive changes outside the windows", no, no, yes, "other windows", "time"},
 		{"max_changes", "every disruptive or destructive change that nobody approved, when more connections would be hurt than the cap allows", yes, yes, yes, "higher max_changes", ""},
 		{"max_rotations", "every rotation that nobody approved, when more are to be done at once than allowed", yes, yes, yes, "higher max_rotations", ""},
