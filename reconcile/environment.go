@@ -216,15 +216,19 @@ func recalled(m plan.Memory, digestsHold bool) plan.Memory {
 	return out
 }
 
-// withIntents gives connections whose enabling began, and whose answer or
-// memory was lost, their owner back: they were not live before we sent it.
+// withIntents gives connections whose enabling or pausing began, and whose answer
+// or memory was lost, back to us: they were not live, or not paused, before we
+// sent it.
 func withIntents(m plan.Memory, pending []state.Intent, live map[string]plan.Observed) plan.Memory {
 	for _, i := range pending {
-		if _, isLive := live[i.Provider]; !isLive || i.Action != string(plan.Enable) {
+		source, isLive := live[i.Provider]
+		enabled, paused := i.Action == string(plan.Enable), i.Action == string(plan.Pause) && !source.Active
+		if !isLive || !enabled && !paused {
 			continue
 		}
 		remembered, had := m.Connections[i.Provider]
-		remembered.Enabled, remembered.Noted = true, remembered.Noted || !had
+		remembered.Enabled, remembered.Paused = remembered.Enabled || enabled, remembered.Paused || paused
+		remembered.Noted = remembered.Noted || !had
 		if remembered.Fields == nil {
 			remembered.Fields = map[string]string{}
 		}

@@ -29,6 +29,49 @@ func TestEnableWhoseAnswerWasLostIsOurs(t *testing.T) {
 	}
 }
 
+// TestPauseWhoseAnswerWasLostIsOurs loses the answer and every reading back: to
+// resume it later is to end our own pause.
+func TestPauseWhoseAnswerWasLostIsOurs(t *testing.T) {
+	w := newWorld(t)
+	w.options.MaxAttempts = 1
+	w.write("production/polar.yaml", "provider: polar\n")
+	w.applied()
+	w.write("production/polar.yaml", "provider: polar\nstate: paused\n")
+	w.terra.Fault(terratest.Fault{Kind: terratest.LostAnswer, Operation: "updateSource"})
+	w.terra.Fault(terratest.Fault{Kind: terratest.Status500, Operation: "listSources", Nth: 2, Times: terratest.Always})
+	if c := w.change(w.apply(), "polar:pause"); c.Outcome != report.Unknown {
+		t.Fatalf("outcome %s, want unknown", c.Outcome)
+	}
+	w.terra.ClearFaults()
+	w.applied()
+	w.terra.SetUsers(devID, "polar", 7, 0)
+	w.write("production/polar.yaml", "provider: polar\n")
+	if c := w.change(w.dryRun(), "polar:resume"); c.Class != plan.Safe {
+		t.Errorf("to end our own pause is %s", c.Class)
+	}
+}
+
+// TestHalfSetUpThatDiedIsOurs loses the answer of an enable whose keys have to
+// wait for a domain: what is done so far is remembered, not only noted.
+func TestHalfSetUpThatDiedIsOurs(t *testing.T) {
+	w := newWorld(t)
+	w.options.MaxAttempts = 1
+	w.own("garmin", garminID, secretA, garminFile+garminSetup)
+	w.terra.Fault(terratest.Fault{Kind: terratest.LostAnswer, Operation: "enableSource"})
+	w.terra.Fault(terratest.Fault{Kind: terratest.Status500, Operation: "listSources", Nth: 3, Times: terratest.Always})
+	if c := w.change(w.apply(), "garmin:enable"); c.Outcome != report.Unknown {
+		t.Fatalf("outcome %s, want unknown", c.Outcome)
+	}
+	w.terra.ClearFaults()
+	w.apply()
+	_, store := w.engine(report.DryRun)
+	defer store.Close()
+	memory, err := store.Memory(devID)
+	if got := memory.Connections["garmin"]; err != nil || !got.Enabled || got.Noted || got.Fields[plan.FieldDomain] != garminDomain {
+		t.Errorf("memory %+v, %v: it is not known as ours", got, err)
+	}
+}
+
 // TestPendingIntentIsSentWithItsKeyOnlyWhenItMeansTheSame leaves an intent behind
 // and runs again, from the same commit and from one that asks for something else.
 func TestPendingIntentIsSentWithItsKeyOnlyWhenItMeansTheSame(t *testing.T) {

@@ -115,7 +115,8 @@ func newRun(in Input, p Plan, d Desired, applied map[string]bool) run {
 
 func (r run) remember() (Remembered, bool) {
 	enabled := r.applied[Enable]
-	if r.open[""] || !r.known && r.adopts && !enabled || !r.live && !enabled && (r.want.State != Disabled || !r.known || doubtful(r.in)) {
+	ours := enabled || r.old.Enabled // by a run, too, that ended before it could remember
+	if r.open[""] || !r.known && r.adopts && !ours || !r.live && !enabled && (r.want.State != Disabled || !r.known || doubtful(r.in)) {
 		return Remembered{}, false
 	}
 	m := Remembered{
