@@ -110,6 +110,18 @@ func TestGarminRowsAreLockedAfterASave(t *testing.T) {
 	}
 }
 
+// TestDomainIsReleasedOnceNoRedirectUsesIt moves the redirect away in the commit
+// that releases the domain under it.
+func TestDomainIsReleasedOnceNoRedirectUsesIt(t *testing.T) {
+	w := garminReady(t)
+	w.applied()
+	w.own("garmin", garminID, secretA, "  redirect_url: null\ndomain: null\n"+garminSetup)
+	w.applied()
+	if live := w.terra.Live(devID).Sources["garmin"]; live.Domain != "" || live.Credential.RedirectURL != "" {
+		t.Errorf("live = %+v", live)
+	}
+}
+
 // TestGarminOAuth1 warns by the clock, unless Terra shows or the file records
 // that the app is one of OAuth 2.
 func TestGarminOAuth1(t *testing.T) {

@@ -47,7 +47,7 @@ func makeWithout(in Input, guard string) Plan {
 
 // Order lists the actions as they are applied to one connection.
 func Order() []Action {
-	return []Action{Enable, Pause, SetDomain, ReleaseDomain, SetCredentials, UpdateCredentials, RotateSecret,
+	return []Action{Enable, Pause, SetDomain, SetCredentials, UpdateCredentials, RotateSecret, ReleaseDomain,
 		SetScopes, ResetScopes, SetApp, Resume, ApplyWebhooks, Disable}
 }
 

@@ -8,10 +8,10 @@ const (
 	Enable            Action = "enable"
 	Pause             Action = "pause"
 	SetDomain         Action = "set-domain"
-	ReleaseDomain     Action = "release-domain"
 	SetCredentials    Action = "set-credentials"
 	UpdateCredentials Action = "update-credentials"
 	RotateSecret      Action = "rotate-secret"
+	ReleaseDomain     Action = "release-domain" // once no redirect points at it
 	SetScopes         Action = "set-scopes"
 	ResetScopes       Action = "reset-scopes"
 	SetApp            Action = "set-app"
