@@ -1,9 +1,9 @@
-# The six words of this repository. `make check` is exactly what CI runs.
+# The seven words of this repository. `make check` is exactly what CI runs.
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 
-.PHONY: build test lint generate check bench
+.PHONY: build test lint generate check bench walk
 
 build: ## Build static binaries of every command that people run into bin/.
 	mkdir -p bin
@@ -23,3 +23,6 @@ check: ## Everything CI checks, with seconds per stage.
 
 bench: ## Measure speed and memory against what is possible (two minutes).
 	go run ./cmd/bench
+
+walk: ## Kill and disturb the program at every point, of which CI tries a sample.
+	WALK=all go test -count=1 -v -timeout 30m -run Walk ./cmd/reconcile ./reconcile

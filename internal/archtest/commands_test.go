@@ -7,10 +7,10 @@ import "strings"
 func checkCommands(t tree) []finding {
 	wants := map[string][]string{
 		"Makefile": {
-			"\nbuild:", "\ntest:", "\nlint:", "\ngenerate:", "\ncheck:", "\nbench:",
+			"\nbuild:", "\ntest:", "\nlint:", "\ngenerate:", "\ncheck:", "\nbench:", "\nwalk:", "WALK=all",
 			"CGO_ENABLED=0", "-trimpath", "\tgo test ./...\n", "\t.ci/run\n",
 		},
-		"CONTRIBUTING.md": {"make build", "make test", "make lint", "make generate", "make check", "make bench"},
+		"CONTRIBUTING.md": {"make build", "make test", "make lint", "make generate", "make check", "make bench", "make walk"},
 		".ci/run": {
 			"\nexport REQUIRE_ALL=1 ", "\nset -euo pipefail\n", "CGO_ENABLED=0 go build -trimpath",
 			"  go vet ./...\n", "  go test ./...\n", ".ci/golangci-lint run ./...\n",

@@ -7,16 +7,24 @@ import (
 	"strings"
 )
 
-const clockTag = "testclock"
+const (
+	clockTag  = "testclock"
+	testWords = "RECONCILE_TES" + "T_" // how the variables begin that only a binary for tests reads
+)
 
 // checkTestClock proves that only a binary built for tests can be told the time:
 // each file under the tag has, in its folder, a file that takes its place without
-// the tag and declares nothing that the other lacks, and nothing that builds a
-// release mentions the tag.
+// the tag and declares nothing that the other lacks, no other file knows the
+// variables that such a binary reads, and nothing that builds a release mentions
+// the tag.
 func checkTestClock(t tree) []finding {
 	var found []finding
 	for _, f := range t.sources() {
-		if with, without := clockConstraint(f); !with || without {
+		with, without := clockConstraint(f)
+		if without && !f.test() && strings.Contains(f.text, testWords) {
+			found = append(found, finding{f.path, 1, "a release knows of " + testWords + "*, which is for tests"})
+		}
+		if !with || without {
 			continue
 		}
 		i := slices.IndexFunc(t.files, func(g file) bool {

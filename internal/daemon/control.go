@@ -76,6 +76,7 @@ func Serve(ctx context.Context, dir string, keeper Keeper, boss Boss, log *slog.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
 		_ = server.Shutdown(ctx)
+		_ = listener.Close() // removes the socket also where serving had not begun yet
 	}, nil
 }
 

@@ -26,11 +26,13 @@ func create(dir, path string) error {
 	if err := initialise(name); err != nil {
 		return errors.Join(err, os.Remove(name))
 	}
+	point()
 	if err := os.Link(name, path); err != nil {
 		if _, there := os.Lstat(path); there != nil {
 			return errors.Join(err, os.Remove(name))
 		}
 	}
+	point()
 	if err := removeUnfinished(dir); err != nil {
 		return err
 	}

@@ -129,9 +129,11 @@ func (h *history) write(lines []byte) error {
 			return err
 		}
 	}
+	point()
 	if _, err = f.WriteAt(lines, end); err == nil {
 		err = f.Sync()
 	}
+	point()
 	if err != nil {
 		err = errors.Join(err, f.Truncate(end))
 	}

@@ -250,6 +250,19 @@ func TestFirstStartRace(t *testing.T) {
 	modes(t, dir)
 }
 
+// A first start that was killed right after it had its state leaves another name
+// of it behind. The next one removes that.
+func TestKilledFirstStartLeavesNothing(t *testing.T) {
+	path := filled(t)
+	must(t, os.Link(path, filepath.Join(filepath.Dir(path), ".new-1."+fileName)))
+	must(t, opened(t, filepath.Dir(path)).Close())
+	entries, err := os.ReadDir(filepath.Dir(path))
+	must(t, err)
+	if len(entries) != 1 {
+		t.Errorf("files: got %v, want %s alone", entries, fileName)
+	}
+}
+
 func modes(t *testing.T, dir string) {
 	t.Helper()
 	for path, want := range map[string]os.FileMode{dir: 0o700, filepath.Join(dir, fileName): 0o600, filepath.Join(dir, historyName): 0o600} {

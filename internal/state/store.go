@@ -84,6 +84,7 @@ func Open(dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	_ = removeUnfinished(dir) // what a first start that was killed left behind does no harm
 	s.missing = missing
 	if err := s.openHistory(dir); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -255,7 +256,10 @@ func (s *Store) update(fn func(*bolt.Tx) error) error {
 	if err := s.inPlace(); err != nil {
 		return err
 	}
-	return s.guarded(func() error { return s.db.Update(fn) })
+	point()
+	err := s.guarded(func() error { return s.db.Update(fn) })
+	point()
+	return err
 }
 
 // inPlace refuses to write to a file that nobody would find again: one that was

@@ -1,0 +1,261 @@
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+// killsSampled is how many deaths of all that there are CI tries. WALK=all tries
+// each of them, WALK_SEED=N repeats a sample.
+const killsSampled = 150
+
+// walked is a scene as it went without a death: where the deaths of a walk begin
+// and what they must come to.
+type walked struct {
+	walkScene
+	before, after *walkWorld
+	remembered    remembered
+	effects       map[string]int
+	deaths        []death
+}
+
+// TestKillWalk kills the real binary with kill -9 before and after every call and
+// around everything it puts on disk, in every scene, and lets it start again. At
+// the end Terra, what is remembered and what was done to Terra must be what they
+// are without a death, and there must be nothing left to do.
+func TestKillWalk(t *testing.T) {
+	scenes := walkThrough(t, buildForWalk(t))
+	type attempt struct {
+		scene *walked
+		death death
+	}
+	var all []attempt
+	for _, s := range scenes {
+		for _, d := range s.deaths {
+			all = append(all, attempt{s, d})
+		}
+	}
+	chosen := sampled(t, "kill_walk", all, killsSampled)
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	var mu sync.Mutex
+	struck := map[string]int{}
+	for _, a := range chosen {
+		group.Go(func() error {
+			died, err := a.scene.dies(t.TempDir(), a.death)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				t.Errorf("death %s %d of %q: %v", a.death.kind, a.death.n, a.scene.name, err)
+			}
+			if died {
+				struck[a.death.kind]++
+			}
+			return nil
+		})
+	}
+	_ = group.Wait()
+	total := struck[beforeCall] + struck[afterCall] + struck[atPoint]
+	t.Logf("COUNT kill_walk_deaths=%d", total)
+	if total < len(chosen)*9/10 {
+		t.Errorf("only %d of %d deaths came about", total, len(chosen))
+	}
+	for _, kind := range []string{beforeCall, afterCall, atPoint} {
+		if struck[kind] == 0 {
+			t.Errorf("no process died %s", kind)
+		}
+	}
+}
+
+// sampled gives some of all, or all when the whole walk was asked for, and says
+// how many of how many.
+func sampled[T any](t *testing.T, name string, all []T, some int) []T {
+	t.Helper()
+	seed := time.Now().UnixNano() % 1_000_000
+	if text := os.Getenv("WALK_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseInt(text, 10, 64); err != nil {
+			t.Fatalf("WALK_SEED: %v", err)
+		}
+	}
+	if os.Getenv("WALK") != "all" {
+		r := rand.New(rand.NewPCG(uint64(seed), 0))
+		all = slices.Clone(all)
+		total := len(all)
+		r.Shuffle(total, func(i, j int) { all[i], all[j] = all[j], all[i] })
+		all = all[:min(some, total)]
+		t.Logf("COUNT %s_seed=%d", name, seed)
+		t.Logf("COUNT %s_of=%d", name, total)
+	}
+	t.Logf("COUNT %s_points=%d", name, len(all))
+	if len(all) < some {
+		t.Errorf("%s: only %d points", name, len(all))
+	}
+	return all
+}
+
+// buildForWalk builds the binary that is killed.
+func buildForWalk(t *testing.T) string {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "reconcile")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-tags", "testclock", "-o", program, ".").CombinedOutput()
+	if err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	return program
+}
+
+// walkThrough goes through all scenes without a death.
+func walkThrough(t *testing.T, program string) []*walked {
+	t.Helper()
+	w := newWalkWorld(t, program, t.TempDir())
+	var all []*walked
+	actions := map[string]bool{}
+	for _, scene := range walkScenes() {
+		scene.set(t, w)
+		s := &walked{walkScene: scene}
+		var err error
+		if s.before, err = w.clone(t.TempDir()); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.before.commit(); err != nil {
+			t.Fatal(err)
+		}
+		w.terra.ResetLog()
+		_ = os.Remove(filepath.Join(w.folder, "points")) // the first scene has none before it
+		walker := w.start(death{})
+		did, _, err := walker.settle(s.before.repo(), s.exit)
+		if err != nil {
+			t.Fatalf("%s: %v", s.name, err)
+		}
+		if !s.done(w.live().Sources[s.on]) {
+			t.Fatalf("%s: Terra is not as wanted: %+v", s.name, w.live().Sources[s.on])
+		}
+		for _, action := range did {
+			actions[action] = true
+		}
+		if s.remembered, err = w.remembered(); err != nil {
+			t.Fatal(err)
+		}
+		s.effects = effects(w.terra.Effects())
+		if s.after, err = w.clone(t.TempDir()); err != nil {
+			t.Fatal(err)
+		}
+		points, err := walker.points()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.deaths = deaths(walker.gate.calls, points)
+		all = append(all, s)
+	}
+	for _, action := range walkActions() {
+		if !actions[string(action)] {
+			t.Errorf("no scene makes the binary %s", action)
+		}
+	}
+	t.Logf("COUNT kill_walk_scenes=%d", len(all))
+	t.Logf("COUNT kill_walk_actions=%d", len(actions))
+	return all
+}
+
+func walkActions() []plan.Action {
+	return []plan.Action{
+		plan.Enable, plan.Disable, plan.Pause, plan.Resume, plan.SetCredentials, plan.UpdateCredentials, plan.RotateSecret,
+		plan.SetScopes, plan.ResetScopes, plan.SetApp, plan.SetDomain, plan.ReleaseDomain, plan.ApplyWebhooks,
+	}
+}
+
+func deaths(calls, points int) []death {
+	var all []death
+	for n := range calls {
+		all = append(all, death{beforeCall, n + 1}, death{afterCall, n + 1})
+	}
+	for n := range points {
+		all = append(all, death{atPoint, n + 1})
+	}
+	return all
+}
+
+// dies plays the scene with one death, and compares.
+func (s *walked) dies(folder string, d death) (died bool, err error) {
+	w, err := s.before.clone(folder)
+	if err != nil {
+		return false, err
+	}
+	walker := w.start(d)
+	_, killed, err := walker.run(s.before.repo())
+	if err != nil {
+		return false, err
+	}
+	if err := s.keysAreThere(w.live()); err != nil {
+		return killed, err
+	}
+	_, later, err := walker.settle(s.before.repo(), s.exit)
+	if err != nil {
+		return killed || later, err
+	}
+	found := w.terra.Violations()
+	if diff := cmp.Diff(s.after.live(), w.live()); diff != "" {
+		found = append(found, "Terra is not as without the death (-want +got):\n"+diff)
+	}
+	if diff := cmp.Diff(s.effects, effects(w.terra.Effects())); diff != "" {
+		found = append(found, "not the same was done to Terra (-want +got):\n"+diff)
+	}
+	got, err := w.remembered()
+	if err != nil {
+		return killed || later, err
+	}
+	if diff := cmp.Diff(s.remembered, got, alike(s.exit)); diff != "" {
+		found = append(found, "not the same is remembered (-want +got):\n"+diff)
+	}
+	for _, text := range found {
+		err = errors.Join(err, errors.New(text))
+	}
+	return killed || later, err
+}
+
+// keysAreThere wants every pair that was live to be live still, or the one that
+// takes its place.
+func (s *walked) keysAreThere(now terratest.Snapshot) error {
+	before, after := s.before.live().Sources, s.after.live().Sources
+	for provider, source := range now.Sources {
+		old, next := before[provider].Credential, after[provider].Credential
+		if !reflect.DeepEqual(source.Credential, old) && !reflect.DeepEqual(source.Credential, next) {
+			return fmt.Errorf("the keys of %s are neither the old nor the new ones", provider)
+		}
+	}
+	return nil
+}
+
+// alike lets what is remembered differ where a death rightly makes a difference:
+// a commit of which something is held is wholly applied only if a run saw nothing
+// held.
+func alike(exit int) cmp.Option {
+	options := cmp.Options{cmpopts.EquateEmpty()}
+	if exit != report.ExitDone {
+		options = append(options, cmpopts.IgnoreFields(state.Commits{}, "Applied"))
+	}
+	return options
+}
