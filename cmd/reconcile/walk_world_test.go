@@ -140,7 +140,7 @@ type remembered struct {
 	Pending  []state.Intent
 	Commits  state.Commits
 	Files    []string       // in the state folder
-	Applied  map[string]int // lines of the history that say so, by change
+	Told     map[string]int // lines of the history that say that it is in effect, by change
 }
 
 func (w *walkWorld) remembered() (r remembered, err error) {
@@ -161,14 +161,14 @@ func (w *walkWorld) remembered() (r remembered, err error) {
 	r.KeyLives, errs[1] = store.KeyLives(walkDevID)
 	r.Pending, errs[2] = store.Pending(walkDevID)
 	r.Commits, errs[3] = store.Commits(walkDevID)
-	entries, _, err := state.History(w.stateDir(), state.HistoryFilter{})
+	lines, _, err := state.History(w.stateDir(), state.HistoryFilter{})
 	if err != nil {
 		return r, err
 	}
-	r.Applied = map[string]int{}
-	for _, e := range entries {
-		if e.Event == state.EventWrite && e.Outcome == string(report.Applied) {
-			r.Applied[e.Change]++
+	r.Told = map[string]int{}
+	for _, e := range lines {
+		if e.Event == state.EventWrite && (e.Outcome == string(report.Applied) || e.Outcome == "settled") {
+			r.Told[e.Change]++
 		}
 	}
 	for _, life := range r.KeyLives { // end users are counted when a class depends on them
