@@ -88,7 +88,16 @@ func (e *Engine) Run(ctx context.Context, r Run) report.Report {
 	started := e.o.Now()
 	r.id = rand.Text()
 	out := report.Report{Schema: report.Schema, RunID: r.id, Mode: r.Mode, Commit: r.Commit, StartedAt: started, Warnings: []string{}}
-	environments, err := chosen(r)
+	err := usable(r)
+	if err != nil && r.Mode == report.Apply {
+		if telling := TellRefusedCommit(e.o.Store, r, "", "", err, started); telling != nil {
+			out.Warnings = append(out.Warnings, telling.Error())
+		}
+	}
+	var environments []spec.Environment
+	if err == nil {
+		environments, err = chosen(r)
+	}
 	if err != nil {
 		out.Error = err.Error()
 		out.Finish(e.o.Now())
@@ -129,17 +138,22 @@ func (e *Engine) Run(ctx context.Context, r Run) report.Report {
 	return out
 }
 
-// chosen gives the environments to run, in order. A commit whose terra.yaml has
-// errors is refused as a whole.
-func chosen(r Run) ([]spec.Environment, error) {
+// usable refuses a commit as a whole whose terra.yaml has errors, and one that
+// names no environment.
+func usable(r Run) error {
 	for _, p := range r.Problems {
 		if p.Severity == spec.Error && p.Environment == "" {
-			return nil, fmt.Errorf("load config repository: %s", p)
+			return fmt.Errorf("load config repository: %s", p)
 		}
 	}
 	if len(r.Set.Environments) == 0 {
-		return nil, errors.New("load config repository: no folder holds an environment.yaml, so nothing is desired and nothing is changed")
+		return errors.New("load config repository: no folder holds an environment.yaml, so nothing is desired and nothing is changed")
 	}
+	return nil
+}
+
+// chosen gives the environments to run, in order.
+func chosen(r Run) ([]spec.Environment, error) {
 	var names []string
 	for _, env := range r.Set.Environments {
 		names = append(names, env.Name)

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"cmp"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -88,6 +89,14 @@ func (e *Engine) tellRefused(r Run, env spec.Environment, cause error) error {
 		after.Refused = nil
 	}
 	return e.o.Store.SaveOngoing(env.DevID, after, []state.Entry{line})
+}
+
+// TellRefusedCommit tells the history that a commit is not used, or not by one
+// environment. It does so once, however often the same is found out.
+func TellRefusedCommit(store *state.Store, r Run, environment, devID string, cause error, at time.Time) error {
+	line := r.line(spec.Environment{Name: environment, DevID: devID}, state.EventRefused, at)
+	line.ID, line.Error = fmt.Sprintf("%x", sha256.Sum256([]byte(devID+"\n"+r.Commit+"\n"+cause.Error())))[:32], cause.Error()
+	return store.RecordOnce(devID, line)
 }
 
 // tellUnapproved tells the history that a plan which a person approved or was

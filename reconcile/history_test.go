@@ -324,3 +324,28 @@ func (w *world) engineAround(fn func(*http.Request)) (*Engine, *state.Store) {
 	w.wrap = func(inner http.RoundTripper) http.RoundTripper { return beforeCall{inner, fn} }
 	return w.engine(report.Apply)
 }
+
+// A commit of which nothing is used is told once for all runs of it.
+func TestRefusedCommitIsToldOnce(t *testing.T) {
+	w := newWorld(t)
+	w.strava(secretA, "")
+	w.applied()
+	before := len(w.history())
+	environment, connection := w.files["production/environment.yaml"], w.files["production/strava.yaml"]
+	delete(w.files, "production/environment.yaml")
+	delete(w.files, "production/strava.yaml")
+	for range 3 {
+		w.apply()
+		w.dryRun()
+	}
+	w.tells(before, "refused ")
+	if e := w.history()[before]; e.Environment != "" || e.Commit != "c0ffee" || !strings.Contains(e.Error, "there is no environment") {
+		t.Errorf("got %+v", e)
+	}
+	w.files["production/environment.yaml"], w.files["production/strava.yaml"] = environment, connection
+	w.applied()
+	w.write("terra.yaml", "nonsense: true\n")
+	w.apply()
+	w.apply()
+	w.tells(before, "refused ", "refused ")
+}

@@ -66,6 +66,9 @@ func (f *follower) Poll(ctx context.Context) ([]daemon.Environment, error) {
 			}
 		}
 	}
+	if refusal != nil {
+		f.tellRefused(found, "", "", refusal.Error())
+	}
 	next, err := f.take(ctx, found, refusal)
 	if err != nil {
 		return nil, err

@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/providers"
+	"github.com/terra-reconcile/terra-reconcile/reconcile"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
@@ -104,10 +107,23 @@ func (f *follower) take(ctx context.Context, found loaded, refused error) (map[s
 		case !env.Invalid:
 			next[env.Name] = found.good(env)
 		default:
-			stay(env.Name, env.DevID, fmt.Sprintf("its files have errors in %s: %s", short(found.hash), problem))
+			why := fmt.Sprintf("its files have errors in %s: %s", short(found.hash), problem)
+			f.tellRefused(found, env.Name, env.DevID, why)
+			stay(env.Name, env.DevID, why)
 		}
 	}
 	return next, f.remember(next)
+}
+
+// tellRefused tells the history that a commit is not used, or not by one environment.
+func (f *follower) tellRefused(found loaded, name, devID, why string) {
+	if f.mode != report.Apply {
+		return
+	}
+	r := reconcile.Run{Commit: found.hash, Author: found.author}
+	if err := reconcile.TellRefusedCommit(f.store, r, name, devID, errors.New(why), f.env.Now()); err != nil {
+		f.log.Error(err.Error())
+	}
 }
 
 // recorded gives the last good commits that a former process left in the state.

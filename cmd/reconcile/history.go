@@ -140,6 +140,9 @@ func entryText(out *strings.Builder, e state.Entry) {
 	if where == "" {
 		where = e.Environment
 	}
+	if where == "" {
+		where = "repository"
+	}
 	for i, line := range report.Lines(minute(e.At)+" "+where+": "+entryWords(e), width-2) {
 		if i > 0 {
 			line = "  " + line
@@ -211,7 +214,7 @@ func entryWords(e state.Entry) string {
 		if e.Approval != "" {
 			return "an approved plan was refused"
 		}
-		return "refused as a whole"
+		return "refused, nothing of it is used"
 	case state.EventRefusedEnd:
 		return "not refused any more after " + lasted(e.LastedMS)
 	}

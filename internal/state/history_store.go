@@ -179,3 +179,38 @@ func (s *Store) finishHistory() error {
 	}
 	return nil
 }
+
+// toldRecord holds, for what is refused again and again, the ID of its last line.
+type toldRecord struct {
+	V    int               `json:"v"`
+	Last map[string]string `json:"last"`
+}
+
+func (r toldRecord) version() int { return r.V }
+
+// RecordOnce is Record for what every run or poll would tell again: a line is left
+// out whose ID is that of the last one about the same thing.
+func (s *Store) RecordOnce(about string, e Entry) error {
+	told := toldRecord{V: recordVersion, Last: map[string]string{}}
+	err := s.view(func(tx *bolt.Tx) (err error) {
+		if value := tx.Bucket([]byte(bucketMeta)).Get([]byte(keyTold)); value != nil {
+			told, err = decode[toldRecord](s, "told", value)
+		}
+		return err
+	})
+	if err != nil || told.Last[about] == e.ID {
+		return err
+	}
+	if err := s.Record(e); err != nil {
+		return err
+	}
+	if told.Last == nil {
+		told.Last = map[string]string{}
+	}
+	told.Last[about] = e.ID
+	value, err := encode(told)
+	if err != nil {
+		return err
+	}
+	return s.update(func(tx *bolt.Tx) error { return tx.Bucket([]byte(bucketMeta)).Put([]byte(keyTold), value) })
+}

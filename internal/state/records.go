@@ -13,6 +13,7 @@ import (
 //	meta          format               the version of the whole file
 //	              kill_switches        what `reconcile pause` holds; absent at first
 //	              epoch                counts the processes that wrote history
+//	              told                 last refusal of a commit or environment in the history
 //	environments  <dev_id>  memory         head of the environment's memory
 //	                        connections    <provider> -> connection
 //	                        source_types   what Terra offers here
@@ -46,6 +47,7 @@ const (
 	keyOngoing      = "ongoing"
 	keyOutbox       = "outbox"
 	keyEpoch        = "epoch"
+	keyTold         = "told"
 	keyDigest       = "digest"
 
 	recordVersion = 1
