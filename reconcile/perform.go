@@ -24,8 +24,8 @@ type write struct {
 // The intent is on disk before the call leaves. When a former run left the same
 // intent behind, its key is used first, so that an effect that took place is not
 // repeated; only if reading back still shows the old state is it sent once more
-// with a fresh key. A lost answer is settled by reading back; when that fails
-// too, the outcome is unknown and the intent stays.
+// with a fresh key. What took effect is what reading back shows; when that fails,
+// the outcome is unknown, whatever the answer said, and the intent stays.
 func (a *applier) perform(ctx context.Context, c plan.Change, w write) (report.Outcome, error) {
 	intent, replayed := a.replay(c, w.digest)
 	a.supersede(c, intent.ID)
@@ -76,13 +76,19 @@ func (a *applier) attempt(ctx context.Context, intent state.Intent, w write, rep
 		return end(report.Failed, fmt.Errorf("%w; reading back shows the old state", sendErr))
 	case readErr == nil:
 		return end(report.Failed, errors.New("accepted by Terra, but reading back shows another state"))
-	case sendErr == nil:
-		return end(report.Applied, fmt.Errorf("not read back: %w", readErr))
 	default:
-		err = fmt.Errorf("%w; reading back failed too: %w", sendErr, readErr)
+		err = unread(sendErr, readErr)
 		_ = a.tell(intent, string(report.Unknown), err, a.o.Now().Sub(started)) // it stays pending, and ends the run
 		return report.Unknown, false, err
 	}
+}
+
+// unread is the error of a write of which nobody knows whether it is in force.
+func unread(sendErr, readErr error) error {
+	if sendErr == nil {
+		return fmt.Errorf("accepted by Terra, but reading back failed: %w", readErr)
+	}
+	return fmt.Errorf("%w; reading back failed too: %w", sendErr, readErr)
 }
 
 // isLost tells whether a write may have had its effect although its answer says
@@ -168,13 +174,13 @@ func (a *applier) enableTogether(ctx context.Context, indexes []int) {
 	for i, intent := range intents {
 		source, ok := live[a.changes[i].Provider]
 		switch {
-		case readErr == nil && ok && source.Active, readErr != nil && sendErr == nil:
+		case readErr == nil && ok && source.Active:
 			a.settle(&a.changes[i], report.Applied, nil, took)
 			_ = a.end(intent, string(report.Applied), nil, took) // it stays pending then, and ends the run
 		case readErr == nil:
 			_ = a.end(intent, string(report.Failed), sendErr, took)
 		default:
-			err := fmt.Errorf("%w; reading back failed too: %w", sendErr, readErr)
+			err := unread(sendErr, readErr)
 			a.settle(&a.changes[i], report.Unknown, err, took)
 			_ = a.tell(intent, string(report.Unknown), err, took)
 		}

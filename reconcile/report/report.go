@@ -25,7 +25,7 @@ type Outcome string
 const (
 	Applied      Outcome = "applied"
 	Failed       Outcome = "failed"
-	Unknown      Outcome = "unknown" // sent, answer lost, and reading back failed
+	Unknown      Outcome = "unknown" // sent, and reading back failed
 	Waiting      Outcome = "waiting"
 	Skipped      Outcome = "skipped"
 	NotAttempted Outcome = "not-attempted"

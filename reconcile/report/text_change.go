@@ -45,7 +45,7 @@ func (t *text) change(c Change, h headline) {
 		t.detail(string(c.Gate), heldBy(c), yellow)
 	}
 	if c.Outcome == Unknown {
-		t.detail("unknown", "it was sent and the answer was lost; it may have been written", red)
+		t.detail("unknown", "it was sent, and nobody could read back whether it took effect", red)
 	}
 	if c.Error != "" {
 		t.detail("error", c.Error, red)
