@@ -121,9 +121,13 @@ func (d *doctor) state() {
 		d.fail("state", "", err.Error(), "")
 		return
 	}
-	missing := store.Missing()
+	missing, notes := store.Missing(), store.TakeNotes()
 	if err := errors.Join(store.Close(), writable(dir, missing)); err != nil {
 		d.fail("state", "", err.Error(), "let the user that runs reconcile write there, or choose another folder")
+		return
+	}
+	if len(notes) > 0 {
+		d.warn("state", "", strings.Join(notes, "; "), "restore the newest backup, or apply knowingly")
 		return
 	}
 	if missing {

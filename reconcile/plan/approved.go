@@ -9,6 +9,9 @@ func ApprovedBy(in Input, c Change) string {
 	if in.ApprovedAll {
 		return "hash"
 	}
+	if !isApproved(in, c) && !findAllow(in, c, string(Adopt), "") {
+		return ""
+	}
 	for _, a := range in.Environment.Allow {
 		if !strings.EqualFold(a.Provider, c.Provider) || !in.Now.Before(a.Until) {
 			continue
