@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/providers"
@@ -112,6 +113,9 @@ func (w *wanted) pickDue(c spec.Connection, schedule []secrets.Schedule, now tim
 	w.desired.Refused = &plan.Refused{
 		Key: newest + 1, Sealed: w.keys[newest].sealed.Token(), Origin: at(c.Credentials.Keys[newest].Origin),
 		Reason: why.Reason, At: why.At, ByUsers: why.ByUsers,
+	}
+	if why.LiveToo != "" {
+		w.desired.Refused.LiveToo = slices.Index(w.entries, why.LiveToo) + 1
 	}
 }
 

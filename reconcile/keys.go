@@ -157,16 +157,17 @@ func (e *Engine) reviewNew(ctx context.Context, p *prepared, q *questions, w wan
 	if answer.Verdict != plan.Bad || w.entries[w.due] == "" {
 		return
 	}
-	v.life.Reject(w.entries[w.due], plan.Rejection{At: answer.At, Reason: rejected(answer)})
-	v.marked = true
+	why := plan.Rejection{At: answer.At, Reason: rejected(answer)}
 	live := p.input.Observed[w.desired.Provider].Secret.LiveKey - 1
-	if live < 0 || live == w.due || w.keys[live].sealed.IsZero() {
-		return
+	if live >= 0 && live != w.due && !w.keys[live].sealed.IsZero() {
+		if old := q.ask(ctx, w.desired.Provider, p.liveClientID(w), w.keys[live]); old.Verdict == plan.Bad {
+			why.LiveToo = w.entries[live]
+			v.warnings = append(v.warnings, "the provider rejects the live key too ("+old.Reason+"), so syncing stops"+
+				within(w.tokens)+"; make a new one now: reconcile rotate add "+p.env.Name+"/"+w.desired.Provider)
+		}
 	}
-	if old := q.ask(ctx, w.desired.Provider, p.liveClientID(w), w.keys[live]); old.Verdict == plan.Bad {
-		v.warnings = append(v.warnings, "the provider rejects the live key too ("+old.Reason+"), so syncing stops"+
-			within(w.tokens)+"; make a new one now: reconcile rotate add "+p.env.Name+"/"+w.desired.Provider)
-	}
+	v.life.Reject(w.entries[w.due], why)
+	v.marked = true
 }
 
 // reviewLive asks about the key that is watched and counts its end users.

@@ -56,6 +56,9 @@ type Rejection struct {
 	// ByUsers marks a key that the provider accepts, and after which active end
 	// users fell away. It is judged anew in each run of its soak.
 	ByUsers bool `json:"by_users,omitempty"`
+	// LiveToo is the entry of the key that was live then, if the provider rejected
+	// that one as well.
+	LiveToo string `json:"live_too,omitempty"`
 }
 
 // Soak is a key that was written and is watched for a while.
@@ -103,6 +106,7 @@ type Refused struct {
 	Reason  string
 	At      time.Time
 	ByUsers bool
+	LiveToo int // number of the key that was live then and was rejected as well; 0 is none
 }
 
 // refusedIsLive tells whether the rejected key is the live one, so that going
@@ -123,7 +127,11 @@ func (d *diff) diffRefused() {
 		Field: FieldClientSecret, From: FieldValue{Mask: d.live.Credentials.Mask, Key: d.live.Secret.LiveKey, Compared: Differs},
 		To: FieldValue{Key: refused.Key, Sealed: refused.Sealed},
 	}
-	why := refused.words() + "; the live key stays" + next
+	why := refused.words() + "; the live key stays"
+	if refused.LiveToo > 0 && refused.LiveToo == d.live.Secret.LiveKey {
+		why += ", but the provider rejected it too: people fall away"
+	}
+	why += next
 	if d.refusedIsLive() {
 		if d.want.Secret.Mode == Given {
 			return // what is wanted is the key before it
