@@ -34,6 +34,10 @@ func (c *Client) attempt(ctx context.Context, k call, token string) outcome {
 		return outcome{err: k.interrupted(err)}
 	}
 	defer limiter.release(k.op.write)
+	silent := limiter.silence.lasts(time.Now())
+	if silent && k.commits() {
+		return outcome{err: k.unsent()}
+	}
 	if k.commits() && c.hold != nil {
 		if err := c.hold(k.provider); err != nil {
 			return outcome{err: err}
@@ -43,6 +47,9 @@ func (c *Client) attempt(ctx context.Context, k call, token string) outcome {
 	timeout := c.timeout
 	if k.op.slow {
 		timeout = max(timeout, slowTimeout)
+	}
+	if silent {
+		timeout = min(timeout, silentWait)
 	}
 	attemptCtx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -54,9 +61,14 @@ func (c *Client) attempt(ctx context.Context, k call, token string) outcome {
 	k.hide = k.hide.with(hiddenPart(token))
 	response, err := c.transport.RoundTrip(request)
 	if err != nil {
-		return k.unanswered(ctx, err, reach.sent(err), timeout)
+		o := k.unanswered(ctx, err, reach.sent(err), timeout)
+		if silent {
+			o.then = giveUp
+		}
+		return o
 	}
 	defer response.Body.Close()
+	limiter.silence.answered(time.Now())
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	c.notices.see(k.op.id, response.Header, k.hide)
 	if err != nil {

@@ -51,7 +51,9 @@ type Options struct {
 	Timeout time.Duration
 	// MaxAttempts is how often a call is tried; 0 is 5. An attempt that ran into
 	// Timeout counts twice. Answers 429 do not count: a call gives up on those
-	// when it would wait more than 120 s for them in all.
+	// when it would wait more than 120 s for them in all. Once a call has given up
+	// on either, and nothing better was answered since, the others do so at once
+	// or after 10 s, so that a run ends soon.
 	MaxAttempts int
 }
 

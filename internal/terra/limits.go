@@ -60,10 +60,12 @@ func (l *Limits) proof(base, token string) *proof {
 // many run at a time, each success afterwards gives a little back; a server that
 // announces how many mutations are left is not asked for more.
 type limiter struct {
-	slots chan struct{} // one element per call that runs, and per retired slot
+	slots   chan struct{} // one element per call that runs, and per retired slot
+	silence silence
 
 	mu        sync.Mutex
 	until     time.Time // no call starts before
+	spent     time.Time // until then no call is patient: one has been for as long as it may
 	retired   int       // slots that are taken out of use
 	debt      int       // slots to retire as soon as their calls end
 	successes int       // since a slot was last given back
@@ -186,11 +188,26 @@ func (l *limiter) refused(now time.Time, d time.Duration) {
 	l.debt += open / 2
 }
 
+// isSpent tells whether a call gives up at its first 429, because another one
+// waited for as long as a call may, and none has succeeded since.
+func (l *limiter) isSpent(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return now.Before(l.spent)
+}
+
+func (l *limiter) spend(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.spent = now.Add(silenceLasts)
+}
+
 // succeeded learns from an answer that was not refused: after as many of them as
 // run at a time, one more may run.
 func (l *limiter) succeeded() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.spent = time.Time{}
 	if l.retired+l.debt == 0 {
 		return
 	}

@@ -48,6 +48,7 @@ func (c *Client) do(ctx context.Context, k call) (answer, error) {
 		return answer{}, err
 	}
 	var lost bool
+	began, limiter := time.Now(), c.limits.limiter(token)
 	var patience time.Duration // spent on 429
 	for failures, tries := 0, 0; ; tries++ {
 		o := c.attempt(ctx, k, token)
@@ -66,13 +67,23 @@ func (c *Client) do(ctx context.Context, k call) (answer, error) {
 		wait := o.after + backoff(tries)
 		switch {
 		case o.then == giveUp, o.after > maxPause:
+			if timedOut(o.err) {
+				limiter.silence.waitedInVain(began, time.Now())
+			}
 			return answer{}, k.settle(o.err, lost)
 		case o.then == holdOff:
+			if limiter.isSpent(time.Now()) {
+				return answer{}, k.settle(o.err, lost)
+			}
 			if patience += wait; patience > maxPause {
+				limiter.spend(time.Now())
 				return answer{}, k.settle(o.err, lost)
 			}
 		default:
 			if failures += cost(o.err); failures >= c.maxAttempts {
+				if timedOut(o.err) {
+					limiter.silence.waitedInVain(began, time.Now())
+				}
 				return answer{}, k.settle(o.err, lost)
 			}
 		}
@@ -85,8 +96,7 @@ func (c *Client) do(ctx context.Context, k call) (answer, error) {
 // cost is how many attempts a failure counts for: waiting in vain for a server
 // that hangs is dear.
 func cost(err error) int {
-	var connection *ConnectionError
-	if errors.As(err, &connection) && connection.Timeout {
+	if timedOut(err) {
 		return 2
 	}
 	return 1
