@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -177,88 +176,6 @@ func foreignAccount(t *testing.T, file func(string) string, users int, paused bo
 			t.Errorf("%s of %s on a foreign account", c.Operation, c.Provider)
 		}
 	}
-}
-
-// TestFaultWalk answers each call of a first apply, and of a later change, by
-// each fault in turn: nothing that was not planned may happen, the exit code must
-// not claim success, and the next runs converge.
-func TestFaultWalk(t *testing.T) {
-	kinds := []terratest.Kind{terratest.Status429, terratest.Status503, terratest.BrokenJSON, terratest.HalfPage,
-		terratest.HasMoreWithoutCursor, terratest.PlainNotFound, terratest.Empty200, terratest.HTMLPage, terratest.Redirect}
-	first, before := scenes()[0], newWorld(t)
-	later := newWorld(t)
-	first.set(later)
-	later.applied()
-	second := scene{"rotate and scopes", func(w *world) { w.strava(secretB, "scopes: [activity:read_all]\n") },
-		func(w *world) bool { return w.terra.Live(devID).Sources["strava"].Credential.Secret == secretB }}
-	var points atomic.Int64
-	t.Run("kinds", func(t *testing.T) {
-		for _, kind := range kinds {
-			t.Run(string(kind), func(t *testing.T) {
-				t.Parallel() // some wait for what Retry-After asks
-				for n := 1; faultAt(t, before.cloneFor(t), kind, first, n); n++ {
-					points.Add(1)
-				}
-				for n := 1; faultAt(t, later.cloneFor(t), kind, second, n); n++ {
-					points.Add(1)
-				}
-			})
-		}
-	})
-	t.Logf("COUNT fault_walk_points=%d", points.Load())
-	if points.Load() < 50 {
-		t.Errorf("only %d points", points.Load())
-	}
-}
-
-func (w *world) cloneFor(t *testing.T) *world {
-	t.Helper()
-	c := *w
-	c.t = t
-	return c.clone()
-}
-
-func faultAt(t *testing.T, w *world, kind terratest.Kind, s scene, n int) (struck bool) {
-	t.Helper()
-	s.set(w)
-	w.options.MaxAttempts = 1
-	w.terra.ResetLog()
-	w.terra.Fault(terratest.Fault{Kind: kind, Nth: n, Times: 1, Operation: ""})
-	planned := map[string]bool{}
-	r := w.apply()
-	if len(w.terra.Log()) < n {
-		return false
-	}
-	where := fmt.Sprintf("%s at call %d of %q", kind, n, s.name)
-	for _, c := range r.Environments[0].Changes {
-		planned[c.Provider] = true
-		if c.Outcome == report.Failed && r.ExitCode != report.ExitFailed {
-			t.Errorf("%s: %s failed, exit %d", where, c.ID, r.ExitCode)
-		}
-	}
-	for _, c := range w.terra.Effects() {
-		if !planned[c.Provider] || !slices.Contains([]string{"enableSource", "setSourceCredentials", "updateSourceCredentials", "setSourceScopes"}, c.Operation) {
-			t.Errorf("%s: %s of %s was not planned", where, c.Operation, c.Provider)
-		}
-	}
-	if r.ExitCode == report.ExitDone && !s.done(w) {
-		t.Errorf("%s: exit 0, and Terra is not as wanted", where)
-	}
-	text := w.show(r)
-	for _, body := range w.stored() {
-		text += body
-	}
-	scanAll(t, where, text, w.planted)
-	w.terra.ClearFaults()
-	for range 3 {
-		if w.apply(); w.dryRun().ExitCode == report.ExitDone {
-			break
-		}
-	}
-	if again := w.dryRun(); again.ExitCode != report.ExitDone || !s.done(w) {
-		t.Fatalf("%s: does not converge\n%s", where, w.show(again))
-	}
-	return true
 }
 
 // TestStateFolderHoldsNoSecret scans what the whole walk leaves behind.

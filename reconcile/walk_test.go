@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"bytes"
-	"fmt"
 	"maps"
 	"os"
 	"testing"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
-	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
 // scene is a state of the repository or of Terra in a walk.
@@ -89,27 +87,6 @@ func TestStateWalk(t *testing.T) {
 	}
 }
 
-// TestCrashWalk loses the answer of the n-th call, for every n of every scene,
-// and demands that the next runs converge, that nothing happened twice with an
-// effect, and that what we enabled stays ours.
-func TestCrashWalk(t *testing.T) {
-	points := 0
-	before := newWorld(t)
-	for _, s := range scenes() {
-		for _, kind := range []terratest.Kind{terratest.LostAnswer, terratest.ConnectionReset, terratest.Status500} {
-			for n := 1; crashAt(t, before.clone(), kind, s, n); n++ {
-				points++
-			}
-		}
-		s.set(before)
-		before.applied()
-	}
-	t.Logf("COUNT crash_walk_points=%d", points)
-	if points < 100 {
-		t.Errorf("only %d points", points)
-	}
-}
-
 // clone copies a world: its repository, its memory and its Terra.
 func (w *world) clone() *world {
 	w.t.Helper()
@@ -128,38 +105,6 @@ func (w *world) clone() *world {
 		w.t.Fatal(err)
 	}
 	return &c
-}
-
-func crashAt(t *testing.T, w *world, kind terratest.Kind, s scene, n int) (struck bool) {
-	t.Helper()
-	s.set(w)
-	w.options.MaxAttempts = 1
-	w.terra.ResetLog()
-	w.terra.Fault(terratest.Fault{Kind: kind, Nth: n, Times: 1})
-	first := w.apply()
-	if len(w.terra.Log()) < n {
-		return false
-	}
-	w.terra.ClearFaults()
-	where := fmt.Sprintf("%s at call %d of %q", kind, n, s.name)
-	for range 3 {
-		if w.apply(); w.dryRun().ExitCode == report.ExitDone {
-			break
-		}
-	}
-	if r := w.dryRun(); r.ExitCode != report.ExitDone || !s.done(w) {
-		t.Fatalf("%s: does not converge\nfirst %s\nthen %s", where, w.show(first), w.show(r))
-	}
-	seen := map[string]bool{}
-	for _, c := range w.terra.Effects() {
-		key := c.Operation + " " + c.Provider + fmt.Sprint(c.Providers, c.Fields)
-		if seen[key] {
-			t.Errorf("%s: %s had an effect twice", where, key)
-		}
-		seen[key] = true
-	}
-	checkOwned(t, w, where)
-	return true
 }
 
 // checkOwned removes every file and asks what would be pruned.

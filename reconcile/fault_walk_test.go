@@ -1,0 +1,204 @@
+package reconcile
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+const (
+	// faultsSampled is how many faults of all that there are CI tries. WALK=all
+	// tries each of them, WALK_SEED=N repeats a sample.
+	faultsSampled = 400
+	// longestRun is how long a run may take, whatever Terra does: one call waits for
+	// a server that is silent or asks for patience, the others hardly.
+	longestRun = 3 * time.Minute
+)
+
+// fault is what befalls one call of a scene, or with lasting also every call that
+// follows.
+type fault struct {
+	scene   int
+	kind    terratest.Kind
+	call    int
+	lasting bool
+}
+
+// TestFaultWalk answers each call of each scene by each fault, once without a
+// second attempt and once for good. Nothing that was not planned may happen,
+// whatever happened has to be reported, the exit code must not claim success, the
+// run has to end, and without the fault the next runs converge: nothing happens
+// twice with an effect, and what we enabled stays ours.
+func TestFaultWalk(t *testing.T) {
+	kinds := []terratest.Kind{
+		terratest.Status429, terratest.Status500, terratest.Status503, terratest.Hang, terratest.BrokenJSON, terratest.HalfPage,
+		terratest.LostAnswer, terratest.ConnectionReset, terratest.IgnoreDryRun, terratest.HasMoreWithoutCursor,
+		terratest.PlainNotFound, terratest.Empty200, terratest.HTMLPage, terratest.Redirect,
+	}
+	var before []*world
+	var all []fault
+	w := newWorld(t)
+	for i, s := range scenes() {
+		before = append(before, w.clone())
+		s.set(w)
+		w.terra.ResetLog()
+		w.apply()
+		calls := w.terra.Log()
+		w.inSync()
+		for call := range calls {
+			for _, kind := range kinds {
+				all = append(all, fault{i, kind, call + 1, false}, fault{i, kind, call + 1, true})
+			}
+		}
+	}
+	chosen := sampled(t, "fault_walk", all, faultsSampled)
+	var struck atomic.Int64
+	t.Run("kinds", func(t *testing.T) {
+		for _, kind := range kinds {
+			t.Run(string(kind), func(t *testing.T) {
+				t.Parallel()
+				for _, f := range chosen {
+					if f.kind == kind {
+						synctest.Test(t, func(t *testing.T) {
+							if f.strike(t, before[f.scene].cloneFor(t)) {
+								struck.Add(1)
+							}
+						})
+					}
+				}
+			})
+		}
+	})
+	t.Logf("COUNT fault_walk_struck=%d", struck.Load())
+	t.Logf("COUNT fault_walk_kinds=%d", len(kinds))
+	if struck.Load() < int64(len(chosen)/3) {
+		t.Errorf("only %d of %d faults struck", struck.Load(), len(chosen))
+	}
+}
+
+// sampled gives some of all, or all when the whole walk was asked for, and says
+// how many of how many.
+func sampled[T any](t *testing.T, name string, all []T, some int) []T {
+	t.Helper()
+	seed := time.Now().UnixNano() % 1_000_000
+	if text := os.Getenv("WALK_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseInt(text, 10, 64); err != nil {
+			t.Fatalf("WALK_SEED: %v", err)
+		}
+	}
+	if os.Getenv("WALK") != "all" {
+		r := rand.New(rand.NewPCG(uint64(seed), 0))
+		all = slices.Clone(all)
+		total := len(all)
+		r.Shuffle(total, func(i, j int) { all[i], all[j] = all[j], all[i] })
+		all = all[:min(some, total)]
+		t.Logf("COUNT %s_seed=%d", name, seed)
+		t.Logf("COUNT %s_of=%d", name, total)
+	}
+	t.Logf("COUNT %s_points=%d", name, len(all))
+	if len(all) < some {
+		t.Errorf("%s: only %d points", name, len(all))
+	}
+	return all
+}
+
+func (w *world) cloneFor(t *testing.T) *world {
+	t.Helper()
+	c := *w
+	c.t = t
+	return c.clone()
+}
+
+func (f fault) strike(t *testing.T, w *world) (struck bool) {
+	t.Helper()
+	s := scenes()[f.scene]
+	where := fmt.Sprintf("%s at call %d of %q, lasting %v", f.kind, f.call, s.name, f.lasting)
+	s.set(w)
+	w.terra.ResetLog()
+	w.options.MaxAttempts, w.ctx = 1, t.Context()
+	armed := terratest.Fault{Kind: f.kind, Nth: f.call, Times: 1}
+	if f.lasting {
+		w.options.MaxAttempts, armed.Times = 0, terratest.Always
+	}
+	w.terra.Fault(armed)
+	began := time.Now()
+	r := w.apply()
+	if took := time.Since(began); took > longestRun {
+		t.Errorf("%s: the run took %v", where, took)
+	}
+	struck = slices.ContainsFunc(w.terra.Log(), func(c terratest.Call) bool { return c.Fault == f.kind })
+	checkReported(t, w, s, r, where)
+	text := w.show(r)
+	for _, body := range w.stored() {
+		text += body
+	}
+	scanAll(t, where, text, w.planted)
+	w.terra.ClearFaults()
+	w.options.MaxAttempts = 0
+	for range 3 {
+		if w.apply(); w.dryRun().ExitCode == report.ExitDone {
+			break
+		}
+	}
+	if again := w.dryRun(); again.ExitCode != report.ExitDone || !s.done(w) {
+		t.Fatalf("%s: does not converge\nfirst %s\nthen %s", where, w.show(r), w.show(again))
+	}
+	seen := map[string]bool{}
+	for _, c := range w.terra.Effects() {
+		if seen[effectOf(c)] {
+			t.Errorf("%s: %s had an effect twice", where, effectOf(c))
+		}
+		seen[effectOf(c)] = true
+	}
+	checkOwned(t, w, where)
+	return struck
+}
+
+// checkReported holds a report against what was done to Terra.
+func checkReported(t *testing.T, w *world, s scene, r report.Report, where string) {
+	t.Helper()
+	tried := map[string]bool{}
+	for _, c := range r.Environments[0].Changes {
+		switch c.Outcome {
+		case report.Failed, report.Unknown:
+			if r.ExitCode != report.ExitFailed {
+				t.Errorf("%s: %s is %s, exit %d", where, c.ID, c.Outcome, r.ExitCode)
+			}
+			fallthrough
+		case report.Applied:
+			tried[c.Provider] = true
+		}
+	}
+	for _, name := range r.Environments[0].MayHaveWritten {
+		if r.ExitCode != report.ExitFailed {
+			t.Errorf("%s: %s may have been written, exit %d", where, name, r.ExitCode)
+		}
+	}
+	for _, c := range w.terra.Effects() {
+		for _, provider := range append(c.Providers, c.Provider) {
+			if provider != "" && !tried[provider] && len(r.Environments[0].MayHaveWritten) == 0 {
+				t.Errorf("%s: %s of %s happened and nobody is told\n%s", where, c.Operation, provider, w.show(r))
+			}
+		}
+	}
+	waits := slices.ContainsFunc(r.Environments[0].Changes, func(c report.Change) bool { return c.Gate == plan.Waiting || c.Outcome == report.Waiting })
+	switch {
+	case !slices.Contains([]int{report.ExitDone, report.ExitError, report.ExitHeld, report.ExitFailed}, r.ExitCode):
+		t.Errorf("%s: exit %d", where, r.ExitCode)
+	case r.ExitCode == report.ExitDone && !s.done(w) && !waits:
+		t.Errorf("%s: exit 0, and Terra is not as wanted", where)
+	case r.ExitCode == report.ExitError && r.Error == "" && r.Environments[0].Error == "":
+		t.Errorf("%s: exit 1, and no word why", where)
+	}
+}
