@@ -57,7 +57,9 @@ func TestKillWalk(t *testing.T) {
 			all = append(all, attempt{s, d})
 		}
 	}
-	chosen := sampled(t, "kill_walk", all, killsSampled)
+	chosen, seed := sampled(t, all, killsSampled)
+	t.Logf("COUNT kill_walk_seed=%d", seed)
+	t.Logf("COUNT kill_walk_points=%d", len(all))
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	var mu sync.Mutex
@@ -89,31 +91,27 @@ func TestKillWalk(t *testing.T) {
 	}
 }
 
-// sampled gives some of all, or all when the whole walk was asked for, and says
-// how many of how many.
-func sampled[T any](t *testing.T, name string, all []T, some int) []T {
+// sampled gives some of all, or all when the whole walk was asked for, with the
+// seed that repeats the sample.
+func sampled[T any](t *testing.T, all []T, some int) (chosen []T, seed int64) {
 	t.Helper()
-	seed := time.Now().UnixNano() % 1_000_000
+	seed = time.Now().UnixNano() % 1_000_000
 	if text := os.Getenv("WALK_SEED"); text != "" {
 		var err error
 		if seed, err = strconv.ParseInt(text, 10, 64); err != nil {
 			t.Fatalf("WALK_SEED: %v", err)
 		}
 	}
-	if os.Getenv("WALK") != "all" {
-		r := rand.New(rand.NewPCG(uint64(seed), 0))
-		all = slices.Clone(all)
-		total := len(all)
-		r.Shuffle(total, func(i, j int) { all[i], all[j] = all[j], all[i] })
-		all = all[:min(some, total)]
-		t.Logf("COUNT %s_seed=%d", name, seed)
-		t.Logf("COUNT %s_of=%d", name, total)
-	}
-	t.Logf("COUNT %s_points=%d", name, len(all))
 	if len(all) < some {
-		t.Errorf("%s: only %d points", name, len(all))
+		t.Errorf("there are only %d points", len(all))
 	}
-	return all
+	if os.Getenv("WALK") == "all" {
+		return all, seed
+	}
+	r := rand.New(rand.NewPCG(uint64(seed), 0))
+	chosen = slices.Clone(all)
+	r.Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
+	return chosen[:min(some, len(chosen))], seed
 }
 
 // buildForWalk builds the binary that is killed.

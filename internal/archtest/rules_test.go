@@ -48,6 +48,7 @@ func rules() []rule {
 		{"dependencies", "every library we hand on is one we chose", checkDependencies},
 		{"packagetable", "the map in docs/architecture.md shows the land", checkPackageTable},
 		{"commands", "make and CI do what the documents say", checkCommands},
+		{"counts", "what is claimed to be proved is counted", checkCounts},
 	}
 }
 

@@ -1,0 +1,100 @@
+package state
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+func refusal(err error) bool {
+	var corrupt *CorruptError
+	var newer *NewerError
+	return errors.As(err, &corrupt) || errors.As(err, &newer)
+}
+
+// readsOrRefuses wants a record of one kind read whole, so that it reads again, or
+// refused in words of this package.
+func readsOrRefuses[T versioned](t *testing.T, value []byte) {
+	t.Helper()
+	s := &Store{path: "state.db"}
+	record, err := decode[T](s, "record", value)
+	if err != nil {
+		if !refusal(err) {
+			t.Errorf("%T: got %v, want an error of this package", record, err)
+		}
+		return
+	}
+	if record.version() != recordVersion {
+		t.Errorf("%T: read a record of version %d", record, record.version())
+	}
+	again, err := encode(record)
+	if err != nil {
+		t.Fatalf("%T: %v", record, err)
+	}
+	if _, err := decode[T](s, "record", again); err != nil {
+		t.Errorf("%T: what was read does not read again: %v", record, err)
+	}
+}
+
+// FuzzRecords puts wild bytes in place of a record of every kind.
+func FuzzRecords(f *testing.F) {
+	for _, seed := range []string{
+		`{"v":1,"known":true,"suspended":false,"count":2}`,
+		`{"v":1,"enabled":true,"fields":{"client_id":"1"},"held":{"client_id":"adopt"}}`,
+		`{"v":1,"id":"open","dev_id":"d","key":"k","at":"2026-11-28T12:00:00Z","entry":{"v":1,"id":"open"}}`,
+		`{"v":1,"value":"hmac-sha256:00","mask":"****9876","at":"2026-11-28T12:00:00Z"}`,
+		`{"v":1,"rejected":{"sha256:a":{"at":"2026-11-28T12:00:00Z","reason":"r"}},"soak":{"client_id":"1","until":"2026-11-28T12:00:00Z"}}`,
+		`{"v":1,"switches":[{"target":"production","until":"2026-11-28T12:00:00Z"}]}`,
+		`{"v":1,"hash":"sha256:a","until":"2026-11-28T12:00:00Z"}`,
+		`{"v":1,"event":"write","outcome":"applied","epoch":3}`,
+		`{"v":2}`, `{"v":1,"at":"9999999-01-01T00:00:00Z"}`, "garbage", "",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, value []byte) {
+		readsOrRefuses[memoryRecord](t, value)
+		readsOrRefuses[connectionRecord](t, value)
+		readsOrRefuses[intentRecord](t, value)
+		readsOrRefuses[digestRecord](t, value)
+		readsOrRefuses[keyRecord](t, value)
+		readsOrRefuses[keyLifeRecord](t, value)
+		readsOrRefuses[probeRecord](t, value)
+		readsOrRefuses[sourceTypesRecord](t, value)
+		readsOrRefuses[commitsRecord](t, value)
+		readsOrRefuses[goodRecord](t, value)
+		readsOrRefuses[approvalRecord](t, value)
+		readsOrRefuses[tokenRecord](t, value)
+		readsOrRefuses[killSwitchesRecord](t, value)
+		readsOrRefuses[epochRecord](t, value)
+		readsOrRefuses[ongoingRecord](t, value)
+		readsOrRefuses[outboxRecord](t, value)
+		_, _ = decodeEntry(value)
+	})
+}
+
+// FuzzFile overwrites a piece of a state file, and cuts it: a writer and a reader
+// find what is whole or refuse the file, and each leaves the lock free.
+func FuzzFile(f *testing.F) {
+	whole, err := os.ReadFile(filled(f))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(uint32(0), uint32(0), []byte{})
+	f.Add(uint32(24), uint32(1), []byte("\x01\x00"))
+	f.Add(uint32(4096), uint32(4097), []byte("\xff\xff\xff\xff"))
+	f.Add(uint32(3*4096), uint32(0), []byte("not a page"))
+	f.Add(uint32(5*4096+16), uint32(8192), []byte{})
+	f.Fuzz(func(t *testing.T, at, cut uint32, piece []byte) {
+		broken := append([]byte(nil), whole...)
+		copy(broken[int(at)%len(broken):], piece)
+		broken = broken[:len(broken)-int(cut)%len(broken)]
+		dir := t.TempDir()
+		must(t, os.WriteFile(filepath.Join(dir, fileName), broken, 0o600))
+		for name, err := range openBoth(dir) {
+			if err != nil && !refusal(err) {
+				t.Errorf("%s: got %v, want an error of this package", name, err)
+			}
+		}
+	})
+}
