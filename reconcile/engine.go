@@ -81,10 +81,28 @@ func New(o Options) *Engine {
 	return &Engine{o: o}
 }
 
+// readOnly is the engine of a dry run: what it is given cannot write, whatever it
+// was before.
+func (e *Engine) readOnly() *Engine {
+	o, client := e.o, e.o.Client
+	o.Store = o.Store.ReadOnly()
+	o.Client = func(account, devID string) (*terra.Client, error) {
+		c, err := client(account, devID)
+		if err != nil {
+			return nil, err
+		}
+		return c.AsReadOnly(), nil
+	}
+	return &Engine{o: o}
+}
+
 // Run plans the chosen environments and, in mode apply, applies what is ready.
 // It always returns a report; what went wrong stands in it. A cancelled context
 // ends it at the next step, with what was not begun marked so.
 func (e *Engine) Run(ctx context.Context, r Run) report.Report {
+	if r.Mode != report.Apply {
+		e = e.readOnly()
+	}
 	started := e.o.Now()
 	r.id = rand.Text()
 	out := report.Report{Schema: report.Schema, RunID: r.id, Mode: r.Mode, Commit: r.Commit, StartedAt: started, Warnings: []string{}}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -37,8 +36,8 @@ type observer struct {
 }
 
 // observe reads the list of sources and, of the connections that the repository
-// names, what it manages. A failed list is an error; a failed read of one
-// connection marks only that one.
+// names, what it manages. A failed list is an error, as is one that holds a source
+// twice; the client refuses that. A failed read of one connection marks only it.
 func (o *observer) observe(ctx context.Context, want []wanted) (observation, error) {
 	var out observation
 	var sources []terra.Source
@@ -60,9 +59,6 @@ func (o *observer) observe(ctx context.Context, want []wanted) (observation, err
 	out.sources, out.live = map[string]terra.Source{}, map[string]plan.Observed{}
 	for _, s := range sources {
 		slug := strings.ToLower(s.Provider)
-		if _, twice := out.sources[slug]; twice {
-			return observation{}, fmt.Errorf("list sources of %s: %s is listed twice, so the list is not trusted", o.env.DevID, slug)
-		}
 		out.sources[slug] = s
 		out.live[slug] = plan.Observed{Active: s.Active, Variant: s.AuthVariant}
 	}

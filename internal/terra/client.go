@@ -81,6 +81,13 @@ func (c *Client) Holding(hold func(provider string) error) *Client {
 	return &held
 }
 
+// AsReadOnly is the same client for somebody who must change nothing.
+func (c *Client) AsReadOnly() *Client {
+	quiet := *c
+	quiet.readOnly = true
+	return &quiet
+}
+
 // New makes a client. It does not touch the network and reads no token.
 func New(o Options) (*Client, error) {
 	base, err := parseBaseURL(o.BaseURL)

@@ -1,0 +1,136 @@
+package reconcile
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+// prepareOne plans the first environment, as a run does right before it applies.
+func (w *world) prepareOne(e *Engine, mode report.Mode) (*Engine, Run, *prepared) {
+	w.t.Helper()
+	if mode != report.Apply {
+		e = e.readOnly()
+	}
+	r := Run{Mode: mode, Commit: "c0ffee", tokens: newTokens()}
+	r.Set, r.Problems = w.load()
+	book, _, err := e.openBook(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	p, err := e.prepare(w.t.Context(), r, r.Set.Environments[0], book)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return e, r, p
+}
+
+// TestDryRunHasNoAbilityToWrite gives a dry run a client and a store that can
+// write, lets it go wrong and apply all the same, and wants nothing to happen.
+func TestDryRunHasNoAbilityToWrite(t *testing.T) {
+	w := newWorld(t)
+	w.strava(secretA, "")
+	w.applied()
+	w.strava(secretB, "scopes: [activity:read_all]\n")
+	w.write("production/polar.yaml", "provider: polar\n")
+	writable, store := w.engine(report.Apply)
+	defer func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	before, account := w.stored(), w.terra.Live(devID)
+	w.terra.ResetLog()
+	e, r, p := w.prepareOne(writable, report.DryRun)
+	changes, _, err := e.apply(t.Context(), r, p)
+	if !errors.Is(err, state.ErrReadOnly) {
+		t.Errorf("error of the store: got %v, want %v", err, state.ErrReadOnly)
+	}
+	if len(changes) < 3 {
+		t.Errorf("%d changes, want at least 3", len(changes))
+	}
+	for _, c := range changes {
+		if c.Outcome == report.Applied {
+			t.Errorf("%s is applied by a dry run", c.ID)
+		}
+	}
+	var refused *terra.ReadOnlyError
+	if _, err := p.client.EnableSource(t.Context(), devID, "polar", terra.NewIdempotencyKey()); !errors.As(err, &refused) {
+		t.Errorf("error of the client: got %v, want a *terra.ReadOnlyError", err)
+	}
+	if n := len(w.terra.Writes()); n != 0 {
+		t.Errorf("%d writes were sent by a dry run", n)
+	}
+	if diff := cmp.Diff(account, w.terra.Live(devID)); diff != "" {
+		t.Errorf("Terra changed:\n%s", diff)
+	}
+	if diff := cmp.Diff(before, w.stored()); diff != "" {
+		t.Error("a dry run changed the state folder")
+	}
+}
+
+// TestMemoryIsSavedBeforeIntentsEnd lets the end of an intent fail: what was done
+// is remembered by then, because only a pending intent could tell it otherwise.
+func TestMemoryIsSavedBeforeIntentsEnd(t *testing.T) {
+	w := newWorld(t)
+	w.write("production/polar.yaml", "provider: polar\n")
+	engine, store := w.engine(report.Apply)
+	defer func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	e, r, p := w.prepareOne(engine, report.Apply)
+	a := &applier{Engine: e, r: r, p: p, open: []ending{{"not-pending", string(report.Applied)}}}
+	for _, c := range p.plan.Changes {
+		a.changes = append(a.changes, report.Change{Change: c, Outcome: report.Applied})
+	}
+	if err := a.remember(); !errors.Is(err, state.ErrNotPending) {
+		t.Fatalf("got %v, want %v", err, state.ErrNotPending)
+	}
+	memory, err := store.Memory(devID)
+	if err != nil || !memory.Connections["polar"].Enabled {
+		t.Errorf("memory %+v, %v: the enable is not remembered", memory, err)
+	}
+}
+
+// TestSourceListedTwiceChangesNothing doubles one entry of the list, in letters of
+// another case: nobody can tell which one is true.
+func TestSourceListedTwiceChangesNothing(t *testing.T) {
+	w := newWorld(t)
+	w.terra.Enable(devID, "polar")
+	w.terra.Enable(devID, "strava")
+	w.write("production/polar.yaml", "provider: polar\nstate: paused\n")
+	w.write("production/oura.yaml", "provider: oura\n")
+	w.wrap = func(next http.RoundTripper) http.RoundTripper {
+		return tripper(func(r *http.Request) (*http.Response, error) {
+			answer, err := next.RoundTrip(r)
+			if err != nil || r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, "/sources") {
+				return answer, err
+			}
+			body, err := io.ReadAll(answer.Body)
+			if err != nil {
+				return nil, err
+			}
+			twice := bytes.Replace(body, []byte(`"strava"`), []byte(`"Polar"`), 1)
+			if bytes.Equal(body, twice) {
+				t.Error("the list could not be doubled")
+			}
+			answer.Body, answer.ContentLength = io.NopCloser(bytes.NewReader(twice)), int64(len(twice))
+			return answer, nil
+		})
+	}
+	r := w.apply()
+	if n := len(w.terra.Writes()); n != 0 || r.ExitCode != report.ExitError || len(r.Environments[0].Changes) != 0 {
+		t.Errorf("%d writes, exit %d, %d changes; want none, 1 and none\n%s", n, r.ExitCode, len(r.Environments[0].Changes), w.show(r))
+	}
+}
