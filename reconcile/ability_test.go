@@ -90,7 +90,7 @@ func TestMemoryIsSavedBeforeIntentsEnd(t *testing.T) {
 		}
 	}()
 	e, r, p := w.prepareOne(engine, report.Apply)
-	a := &applier{Engine: e, r: r, p: p, open: []ending{{"not-pending", string(report.Applied)}}}
+	a := &applier{Engine: e, r: r, p: p, open: []string{"not-pending"}}
 	for _, c := range p.plan.Changes {
 		a.changes = append(a.changes, report.Change{Change: c, Outcome: report.Applied})
 	}

@@ -81,8 +81,12 @@ func (c *Client) Holding(hold func(provider string) error) *Client {
 	return &held
 }
 
-// AsReadOnly is the same client for somebody who must change nothing.
+// AsReadOnly is the same client for somebody who must change nothing: c itself
+// when it is read-only already.
 func (c *Client) AsReadOnly() *Client {
+	if c.readOnly {
+		return c
+	}
 	quiet := *c
 	quiet.readOnly = true
 	return &quiet
