@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 )
 
 // unknownKey is the token of a key that was set by hand before this repository
@@ -58,7 +59,7 @@ func (d *diff) causeOf(a Action, fields []FieldChange) Cause {
 		return Rotation
 	}
 	tokens := desiredTokens(d.want)
-	for _, f := range fields {
+	for _, f := range decisive(a, fields) {
 		if d.remembered.Fields[f.Field] == tokens[f.Field] {
 			continue
 		}
@@ -68,6 +69,19 @@ func (d *diff) causeOf(a Action, fields []FieldChange) Cause {
 		return Commit
 	}
 	return Drift
+}
+
+// decisive gives the fields whose cause a change has. A pair that Terra does not
+// have any more was taken away, whatever else is set with it.
+func decisive(a Action, fields []FieldChange) []FieldChange {
+	if pair := pairOf(fields); a == SetCredentials && len(pair) > 0 {
+		return pair
+	}
+	return fields
+}
+
+func pairOf(fields []FieldChange) []FieldChange {
+	return slices.DeleteFunc(slices.Clone(fields), func(f FieldChange) bool { return f.Field != FieldClientID && f.Field != FieldClientSecret })
 }
 
 func (d *diff) overwritesForgotten(a Action, fields []FieldChange) bool {

@@ -64,16 +64,20 @@ func (d *diff) updatePlain(pair []FieldChange) {
 	if waits {
 		plain = without(plain, FieldRedirectURL)
 	}
-	fields, drifted := pair, []FieldChange(nil)
-	for _, f := range plain {
-		if d.causeOf(UpdateCredentials, []FieldChange{f}) == Drift {
-			drifted = append(drifted, f)
+	var fields, drifted []FieldChange
+	sort := func(together ...FieldChange) {
+		if len(together) > 0 && d.causeOf(UpdateCredentials, together) == Drift {
+			drifted = append(drifted, together...)
 		} else {
-			fields = append(fields, f)
+			fields = append(fields, together...)
 		}
 	}
-	if len(fields) == 0 || d.causeOf(UpdateCredentials, fields) == Drift {
-		fields, drifted = append(fields, drifted...), nil
+	sort(pair...)
+	for _, f := range plain {
+		sort(f)
+	}
+	if len(fields) == 0 {
+		fields, drifted = drifted, nil
 	}
 	if len(fields) > 0 {
 		d.add(UpdateCredentials, d.originOf(fields[0].Field), fields)

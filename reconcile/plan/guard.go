@@ -202,7 +202,7 @@ func checkAdopt(in Input, c *Change, approved bool) (Gate, string) {
 }
 
 func checkSecretDrift(in Input, c *Change, approved bool) (Gate, string) {
-	keys := slices.DeleteFunc(slices.Clone(c.Fields), func(f FieldChange) bool { return f.Field != FieldClientID && f.Field != FieldClientSecret })
+	keys := pairOf(c.Fields)
 	drifted := c.Cause == Drift || in.Memory.of(c.Provider).held(keys, Drift)
 	if len(keys) == 0 || !drifted || in.Environment.RevertSecretDrift || approved {
 		return Ready, ""

@@ -114,7 +114,7 @@ func staysHeld(t *testing.T, in Input, p Plan, next Input, applied map[string]bo
 	}
 	for _, c := range p.Changes {
 		grown := (c.Guard == "max_changes" || c.Guard == "empty-list") && len(next.Observed) != len(in.Observed)
-		if applied[c.ID] || c.Gate == Waiting || grown {
+		if applied[c.ID] || c.Gate == Waiting || grown || isKeptOut(c) {
 			continue
 		}
 		held++
