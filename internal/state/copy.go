@@ -8,9 +8,14 @@ import (
 )
 
 // ReadOnly gives the same state to somebody who must change nothing. Closing it
-// does not close s, which has to stay open.
+// does not close s, which has to stay open. Of a store that is read-only already it
+// takes the notes along.
 func (s *Store) ReadOnly() *Store {
-	return &Store{db: s.db, path: s.path, readOnly: true, borrowed: true, missing: s.missing, reason: s.reason, older: s.older}
+	copied := &Store{db: s.db, path: s.path, readOnly: true, borrowed: true, missing: s.missing, reason: s.reason, older: s.older}
+	if s.readOnly {
+		copied.history = s.history
+	}
+	return copied
 }
 
 // OpenCopy opens what Backup of the state at path has written, for reading only.
