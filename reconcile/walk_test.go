@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"bytes"
+	"context"
 	"maps"
 	"os"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
 )
 
 // scene is a state of the repository or of Terra in a walk.
@@ -16,6 +18,13 @@ type scene struct {
 	name string
 	set  func(w *world)
 	done func(w *world) bool // the state of Terra that the scene must end in
+}
+
+// acceptsAll is a data provider that knows every pair.
+type acceptsAll struct{}
+
+func (acceptsAll) Probe(context.Context, string, string, secrets.Value) (good, bad bool, reason string) {
+	return true, false, "the provider knows the pair"
 }
 
 // scenes go from an empty environment through every kind of change.
@@ -42,6 +51,10 @@ func scenes() []scene {
 			func(w *world) bool { return live(w, "strava").State == "paused" }},
 		{"resume", func(w *world) { w.strava(secretB, "") },
 			func(w *world) bool { return live(w, "strava").State == "active" }},
+		{"a key that is due and proved", func(w *world) {
+			w.prober = acceptsAll{}
+			w.keys("", key{secretB, ""}, key{secretC, "2026-11-23T08:00:00Z"})
+		}, func(w *world) bool { return live(w, "strava").Credential.Secret == secretC }},
 		{"new client_id", func(w *world) {
 			w.write("production/strava.yaml", "provider: strava\ncredentials:\n  client_id: \"777777\"\n  client_secret: "+
 				w.seal("strava", "client_secret", secretA, "    ")+
