@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -104,7 +105,7 @@ func TestStateWalk(t *testing.T) {
 func (w *world) clone() *world {
 	w.t.Helper()
 	c := *w
-	c.files, c.stateDir = maps.Clone(w.files), w.t.TempDir()
+	c.files, c.stateDir, c.planted = maps.Clone(w.files), w.t.TempDir(), slices.Clone(w.planted)
 	if err := os.CopyFS(c.stateDir, os.DirFS(w.stateDir)); err != nil {
 		w.t.Fatal(err)
 	}
