@@ -27,6 +27,7 @@ func (p Provider) Check(c spec.Connection, s Seen) []Finding {
 	found = append(found, p.checkRedirect(c)...)
 	found = append(found, p.checkWebhooks(c)...)
 	found = append(found, p.checkOptions(c)...)
+	found = append(found, p.checkRotation(c)...)
 	return append(found, p.checkSetup(c, s.AuthRedirectURL)...)
 }
 

@@ -34,6 +34,7 @@ func garmin() Provider {
 		Reset: Reset{
 			Effect: "What a reset does to the old secret is not documented: take it as dead at once. Terra tests the new pair against Garmin when it is set; the webhook rows are reviewed again after a change.",
 			Order:  ResetFirst,
+			Warns:  "where webhooks are managed, the next run reviews Garmin's webhook rows again",
 		},
 		Notes: []string{
 			"With `webhooks: managed` Terra edits the webhook rows of your Garmin app, under the fingerprint of what was reviewed. After a save Garmin locks them for a few minutes.",

@@ -151,6 +151,7 @@ type EndOfLife struct {
 type Reset struct {
 	Effect string
 	Order  Order
+	Warns  string // said with each planned rotation; "" for nothing
 }
 
 // Order is the order of commit and reset.

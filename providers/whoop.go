@@ -42,6 +42,7 @@ func whoop() Provider {
 		Reset: Reset{
 			Effect: "WHOOP signs webhooks with the client secret: from the reset until Terra has the new one, webhooks fail their check and refreshes fail. Fetch the gap afterwards.",
 			Order:  ResetFirst,
+			Warns:  "WHOOP signs webhooks with the client secret: those that arrive between the reset and the rotation fail their check; fetch the gap afterwards",
 		},
 		Notes: []string{"Webhooks are signed with the client secret, so a stale secret loses webhooks as well as refreshes."},
 		Probe: &Probe{

@@ -34,11 +34,15 @@ func (f *runFlags) print(env *environment, w io.Writer, r report.Report, format 
 	case "html":
 		err = report.HTML(w, r)
 	default:
-		colour := env.IsTerminal(w) && env.Getenv("NO_COLOR") == "" && env.Getenv("TERM") != "dumb"
-		err = report.Text(w, r, report.TextOptions{Color: colour, Width: 80})
+		err = report.Text(w, r, report.TextOptions{Color: env.colour(w), Width: width})
 	}
 	if err != nil {
 		return fmt.Errorf("print report: %w", err)
 	}
 	return nil
+}
+
+// colour tells whether a stream is a terminal of somebody who wants colours.
+func (e *environment) colour(stream io.Writer) bool {
+	return e.IsTerminal(stream) && e.Getenv("NO_COLOR") == "" && e.Getenv("TERM") != "dumb"
 }

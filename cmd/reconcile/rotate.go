@@ -21,11 +21,11 @@ func newRotateCommand(env *environment) *cobra.Command {
 No provider can make a secret by API: a person makes it in the provider's portal
 and adds it here, sealed. The rest follows by itself: at its time the new key is
 proved, set at Terra, read back and watched.`,
-		Example: "  reconcile rotate add production/strava\n  reconcile rotate prune production/strava --key 1",
+		Example: "  reconcile rotate status\n  reconcile rotate add production/strava\n  reconcile rotate prune production/strava --key 1",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newRotateAddCommand(env), newRotatePruneCommand(env))
+	cmd.AddCommand(newRotateStatusCommand(env), newRotateAddCommand(env), newRotatePruneCommand(env))
 	return cmd
 }
 

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
@@ -12,7 +13,11 @@ type EventKind string
 
 // The kinds.
 const (
-	Stuck EventKind = "stuck" // a change is held for longer than StuckAfter
+	Stuck            EventKind = "stuck"         // a change is held for longer than StuckAfter
+	KeyRejectedEvent EventKind = "key-rejected"  // a key of the file must not be live
+	KeyOverdueEvent  EventKind = "key-overdue"   // the live key is older than its file allows
+	RolledBack       EventKind = "rolled-back"   // a rejected key was replaced by the one before it
+	RotationHeld     EventKind = "rotation-held" // going back is wanted, and a person must decide
 )
 
 // StuckAfter is for how long a change may be held before it counts as stuck.
@@ -43,6 +48,14 @@ func StuckEvents(changes []Change, now time.Time) []Event {
 		out = append(out, Event{Kind: Stuck, Connection: c.Connection, Change: c.ID, Since: c.GatedSince.UTC(), Text: text})
 	}
 	return out
+}
+
+// told are the events that a person reads beside the changes: those about a key
+// are told by its change already.
+func told(e Environment) []Event {
+	return slices.DeleteFunc(slices.Clone(e.Events), func(e Event) bool {
+		return e.Kind == KeyRejectedEvent || e.Kind == RolledBack || e.Kind == RotationHeld
+	})
 }
 
 // label is what a person reads in front of an event.

@@ -113,7 +113,7 @@ func newPageEnvironment(e Environment, at int) pageEnvironment {
 	if len(e.MayHaveWritten) > 0 {
 		out.MayHaveWritten = mayHaveWritten(e)
 	}
-	for _, event := range e.Events {
+	for _, event := range told(e) {
 		out.Events = append(out.Events, pageRow{event.label(), clean(event.Text)})
 	}
 	for _, c := range e.Changes {

@@ -112,9 +112,9 @@ func (m *markdown) environment(e Environment) {
 		m.omit(1, "environment")
 		return
 	}
-	for i, event := range e.Events {
+	for i, event := range told(e) {
 		if !m.add("\n> **" + md(event.label()) + "** " + mdLong(event.Text) + "\n") {
-			m.omit(len(e.Events)-i, "event")
+			m.omit(len(told(e))-i, "event")
 			break
 		}
 	}

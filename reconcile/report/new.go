@@ -83,6 +83,7 @@ func complete(e Environment) Environment {
 	e.NotCompared = notNil(e.NotCompared)
 	e.MayHaveWritten = notNil(e.MayHaveWritten)
 	e.Events = notNil(e.Events)
+	e.Keys = notNil(e.Keys)
 	e.Changes = slices.Clone(notNil(e.Changes))
 	for i := range e.Changes {
 		e.Changes[i].Fields = notNil(e.Changes[i].Fields)

@@ -57,6 +57,7 @@ type Environment struct {
 	NotCompared []plan.NotCompared `json:"not_compared"`
 	Changes     []Change           `json:"changes"`
 	Events      []Event            `json:"events"`
+	Keys        []KeyStatus        `json:"keys"` // of connections with an own app
 	// MayHaveWritten names fields that a server changed, or may have, although it
 	// was asked for a dry run. Not empty, it ends the run.
 	MayHaveWritten []string `json:"may_have_written"`

@@ -74,7 +74,7 @@ func (t *text) report(r Report) {
 
 // isQuiet: nothing to say but how many connections it has.
 func isQuiet(e Environment) bool {
-	return e.Error == "" && len(e.Changes)+len(e.NotCompared)+len(e.Warnings)+len(e.Unmanaged)+len(e.MayHaveWritten)+len(e.Events) == 0
+	return e.Error == "" && len(e.Changes)+len(e.NotCompared)+len(e.Warnings)+len(e.Unmanaged)+len(e.MayHaveWritten)+len(told(e)) == 0
 }
 
 func (t *text) quiet(environments []Environment) {
@@ -107,7 +107,7 @@ func (t *text) environment(e Environment) {
 	for _, warning := range e.Warnings {
 		t.note("warning", warning, yellow)
 	}
-	for _, event := range e.Events {
+	for _, event := range told(e) {
 		t.note(event.label(), event.Text, yellow)
 	}
 	shared := columnsFor(e)

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+func newRotateStatusCommand(env *environment) *cobra.Command {
+	flags := &runFlags{dryRun: true, exitCode: "simple", onError: "continue"}
+	cmd := &cobra.Command{
+		Use:   "status [CONNECTION]",
+		Short: "Show which keys are live, how old, and what comes next",
+		Long: `Show which keys are live, how old, and what comes next.
+
+One row a connection with an app of its own: the number of the live key, its
+age, how old it may grow, the key that is due, the next one and when, how far
+the watch over a new key has come, and what a person does next, with the address
+of the portal and the right order for that provider. It looks as a dry run does,
+and beside a daemon too; it asks no provider and changes nothing.
+
+Exit code 1 where a person is needed: a key that is overdue, soon will be, or
+was rejected, or an environment that could not be read.`,
+		Example: `  reconcile rotate status
+  reconcile rotate status production/strava
+  reconcile rotate status --env production -o json`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !oneOf(flags.format, "text", "json") {
+				return usageError("--output %q: use text or json", flags.format)
+			}
+			only := ""
+			if len(args) == 1 {
+				only = args[0]
+				name, provider, ok := strings.Cut(only, "/")
+				if !ok || name == "" || provider == "" {
+					return usageError("%q is no connection; write it as ENVIRONMENT/PROVIDER, like production/strava", only)
+				}
+				flags.environments = []string{name}
+			}
+			return rotateStatus(cmd, env, flags, only)
+		},
+	}
+	p := cmd.Flags()
+	p.StringVar(&flags.repo, "repo", ".", "config repository: a folder or a `URL`")
+	p.StringVar(&flags.ref, "ref", "", "`branch` of the repository\n(default: the remote's own)")
+	p.StringVar(&flags.path, "path", "", "`folder` of terra.yaml inside the repository")
+	p.StringVar(&flags.config, "config", "", "take repository, accounts and identities\nfrom this `daemon.yaml`")
+	p.StringArrayVar(&flags.environments, "env", nil, "only this environment, by its `name`\n(may repeat)")
+	p.StringVar(&flags.state, "state", "", "`folder` of the memory\n(default: RECONCILE_STATE_DIR)")
+	p.StringVarP(&flags.format, "output", "o", "text", "`format`, or json")
+	return cmd
+}
+
+func rotateStatus(cmd *cobra.Command, env *environment, f *runFlags, only string) error {
+	r, err := f.preview(cmd, env)
+	if err != nil {
+		return err
+	}
+	needed := r.Error != ""
+	for i := range r.Environments {
+		e := &r.Environments[i]
+		if only != "" {
+			e.Keys = slices.DeleteFunc(e.Keys, func(k report.KeyStatus) bool { return k.Connection != only })
+			if len(e.Keys) == 0 && e.Error == "" {
+				return fmt.Errorf("show keys of %s: no file of that environment gives it keys", only)
+			}
+		}
+		needed = needed || e.Error != "" || slices.ContainsFunc(e.Keys, report.KeyStatus.Needs)
+	}
+	if f.format == "json" {
+		err = report.JSON(env.Stdout, r)
+	} else {
+		err = report.Keys(env.Stdout, r, report.TextOptions{Color: env.colour(env.Stdout), Width: width})
+	}
+	if needed {
+		err = errors.Join(err, &exitError{code: exitFailed})
+	}
+	return err
+}

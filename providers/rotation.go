@@ -1,0 +1,28 @@
+package providers
+
+import (
+	"fmt"
+
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+// checkRotation warns of a watch that ends before a bad secret can be seen, and of
+// a proof that is demanded where none can be had.
+func (p Provider) checkRotation(c spec.Connection) []Finding {
+	var found []Finding
+	r := c.Rotation
+	if len(c.Credentials.Keys) == 0 || r.Origin.File == "" {
+		return nil
+	}
+	if r.Soak < p.TokenLifetime {
+		found = append(found, Finding{Severity: spec.Warning, Field: "rotation.soak", Origin: r.Origin,
+			Message: fmt.Sprintf("rotation.soak %s is shorter than the %s that access tokens of %s live: a bad secret can stay unseen that long", r.Soak, p.TokenLifetime, p.Name),
+			Hint:    fmt.Sprintf("write `soak: %s` or more", p.TokenLifetime)})
+	}
+	if r.Probe == "require" && p.Probe == nil {
+		found = append(found, Finding{Severity: spec.Warning, Field: "rotation.probe", Origin: r.Origin,
+			Message: "rotation.probe is require, and a pair of " + p.Name + " cannot be proved: each new key waits for an approval",
+			Hint:    "write `probe: prefer`, or approve each key"})
+	}
+	return found
+}

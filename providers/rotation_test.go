@@ -1,0 +1,38 @@
+package providers
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+func TestCheckRotation(t *testing.T) {
+	here := spec.Origin{File: "production/x.yaml", Line: 9, Column: 1}
+	for _, row := range []struct {
+		name, slug string
+		rotation   spec.Rotation
+		keys       int
+		want       string
+	}{
+		{"shorter than a token lives", "strava", spec.Rotation{Soak: time.Hour, Origin: here}, 1, "shorter than the 6h0m0s"},
+		{"as long as a token lives", "strava", spec.Rotation{Soak: 6 * time.Hour, Origin: here}, 1, ""},
+		{"nothing written", "strava", spec.Rotation{}, 1, ""},
+		{"no key", "strava", spec.Rotation{Soak: time.Hour, Origin: here}, 0, ""},
+		{"a proof that nobody can give", "virtuagym", spec.Rotation{Soak: 24 * time.Hour, Probe: "require", Origin: here}, 1, "cannot be proved"},
+		{"a proof that is to be had", "strava", spec.Rotation{Soak: 24 * time.Hour, Probe: "require", Origin: here}, 1, ""},
+	} {
+		p, ok := Lookup(row.slug)
+		if !ok {
+			t.Fatalf("%s is not in the catalogue", row.slug)
+		}
+		found := p.checkRotation(spec.Connection{Provider: row.slug, Rotation: row.rotation, Credentials: spec.Credentials{Keys: make([]spec.Key, row.keys)}})
+		switch {
+		case row.want == "" && len(found) > 0:
+			t.Errorf("%s: got %v, want nothing", row.name, found)
+		case row.want != "" && (len(found) != 1 || !strings.Contains(found[0].Message, row.want) || found[0].Origin != here):
+			t.Errorf("%s: got %v, want %q", row.name, found, row.want)
+		}
+	}
+}
