@@ -169,11 +169,18 @@ func TestUntrustedCertificateIsFinal(t *testing.T) {
 	}
 }
 
-// TestConnectionsAreReused makes many calls over TLS with HTTP/1.1 and HTTP/2.
+// TestConnectionsAreReused makes many calls over TLS with HTTP/1.1 and HTTP/2. The
+// server answers the calls of one round together, so that a busy machine does not
+// make a call dial while another one ends.
 func TestConnectionsAreReused(t *testing.T) {
 	for _, h2 := range []bool{false, true} {
 		var opened atomic.Int64
-		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answerJSON(w, credentialsJSON) }))
+		var together sync.WaitGroup
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			together.Done()
+			together.Wait()
+			answerJSON(w, credentialsJSON)
+		}))
 		server.EnableHTTP2 = h2
 		server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
 			if s == http.StateNew {
@@ -188,6 +195,7 @@ func TestConnectionsAreReused(t *testing.T) {
 		t.Cleanup(transport.CloseIdleConnections)
 		c := newClient(t, transport, func(o *Options) { o.BaseURL = server.URL })
 		for range 10 {
+			together.Add(50)
 			callAll(t, 50, func(ctx context.Context, _ int) error {
 				_, err := c.GetCredentials(ctx, "dev-1", "strava")
 				return err
