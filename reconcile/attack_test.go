@@ -156,9 +156,9 @@ func TestPlanThatNobodyWasShownIsRefused(t *testing.T) {
 		name string
 		run  Run
 	}{
-		{"another hash", Run{Expect: map[string]string{"production": "sha256:other"}}},
-		{"an environment that was not shown", Run{Expect: map[string]string{"staging": "sha256:other"}}},
-		{"an environment whose plan failed", Run{Expect: map[string]string{"production": ""}}},
+		{"another hash", Run{Shown: map[string]plan.Plan{"production": {DevID: devID}}}},
+		{"an environment that was not shown", Run{Shown: map[string]plan.Plan{"staging": {DevID: devID}}}},
+		{"an environment whose plan failed", Run{Shown: map[string]plan.Plan{"production": {}}}},
 		{"another approved hash", Run{Approve: map[string]string{"production": "sha256:other"}}},
 		{"an approval of an environment that is not there", Run{Approve: map[string]string{"prodution": "sha256:other"}}},
 	} {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 	"github.com/terra-reconcile/terra-reconcile/spec"
@@ -57,11 +58,12 @@ type Run struct {
 	Author   string // of the commit, "" where there is none
 	Only     []string
 	Mode     report.Mode
-	Approve  map[string]string // environment -> plan hash that a person approved
-	Expect   map[string]string // environment -> plan hash that a person was shown; anything else is refused
-	Now      bool              // with an approved hash: ignore windows
-	Stop     bool              // stop at the first failure
-	Probe    bool              // ask the providers in a dry run too
+	Approve  map[string]string    // environment -> plan hash that a person approved
+	Given    time.Time            // when Approve was given; zero: nobody knows, and then each hash serves only once ever
+	Shown    map[string]plan.Plan // environment -> plan that a person was shown; not nil: anything else is refused
+	Now      bool                 // with an approved hash: ignore windows
+	Stop     bool                 // stop at the first failure
+	Probe    bool                 // ask the providers in a dry run too
 
 	tokens *tokens
 	id     string // of this run, in its report and in the history

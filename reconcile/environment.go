@@ -63,10 +63,7 @@ func (e *Engine) environment(ctx context.Context, r Run, env spec.Environment, b
 		out.Changes = append(out.Changes, report.Change{Change: c})
 	}
 	if r.Mode == report.Apply {
-		if out.Error = e.useApproval(r, p); out.Error == "" {
-			out.Error = p.refuse(r)
-		}
-		if out.Error != "" {
+		if out.Error = e.permitted(r, p); out.Error != "" {
 			if err := e.tellUnapproved(r, env, out.Error); err != nil {
 				out.Warnings = append(out.Warnings, err.Error())
 			}
@@ -90,36 +87,6 @@ func (e *Engine) environment(ctx context.Context, r Run, env spec.Environment, b
 	out.Events = append(out.Events, keyEvents(out.Keys, out.Changes)...)
 	out.Summary = report.Summarise(p.plan, out.Changes)
 	return out
-}
-
-// useApproval takes the approval that this run has, before it is used: one that
-// is about another plan is of no use to anybody any more. One whose changes all
-// wait is kept.
-func (e *Engine) useApproval(r Run, p *prepared) string {
-	hash, approved := r.Approve[p.env.Name]
-	ready := slices.ContainsFunc(p.plan.Changes, func(c plan.Change) bool { return c.Gate == plan.Ready })
-	if !approved || hash == p.hash && !ready {
-		return ""
-	}
-	if err := e.o.Store.UseApproval(p.env.DevID, hash); err != nil {
-		return err.Error()
-	}
-	return ""
-}
-
-// refuse says why a plan that a person approved or was shown must not be
-// applied, "" when nothing speaks against it.
-func (p *prepared) refuse(r Run) string {
-	if want, ok := r.Expect[p.env.Name]; (ok || r.Expect != nil) && want != p.hash {
-		if !ok {
-			return "apply plan: this environment was not there when the plans were shown; look at it with --dry-run"
-		}
-		return fmt.Sprintf("apply plan: Terra or the repository changed since the plan was shown (%s, now %s); look at it again", want, p.hash)
-	}
-	if want, ok := r.Approve[p.env.Name]; ok && want != p.hash {
-		return fmt.Sprintf("apply plan: the approved hash is %s, the plan is now %s; look at it again with --dry-run", want, p.hash)
-	}
-	return ""
 }
 
 // prepare resolves, observes and plans. An error means that nothing is known of

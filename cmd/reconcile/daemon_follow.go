@@ -110,7 +110,7 @@ func (f *follower) Run(ctx context.Context, name string) report.Report {
 		return f.failed(g.hash, err.Error())
 	}
 	if approval.Hash != "" && f.mode == report.Apply {
-		r.Approve, r.Now = map[string]string{name: approval.Hash}, approval.Now
+		r.Approve, r.Given, r.Now = map[string]string{name: approval.Hash}, approval.At, approval.Now
 	}
 	return engine.Run(ctx, r)
 }

@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/terra-reconcile/terra-reconcile/reconcile"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
@@ -20,30 +22,39 @@ type runFlags struct {
 	dryRun, yes, probe, now                                        bool
 }
 
-func (f *runFlags) add(cmd *cobra.Command, applies bool) {
+func (f *runFlags) add(cmd *cobra.Command) {
 	p := cmd.Flags()
 	p.StringVar(&f.repo, "repo", ".", "config repository: a folder or a `URL`")
 	p.StringVar(&f.ref, "ref", "", "`branch` of the repository\n(default: the remote's own)")
 	p.StringVar(&f.path, "path", "", "`folder` of terra.yaml inside the repository")
 	p.StringVar(&f.config, "config", "", "take repository, accounts and identities\nfrom this `daemon.yaml`")
 	p.StringArrayVar(&f.environments, "env", nil, "only this environment, by its `name`\n(may repeat)")
-	p.StringVarP(&f.format, "output", "o", "text", "`format`, or json, markdown, html")
+	p.StringVarP(&f.format, "output", "o", "text", "`format`, or json, markdown, html\n(default: as --out ends, else text)")
 	p.StringVar(&f.out, "out", "", "write the report to this `file`, not to\nstandard output")
 	p.StringVar(&f.state, "state", "", "`folder` of the memory\n(default: RECONCILE_STATE_DIR)")
 	p.StringVar(&f.exitCode, "exit-code", "detailed", "`kind` of exit codes, or simple: 0 instead\nof 2 for pending changes")
 	p.BoolVar(&f.probe, "probe", false, "ask the providers whether they accept new pairs")
-	if !applies {
-		return
-	}
+}
+
+// addApplying adds what only a run that applies has.
+func (f *runFlags) addApplying(cmd *cobra.Command, now string) {
+	cmd.Flags().BoolVar(&f.now, "now", false, now)
+	cmd.Flags().StringVar(&f.onError, "on-error", "continue", "`what` to do: continue with other\nconnections, or stop")
+}
+
+// addAsking adds what says yes on the command line.
+func (f *runFlags) addAsking(cmd *cobra.Command) {
+	p := cmd.Flags()
 	p.BoolVar(&f.dryRun, "dry-run", false, "only show what would change")
 	p.BoolVar(&f.yes, "yes", false, "apply without asking")
-	p.StringArrayVar(&f.approve, "approve", nil, "`ENV=HASH`: apply exactly this plan, and nothing\nelse without --yes (may repeat)")
-	p.BoolVar(&f.now, "now", false, "with --approve: do not wait for a window")
-	p.StringVar(&f.onError, "on-error", "continue", "`what` to do: continue with other\nconnections, or stop")
+	p.StringArrayVar(&f.approve, "approve", nil, "`ENV=HASH`: apply exactly this plan, once, and nothing\nelse without --yes (may repeat)")
 }
 
 // check refuses words that no run understands, before anything is read.
-func (f *runFlags) check() error {
+func (f *runFlags) check(cmd *cobra.Command) error {
+	if !cmd.Flags().Changed("output") {
+		f.format = formatOf(f.out)
+	}
 	if !oneOf(f.format, "text", "json", "markdown", "html") {
 		return usageError("--output %q: use text, json, markdown or html", f.format)
 	}
@@ -56,15 +67,24 @@ func (f *runFlags) check() error {
 	if f.dryRun && (f.yes || len(f.approve) > 0) {
 		return usageError("--dry-run changes nothing; drop --yes and --approve, or drop --dry-run")
 	}
-	if f.now && len(f.approve) == 0 {
-		return usageError("--now needs --approve ENV=HASH")
+	return nil
+}
+
+// formatOf is the format that the name of a file asks for.
+func formatOf(name string) string {
+	formats := map[string]string{".json": "json", ".md": "markdown", ".html": "html"}
+	if format, ok := formats[strings.ToLower(filepath.Ext(name))]; ok {
+		return format
 	}
-	return f.checkApprovals()
+	return "text"
 }
 
 // checkApprovals also narrows the run: an approval answers for its own
 // environment, so without --yes no other one is applied.
 func (f *runFlags) checkApprovals() error {
+	if f.now && len(f.approve) == 0 {
+		return usageError("--now needs --approve ENV=HASH")
+	}
 	var approved []string
 	for _, a := range f.approve {
 		env, hash, ok := strings.Cut(a, "=")
@@ -101,17 +121,20 @@ func newPlanCommand(env *environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "plan",
 		Short:   "Show what would change (the same as --dry-run)",
-		Example: "  reconcile plan --env production\n  reconcile plan -o json --out plan-report.json",
+		Example: "  reconcile plan --env production\n  reconcile plan --out plan.json && reconcile apply plan.json",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runReconcile(cmd, env, flags) },
 	}
-	flags.add(cmd, false)
+	flags.add(cmd)
 	return cmd
 }
 
 // runReconcile previews, and unless this is a dry run asks and applies.
 func runReconcile(cmd *cobra.Command, env *environment, f *runFlags) error {
-	if err := f.check(); err != nil {
+	if err := f.check(cmd); err != nil {
+		return err
+	}
+	if err := f.checkApprovals(); err != nil {
 		return err
 	}
 	if f.dryRun {
@@ -125,23 +148,23 @@ func runReconcile(cmd *cobra.Command, env *environment, f *runFlags) error {
 	if !f.yes && len(f.approve) == 0 && !interactive {
 		return usageError("applying asks first, and nobody is there to answer; add --yes, or --dry-run to look only")
 	}
-	expect := map[string]string(nil)
+	shown := map[string]plan.Plan(nil)
 	if !f.yes && len(f.approve) == 0 {
-		shown, err := f.preview(cmd, env)
+		looked, err := f.preview(cmd, env)
 		if err != nil {
 			return err
 		}
-		if worthApplying(shown) {
-			if err := f.print(env, env.Stderr, shown, "text"); err != nil {
+		if worthApplying(looked) {
+			if err := f.print(env, env.Stderr, looked, "text"); err != nil {
 				return err
 			}
 			if err := confirm(cmd.Context(), env, "Apply these changes? Type yes: "); err != nil {
 				return err
 			}
 		}
-		expect = hashes(shown) // nothing to write is still something to remember
+		shown = plans(looked) // nothing to write is still something to remember
 	}
-	r, err := f.apply(cmd, env, expect)
+	r, err := f.apply(cmd, env, shown)
 	if err != nil {
 		return err
 	}
@@ -157,20 +180,24 @@ func (f *runFlags) preview(cmd *cobra.Command, env *environment) (report.Report,
 	return s.run(cmd.Context(), reconcile.Run{Mode: report.DryRun, Probe: f.probe}), nil
 }
 
-func (f *runFlags) apply(cmd *cobra.Command, env *environment, expect map[string]string) (report.Report, error) {
-	s, err := openSession(cmd.Context(), env, f, report.Apply)
-	if err != nil {
-		return report.Report{}, err
-	}
-	defer s.close()
+func (f *runFlags) apply(cmd *cobra.Command, env *environment, shown map[string]plan.Plan) (report.Report, error) {
 	approved := map[string]string{}
 	for _, a := range f.approve {
 		name, hash, _ := strings.Cut(a, "=")
 		approved[name] = hash
 	}
-	return s.run(cmd.Context(), reconcile.Run{
-		Mode: report.Apply, Expect: expect, Approve: approved, Now: f.now, Stop: f.onError == "stop", Probe: f.probe,
-	}), nil
+	return f.applyRun(cmd, env, reconcile.Run{Shown: shown, Approve: approved})
+}
+
+// applyRun applies what a person agreed to, in the way that the flags say.
+func (f *runFlags) applyRun(cmd *cobra.Command, env *environment, r reconcile.Run) (report.Report, error) {
+	s, err := openSession(cmd.Context(), env, f, report.Apply)
+	if err != nil {
+		return report.Report{}, err
+	}
+	defer s.close()
+	r.Mode, r.Now, r.Stop, r.Probe = report.Apply, f.now, f.onError == "stop", f.probe
+	return s.run(cmd.Context(), r), nil
 }
 
 func (f *runFlags) finish(env *environment, r report.Report) error {
@@ -204,10 +231,14 @@ func worthApplying(r report.Report) bool {
 	return false
 }
 
-func hashes(r report.Report) map[string]string {
-	out := map[string]string{}
+// plans gives what was shown, by environment. Of one without a plan nothing was.
+func plans(r report.Report) map[string]plan.Plan {
+	out := map[string]plan.Plan{}
 	for _, env := range r.Environments {
-		out[env.Name] = env.PlanHash
+		out[env.Name] = plan.Plan{}
+		if env.Error == "" {
+			out[env.Name] = env.Plan()
+		}
 	}
 	return out
 }

@@ -110,9 +110,11 @@ it, after asking. With --dry-run it only shows.`,
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
-	flags.add(root, true)
+	flags.add(root)
+	flags.addApplying(root, "with --approve: do not wait for a window")
+	flags.addAsking(root)
 	root.AddCommand(
-		newPlanCommand(env), newValidateCommand(env), newDemoCommand(env), newDaemonCommand(env),
+		newPlanCommand(env), newApplyCommand(env), newValidateCommand(env), newDemoCommand(env), newDaemonCommand(env),
 		newSecretCommand(env), newRotateCommand(env), newTokenCommand(env), newProvidersCommand(env), newDoctorCommand(env),
 		newApproveCommand(env), newPauseCommand(env), newResumeCommand(env), newNowCommand(env), newStatusCommand(env), newHistoryCommand(env),
 		newVersionCommand(env),

@@ -21,6 +21,7 @@ import (
 //	                        token          when it ends, and its name
 //	                        good           the last commit without errors in its files
 //	                        approval       left for the next run by a person
+//	                        approvals_used <plan hash> -> when an approval of it served
 //	                        ongoing        what is held or drifts, and since when
 //	                        outbox         lines on their way to the history
 //	                        key_lives      <provider> -> rejected, seen and watched keys

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-
-	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 )
 
 const maxDocument = 256 << 20 // bytes of a report that Decode reads
@@ -22,7 +20,7 @@ func JSON(w io.Writer, r Report) error {
 	for i, e := range r.Environments {
 		e = complete(e)
 		for j := range e.Changes {
-			e.Changes[j].Fields = withoutSealed(e.Changes[j].Fields)
+			e.Changes[j] = e.Changes[j].takeSealed()
 		}
 		r.Environments[i] = e
 	}
@@ -35,18 +33,6 @@ func JSON(w io.Writer, r Report) error {
 	}
 	_, err := w.Write(escapeJSON(document.Bytes()))
 	return err
-}
-
-func withoutSealed(fields []plan.FieldChange) []plan.FieldChange {
-	fields = slices.Clone(fields)
-	for i := range fields {
-		for _, side := range []*plan.FieldValue{&fields[i].From, &fields[i].To} {
-			if side.Key != 0 {
-				side.Sealed = ""
-			}
-		}
-	}
-	return fields
 }
 
 // EscapeJSON gives a JSON document in which what a terminal could take for a
@@ -81,6 +67,11 @@ func Decode(source io.Reader) (Report, error) {
 	}
 	if decoder.More() {
 		return Report{}, fmt.Errorf("read report: something follows the document")
+	}
+	for _, e := range r.Environments {
+		for i := range e.Changes {
+			e.Changes[i] = e.Changes[i].putSealed()
+		}
 	}
 	return r, nil
 }

@@ -63,18 +63,36 @@ func TestJSONHasNoNullList(t *testing.T) {
 	}
 }
 
+// The sealed form stands beside the fields, so that the hash can be made from the
+// document, and nowhere else.
 func TestJSONShowsTheDesiredSecretAsItsKeyNumber(t *testing.T) {
 	const sum = "sha256:abcdef"
 	change := Change{Change: plan.Change{Fields: []plan.FieldChange{
 		{Field: plan.FieldClientSecret, From: plan.FieldValue{Mask: "****1", Key: 1}, To: plan.FieldValue{Key: 2, Sealed: sum}},
 	}}}
-	r := Report{Environments: []Environment{{Changes: []Change{change}}}}
+	r := Report{Schema: Schema, Environments: []Environment{{Changes: []Change{change}}}}
 	got := render(t, func(w io.Writer) error { return JSON(w, r) })
-	if strings.Contains(got, sum) {
-		t.Errorf("the sealed form is in the document:\n%s", got)
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, []byte(got)); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{`"to":{"key":2}`, `"sealed":{"client_secret":"` + sum + `"}`} {
+		if !strings.Contains(compact.String(), part) {
+			t.Errorf("no %s in the document:\n%s", part, got)
+		}
+	}
+	if n := strings.Count(got, sum); n != 1 {
+		t.Errorf("the sealed form is in the document %d times:\n%s", n, got)
 	}
 	if change.Fields[0].To.Sealed != sum {
 		t.Error("the report itself was changed")
+	}
+	back, err := Decode(strings.NewReader(got))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]plan.Change{change.Change}, back.Environments[0].Plan().Changes); diff != "" {
+		t.Errorf("read back (-want +got):\n%s", diff)
 	}
 }
 

@@ -82,6 +82,9 @@ type Change struct {
 	Outcome    Outcome `json:"outcome"`
 	Error      string  `json:"error"`
 	DurationMS int64   `json:"duration_ms"`
+	// Sealed is, in JSON alone, by field the SHA-256 of the sealed form of a key that
+	// a change sends. It says nothing about the key.
+	Sealed map[string]string `json:"sealed,omitempty"`
 	// GatedSince is when a run first held this change, DriftSince when one first saw
 	// that somebody had changed a field of it elsewhere; zero where neither is so, or
 	// no state remembers it.
