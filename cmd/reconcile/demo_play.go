@@ -68,6 +68,8 @@ func (s *stage) keyActs() []act {
 		{title: "That night: Strava is asked about the new key, then Terra gets it",
 			does: func() { s.passed += due.Sub(s.env.Now()) + time.Minute },
 			args: []string{"--yes", "--env", "production"}, holds: demoNewSecret},
+		{title: "How do the keys stand? The new one is watched for a day",
+			does: func() { s.passed += 10 * time.Hour }, args: []string{"rotate", "status"}, holds: demoNewSecret},
 		{title: "A day later the watch ends: Strava still takes the key, nobody fell away",
 			does: func() { s.passed += day }, args: []string{"--yes", "--env", "production"}, holds: demoNewSecret},
 		{title: "Months later somebody adds the secret of another app",

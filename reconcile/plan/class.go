@@ -65,6 +65,10 @@ func classify(in Input, changes []Change) {
 	for i := range changes {
 		c := &changes[i]
 		rule := ruleFor(in, *c)
+		if isKeptOut(*c) {
+			c.Class, c.ClassReason = Safe, "it is kept out, so nothing changes"
+			continue
+		}
 		users, counted := in.Users[c.Provider]
 		if counted && (rule.With != Safe || rule.WithNone != Safe) {
 			c.ActiveUsers = &users

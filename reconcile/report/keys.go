@@ -80,7 +80,7 @@ func Keys(w io.Writer, r Report, o TextOptions) error {
 	}
 	switch {
 	case rows > 0:
-		t.line(t.paint.bold(keyRow("CONNECTION", "LIVE", "AGE", "MAX", "DUE", "NEXT", "WATCHED")))
+		t.line(t.paint.bold(keyRow("CONNECTION", "LIVE", "AGE", "MAX", "DUE", "NEXT (UTC)", "WATCHED")))
 	case problems == 0:
 		t.line("No connection has keys of its own.")
 	}
@@ -94,7 +94,7 @@ func Keys(w io.Writer, r Report, o TextOptions) error {
 }
 
 func keyRow(cells ...string) string {
-	widths := []int{24, 6, 6, 5, 6, 19, 0}
+	widths := []int{22, 6, 5, 5, 6, 18, 0}
 	var b strings.Builder
 	for i, cell := range cells {
 		b.WriteString(cell)

@@ -26,18 +26,18 @@ func TestKeysTable(t *testing.T) {
 	if err := Keys(&b, r, TextOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	want := `CONNECTION               LIVE   AGE    MAX   DUE    NEXT                WATCHED
-production/garmin        key 3  4 d    -     key 3  -                   -
+	want := `CONNECTION             LIVE   AGE   MAX   DUE    NEXT (UTC)         WATCHED
+production/garmin      key 3  4 d   -     key 3  -                  -
   fine: older keys are no longer needed: reconcile rotate prune
   production/garmin --key 1
-production/huawei        key 2  0 d    90 d  key 2  -                   10h of 24h
+production/huawei      key 2  0 d   90 d  key 2  -                  10h of 24h
   watched
-production/strava        key 1  83 d   90 d  key 1  -                   -
+production/strava      key 1  83 d  90 d  key 1  -                  -
   ageing: key 1 reaches rotation.max_age in 7 days (production/strava.yaml:20);
   make a new key at https://www.strava.com/settings/api, and within minutes:
   reconcile rotate add production/strava
-production/whoop         key 1  30 d   -     key 1  key 2 24 Dec 02:00  -
-staging/a-\u001B[31mname-that-is-long ?      -      -     -      -                   -
+production/whoop       key 1  30 d  -     key 1  key 2 24 Dec 02:00 -
+staging/a-\u001B[31mname-that-is-long ?      -     -     -      -                  -
   not known: sealed
 `
 	if diff := cmp.Diff(want, b.String()); diff != "" {
