@@ -7,8 +7,8 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
-// logRun writes one line for the run and one for each change, with the keys of
-// the JSON report.
+// logRun writes one line for the run and one for each change and event, with the
+// keys of the JSON report.
 func logRun(ctx context.Context, log *slog.Logger, name string, r report.Report) {
 	level := slog.LevelInfo
 	if r.ExitCode == report.ExitError || r.ExitCode == report.ExitFailed {
@@ -27,6 +27,9 @@ func logRun(ctx context.Context, log *slog.Logger, name string, r report.Report)
 		for _, c := range env.Changes {
 			log.Info("change", "id", c.ID, "class", string(c.Class), "cause", string(c.Cause), "gate", string(c.Gate), "guard", c.Guard,
 				"gate_reason", c.GateReason, "outcome", string(c.Outcome), "error", c.Error, "duration_ms", c.DurationMS)
+		}
+		for _, e := range env.Events {
+			log.Warn("event", "kind", string(e.Kind), "connection", e.Connection, "change", e.Change, "since", e.Since, "text", e.Text)
 		}
 		s := env.Summary
 		log.Log(ctx, level, "run", "environment", env.Name, "mode", string(r.Mode), "commit", r.Commit, "plan_hash", env.PlanHash,
