@@ -237,8 +237,9 @@ func (p *prepared) desire() {
 		d := w.desired
 		d.Warnings = append(slices.Clone(d.Warnings), w.review...)
 		d.WasLive = w.life.WasLive(plan.Pair{ClientID: p.liveClientID(w), Digest: d.Secret.Value.Digest})
-		if w.life.Soak != nil {
-			d.WatchedSince = w.life.Soak.Began
+		d.WatchedSince = p.input.Now // a marked key that is not watched was set by hand: only an answer of this run tells
+		if soak := w.life.Soak; soak != nil && d.Refused != nil && w.entries[d.Refused.Key-1] == soak.Entry {
+			d.WatchedSince = soak.Began
 		}
 		p.input.Desired = append(p.input.Desired, d)
 	}

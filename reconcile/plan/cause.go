@@ -58,6 +58,9 @@ func (d *diff) causeOf(a Action, fields []FieldChange) Cause {
 	if a == RotateSecret && d.refusedIsLive() {
 		return Rotation
 	}
+	if a == RotateSecret && d.want.Refused != nil && d.want.WasLive {
+		return Drift // the mark of a newer key makes this one wanted, no commit does: what is live was set by hand
+	}
 	tokens := desiredTokens(d.want)
 	for _, f := range decisive(a, fields) {
 		if d.remembered.Fields[f.Field] == tokens[f.Field] {

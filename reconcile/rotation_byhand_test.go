@@ -1,0 +1,47 @@
+package reconcile
+
+import (
+	"testing"
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+// TestFixedByHandWhileARollBackIsHeld makes a new key by hand at Terra while
+// nobody can prove the key to go back to.
+func TestFixedByHandWhileARollBackIsHeld(t *testing.T) {
+	w, _ := rotating(t)
+	w.keys("probe: off", key{secretA, ""}, key{secretB, "2026-12-01T02:00:00Z"})
+	w.at("2026-12-01T02:10:00Z")
+	w.expectExit(w.apply(), report.ExitDone)
+	w.terra.SetUsers(devID, "strava", 20, 20)
+	w.now = w.now.Add(2 * time.Hour)
+	expectGate(t, w.change(w.expectExit(w.apply(), report.ExitHeld), "strava:rotate-secret"), plan.Approval, "roll-back")
+	w.terra.SetCredential(devID, "strava", terratest.Credential{ClientID: "123456", Secret: secretC})
+	for range 3 {
+		w.now = w.now.Add(2 * time.Hour)
+		expectGate(t, w.change(w.expectExit(w.apply(), report.ExitHeld), "strava:rotate-secret"), plan.Approval, "on_secret_drift")
+		w.expectLive(secretC)
+	}
+}
+
+// TestRejectedKeySetByHandIsNotTakenBackOnAnOldAnswer sets the rejected key again
+// by hand after a roll-back, because the key before it has died since.
+func TestRejectedKeySetByHandIsNotTakenBackOnAnOldAnswer(t *testing.T) {
+	w, p := rotating(t)
+	w.at("2026-12-01T02:10:00Z")
+	w.expectExit(w.apply(), report.ExitDone)
+	p.accepts = []string{secretA}
+	w.now = w.now.Add(2 * time.Hour)
+	w.expectExit(w.apply(), report.ExitDone)
+	w.expectLive(secretA)
+	p.accepts = []string{secretB}
+	w.terra.SetCredential(devID, "strava", terratest.Credential{ClientID: "123456", Secret: secretB})
+	for range 5 {
+		w.now = w.now.Add(20 * time.Minute)
+		w.expectExit(w.apply(), report.ExitHeld)
+		w.expectLive(secretB)
+	}
+}
