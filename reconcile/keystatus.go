@@ -123,6 +123,8 @@ func (s keyReview) state(k report.KeyStatus) report.KeyState {
 		return report.KeyOverdue
 	case len(k.Rejected) > 0 && s.w.desired.Refused != nil:
 		return report.KeyRejected
+	case s.change != nil && (s.change.Gate == plan.Approval || s.change.Gate == plan.Blocked):
+		return report.KeyHeld
 	case s.change != nil:
 		return report.KeyDue
 	case !k.WatchedUntil.IsZero():
@@ -162,10 +164,14 @@ func (s keyReview) next(k report.KeyStatus) string {
 		if s.change.Gate == plan.Ready {
 			return fmt.Sprintf("the next run that applies sets key %d", k.Due)
 		}
-		return "held by guard " + s.change.Guard + ": " + s.change.GateReason
+		return fmt.Sprintf("key %d is due and waits (guard %s): %s", k.Due, s.change.Guard, s.change.GateReason)
+	case report.KeyHeld:
+		return fmt.Sprintf("key %d is due, and guard %s holds it: %s; see reconcile --dry-run --env %s", k.Due, s.change.Guard, s.change.GateReason, s.p.env.Name)
 	case report.KeyNotKnown:
 		return s.unknown(k)
-	case report.KeyWatched, report.KeyFine:
+	case report.KeyWatched:
+		return "nothing to do; the watch ends " + k.WatchedUntil.Format("2006-01-02 15:04 MST")
+	case report.KeyFine:
 		if len(k.Unneeded) > 0 {
 			return prune(k)
 		}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
+	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
 func (w *world) keyStatus(r report.Report) report.KeyStatus {
@@ -55,7 +57,7 @@ func TestKeyStatusOverAYear(t *testing.T) {
 	w.at("2027-02-20T02:10:00Z")
 	expectKeys(t, w.keyStatus(w.dryRun()), report.KeyDue, 1, 2, 0, "the next run that applies sets key 2")
 	k := w.keyStatus(w.apply())
-	expectKeys(t, k, report.KeyWatched, 2, 2, 0, "")
+	expectKeys(t, k, report.KeyWatched, 2, 2, 0, "nothing to do; the watch ends 2027-02-21 02:10 UTC")
 	if k.WatchedUntil.Sub(k.WatchedSince) != 24*time.Hour || k.AgeDays == nil || *k.AgeDays != 0 {
 		t.Errorf("watched %s to %s, age %v", k.WatchedSince, k.WatchedUntil, k.AgeDays)
 	}
@@ -139,4 +141,47 @@ func TestUnknownKeyStatus(t *testing.T) {
 	w.applied()
 	w.keys("", key{}, key{secretB, "2026-12-01T02:00:00Z"})
 	expectKeys(t, w.keyStatus(w.dryRun()), report.KeyNotKnown, 0, 1, 2, "a key that was set by hand; key 2 replaces it")
+}
+
+// TestEntryIsWhatAPersonCanChange: each part of an entry that a person can change
+// makes it another one, so that a rejected key is tried again.
+func TestEntryIsWhatAPersonCanChange(t *testing.T) {
+	w := newWorld(t)
+	w.keys("", key{secretA, "2026-12-01T02:00:00Z"})
+	set, _ := w.load()
+	c := set.Environments[0].Connections[0]
+	sealed, err := secrets.Parse(c.Credentials.Keys[0].Secret.Armor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := c.Credentials.Keys[0]
+	before := entryOf(c, k, sealed)
+	later, another := k, c
+	later.NotBefore = k.NotBefore.Add(time.Second)
+	another.Credentials.ClientID.Value = "654321"
+	w.keys("", key{secretA, "2026-12-01T02:00:00Z"})
+	again, _ := w.load()
+	anew, err := secrets.Parse(again.Environments[0].Connections[0].Credentials.Keys[0].Secret.Armor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, got := range map[string]string{"time": entryOf(c, later, sealed), "client id": entryOf(another, k, sealed), "sealed anew": entryOf(c, k, anew)} {
+		if got == before || got == "" {
+			t.Errorf("another %s is the same entry", name)
+		}
+	}
+	if entryOf(c, spec.Key{Unknown: true}, secrets.Sealed{}) != "" {
+		t.Error("an unknown key has an entry")
+	}
+}
+
+func TestHeldKeyNeedsAPerson(t *testing.T) {
+	w, _ := rotating(t)
+	w.at("2026-12-01T02:10:00Z")
+	w.stateDir = t.TempDir()
+	k := w.keyStatus(w.apply())
+	expectKeys(t, k, report.KeyHeld, 1, 2, 0, "key 2 is due, and guard adopt holds it")
+	if !k.Needs() {
+		t.Error("nobody is needed")
+	}
 }

@@ -83,7 +83,7 @@ func pause(ctx context.Context, env *environment, f *stateFlags, request daemon.
 	}
 	who := "what runs has been told"
 	if alone {
-		who = "nothing runs now, and what starts will know"
+		who = "nothing runs on the state in " + dir + ", and what starts there will know; a daemon with another state folder (--config, --state) is not paused"
 	}
 	return say(env, fmt.Sprintf("%s is paused until %s by %s: %s", targetWords(p.Target), minute(p.Until), p.Owner, p.Reason),
 		"every change of it is held; "+who, "lift it with: "+resumeWords(p.Target))

@@ -140,7 +140,7 @@ func (a addition) dueFrom(flag string) (string, time.Time, error) {
 		text, at = flag, at.UTC()
 	}
 	if at.Before(last) {
-		return "", at, fmt.Errorf("%s: key %d is due from %s, and keys stand oldest first; give --not-before that or later",
+		return "", at, fmt.Errorf("%s: key %d is due from %s, and keys stand oldest first; give --not-before that or later; is a key needed at once, write today as not_before there, then add this one",
 			a.connection.Credentials.Keys[len(a.connection.Credentials.Keys)-1].Origin, len(a.connection.Credentials.Keys), last.Format(time.RFC3339))
 	}
 	return text, at, nil

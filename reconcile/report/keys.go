@@ -18,6 +18,7 @@ const (
 	KeyDead     KeyState = "live key rejected" // the live key must not be live
 	KeyOverdue  KeyState = "overdue"           // the live key is older than its file allows
 	KeyRejected KeyState = "rejected"          // a newer key is kept out
+	KeyHeld     KeyState = "held"              // a newer key is due, and somebody must let it through
 	KeyDue      KeyState = "due"               // a newer key should be live and is not yet
 	KeyWatched  KeyState = "watched"
 	KeyAgeing   KeyState = "ageing" // soon overdue, and no successor is there
@@ -56,7 +57,7 @@ type RejectedKey struct {
 
 // Needs tells whether a person has to do something about the keys.
 func (k KeyStatus) Needs() bool {
-	return slices.Contains([]KeyState{KeyDead, KeyOverdue, KeyRejected, KeyAgeing}, k.State)
+	return slices.Contains([]KeyState{KeyDead, KeyOverdue, KeyRejected, KeyHeld, KeyAgeing}, k.State)
 }
 
 // Keys writes how the keys of all connections stand, for a person at a terminal:
@@ -114,7 +115,7 @@ func (t *text) keys(k KeyStatus, now time.Time) {
 		limit = fmt.Sprintf("%d d", k.MaxAgeDays)
 	}
 	if k.Next > 0 {
-		next = fmt.Sprintf("%s %s", keyName(k.Next), k.NextAt.UTC().Format("2 Jan 15:04"))
+		next = fmt.Sprintf("%s %s", keyName(k.Next), k.NextAt.UTC().Format(time.DateOnly))
 	}
 	if !k.WatchedUntil.IsZero() {
 		watched = hours(now.Sub(k.WatchedSince)) + " of " + hours(k.WatchedUntil.Sub(k.WatchedSince))

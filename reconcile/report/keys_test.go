@@ -17,7 +17,7 @@ func TestKeysTable(t *testing.T) {
 	r.Environments = []Environment{{Name: "production", Keys: []KeyStatus{
 		{Connection: "production/garmin", State: KeyFine, Live: 3, Due: 3, AgeDays: age(4), Do: "older keys are no longer needed: reconcile rotate prune production/garmin --key 1"},
 		{Connection: "production/huawei", State: KeyWatched, Live: 2, Due: 2, AgeDays: age(0), MaxAgeDays: 90,
-			WatchedSince: now.Add(-10 * time.Hour), WatchedUntil: now.Add(14 * time.Hour), UsersBefore: &plan.Users{Count: 4, Exact: true}},
+			WatchedSince: now.Add(-10 * time.Hour), WatchedUntil: now.Add(14 * time.Hour), UsersBefore: &plan.Users{Count: 4, Exact: true}, Do: "nothing to do until 2026-11-29 02:10 UTC"},
 		{Connection: "production/strava", State: KeyAgeing, Live: 1, Due: 1, AgeDays: age(83), MaxAgeDays: 90,
 			Do: "key 1 reaches rotation.max_age in 7 days (production/strava.yaml:20); make a new key at https://www.strava.com/settings/api, and within minutes: reconcile rotate add production/strava"},
 		{Connection: "production/whoop", State: KeyFine, Live: 1, Due: 1, AgeDays: age(30), Next: 2, NextAt: time.Date(2026, 12, 24, 2, 0, 0, 0, time.UTC)},
@@ -31,12 +31,12 @@ production/garmin      key 3  4 d   -     key 3  -                  -
   fine: older keys are no longer needed: reconcile rotate prune
   production/garmin --key 1
 production/huawei      key 2  0 d   90 d  key 2  -                  10h of 24h
-  watched
+  watched: nothing to do until 2026-11-29 02:10 UTC
 production/strava      key 1  83 d  90 d  key 1  -                  -
   ageing: key 1 reaches rotation.max_age in 7 days (production/strava.yaml:20);
   make a new key at https://www.strava.com/settings/api, and within minutes:
   reconcile rotate add production/strava
-production/whoop       key 1  30 d  -     key 1  key 2 24 Dec 02:00 -
+production/whoop       key 1  30 d  -     key 1  key 2 2026-12-24   -
 staging/a-\u001B[31mname-that-is-long ?      -     -     -      -                  -
   not known: sealed
 `
