@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
@@ -44,4 +45,24 @@ func TestRejectedKeySetByHandIsNotTakenBackOnAnOldAnswer(t *testing.T) {
 		w.expectExit(w.apply(), report.ExitHeld)
 		w.expectLive(secretB)
 	}
+}
+
+// TestWatchOutlivesARollBackThatAPauseStopped lets the rejected key be accepted
+// again, which only a watch that goes on finds out.
+func TestWatchOutlivesARollBackThatAPauseStopped(t *testing.T) {
+	w, p := rotating(t)
+	w.at("2026-12-01T02:10:00Z")
+	w.expectExit(w.apply(), report.ExitDone)
+	p.accepts = []string{secretA}
+	w.now = w.now.Add(2 * time.Hour)
+	r := w.runWith(2, "GET", "/sources/strava/credentials", w.killSwitch("production", "strava"))
+	c := w.change(r, "strava:rotate-secret")
+	if expectGate(t, c, plan.Blocked, "pause"); c.Outcome != report.Skipped {
+		t.Fatalf("got %s, want skipped", c.Outcome)
+	}
+	w.inState(func(s *state.Store) error { _, err := s.LiftKillSwitch("production/strava", w.now); return err })
+	p.accepts = []string{secretA, secretB}
+	w.now = w.now.Add(2 * time.Hour)
+	w.expectExit(w.apply(), report.ExitDone)
+	w.expectLive(secretB)
 }

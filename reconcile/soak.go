@@ -154,8 +154,8 @@ func (a *applier) settleKeys() error {
 		provider := w.desired.Provider
 		outcome := a.outcomeOf(provider)
 		life, begun := a.lives[provider]
-		if !begun || outcome == report.Failed || outcome == report.NotAttempted {
-			life = w.life
+		if !begun || outcome == report.Failed || outcome == report.NotAttempted || outcome == report.Skipped {
+			life = w.life // nothing left, or it had no effect: what was watched before still is
 		}
 		if w.desired.Unreadable != "" || life.IsZero() && !begun {
 			continue
