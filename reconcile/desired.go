@@ -102,21 +102,32 @@ func (w *wanted) secrets(env spec.Environment, c spec.Connection, p providers.Pr
 // been rejected.
 func (w *wanted) pickDue(c spec.Connection, schedule []secrets.Schedule, now time.Time) {
 	newest := secrets.Due(now, schedule)
-	for i, entry := range w.entries {
-		_, schedule[i].Rejected = w.life.Rejected[entry]
+	for i := range w.entries {
+		schedule[i].Rejected = w.isRejected(i)
 	}
 	w.due = secrets.Due(now, schedule)
 	if newest < 0 || newest == w.due {
 		return
 	}
-	why := w.life.Rejected[w.entries[newest]]
-	w.desired.Refused = &plan.Refused{
-		Key: newest + 1, Sealed: w.keys[newest].sealed.Token(), Origin: at(c.Credentials.Keys[newest].Origin),
+	w.desired.Refused = w.refused(c, newest)
+}
+
+func (w *wanted) isRejected(key int) bool {
+	_, rejected := w.life.Rejected[w.entries[key]]
+	return rejected
+}
+
+// refused tells of a key that was rejected.
+func (w *wanted) refused(c spec.Connection, key int) *plan.Refused {
+	why := w.life.Rejected[w.entries[key]]
+	out := &plan.Refused{
+		Key: key + 1, Sealed: w.keys[key].sealed.Token(), Origin: at(c.Credentials.Keys[key].Origin),
 		Reason: why.Reason, At: why.At, ByUsers: why.ByUsers,
 	}
 	if why.LiveToo != "" {
-		w.desired.Refused.LiveToo = slices.Index(w.entries, why.LiveToo) + 1
+		out.LiveToo = slices.Index(w.entries, why.LiveToo) + 1
 	}
+	return out
 }
 
 func (w *wanted) parse(s spec.Secret, field string) secrets.Sealed {

@@ -233,10 +233,13 @@ func (e *Engine) planWithout(ctx context.Context, r Run, p *prepared, i int) err
 // desire hands the connections to the plan.
 func (p *prepared) desire() {
 	p.input.Desired = p.input.Desired[:0]
-	for _, w := range p.want {
+	for i, w := range p.want {
 		d := w.desired
 		d.Warnings = append(slices.Clone(d.Warnings), w.review...)
 		d.WasLive = w.life.WasLive(plan.Pair{ClientID: p.liveClientID(w), Digest: d.Secret.Value.Digest})
+		if live := p.liveKey(w); live > w.due && w.isRejected(live) {
+			d.Refused = w.refused(p.env.Connections[i], live) // it must go, whatever newer one is kept out too
+		}
 		d.WatchedSince = p.input.Now // a marked key that is not watched was set by hand: only an answer of this run tells
 		if soak := w.life.Soak; soak != nil && d.Refused != nil && w.entries[d.Refused.Key-1] == soak.Entry {
 			d.WatchedSince = soak.Began

@@ -66,3 +66,20 @@ func TestWatchOutlivesARollBackThatAPauseStopped(t *testing.T) {
 	w.expectExit(w.apply(), report.ExitDone)
 	w.expectLive(secretB)
 }
+
+// TestGoesBackAlsoWhenANewerKeyIsRejectedToo has a third key come due, and be
+// refused, together with the end of the one that is watched.
+func TestGoesBackAlsoWhenANewerKeyIsRejectedToo(t *testing.T) {
+	w, p := rotating(t)
+	w.keys("", key{secretA, ""}, key{secretB, "2026-12-01T02:00:00Z"}, key{secretC, "2026-12-01T04:00:00Z"})
+	w.at("2026-12-01T02:10:00Z")
+	w.expectExit(w.apply(), report.ExitDone)
+	w.expectLive(secretB)
+	p.accepts = []string{secretA}
+	w.now = w.now.Add(2 * time.Hour)
+	r := w.expectExit(w.apply(), report.ExitDone)
+	expectText(t, w.change(r, "strava:rotate-secret").Reason, "back to key 1")
+	w.expectLive(secretA)
+	w.now = w.now.Add(2 * time.Hour)
+	expectGate(t, w.change(w.expectExit(w.apply(), report.ExitHeld), "strava:rotate-secret:rejected"), plan.Blocked, "rejected")
+}
