@@ -185,3 +185,25 @@ func TestHeldKeyNeedsAPerson(t *testing.T) {
 		t.Error("nobody is needed")
 	}
 }
+
+// TestRotationSaysWhatAProviderAsksToKnow rotates keys whose provider uses them for
+// more than signing in.
+func TestRotationSaysWhatAProviderAsksToKnow(t *testing.T) {
+	for provider, want := range map[string]string{
+		"whoop":  "WHOOP signs webhooks with the client secret",
+		"garmin": "the next run reviews Garmin's webhook rows again",
+	} {
+		w := newWorld(t)
+		w.own(provider, "0a1b2c3d-0000-4000-8000-0123456789ab", secretA, "")
+		w.terra.AcceptPair(provider, "0a1b2c3d-0000-4000-8000-0123456789ab", secretA)
+		w.terra.AcceptPair(provider, "0a1b2c3d-0000-4000-8000-0123456789ab", secretB)
+		w.apply()
+		if r := w.dryRun(); strings.Contains(strings.Join(r.Environments[0].Warnings, "\n"), want) {
+			t.Errorf("%s: said without a rotation", provider)
+		}
+		w.own(provider, "0a1b2c3d-0000-4000-8000-0123456789ab", secretB, "")
+		r := w.dryRun()
+		w.change(r, provider+":rotate-secret")
+		expectText(t, strings.Join(r.Environments[0].Warnings, "\n"), want)
+	}
+}

@@ -84,6 +84,8 @@ func (f *historyFlags) run(env *environment) error {
 		entryText(&out, e)
 	}
 	switch {
+	case len(entries) == 0 && (f.environment != "" || f.connection != "" || f.since != ""):
+		out.WriteString("nothing that matches was written, held or refused in " + strings.Join(report.Lines(dir, width), "\n") + "\n")
 	case len(entries) == 0:
 		out.WriteString("nothing was written, held or refused in " + strings.Join(report.Lines(dir, width), "\n") + "\n")
 	case f.limit > 0 && len(entries) == f.limit:

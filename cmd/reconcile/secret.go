@@ -17,7 +17,7 @@ A sealed secret is an age file bound to one field of one connection: copied to
 another place it does not open. Who can open it is named in terra.yaml under
 recipients. Private keys (identities) are taken from the files that
 RECONCILE_AGE_KEY_FILE names, or from RECONCILE_AGE_KEY itself.`,
-		Example: `  reconcile secret keygen --out ~/.config/reconcile/identity.txt
+		Example: `  reconcile secret keygen --out ~/identity.txt
   reconcile secret encrypt production/strava.yaml
   reconcile secret decrypt production/strava.yaml
   reconcile secret recipients --check

@@ -111,9 +111,13 @@ func prepareRekey(repository secretRepository, runner config.Identities, rebind 
 		w.rebind = append(w.rebind, files...)
 	}
 	var problems []error
+	told := map[string]bool{} // one recipient that is wrong is wrong for every file
 	for _, e := range repository.set.Environments {
 		for _, c := range e.Connections {
-			problems = append(problems, w.file(e, c))
+			if err := w.file(e, c); err != nil && !told[err.Error()] {
+				told[err.Error()] = true
+				problems = append(problems, err)
+			}
 		}
 	}
 	if err := errors.Join(problems...); err != nil {

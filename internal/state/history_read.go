@@ -34,7 +34,10 @@ func (f HistoryFilter) chooses(e Entry) bool {
 // a crash has cut, are left out and named in warnings. A folder that is not there
 // is an error, one without a history is not.
 func History(dir string, filter HistoryFilter) (entries []Entry, warnings []string, err error) {
-	if _, err := os.Stat(dir); err != nil {
+	switch _, err := os.Stat(dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil, fmt.Errorf("read history: there is no folder %s; nothing was applied with it yet, or the state is elsewhere", dir)
+	case err != nil:
 		return nil, nil, fmt.Errorf("read history: %w", err)
 	}
 	files, err := openHistory(dir)
