@@ -1,30 +1,83 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/go-git/go-git/v5"
+	"github.com/go-git/go-git/v5/plumbing"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
 )
 
 // attack is what somebody commits who may commit and wants more. before is done to
-// the repository of the examples; the run then must end with exit and say says,
-// and leave Terra's production alone.
+// the repository of the examples. The dry run in every form must end with dry, the
+// run that applies the commit with exit; one of them says says. No write may change
+// spared, DEV-ID or DEV-ID/PROVIDER, "" for anything at all. Where args are given,
+// they are the only run.
 type attack struct {
 	name   string
 	before func(*hostile)
-	args   []string // nil: apply
+	args   []string
+	dry    int
 	exit   int
 	says   string
+	spared string
 }
+
+// nobody is spared where what is written is the same as without the attack, or is
+// looked at by itself.
+const nobody = "nobody"
 
 // evilRecipient is one whose plugin is a program named age-plugin-evil.
 const evilRecipient = "age1evil1xqcnyve5x5mrwwpexqcnyve5x5mrwwpexqcnyve5x5mrwwpexqswhh2v"
 
-type hostile struct{ *example }
+// hostile is the world of one attack. foreign is an address that nobody but the
+// repository names; visits are the connections made to it.
+type hostile struct {
+	*example
+	foreign string
+	visits  atomic.Int64
+	author  string // of the commit, "" for somebody
+	message string
+}
+
+func newHostile(t *testing.T) *hostile {
+	t.Helper()
+	h := &hostile{example: newExample(t, time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC))}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			h.visits.Add(1)
+			_ = c.Close() // the visit alone counts
+		}
+	}()
+	t.Cleanup(func() {
+		_ = listener.Close()
+		<-done
+	})
+	h.foreign = "https://" + listener.Addr().String()
+	return h
+}
 
 func (h *hostile) file(name string) string { return filepath.Join(h.repository(), name) }
 
@@ -60,69 +113,238 @@ func (h *hostile) sealed(name string) string {
 }
 
 func attacks() []attack {
-	dryRun := []string{"--dry-run", "--env=staging"}
+	return slices.Concat(pathAttacks(), secretAttacks(), sizeAttacks(), textAttacks(), nameAttacks())
+}
+
+func pathAttacks() []attack {
 	return []attack{
-		{"a symlink out of the repository", func(h *hostile) {
-			if err := os.Remove(h.file("production/strava.yaml")); err != nil {
-				h.t.Fatal(err)
-			}
-			if err := os.Symlink("/etc/passwd", h.file("production/strava.yaml")); err != nil {
-				h.t.Fatal(err)
-			}
-		}, []string{"--dry-run"}, 1, "link"},
-		{"the dev_id of another environment", func(h *hostile) {
-			h.write("staging/environment.yaml", strings.ReplaceAll(h.read("staging/environment.yaml"), exampleStaging, exampleProduction))
-		}, nil, 1, "dev_id"},
-		{"a dev_id that the runner does not let us touch", func(h *hostile) {
+		{name: "a symlink out of the repository", before: func(h *hostile) {
+			h.link("/etc/passwd", "production/strava.yaml")
+		}, dry: 1, exit: 4, says: "production/strava.yaml: symbolic links are not allowed", spared: exampleProduction},
+		{name: "a symlink to another environment's secrets", before: func(h *hostile) {
+			h.link("../production/strava.yaml", "staging/strava.yaml")
+		}, dry: 1, exit: 4, says: "staging/strava.yaml: symbolic links are not allowed", spared: exampleStaging},
+		{name: "a symlink in place of a folder", before: func(h *hostile) {
+			h.link("production", "staging")
+		}, dry: 1, exit: 1, says: "staging: symbolic links are not allowed"},
+		{name: "a file named .. in a commit", before: func(h *hostile) { h.treeWith("..") },
+			args: []string{"--yes", "--ref=master"}, exit: 1, says: `a file of the commit is named "..", which is refused`},
+		{name: "a file named by a path in a commit", before: func(h *hostile) { h.treeWith("staging/../../evil.yaml") },
+			args: []string{"--yes", "--ref=master"}, exit: 1, says: "evil.yaml\", which is refused"},
+		{name: "the dev_id of another environment", before: func(h *hostile) {
+			h.swap("staging/environment.yaml", exampleStaging, exampleProduction)
+		}, dry: 1, exit: 1, says: "the environment production has the same dev_id"},
+		{name: "a dev_id that the runner does not let us touch", before: func(h *hostile) {
+			h.terra.AddEnvironment("somebody-elses", terratest.EnvironmentOptions{})
 			h.write("evil/environment.yaml", "dev_id: somebody-elses\nprune: never\n")
 			h.write("evil/polar.yaml", "provider: polar\n")
 			h.restricted()
-		}, []string{"--dry-run", "--env=evil"}, 1, "does not let it touch"},
-		{"a secret copied to another environment", func(h *hostile) {
+		}, dry: 1, exit: 4, says: "does not let it touch", spared: "somebody-elses"},
+	}
+}
+
+func secretAttacks() []attack {
+	return []attack{
+		{name: "a secret copied to another environment", before: func(h *hostile) {
 			h.write("staging/huawei.yaml", h.read("production/huawei.yaml"))
-		}, dryRun, 2, "sealed for"},
-		{"a secret copied to another field", func(h *hostile) {
-			text, sealed := h.read("staging/strava.yaml"), h.sealed("staging/strava.yaml")
-			h.write("staging/strava.yaml", strings.Replace(text, "credentials:\n", "credentials:\n  verification_secret: "+sealed+"\n", 1))
-		}, dryRun, 2, "sealed for"},
-		{"an alias bomb", func(h *hostile) {
+		}, dry: 2, exit: 3, says: "sealed for", spared: exampleStaging + "/huawei"},
+		{name: "a secret copied to another connection", before: func(h *hostile) {
+			h.swap("staging/huawei.yaml", h.sealed("staging/huawei.yaml"), h.sealed("staging/strava.yaml"))
+		}, dry: 2, exit: 3, says: "sealed for", spared: exampleStaging + "/huawei"},
+		{name: "a secret copied to another field", before: func(h *hostile) {
+			h.credential("staging/strava.yaml", "verification_secret: "+h.sealed("staging/strava.yaml"))
+		}, dry: 2, exit: 3, says: "sealed for", spared: exampleStaging + "/strava"},
+		{name: "a secret copied where binding was given up", before: func(h *hostile) {
+			h.swap("terra.yaml", "binding: require", "binding: allow-plain")
+			h.write("staging/huawei.yaml", h.read("production/huawei.yaml"))
+		}, dry: 2, exit: 3, says: "sealed for", spared: exampleStaging + "/huawei"},
+		{name: "a recipient whose plugin would run", before: func(h *hostile) {
+			h.swap("terra.yaml", "    age:\n", "    age:\n      - "+evilRecipient+"\n")
+		}, args: []string{"secret", "rekey"}, exit: 1, says: `age plugin "evil" is not allowed`},
+		{name: "a recipient whose plugin would run, at a run", before: func(h *hostile) {
+			h.swap("terra.yaml", "    age:\n", "    age:\n      - "+evilRecipient+"\n")
+		}, dry: 2, exit: 0, spared: nobody},
+		{name: "an identity whose plugin would run", before: func(h *hostile) {
+			h.more("terra.yaml", "identities: [AGE-PLUGIN-EVIL-1QQQQ]\n")
+		}, dry: 1, exit: 1, says: "unknown field `identities`"},
+		{name: "a plugin of one's own", before: func(h *hostile) {
+			h.more("terra.yaml", "plugins: [evil]\n")
+		}, dry: 1, exit: 1, says: "unknown field `plugins`"},
+	}
+}
+
+func sizeAttacks() []attack {
+	return []attack{
+		{name: "an alias bomb", before: func(h *hostile) {
 			bomb := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
 			for i := 1; i < 12; i++ {
 				bomb += fmt.Sprintf("a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10), ", "))
 			}
 			h.more("staging/environment.yaml", bomb)
-		}, []string{"--dry-run"}, 1, "anchors are not"},
-		{"twenty thousand files", func(h *hostile) {
+		}, dry: 1, exit: 4, says: "anchors are not allowed", spared: exampleStaging},
+		{name: "ten thousand levels", before: func(h *hostile) {
+			h.more("staging/environment.yaml", "policy: "+strings.Repeat("[", 10_000)+"\n")
+		}, dry: 1, exit: 4, says: "nested too deeply", spared: exampleStaging},
+		{name: "twenty thousand files", before: func(h *hostile) {
 			for i := range 20_001 {
 				h.write(fmt.Sprintf("many/%d.yaml", i), "")
 			}
-		}, []string{"validate"}, 1, "more than 20000 files"},
-		{"a file above 1 MiB", func(h *hostile) { h.write("staging/polar.yaml", "provider: polar\n#"+strings.Repeat("x", 1<<20)) },
-			[]string{"--dry-run"}, 1, "is larger than 1"},
-		{"escape sequences in a file's name", func(h *hostile) { h.write("staging/\x1b[31mred\x1b.yaml", "provider: polar\n") },
-			[]string{"--dry-run"}, 1, `\x1b[31mred`},
-		{"escape sequences in a reason", func(h *hostile) {
-			h.more("staging/environment.yaml", "suspend: {reason: \"\\e[2J\\e]0;owned\\a\", owner: \"\\u202Eops\", until: 2027-01-01}\n")
-		}, []string{"--dry-run"}, 1, "holds a control"},
-		{"a redirect to a foreign host", func(h *hostile) {
-			h.write("staging/strava.yaml", strings.Replace(h.read("staging/strava.yaml"), "credentials:\n", "credentials:\n  redirect_url: https://evil.example/steal\n", 1))
-		}, nil, 4, "evil.example"},
-		{"a recipient whose plugin would run", func(h *hostile) {
-			h.plugin("age-plugin-evil")
-			h.write("terra.yaml", strings.Replace(h.read("terra.yaml"), "    age:\n", "    age:\n      - "+evilRecipient+"\n", 1))
-		}, []string{"secret", "rekey"}, 1, `age plugin "evil" is not allowed`},
-		{"a token, a variable and an address of one's own", func(h *hostile) {
-			h.more("staging/environment.yaml", "token: terra_at_mine\ntoken_env: HOME\nbase_url: https://evil.example/api\nprobes: {strava: https://evil.example}\n")
-		}, []string{"--dry-run"}, 1, "unknown field"},
-		{"an account that the runner does not know", func(h *hostile) { h.more("staging/environment.yaml", "account: mine\n") },
-			dryRun, 1, "knows no such account"},
-		{"a variable inside a value", func(h *hostile) {
-			h.write("staging/polar.yaml", "provider: polar\nscopes: [\"${TERRA_ADMIN_TOKEN}\", \"$(env)\"]\n")
-		}, dryRun, 2, "${TERRA_ADMIN_TOKEN}"},
-		{"an approval of one's own for everything", func(h *hostile) {
-			h.more("staging/environment.yaml", "policy: {allow: [{connection: strava, change: client_id, until: 2027-01-01, reason: mine}]}\n")
-		}, []string{"--dry-run"}, 1, "must name its target"},
+		}, args: []string{"validate"}, exit: 1, says: "more than 20000 files"},
+		{name: "ten thousand connections", before: func(h *hostile) {
+			for i := range 10_000 {
+				h.write(fmt.Sprintf("staging/%d.yaml", i), "provider: polar\n")
+			}
+		}, dry: 1, exit: 4, says: "polar is already in staging/0.yaml", spared: exampleStaging},
+		{name: "a file above 1 MiB", before: func(h *hostile) {
+			h.write("staging/polar.yaml", "provider: polar\n#"+strings.Repeat("x", 1<<20))
+		}, dry: 1, exit: 4, says: "staging/polar.yaml: the file is larger than 1", spared: exampleStaging},
 	}
+}
+
+func textAttacks() []attack {
+	return []attack{
+		{name: "escape sequences in a file's name", before: func(h *hostile) {
+			h.write("staging/\x1b[31mred\x1b.yaml", "provider: polar\n")
+		}, dry: 1, exit: 4, says: `\x1b[31mred`, spared: exampleStaging},
+		{name: "escape sequences in a folder's name", before: func(h *hostile) {
+			h.write("\x1b]0;owned\a/environment.yaml", "dev_id: somebody-elses\n")
+		}, dry: 1, exit: 1, says: `\x1b]0;owned\a`},
+		{name: "escape sequences in a reason", before: func(h *hostile) {
+			h.more("staging/environment.yaml", "suspend: {reason: \"\\e[2J\\e]0;owned\\a\", owner: \"\\u202Eops\", until: 2027-01-01}\n")
+		}, dry: 1, exit: 4, says: "the value holds a control or invisible character", spared: exampleStaging},
+		{name: "escape sequences as bytes of a file", before: func(h *hostile) {
+			h.write("staging/polar.yaml", "provider: \x1b[31mpolar\x1b[0m\n")
+		}, dry: 1, exit: 4, says: "the file holds a control character (U+001B)", spared: exampleStaging},
+		{name: "escape sequences in an unknown field", before: func(h *hostile) {
+			h.more("staging/environment.yaml", "\"\\e[2J\\u202Efield\": 1\n")
+		}, dry: 1, exit: 4, says: "the name of a field holds a control or invisible", spared: exampleStaging},
+		{name: "escape sequences in author and message", before: func(h *hostile) {
+			h.author, h.message = "A\x1b[2J\u202eB", "\x1b]0;owned\a"
+		}, dry: 2, exit: 0, says: "by A", spared: nobody},
+		{name: "a page and a comment of one's own in a reason", before: func(h *hostile) {
+			h.more("staging/environment.yaml", "suspend: {reason: '<script src=https://evil.example></script> @everyone [x](https://evil.example)', owner: ops, until: 2027-01-01}\n")
+		}, dry: 2, exit: 3, says: "everyone", spared: exampleStaging},
+	}
+}
+
+func nameAttacks() []attack {
+	var list []attack
+	for _, field := range []string{"token: terra_at_mine", "token_env: HOME", "token_file: /etc/passwd", "base_url: FOREIGN", "probes: {strava: FOREIGN}", "accounts: {default: {base_url: FOREIGN}}"} {
+		name, _, _ := strings.Cut(field, ":")
+		list = append(list,
+			attack{name: name + " of an environment", before: func(h *hostile) {
+				h.more("staging/environment.yaml", strings.ReplaceAll(field, "FOREIGN", h.foreign)+"\n")
+			}, dry: 1, exit: 4, says: "unknown field `" + name + "`", spared: exampleStaging},
+			attack{name: name + " of a connection", before: func(h *hostile) {
+				h.more("staging/strava.yaml", strings.ReplaceAll(field, "FOREIGN", h.foreign)+"\n")
+			}, dry: 1, exit: 4, says: "unknown field `" + name + "`", spared: exampleStaging},
+			attack{name: name + " of the repository", before: func(h *hostile) {
+				h.more("terra.yaml", strings.ReplaceAll(field, "FOREIGN", h.foreign)+"\n")
+			}, dry: 1, exit: 1, says: "unknown field `" + name + "`"})
+	}
+	return append(list,
+		attack{name: "an account that the runner does not know", before: func(h *hostile) {
+			h.more("staging/environment.yaml", "account: mine\n")
+		}, dry: 1, exit: 4, says: "knows no such account", spared: exampleStaging},
+		attack{name: "a variable inside a value", before: func(h *hostile) {
+			h.write("staging/polar.yaml", "provider: polar\nscopes: [\"${TERRA_ADMIN_TOKEN}\", \"$(env)\"]\n")
+		}, dry: 2, exit: 4, says: "${TERRA_ADMIN_TOKEN}", spared: nobody},
+		attack{name: "a redirect to a foreign host", before: func(h *hostile) {
+			h.credential("staging/strava.yaml", "redirect_url: https://evil.example/steal")
+		}, dry: 2, exit: 4, says: "the host is neither Terra's nor a custom domain", spared: nobody},
+		attack{name: "a redirect to a port of one's own", before: func(h *hostile) {
+			h.credential("staging/strava.yaml", "redirect_url: "+h.foreign+"/steal")
+		}, dry: 2, exit: 4, says: "must be an https address without port", spared: nobody},
+		attack{name: "an approval of one's own for everything", before: func(h *hostile) {
+			h.more("staging/environment.yaml", "policy: {allow: [{connection: strava, change: client_id, until: 2027-01-01, reason: mine}]}\n")
+		}, dry: 1, exit: 4, says: "must name its target", spared: exampleStaging},
+	)
+}
+
+func (h *hostile) swap(name, old, with string) {
+	h.t.Helper()
+	text := h.read(name)
+	if !strings.Contains(text, old) {
+		h.t.Fatalf("%s does not hold %q", name, old)
+	}
+	h.write(name, strings.Replace(text, old, with, 1))
+}
+
+func (h *hostile) credential(name, field string) {
+	h.t.Helper()
+	h.swap(name, "credentials:\n", "credentials:\n  "+field+"\n")
+}
+
+func (h *hostile) link(to, name string) {
+	h.t.Helper()
+	if err := os.RemoveAll(h.file(name)); err != nil {
+		h.t.Fatal(err)
+	}
+	if err := os.Symlink(to, h.file(name)); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// gitCommit commits with git itself, which takes names that go-git refuses.
+func (h *hostile) gitCommit() {
+	h.t.Helper()
+	who := cmp.Or(h.author, "Somebody")
+	for _, args := range [][]string{{"add", "--all"}, {"commit", "--quiet", "--allow-empty", "--message", cmp.Or(h.message, "Evil")}} {
+		c := exec.Command("git", append([]string{"-C", h.repository(), "-c", "user.name=" + who, "-c", "user.email=somebody@example.com"}, args...)...)
+		c.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null")
+		if out, err := c.CombinedOutput(); err != nil {
+			h.t.Fatalf("git %s: %v\n%s", args[0], err, out)
+		}
+	}
+}
+
+// treeWith commits a tree with a file of a name that no work tree can hold.
+func (h *hostile) treeWith(name string) {
+	h.t.Helper()
+	repo, err := git.PlainOpen(h.repository())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	head, err := repo.Head()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	commit, err := repo.CommitObject(head.Hash())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	tree, err := commit.Tree()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	data := tree.Entries[0].Mode.String()[2:] + " " + name + "\x00" + string(tree.Entries[0].Hash[:])
+	for _, e := range tree.Entries {
+		data += strings.TrimLeft(e.Mode.String(), "0") + " " + e.Name + "\x00" + string(e.Hash[:])
+	}
+	parent := head.Hash().String()
+	who := "A <a@example.com> 1 +0000\n"
+	hash := h.store(repo, plumbing.CommitObject, "tree "+h.store(repo, plumbing.TreeObject, data).String()+"\nparent "+parent+"\nauthor "+who+"committer "+who+"\nEvil\n")
+	if err := repo.Storer.SetReference(plumbing.NewHashReference(head.Name(), hash)); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *hostile) store(repo *git.Repository, kind plumbing.ObjectType, data string) plumbing.Hash {
+	h.t.Helper()
+	o := repo.Storer.NewEncodedObject()
+	o.SetType(kind)
+	w, err := o.Writer()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if _, err := w.Write([]byte(data)); err != nil {
+		h.t.Fatal(err)
+	}
+	hash, err := repo.Storer.SetEncodedObject(o)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return hash
 }
 
 // restricted gives the runner a configuration that names the dev-ids it may touch.
@@ -150,11 +372,7 @@ func (h *hostile) plugin(name string) {
 	h.t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
-func (h *hostile) command(a attack) []string {
-	args := a.args
-	if args == nil {
-		args = []string{"--yes"}
-	}
+func (h *hostile) command(args ...string) []string {
 	switch {
 	case args[0] == "validate" || args[0] == "secret":
 		return append(args, h.repository())
@@ -165,38 +383,66 @@ func (h *hostile) command(a attack) []string {
 	}
 }
 
+// try does what an operator and a runner do with the commit.
+func (h *hostile) try(a attack) {
+	h.t.Helper()
+	a.before(h)
+	if a.args != nil {
+		h.run(a.exit, h.command(a.args...)...)
+		return
+	}
+	for _, form := range []string{"text", "json", "markdown", "html"} {
+		page := h.run(a.dry, h.command("--dry-run", "-o", form)...)
+		if form == "html" && strings.Contains(page, "<script src") || form == "markdown" && strings.Contains(page, "@everyone") {
+			h.t.Errorf("the %s holds what a browser or a forge acts on", form)
+		}
+	}
+	if writes := h.terra.Writes(); len(writes) > 0 {
+		h.t.Errorf("%d writes of a dry run", len(writes))
+	}
+	h.gitCommit()
+	h.run(a.exit, h.command("--yes")...)
+	h.run(0, "history")
+}
+
+// gained reports what the attack was after.
+func (h *hostile) gained(a attack) {
+	h.t.Helper()
+	if !strings.Contains(h.outputs.String(), a.says) {
+		h.t.Errorf("got\n%s\nwant %q in it", h.outputs.String(), a.says)
+	}
+	for _, raw := range []string{"\x1b", "\a", "\u202e", h.vars["TERRA_ADMIN_TOKEN"]} {
+		if strings.Contains(h.outputs.String(), raw) {
+			h.t.Errorf("%q reached the output", raw)
+		}
+	}
+	for _, c := range h.terra.Effects() {
+		if strings.HasPrefix(c.DevID+"/"+c.Provider, a.spared) {
+			h.t.Errorf("%s %s had an effect", c.Method, c.Path)
+		}
+	}
+	for provider, source := range h.terra.Live(exampleStaging).Sources {
+		if c := source.Credential; c != nil && c.RedirectURL != "" {
+			h.t.Errorf("end users of %s are sent to %s", provider, c.RedirectURL)
+		}
+	}
+	if n := h.visits.Load(); n > 0 {
+		h.t.Errorf("an address of the repository's choice was contacted %d times", n)
+	}
+	if _, err := os.Stat(filepath.Join(h.dir, "ran")); err == nil {
+		h.t.Error("a program of the repository's choice ran")
+	}
+}
+
 // TestHostileRepository lets somebody commit who wants more than to commit.
 func TestHostileRepository(t *testing.T) {
 	list := attacks()
 	for _, a := range list {
 		t.Run(a.name, func(t *testing.T) {
-			h := &hostile{newExample(t, time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC))}
-			a.before(h)
-			if a.args == nil {
-				h.commit("Evil")
-			}
-			args := h.command(a)
-			h.run(a.exit, args...)
-			said := h.outputs.String()
-			if !strings.Contains(said, a.says) {
-				t.Errorf("got\n%s\nwant %q in it", said, a.says)
-			}
-			if strings.HasPrefix(args[0], "--dry-run") {
-				for _, form := range []string{"json", "markdown", "html"} {
-					h.run(a.exit, append(args, "-o", form)...)
-				}
-			}
-			for _, raw := range []string{"\x1b", "\a", "\u202e", h.vars["TERRA_ADMIN_TOKEN"]} {
-				if strings.Contains(h.outputs.String(), raw) {
-					t.Errorf("%q reached the output", raw)
-				}
-			}
-			if a.args != nil && len(h.terra.Writes()) > 0 {
-				t.Errorf("%d writes", len(h.terra.Writes()))
-			}
-			if _, err := os.Stat(filepath.Join(h.dir, "ran")); err == nil {
-				t.Error("a program of the repository's choice ran")
-			}
+			h := newHostile(t)
+			h.plugin("age-plugin-evil")
+			h.try(a)
+			h.gained(a)
 		})
 	}
 	t.Logf("COUNT hostile_cases=%d", len(list))

@@ -78,6 +78,9 @@ func TestOpenUnderstands(t *testing.T) {
 			if l.user != want.user || l.host != want.host || l.path != want.path || s.String() != want.text {
 				t.Errorf("got user %q host %q path %q text %q, want %+v", l.user, l.host, l.path, s, want)
 			}
+			if s.options.MaxPack != 256<<20 {
+				t.Errorf("a pack of %d bytes is taken, want 256 MiB at most", s.options.MaxPack)
+			}
 		})
 	}
 	if _, err := Open(Options{URL: "http://git.example/x", AllowHTTP: true}); err != nil {
