@@ -83,3 +83,19 @@ func TestGoesBackAlsoWhenANewerKeyIsRejectedToo(t *testing.T) {
 	w.now = w.now.Add(2 * time.Hour)
 	expectGate(t, w.change(w.expectExit(w.apply(), report.ExitHeld), "strava:rotate-secret:rejected"), plan.Blocked, "rejected")
 }
+
+// TestMarkIsOnDiskBeforeAnythingIsWritten refuses the plan after the provider has
+// rejected its key, so that the run ends before it writes and remembers anything.
+func TestMarkIsOnDiskBeforeAnythingIsWritten(t *testing.T) {
+	w, p := rotating(t)
+	p.accepts = []string{secretA}
+	w.at("2026-12-01T03:00:00Z")
+	w.expectExit(w.run(Run{Mode: report.Apply, Approve: map[string]string{"production": "sha256:another"}}), report.ExitError)
+	asked := p.asked
+	w.now = w.now.Add(3 * time.Hour)
+	w.expectExit(w.apply(), report.ExitHeld)
+	if p.asked != asked {
+		t.Errorf("asked %d times about a key that was marked", p.asked-asked)
+	}
+	w.expectLive(secretA)
+}

@@ -144,7 +144,7 @@ func (a *applier) credentialsHold(c plan.Change, w wanted, o opened, formerMask 
 // Where the masks tell them apart the mask is proof; of a rotation Terra is asked
 // all the same, and what it then cannot tell leaves the mask's word.
 func (a *applier) replacedHolds(ctx context.Context, c plan.Change, o opened, formerMask string) (bool, error) {
-	if o.secret.IsZero() || formerMask == "" {
+	if o.secret.IsZero() || formerMask == "" && c.Action != plan.RotateSecret {
 		return true, nil
 	}
 	same, known := secrets.MaskAgrees(o.secret, formerMask)
