@@ -49,15 +49,9 @@ It exits with 1 when a check fails, else with 0.`,
 			return nil
 		},
 	}
-	p := cmd.Flags()
-	p.StringVar(&f.repo, "repo", ".", "config repository: a folder or a `URL`")
-	p.StringVar(&f.ref, "ref", "", "`branch` of the repository\n(default: the remote's own)")
-	p.StringVar(&f.path, "path", "", "`folder` of terra.yaml inside the repository")
-	p.StringVar(&f.config, "config", "", "take repository, accounts and identities\nfrom this `daemon.yaml`")
-	p.StringArrayVar(&f.environments, "env", nil, "only this environment, by its `name`\n(may repeat)")
-	p.StringVar(&f.state, "state", "", "`folder` of the memory\n(default: RECONCILE_STATE_DIR)")
-	p.StringVarP(&f.format, "output", "o", "text", "`format`: text or json")
-	p.BoolVar(&f.probe, "probe", false, "ask the providers whether they know the pairs")
+	f.addSource(cmd)
+	cmd.Flags().StringVarP(&f.format, "output", "o", "text", "`format`: text or json")
+	cmd.Flags().BoolVar(&f.probe, "probe", false, "ask the providers whether they know the pairs")
 	return cmd
 }
 

@@ -22,16 +22,22 @@ type runFlags struct {
 	dryRun, yes, probe, now                                        bool
 }
 
-func (f *runFlags) add(cmd *cobra.Command) {
+// addSource adds what says where desired and remembered come from.
+func (f *runFlags) addSource(cmd *cobra.Command) {
 	p := cmd.Flags()
 	p.StringVar(&f.repo, "repo", ".", "config repository: a folder or a `URL`")
 	p.StringVar(&f.ref, "ref", "", "`branch` of the repository\n(default: the remote's own)")
 	p.StringVar(&f.path, "path", "", "`folder` of terra.yaml inside the repository")
 	p.StringVar(&f.config, "config", "", "take repository, accounts and identities\nfrom this `daemon.yaml`")
 	p.StringArrayVar(&f.environments, "env", nil, "only this environment, by its `name`\n(may repeat)")
+	p.StringVar(&f.state, "state", "", "`folder` of the memory\n(default: RECONCILE_STATE_DIR)")
+}
+
+func (f *runFlags) add(cmd *cobra.Command) {
+	f.addSource(cmd)
+	p := cmd.Flags()
 	p.StringVarP(&f.format, "output", "o", "text", "`format`, or json, markdown, html\n(default: as --out ends, else text)")
 	p.StringVar(&f.out, "out", "", "write the report to this `file`, not to\nstandard output")
-	p.StringVar(&f.state, "state", "", "`folder` of the memory\n(default: RECONCILE_STATE_DIR)")
 	p.StringVar(&f.exitCode, "exit-code", "detailed", "`kind` of exit codes, or simple: 0 instead\nof 2 for pending changes")
 	p.BoolVar(&f.probe, "probe", false, "ask the providers whether they accept new pairs")
 }

@@ -122,3 +122,11 @@ it, after asking. With --dry-run it only shows.`,
 	root.InitDefaultCompletionCmd()
 	return root
 }
+
+// family is a command that only holds others: by itself it shows its help.
+func family(cmd *cobra.Command, members ...*cobra.Command) *cobra.Command {
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.AddCommand(members...)
+	return cmd
+}

@@ -46,14 +46,8 @@ was rejected, or an environment that could not be read.`,
 			return rotateStatus(cmd, env, flags, only)
 		},
 	}
-	p := cmd.Flags()
-	p.StringVar(&flags.repo, "repo", ".", "config repository: a folder or a `URL`")
-	p.StringVar(&flags.ref, "ref", "", "`branch` of the repository\n(default: the remote's own)")
-	p.StringVar(&flags.path, "path", "", "`folder` of terra.yaml inside the repository")
-	p.StringVar(&flags.config, "config", "", "take repository, accounts and identities\nfrom this `daemon.yaml`")
-	p.StringArrayVar(&flags.environments, "env", nil, "only this environment, by its `name`\n(may repeat)")
-	p.StringVar(&flags.state, "state", "", "`folder` of the memory\n(default: RECONCILE_STATE_DIR)")
-	p.StringVarP(&flags.format, "output", "o", "text", "`format`, or json")
+	flags.addSource(cmd)
+	cmd.Flags().StringVarP(&flags.format, "output", "o", "text", "`format`, or json")
 	return cmd
 }
 

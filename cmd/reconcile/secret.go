@@ -8,7 +8,7 @@ import (
 )
 
 func newSecretCommand(env *environment) *cobra.Command {
-	cmd := &cobra.Command{
+	return family(&cobra.Command{
 		Use:   "secret",
 		Short: "Make keys, seal and open the secrets of a config repository",
 		Long: `Make keys, seal and open the secrets of a config repository.
@@ -22,12 +22,8 @@ RECONCILE_AGE_KEY_FILE names, or from RECONCILE_AGE_KEY itself.`,
   reconcile secret decrypt production/strava.yaml
   reconcile secret recipients --check
   reconcile secret rekey`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newSecretKeygenCommand(env), newSecretEncryptCommand(env), newSecretDecryptCommand(env),
+	}, newSecretKeygenCommand(env), newSecretEncryptCommand(env), newSecretDecryptCommand(env),
 		newSecretRecipientsCommand(env), newSecretRekeyCommand(env))
-	return cmd
 }
 
 // secretFlags choose one secret of a connection file.

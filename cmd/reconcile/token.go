@@ -16,15 +16,11 @@ import (
 )
 
 func newTokenCommand(env *environment) *cobra.Command {
-	cmd := &cobra.Command{
+	return family(&cobra.Command{
 		Use:     "token",
 		Short:   "Look at the admin tokens of this runner",
 		Example: "  reconcile token status\n  reconcile token status --config daemon.yaml",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newTokenStatusCommand(env))
-	return cmd
+	}, newTokenStatusCommand(env))
 }
 
 func newTokenStatusCommand(env *environment) *cobra.Command {
