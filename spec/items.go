@@ -29,6 +29,19 @@ func (e editor) blockItems(list *node) ([]span, bool) {
 	return spans, len(spans) > 0
 }
 
+// aboveComments goes up from the beginning of a line over the comments of the
+// same indent that stand right above it.
+func (e editor) aboveComments(at, indent int) int {
+	for at > 0 {
+		above := bytes.LastIndexByte(e.src[:at-1], '\n') + 1
+		if line := e.src[above:at]; indentOf(line) != indent || line[indent] != '#' {
+			return at
+		}
+		at = above
+	}
+	return at
+}
+
 // isFiller reports whether a line is blank or a comment.
 func isFiller(line []byte) bool {
 	text := bytes.TrimSpace(line)

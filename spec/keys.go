@@ -9,7 +9,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// NewKey is an entry to add at the end of credentials.keys.
+// NewKey is an entry to add to credentials.keys.
 type NewKey struct {
 	// Names are those that the secret may have in a file of the provider. The one
 	// that the file uses already is taken, else the first.
@@ -22,11 +22,14 @@ type NewKey struct {
 	// AfterUnknown puts `{unknown: true}` before it. It is refused where the file
 	// has a key already.
 	AfterUnknown bool
+	// Before is the number of the entry that it is put before, 1 is the oldest; 0
+	// puts it at the end. Comments right above that entry stay above it.
+	Before int
 }
 
-// AddKey returns src with one more key at the end of credentials.keys. A lone
-// secret below credentials becomes the first entry of the list, moved as it is
-// but for its indent; a missing list, or credentials, is added.
+// AddKey returns src with one more key in credentials.keys. A lone secret below
+// credentials becomes the first entry of the list, moved as it is but for its
+// indent; a missing list, or credentials, is added.
 //
 // Every other byte stays as it is: comments, order, line ends, byte order mark, a
 // missing last line end. The result is parsed again and refused unless it differs

@@ -18,6 +18,9 @@ type keyEditor struct {
 // add returns the new bytes and what they must parse to.
 func (k keyEditor) add() ([]byte, *node, error) {
 	credentials := k.root.get("credentials")
+	if have := entriesBelow(credentials); k.key.Before < 0 || k.key.Before > have {
+		return nil, nil, fmt.Errorf("credentials.keys has no entry %d to put it before", k.key.Before)
+	}
 	if credentials == nil {
 		out, list, err := k.addList(k.root, "credentials", "keys")
 		block := &node{kind: mapNode, members: []member{{name: "keys", value: list}}}
@@ -44,7 +47,7 @@ func (k keyEditor) addBelow(credentials *node) ([]byte, *node, error) {
 	case list != nil && list.kind != listNode:
 		return nil, nil, fmt.Errorf("%s: credentials.keys must be a list", list.origin)
 	case list != nil:
-		out, longer, err := k.append(list)
+		out, longer, err := k.insertInto(list)
 		return out, credentials.with("keys", member{name: "keys", value: longer}), err
 	}
 	out, list, err := k.addList(credentials, "keys")
@@ -78,8 +81,8 @@ func (k keyEditor) addList(mapping *node, names ...string) ([]byte, *node, error
 	return out, list, err
 }
 
-// append writes the new entry after the last one of a list.
-func (k keyEditor) append(list *node) ([]byte, *node, error) {
+// insertInto writes the new entry at its place in a list.
+func (k keyEditor) insertInto(list *node) ([]byte, *node, error) {
 	for _, item := range list.items {
 		for _, m := range item.members {
 			if slices.Contains(k.key.Names, m.name) {
@@ -87,26 +90,42 @@ func (k keyEditor) append(list *node) ([]byte, *node, error) {
 			}
 		}
 	}
+	index := len(list.items)
+	if k.key.Before > 0 {
+		index = k.key.Before - 1
+	}
 	longer := *list
-	longer.items = append(slices.Clone(list.items), k.entries()...)
-	if !list.isFlow() {
-		spans, ok := k.blockItems(list)
-		if !ok {
-			return nil, nil, errSeveral
-		}
-		end := spans[len(spans)-1].end
-		lines := k.blockEntries(list.raw.Column - 1)
-		return k.join(k.src[:end], lines, k.src[end:], k.src[:end]), &longer, nil
-	}
-	at, text, ok := k.offset(list.raw.Line, list.raw.Column)+1, k.flowEntries(), true
-	if len(list.items) > 0 {
-		at, ok = k.flowEnd(list.items[len(list.items)-1])
-		text = ", " + text
-	}
+	longer.items = slices.Insert(slices.Clone(list.items), index, k.entries()...)
+	out, ok := k.splice(list, index)
 	if !ok {
 		return nil, nil, errSeveral
 	}
-	return slices.Concat(k.src[:at], []byte(text), k.src[at:]), &longer, nil
+	return out, &longer, nil
+}
+
+// splice writes the new entry before the one at index, or after the last one.
+func (k keyEditor) splice(list *node, index int) ([]byte, bool) {
+	if !list.isFlow() {
+		spans, ok := k.blockItems(list)
+		if !ok {
+			return nil, false
+		}
+		at := spans[len(spans)-1].end
+		if index < len(spans) {
+			at = k.aboveComments(spans[index].start, list.raw.Column-1)
+		}
+		return k.join(k.src[:at], k.blockEntries(list.raw.Column-1), k.src[at:], k.src[:at]), true
+	}
+	at, text, ok := k.offset(list.raw.Line, list.raw.Column)+1, k.flowEntries(), true
+	switch {
+	case index < len(list.items):
+		next := list.items[index].raw
+		at, text = k.offset(next.Line, next.Column), text+", "
+	case index > 0:
+		at, ok = k.flowEnd(list.items[index-1])
+		text = ", " + text
+	}
+	return slices.Concat(k.src[:at], []byte(text), k.src[at:]), ok
 }
 
 // wrap makes the lone secret the first entry of a list, and adds the new one.
@@ -186,4 +205,11 @@ func (k keyEditor) flowEntries() string {
 		out += f.name + ": " + f.value.text + ", "
 	}
 	return out + k.field + ": " + k.quoted() + "}"
+}
+
+func entriesBelow(credentials *node) int {
+	if credentials == nil || credentials.get("keys") == nil {
+		return 0
+	}
+	return len(credentials.get("keys").items)
 }

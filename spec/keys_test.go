@@ -32,6 +32,7 @@ func TestAddKey(t *testing.T) {
 	flow := "{issued: 2026-11-26, client_secret: " + flowArmor + "}"
 	due := func(k *spec.NewKey) { k.NotBefore = "2026-11-28T02:00:00Z" }
 	unknown := func(k *spec.NewKey) { k.AfterUnknown = true }
+	before := func(n int) func(*spec.NewKey) { return func(k *spec.NewKey) { k.Before = n } }
 	virtuagym := func(k *spec.NewKey) { k.Names = []string{"api_key", "client_secret"} }
 	for _, c := range []struct {
 		name, src string
@@ -44,6 +45,12 @@ func TestAddKey(t *testing.T) {
 			"credentials:\n  keys:\n  - {unknown: true}\n" + added(2) + "  client_id: a\n"},
 		{"where the dash stands alone", "credentials:\n  keys:\n  -\n    issued: 2026-01-01\n    client_secret: " + old(6) + "\n\n# end\n", nil,
 			"credentials:\n  keys:\n  -\n    issued: 2026-01-01\n    client_secret: " + old(6) + added(2) + "\n\n# end\n"},
+		{"before an entry, below the comments of the one above", "credentials:\n  keys:\n    - {unknown: true} # by hand\n    # gone soon\n\n    # in spring\n    # for all\n    - client_secret: " + old(8), before(2),
+			"credentials:\n  keys:\n    - {unknown: true} # by hand\n    # gone soon\n\n" + added(4) + "    # in spring\n    # for all\n    - client_secret: " + old(8)},
+		{"before the first", "credentials:\n  # ours\n  keys: # oldest first\n  # in spring\n  - client_secret: " + old(6) + "z: 2", before(1),
+			"credentials:\n  # ours\n  keys: # oldest first\n" + added(2) + "  # in spring\n  - client_secret: " + old(6) + "z: 2"},
+		{"before the last, in brackets", "credentials: {keys: [{unknown: true}, # hand\n   {client_secret: " + oldFlow + "}]}\n", before(2),
+			"credentials: {keys: [{unknown: true}, # hand\n   " + flow + ", {client_secret: " + oldFlow + "}]}\n"},
 		{"in brackets", "credentials: {keys: [{unknown: true}, # hand\n   ], z: 2}\n", nil, "credentials: {keys: [{unknown: true}, " + flow + ", # hand\n   ], z: 2}\n"},
 		{"after a comma in braces", "credentials: {keys: [{unknown: true , } ]}\n", nil, "credentials: {keys: [{unknown: true , }, " + flow + " ]}\n"},
 		{"in empty brackets", "credentials:\n  keys: []\n", nil, "credentials:\n  keys: [" + flow + "]\n"},
@@ -96,6 +103,9 @@ func TestAddKeyRefuses(t *testing.T) {
 		{"keys that are a text", "credentials: {keys: x}\n", nil, "add key: 1:21: credentials.keys must be a list"},
 		{"both", "credentials: {keys: [{unknown: true}], client_secret: x}\n", nil, "add key: 1:40: client_secret and keys cannot stand together; move it into keys"},
 		{"unknown beside a list", "credentials: {keys: [{unknown: true}]}\n", func(k *spec.NewKey) { k.AfterUnknown = true }, "add key: the file has a key already, and only the first one can be unknown"},
+		{"before an entry that is not there", "credentials: {keys: [{unknown: true}]}\n", func(k *spec.NewKey) { k.Before = 2 }, "add key: credentials.keys has no entry 2 to put it before"},
+		{"before entry -1", "credentials: {keys: [{unknown: true}]}\n", func(k *spec.NewKey) { k.Before = -1 }, "add key: credentials.keys has no entry -1 to put it before"},
+		{"before an entry where there is no list", "provider: strava\n", func(k *spec.NewKey) { k.Before = 1 }, "add key: credentials.keys has no entry 1 to put it before"},
 		{"unknown beside a lone secret", "credentials: {client_secret: x}\n", func(k *spec.NewKey) { k.AfterUnknown = true }, "add key: the file has a key already, and only the first one can be unknown"},
 		{"an explicit key", "credentials:\n  ? client_secret\n  : x\n", nil, "add key: the edit would change more than this field; write the field and its neighbours out in block style"},
 		{"a text that is not indented", "credentials:\n  client_secret: \"a\nb: c\"\n", nil, "add key: the edit would change more than this field; write the field and its neighbours out in block style"},
@@ -180,6 +190,7 @@ func TestKeysInEveryStyle(t *testing.T) {
 			continue
 		}
 		lists++
+		checkInserted(t, src, 1+rng.IntN(list))
 		back, err := spec.RemoveKeys(out, []int{list})
 		if err != nil || string(back) != src {
 			t.Fatalf("%v: removed again, got\n%q\nwant\n%q", err, back, src)
@@ -220,6 +231,24 @@ func checkAdded(t *testing.T, src, out string) {
 	again, err := spec.AddKey([]byte(out), newKey()) // in the style that was just made
 	if err != nil || len(again) <= len(out) {
 		t.Fatalf("a second key: %v\n%s", err, out)
+	}
+}
+
+// checkInserted puts a key before entry n and takes it out again.
+func checkInserted(t *testing.T, src string, n int) {
+	t.Helper()
+	key := newKey()
+	key.Before = n
+	out, err := spec.AddKey([]byte(src), key)
+	if err != nil {
+		t.Fatalf("before %d: %v\n%s", n, err, src)
+	}
+	if all := secretsOf(t, out); all[n-1].Armor != armor || !isPart(src, string(out)) {
+		t.Fatalf("before %d: got\n%s\nof\n%s", n, out, src)
+	}
+	back, err := spec.RemoveKeys(out, []int{n - 1})
+	if err != nil || string(back) != src {
+		t.Fatalf("before %d, and removed again: %v, got\n%q\nwant\n%q", n, err, back, src)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,7 +14,7 @@ import (
 )
 
 func newRotateCommand(env *environment) *cobra.Command {
-	cmd := &cobra.Command{
+	return family(&cobra.Command{
 		Use:   "rotate",
 		Short: "Replace the client secrets of connections",
 		Long: `Replace the client secrets of connections.
@@ -22,11 +23,7 @@ No provider can make a secret by API: a person makes it in the provider's portal
 and adds it here, sealed. The rest follows by itself: at its time the new key is
 proved, set at Terra, read back and watched.`,
 		Example: "  reconcile rotate status\n  reconcile rotate add production/strava\n  reconcile rotate prune production/strava --key 1",
-		Args:    cobra.NoArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newRotateStatusCommand(env), newRotateAddCommand(env), newRotatePruneCommand(env))
-	return cmd
+	}, newRotateStatusCommand(env), newRotateAddCommand(env), newRotatePruneCommand(env))
 }
 
 // keyFlags are the flags of the commands that change the keys of a file.
@@ -95,24 +92,41 @@ func openKeyFile(dir, name string) (keyFile, error) {
 	return k, err
 }
 
-// save writes the file and the lock, and commits both if that was prepared.
-func (k keyFile) save(text []byte, lock secrets.Lock, commit *commitment, message string) (string, error) {
-	if err := replaceFile(k.repository.path(k.connection.File), text); err != nil {
+// keyEdit is a change of a file's keys that can be saved whole.
+type keyEdit struct {
+	keyFile
+	lock   secrets.Lock
+	commit *commitment // nil: none is wanted
+}
+
+// begin makes sure, before anything is changed, that a change can be saved.
+func (k keyFile) begin(commit bool, now time.Time) (keyEdit, error) {
+	e := keyEdit{keyFile: k}
+	var err error
+	if e.lock, err = k.repository.lock(); err != nil || !commit {
+		return e, err
+	}
+	e.commit, err = prepareCommit(k.repository.root, []string{k.connection.File, secrets.LockPath}, now)
+	return e, err
+}
+
+// save writes the file and the lock, and commits both if that was wanted.
+func (e keyEdit) save(text []byte, message string) (hash string, err error) {
+	if err := replaceFile(e.repository.path(e.connection.File), text); err != nil {
 		return "", err
 	}
-	after, err := openSecretRepository(k.repository.root)
+	after, err := openSecretRepository(e.repository.root)
 	if err != nil {
 		return "", err
 	}
-	if err := after.saveLock(lock); err != nil {
+	if err := after.saveLock(e.lock); err != nil {
 		return "", err
 	}
-	if commit == nil {
+	if e.commit == nil {
 		return "", nil
 	}
-	hash, err := commit.make(message)
-	if err != nil {
-		return "", fmt.Errorf("%s and %s are written but not committed: %w", k.connection.File, secrets.LockPath, err)
+	if hash, err = e.commit.make(message); err != nil {
+		return "", fmt.Errorf("%s and %s are written but not committed: %w", e.connection.File, secrets.LockPath, err)
 	}
 	return hash, nil
 }

@@ -31,8 +31,9 @@ func newRotateAddCommand(env *environment) *cobra.Command {
 
 It asks for the secret without showing it, or reads it from standard input,
 checks it by the provider's rules, seals it for the recipients that terra.yaml
-names and adds an entry to credentials.keys. A lone client_secret becomes the
-first entry. Every other byte of the file stays.
+names and adds an entry to credentials.keys, oldest first: one that is due sooner
+than keys of the file stands before them. A lone client_secret becomes the first
+entry. Every other byte of the file stays.
 
 A secret that the file has already is refused, as far as a private key is at hand
 to compare them. With --commit no git hook runs.`,
@@ -54,9 +55,8 @@ to compare them. With --commit no git hook runs.`,
 // addition is what came of adding a key, as far as a person needs to know.
 type addition struct {
 	keyFile
-	number     int // of the new key, 1 is the oldest
+	placement
 	now        time.Time
-	notBefore  time.Time // zero: at once
 	recipients int
 	compared   string
 	probe      string // "": not asked
@@ -72,13 +72,12 @@ func addKey(ctx context.Context, env *environment, name string, f *addFlags) err
 	if known && p.Keys == providers.KeysNone {
 		return fmt.Errorf("%s: %s has no client secret (%s)", k.connection.File, p.Name, p.Why)
 	}
-	a := addition{keyFile: k, now: env.Now().UTC(), number: len(k.connection.Credentials.Keys) + 1}
+	a := addition{keyFile: k, now: env.Now().UTC()}
+	if a.placement, err = k.placeFor(f.notBefore, a.now); err != nil {
+		return err
+	}
 	if f.unknownFirst {
 		a.number++
-	}
-	entry := spec.NewKey{Names: k.names, Issued: a.now.Format(time.DateOnly), AfterUnknown: f.unknownFirst}
-	if entry.NotBefore, a.notBefore, err = a.dueFrom(f.notBefore); err != nil {
-		return err
 	}
 	runner, err := (&runFlags{config: f.config, repo: "."}).configuration(env)
 	if err != nil {
@@ -88,15 +87,9 @@ func addKey(ctx context.Context, env *environment, name string, f *addFlags) err
 	if err != nil {
 		return err
 	}
-	lock, err := k.repository.lock()
+	edit, err := k.begin(f.commit, a.now)
 	if err != nil {
 		return err
-	}
-	var commit *commitment
-	if f.commit {
-		if commit, err = prepareCommit(k.repository.root, []string{k.connection.File, secrets.LockPath}, a.now); err != nil {
-			return err
-		}
 	}
 	value, err := a.askFor(ctx, env, runner, f.probe)
 	if err != nil {
@@ -106,44 +99,19 @@ func addKey(ctx context.Context, env *environment, name string, f *addFlags) err
 	if err != nil {
 		return fmt.Errorf("%s: %w", k.connection.File, err)
 	}
-	entry.Armor = sealed.Armor()
-	text, err := spec.AddKey(k.text, entry)
+	text, err := spec.AddKey(k.text, spec.NewKey{
+		Names: k.names, Armor: sealed.Armor(), Issued: a.now.Format(time.DateOnly), NotBefore: a.written,
+		AfterUnknown: f.unknownFirst, Before: a.before(),
+	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", k.connection.File, err)
 	}
-	lock.Record(sealed, recipients)
+	edit.lock.Record(sealed, recipients)
 	a.recipients = len(recipients.Strings())
-	if a.commit, err = k.save(text, lock, commit, a.message()); err != nil {
+	if a.commit, err = edit.save(text, a.message()); err != nil {
 		return err
 	}
 	return a.print(env)
-}
-
-// dueFrom gives not_before as the file is to hold it. Keys stand oldest first, so
-// one that is due at once after one that has a time gets the time of now.
-func (a addition) dueFrom(flag string) (string, time.Time, error) {
-	var last time.Time
-	if keys := a.connection.Credentials.Keys; len(keys) > 0 {
-		last = keys[len(keys)-1].NotBefore
-	}
-	if flag == "" && last.IsZero() {
-		return "", time.Time{}, nil
-	}
-	text, at := a.now.Format(time.RFC3339), a.now.Truncate(time.Second)
-	if flag != "" {
-		var err error
-		if at, err = time.Parse(time.DateOnly, flag); err != nil {
-			if at, err = time.Parse(time.RFC3339, flag); err != nil {
-				return "", at, usageError("--not-before %q: write it like 2026-11-28 (00:00 UTC) or 2026-11-28T02:00:00Z", flag)
-			}
-		}
-		text, at = flag, at.UTC()
-	}
-	if at.Before(last) {
-		return "", at, fmt.Errorf("%s: key %d is due from %s, and keys stand oldest first; give --not-before that or later; is a key needed at once, write today as not_before there, then add this one",
-			a.connection.Credentials.Keys[len(a.connection.Credentials.Keys)-1].Origin, len(a.connection.Credentials.Keys), last.Format(time.RFC3339))
-	}
-	return text, at, nil
 }
 
 // askFor reads the secret and refuses one that cannot be right.

@@ -53,15 +53,9 @@ func pruneKeys(env *environment, name string, numbers []int, f *keyFlags) error 
 		}
 		indexes = append(indexes, n-1)
 	}
-	lock, err := k.repository.lock()
+	edit, err := k.begin(f.commit, now)
 	if err != nil {
 		return err
-	}
-	var commit *commitment
-	if f.commit {
-		if commit, err = prepareCommit(k.repository.root, []string{k.connection.File, secrets.LockPath}, now); err != nil {
-			return err
-		}
 	}
 	text, err := spec.RemoveKeys(k.text, indexes)
 	if err != nil {
@@ -69,7 +63,7 @@ func pruneKeys(env *environment, name string, numbers []int, f *keyFlags) error 
 	}
 	slices.Sort(numbers)
 	removed := keyList(slices.Compact(numbers))
-	hash, err := k.save(text, lock, commit, fmt.Sprintf("Remove %s of %s\n\nNo longer needed.\n", removed, k.name()))
+	hash, err := edit.save(text, fmt.Sprintf("Remove %s of %s\n\nNo longer needed.\n", removed, k.name()))
 	if err != nil {
 		return err
 	}
@@ -84,10 +78,7 @@ func pruneKeys(env *environment, name string, numbers []int, f *keyFlags) error 
 // spareKeys gives the numbers of the keys that the file can do without, as far as
 // the file and the clock tell, and why others can not.
 func (k keyFile) spareKeys(now time.Time) (numbers []int, why string) {
-	var keys []secrets.Schedule
-	for _, key := range k.connection.Credentials.Keys {
-		keys = append(keys, secrets.Schedule{Unknown: key.Unknown, NotBefore: key.NotBefore})
-	}
+	keys := k.schedule()
 	due := secrets.Due(now, keys)
 	if due < 0 {
 		return nil, ": no key is due"

@@ -22,7 +22,7 @@ func (a addition) message() string {
 func (a addition) print(env *environment) error {
 	var out strings.Builder
 	fmt.Fprintf(&out, "Added key %d of %s, sealed for %s.\n", a.number, a.name(), plural(a.recipients, "recipient", "recipients"))
-	for _, line := range []struct{ head, text string }{{"due", a.due()}, {"compared", a.compared}, {"probe", a.probe}} {
+	for _, line := range []struct{ head, text string }{{"due", a.due()}, {"then", a.then()}, {"compared", a.compared}, {"probe", a.probe}} {
 		if line.text != "" {
 			out.WriteString(folded(fmt.Sprintf("  %-10s", line.head), line.text))
 		}
@@ -51,6 +51,15 @@ func (a addition) due() string {
 	return text
 }
 
+// then says which keys stand after the new one now.
+func (a addition) then() string {
+	var out []string
+	for i, key := range a.later {
+		out = append(out, fmt.Sprintf("key %d from %s (it was key %d)", a.number+i+1, key.NotBefore.UTC().Format(time.RFC3339), a.number+i))
+	}
+	return strings.Join(out, ", ")
+}
+
 // steps are what a person does now, in the order that suits the provider.
 func (a addition) steps() []string {
 	p, _ := providers.Lookup(a.connection.Provider)
@@ -65,6 +74,9 @@ func (a addition) steps() []string {
 	out = append(out, apply)
 	if a.number == 1 {
 		out = append(out, "Is a secret live at Terra that was set by hand? Then put `- {unknown: true}` above this key: it is the key to be replaced.")
+	}
+	if p.Reset.Order != providers.CommitFirst && len(a.later) > 0 {
+		out = append(out, fmt.Sprintf("Was key %d made before this one? Making this one may have been the end of it: if so take its entry out of %s, or it is set at its time all the same.", a.number+1, a.connection.File))
 	}
 	last := "See with `reconcile rotate status` that it is live and stays good."
 	switch p.Reset.Order {

@@ -117,6 +117,10 @@ func TestRotateAddRefuses(t *testing.T) {
 	b.must(typedSecret, "encrypt", "production/strava.yaml")
 	b.must(newSecret(7), "encrypt", "production/whoop.yaml")
 	b.write("production/polar.yaml", "provider: polar\ncredentials:\n  client_id: \"1\"\n  client_secret: \"\"\n")
+	b.write("production/withings.yaml", "provider: withings\ncredentials:\n  keys:\n    - {unknown: true}\n    - not_before: 2026-11-20\n    - not_before: 2026-12-20\n")
+	for _, key := range []string{"2", "3"} {
+		b.must(newSecret(8), "encrypt", "production/withings.yaml", "--key", key)
+	}
 	b.write("staging/apple.yaml", "provider: freestylelibre\n")
 	for _, c := range []struct {
 		name, stdin string
@@ -129,8 +133,7 @@ func TestRotateAddRefuses(t *testing.T) {
 		{"no provider", "", []string{"add", "production"}, exitUsage, "is not a connection"},
 		{"not in the repository", typedSecret, []string{"add", "production/oura"}, exitFailed, "production/oura: no file describes this connection; the repository has production/polar, production/strava"},
 		{"a bad time", typedSecret, []string{"add", "production/strava", "--not-before", "tomorrow"}, exitUsage, `--not-before "tomorrow": write it like`},
-		{"before the key above", newSecret(2), []string{"add", "production/whoop", "--not-before", "2026-11-27"}, exitFailed, "production/whoop.yaml:6:7: key 2 is due from 2026-11-28T00:00:00Z, and keys stand oldest first; give --not-before that or later"},
-		{"at once before the key above", newSecret(2), []string{"add", "production/whoop"}, exitFailed, "key 2 is due from 2026-11-28T00:00:00Z"},
+		{"before the key that is due", newSecret(2), []string{"add", "production/withings", "--not-before", "2026-11-19"}, exitFailed, "production/withings.yaml:5:7: key 2 is due since 2026-11-20T00:00:00Z, and a key from before that would never be live; to have the new one at once leave --not-before out"},
 		{"the same secret", typedSecret, []string{"add", "production/strava"}, exitFailed, "production/strava.yaml:5:18: key 1 is this very secret; make a new one in the provider's portal; nothing was changed"},
 		{"pasted with a space", " " + newSecret(2), []string{"add", "production/strava"}, exitFailed, "begins or ends with white space"},
 		{"pasted with a blank line", newSecret(2) + "\n\n", []string{"add", "production/strava"}, exitFailed, "begins or ends with white space"},
