@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/terra/emulator"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
@@ -28,10 +29,27 @@ const (
 // fault is what befalls one call of a scene, or with lasting also every call that
 // follows.
 type fault struct {
-	scene   int
-	kind    terratest.Kind
-	call    int
-	lasting bool
+	scene     int
+	kind      terratest.Kind
+	call      int
+	operation string // that it strikes first
+	lasting   bool
+}
+
+// faultKinds are those of the emulator that a client can notice. Of the others,
+// latency changes nothing here, a problem is what 429 and 500 are, and a list that
+// lacks entries as if that were all looks like the truth.
+func faultKinds() []terratest.Kind {
+	return slices.DeleteFunc(emulator.Kinds(), func(k terratest.Kind) bool {
+		return slices.Contains([]terratest.Kind{terratest.Latency, terratest.Problem, terratest.MissingEntries}, k)
+	})
+}
+
+// neverCalled are the operations of the API that no run has a use for: a batch
+// cannot say which of several connections it disabled, and an environment is known
+// by its sources.
+func neverCalled() []string {
+	return []string{"batchDisableSources", "getEnvironment", "listEnvironments"}
 }
 
 // TestFaultWalk answers each call of each scene by each fault, once without a
@@ -40,11 +58,7 @@ type fault struct {
 // run has to end, and without the fault the next runs converge: nothing happens
 // twice with an effect, and what we enabled stays ours.
 func TestFaultWalk(t *testing.T) {
-	kinds := []terratest.Kind{
-		terratest.Status429, terratest.Status500, terratest.Status503, terratest.Hang, terratest.BrokenJSON, terratest.HalfPage,
-		terratest.LostAnswer, terratest.ConnectionReset, terratest.IgnoreDryRun, terratest.HasMoreWithoutCursor,
-		terratest.PlainNotFound, terratest.Empty200, terratest.HTMLPage, terratest.Redirect,
-	}
+	kinds, operations := faultKinds(), map[string]bool{}
 	var before []*world
 	var all []fault
 	w := newWorld(t)
@@ -55,13 +69,22 @@ func TestFaultWalk(t *testing.T) {
 		w.apply()
 		calls := w.terra.Log()
 		w.inSync()
-		for call := range calls {
+		for n, call := range calls {
+			operations[call.Operation] = true
 			for _, kind := range kinds {
-				all = append(all, fault{i, kind, call + 1, false}, fault{i, kind, call + 1, true})
+				f := fault{i, kind, n + 1, call.Operation, false}
+				all = append(all, f)
+				f.lasting = true
+				all = append(all, f)
 			}
 		}
 	}
-	chosen, seed := sampled(t, all, faultsSampled)
+	for _, operation := range emulator.Operations() {
+		if want := !slices.Contains(neverCalled(), operation); operations[operation] != want {
+			t.Errorf("%s: a scene calls it: %v, want %v", operation, operations[operation], want)
+		}
+	}
+	chosen, seed := sampled(t, all, faultsSampled, func(f fault) string { return f.operation + " " + string(f.kind) })
 	t.Logf("COUNT fault_walk_seed=%d", seed)
 	t.Logf("COUNT fault_walk_points=%d", len(all))
 	var struck atomic.Int64
@@ -83,14 +106,15 @@ func TestFaultWalk(t *testing.T) {
 	})
 	t.Logf("COUNT fault_walk_struck=%d", struck.Load())
 	t.Logf("COUNT fault_walk_kinds=%d", len(kinds))
+	t.Logf("COUNT fault_walk_operations=%d", len(operations))
 	if struck.Load() < int64(len(chosen)*9/10) {
 		t.Errorf("only %d of %d faults struck", struck.Load(), len(chosen))
 	}
 }
 
-// sampled gives some of all, or all when the whole walk was asked for, with the
-// seed that repeats the sample.
-func sampled[T any](t *testing.T, all []T, some int) (chosen []T, seed int64) {
+// sampled gives some of all, of each kind at least one, or all when the whole walk
+// was asked for, with the seed that repeats the sample.
+func sampled[T any](t *testing.T, all []T, some int, kind func(T) string) (chosen []T, seed int64) {
 	t.Helper()
 	seed = time.Now().UnixNano() % 1_000_000
 	if text := os.Getenv("WALK_SEED"); text != "" {
@@ -108,6 +132,17 @@ func sampled[T any](t *testing.T, all []T, some int) (chosen []T, seed int64) {
 	r := rand.New(rand.NewPCG(uint64(seed), 0))
 	chosen = slices.Clone(all)
 	r.Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
+	seen, first := map[string]bool{}, 0
+	for i := range chosen {
+		if k := kind(chosen[i]); !seen[k] {
+			seen[k] = true
+			chosen[first], chosen[i] = chosen[i], chosen[first]
+			first++
+		}
+	}
+	if first > some {
+		t.Errorf("a sample of %d leaves out some of %d kinds", some, first)
+	}
 	return chosen[:min(some, len(chosen))], seed
 }
 
@@ -121,7 +156,7 @@ func (w *world) cloneFor(t *testing.T) *world {
 func (f fault) strike(t *testing.T, w *world) (struck bool) {
 	t.Helper()
 	s := scenes()[f.scene]
-	where := fmt.Sprintf("%s at call %d of %q, lasting %v", f.kind, f.call, s.name, f.lasting)
+	where := fmt.Sprintf("%s at call %d (%s) of %q, lasting %v", f.kind, f.call, f.operation, s.name, f.lasting)
 	s.set(w)
 	w.terra.ResetLog()
 	w.options.MaxAttempts, w.ctx = 1, t.Context()

@@ -12,10 +12,11 @@ import (
 )
 
 const (
-	garminID     = "0a1b2c3d-0000-4000-8000-0123456789ab"
-	garminDomain = "garmin.acme.example"
-	garminFile   = "  redirect_url: https://" + garminDomain + "/auth/garmin/oauth2\ndomain: " + garminDomain + "\nwebhooks: managed\n"
-	garminSetup  = "setup:\n  review: {done: 2026-08-01}\n  oauth2_app: {done: 2026-08-01}\n  custom_domain: {value: " + garminDomain + "}\n"
+	garminID       = "0a1b2c3d-0000-4000-8000-0123456789ab"
+	garminDomain   = "garmin.acme.example"
+	garminRedirect = "https://" + garminDomain + "/auth/garmin/oauth2"
+	garminFile     = "  redirect_url: " + garminRedirect + "\ndomain: " + garminDomain + "\nwebhooks: managed\n"
+	garminSetup    = "setup:\n  review: {done: 2026-08-01}\n  oauth2_app: {done: 2026-08-01}\n  custom_domain: {value: " + garminDomain + "}\n"
 )
 
 // garminReady is a world whose Garmin connection has its keys and a custom

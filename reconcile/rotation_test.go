@@ -195,6 +195,22 @@ func TestGoesBackWhenTheProviderRejectsTheNewKey(t *testing.T) {
 	w.expectLive(secretA)
 }
 
+// TestKeyThatCameBackIsWatchedToo lets end users fall away after a roll-back: that
+// they were counted is not owed to a restart.
+func TestKeyThatCameBackIsWatchedToo(t *testing.T) {
+	w, p := rotating(t)
+	w.at("2026-12-01T02:10:00Z")
+	w.expectExit(w.apply(), report.ExitDone)
+	p.accepts = []string{secretA}
+	w.now = w.now.Add(2 * time.Hour)
+	w.expectExit(w.apply(), report.ExitDone)
+	w.terra.SetUsers(devID, "strava", 30, 10)
+	w.now = w.now.Add(2 * time.Hour)
+	r := w.expectExit(w.apply(), report.ExitHeld)
+	w.expectLive(secretA)
+	expectText(t, w.show(r), "10 of 40 active end users are gone")
+}
+
 func TestNeverGoesBackToARejectedPair(t *testing.T) {
 	w, p := rotating(t)
 	w.at("2026-12-01T02:10:00Z")

@@ -131,7 +131,13 @@ func (a *applier) beginSoak(ctx context.Context, c plan.Change) error {
 		Pair:  plan.Pair{ClientID: a.p.liveClientID(w), Digest: w.desired.Secret.Value.Digest},
 		Entry: w.entries[w.due], Began: now, Until: now.Add(w.rotation.Soak),
 	}
-	if users, counted := a.p.input.Users[c.Provider]; counted {
+	users, counted := a.p.input.Users[c.Provider]
+	if !counted { // a roll-back is planned once all others are counted
+		var err error
+		users.Count, users.Exact, err = a.p.client.CountUsers(ctx, a.p.env.DevID, c.Provider, usersCounted)
+		counted = err == nil
+	}
+	if counted {
 		life.Soak.Users = &users
 		if !users.Exact {
 			var err error

@@ -87,6 +87,18 @@ func scenes() []scene {
 				"  allow: [{connection: withings, change: prune, until: 2027-01-01, reason: test}]\n")
 			delete(w.files, "production/withings.yaml")
 		}, func(w *world) bool { return live(w, "withings").State == "disabled" }},
+		{"a domain of our own", func(w *world) { w.own("garmin", garminID, secretA, "domain: "+garminDomain+"\n"+garminSetup) },
+			func(w *world) bool { return live(w, "garmin").Domain == garminDomain }},
+		{"it serves: a redirect on it", func(w *world) {
+			w.terra.PublishDNS(garminDomain)
+			w.terra.Serve(garminDomain)
+			w.own("garmin", garminID, secretA, "  redirect_url: "+garminRedirect+"\ndomain: "+garminDomain+"\n"+garminSetup)
+		}, func(w *world) bool { return live(w, "garmin").Credential.RedirectURL == garminRedirect }},
+		{"webhooks", func(w *world) { w.own("garmin", garminID, secretA, garminFile+garminSetup) },
+			func(w *world) bool { return len(live(w, "garmin").Webhooks) == 10 }},
+		{"release the domain", func(w *world) {
+			w.own("garmin", garminID, secretA, "  redirect_url: null\ndomain: null\n"+garminSetup)
+		}, func(w *world) bool { g := live(w, "garmin"); return g.Domain == "" && g.State == "active" }},
 	}
 }
 

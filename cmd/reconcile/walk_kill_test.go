@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -22,6 +23,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/internal/terra/emulator"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
@@ -57,7 +59,7 @@ func TestKillWalk(t *testing.T) {
 			all = append(all, attempt{s, d})
 		}
 	}
-	chosen, seed := sampled(t, all, killsSampled)
+	chosen, seed := sampled(t, all, killsSampled, func(a attempt) string { return a.scene.name })
 	t.Logf("COUNT kill_walk_seed=%d", seed)
 	t.Logf("COUNT kill_walk_points=%d", len(all))
 	var group errgroup.Group
@@ -91,9 +93,9 @@ func TestKillWalk(t *testing.T) {
 	}
 }
 
-// sampled gives some of all, or all when the whole walk was asked for, with the
-// seed that repeats the sample.
-func sampled[T any](t *testing.T, all []T, some int) (chosen []T, seed int64) {
+// sampled gives some of all, of each kind at least one, or all when the whole walk
+// was asked for, with the seed that repeats the sample.
+func sampled[T any](t *testing.T, all []T, some int, kind func(T) string) (chosen []T, seed int64) {
 	t.Helper()
 	seed = time.Now().UnixNano() % 1_000_000
 	if text := os.Getenv("WALK_SEED"); text != "" {
@@ -111,6 +113,17 @@ func sampled[T any](t *testing.T, all []T, some int) (chosen []T, seed int64) {
 	r := rand.New(rand.NewPCG(uint64(seed), 0))
 	chosen = slices.Clone(all)
 	r.Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
+	seen, first := map[string]bool{}, 0
+	for i := range chosen {
+		if k := kind(chosen[i]); !seen[k] {
+			seen[k] = true
+			chosen[first], chosen[i] = chosen[i], chosen[first]
+			first++
+		}
+	}
+	if first > some {
+		t.Errorf("a sample of %d leaves out some of %d kinds", some, first)
+	}
 	return chosen[:min(some, len(chosen))], seed
 }
 
@@ -130,7 +143,7 @@ func walkThrough(t *testing.T, program string) []*walked {
 	t.Helper()
 	w := newWalkWorld(t, program, t.TempDir())
 	var all []*walked
-	actions := map[string]bool{}
+	actions, operations := map[string]bool{}, map[string]bool{}
 	for _, scene := range walkScenes() {
 		scene.set(t, w)
 		s := &walked{walkScene: scene}
@@ -154,6 +167,9 @@ func walkThrough(t *testing.T, program string) []*walked {
 		for _, action := range did {
 			actions[action] = true
 		}
+		for _, call := range w.terra.Log() {
+			operations[call.Operation] = true
+		}
 		if s.remembered, err = w.remembered(); err != nil {
 			t.Fatal(err)
 		}
@@ -161,6 +177,7 @@ func walkThrough(t *testing.T, program string) []*walked {
 		if s.after, err = w.clone(t.TempDir()); err != nil {
 			t.Fatal(err)
 		}
+		s.checkMarks(t)
 		points, err := walker.points()
 		if err != nil {
 			t.Fatal(err)
@@ -168,20 +185,43 @@ func walkThrough(t *testing.T, program string) []*walked {
 		s.deaths = deaths(walker.gate.calls, points)
 		all = append(all, s)
 	}
-	for _, action := range walkActions() {
+	for _, action := range plan.Order() {
 		if !actions[string(action)] {
 			t.Errorf("no scene makes the binary %s", action)
 		}
 	}
+	checkCalled(t, operations)
 	t.Logf("COUNT kill_walk_scenes=%d", len(all))
 	t.Logf("COUNT kill_walk_actions=%d", len(actions))
+	t.Logf("COUNT kill_walk_operations=%d", len(operations))
 	return all
 }
 
-func walkActions() []plan.Action {
-	return []plan.Action{
-		plan.Enable, plan.Disable, plan.Pause, plan.Resume, plan.SetCredentials, plan.UpdateCredentials, plan.RotateSecret,
-		plan.SetScopes, plan.ResetScopes, plan.SetApp, plan.SetDomain, plan.ReleaseDomain, plan.ApplyWebhooks,
+// neverCalled are the operations of the API that no run has a use for: a batch
+// cannot say which of several connections it disabled, and an environment is known
+// by its sources.
+func neverCalled() []string {
+	return []string{"batchDisableSources", "getEnvironment", "listEnvironments"}
+}
+
+// checkCalled wants every operation to be called somewhere in a walk, but for those
+// that no run calls.
+func checkCalled(t *testing.T, called map[string]bool) {
+	t.Helper()
+	for _, operation := range emulator.Operations() {
+		if want := !slices.Contains(neverCalled(), operation); called[operation] != want {
+			t.Errorf("%s: a scene calls it: %v, want %v", operation, called[operation], want)
+		}
+	}
+}
+
+// checkMarks wants the marks of Strava's keys to be for the reason of the scene.
+func (s *walked) checkMarks(t *testing.T) {
+	t.Helper()
+	life := s.remembered.KeyLives["strava"]
+	byUsers := slices.ContainsFunc(slices.Collect(maps.Values(life.Rejected)), func(r plan.Rejection) bool { return r.ByUsers })
+	if byUsers != s.after.fell {
+		t.Errorf("%s: a key is marked because of its end users: %v, want %v", s.name, byUsers, s.after.fell)
 	}
 }
 

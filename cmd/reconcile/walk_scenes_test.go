@@ -3,8 +3,8 @@
 package main
 
 import (
+	"slices"
 	"testing"
-	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
@@ -14,6 +14,9 @@ const (
 	walkKeyA = "aaaa0000aaaa0000aaaa0000aaaa0000aaaa1111"
 	walkKeyB = "bbbb0000bbbb0000bbbb0000bbbb0000bbbb2222"
 	walkKeyC = "cccc0000cccc0000cccc0000cccc0000cccc3333"
+	walkKeyD = "dddd0000dddd0000dddd0000dddd0000dddd4444"
+	walkKeyE = "eeee0000eeee0000eeee0000eeee0000eeee5555"
+	walkKeyF = "ffff0000ffff0000ffff0000ffff0000ffff6666"
 
 	walkGarmin = "0a1b2c3d-0000-4000-8000-0123456789ab"
 	walkCaps   = "policy:\n  max_changes: {count: 20, percent: 100}\n"
@@ -84,7 +87,7 @@ func walkScenes() []walkScene {
 			delete(w.files, "production/withings.yaml")
 		}, report.ExitDone, state("disabled"), "withings"},
 	}
-	return append(append(scenes, domainScenes(state)...), keyScenes(secret)...)
+	return slices.Concat(scenes, domainScenes(state), keyScenes(secret), fallScenes(secret))
 }
 
 // domainScenes claim a domain, use it for keys and webhooks, and let it go.
@@ -109,16 +112,9 @@ func domainScenes(state func(string) func(terratest.LiveSource) bool) []walkScen
 // keyScenes take Strava's keys through months: due at their time, proved before,
 // watched after, taken back when the provider rejects what it had accepted.
 func keyScenes(secret func(string) func(terratest.LiveSource) bool) []walkScene {
-	at := func(text string) time.Time {
-		moment, err := time.Parse(time.RFC3339, text)
-		if err != nil {
-			panic(err)
-		}
-		return moment
-	}
 	const first, second, third = "2026-01-01T00:00:00Z", "2026-12-01T02:00:00Z", "2027-03-01T02:00:00Z"
 	wait := func(until string) func(testing.TB, *walkWorld) {
-		return func(_ testing.TB, w *walkWorld) { w.now = at(until) }
+		return func(_ testing.TB, w *walkWorld) { w.at(until) }
 	}
 	return []walkScene{
 		{"a key for later", func(t testing.TB, w *walkWorld) {
@@ -128,19 +124,71 @@ func keyScenes(secret func(string) func(terratest.LiveSource) bool) []walkScene 
 		}, report.ExitDone, secret(walkKeyA), "strava"},
 		{"its time has come", wait("2026-12-01T02:10:00Z"), report.ExitDone, secret(walkKeyB), "strava"},
 		{"the provider rejects it: back", func(_ testing.TB, w *walkWorld) {
-			w.now = at("2026-12-01T04:10:00Z")
+			w.at("2026-12-01T04:10:00Z")
 			w.terra.RejectPair("strava", "777777", walkKeyB)
 		}, report.ExitHeld, secret(walkKeyA), "strava"},
 		{"a third key, and the rejected one goes", func(t testing.TB, w *walkWorld) {
-			w.now = at("2027-02-01T04:10:00Z")
+			w.at("2027-02-01T04:10:00Z")
 			w.terra.AcceptPair("strava", "777777", walkKeyC)
 			w.keys(t, "777777", [2]string{walkKeyA, first}, [2]string{walkKeyC, third})
 		}, report.ExitDone, secret(walkKeyA), "strava"},
 		{"the third is due", wait("2027-03-01T02:10:00Z"), report.ExitDone, secret(walkKeyC), "strava"},
 		{"the third has soaked", wait("2027-03-03T02:10:00Z"), report.ExitDone, secret(walkKeyC), "strava"},
 		{"it fails a month later: nobody goes back", func(_ testing.TB, w *walkWorld) {
-			w.now = at("2027-04-03T02:10:00Z")
+			w.at("2027-04-03T02:10:00Z")
 			w.terra.RejectPair("strava", "777777", walkKeyC)
 		}, report.ExitDone, secret(walkKeyC), "strava"},
+	}
+}
+
+// fallScenes let end users fall away from a key that its provider accepts when it
+// is asked: too many of them and the old key comes back, but only while that one
+// works itself.
+func fallScenes(secret func(string) func(terratest.LiveSource) bool) []walkScene {
+	const first, second, third, fourth = "2027-05-01T02:00:00Z", "2027-06-01T02:00:00Z", "2027-07-01T02:00:00Z", "2027-08-01T02:00:00Z"
+	// broken lets the live key fail from one time to another, and nobody look
+	// meanwhile: a third of Strava's end users are gone after two hours.
+	broken := func(w *walkWorld, key, from, to string) {
+		w.at(from)
+		w.terra.RejectPair("strava", "777777", key)
+		w.at(to)
+		w.terra.AcceptPair("strava", "777777", key)
+	}
+	return []walkScene{
+		{"a fourth key, and people", func(t testing.TB, w *walkWorld) {
+			w.at("2027-05-01T02:10:00Z")
+			w.terra.SetUsers(walkDevID, "strava", 40, 3)
+			w.terra.AcceptPair("strava", "777777", walkKeyD)
+			w.keys(t, "777777", [2]string{walkKeyD, first})
+		}, report.ExitDone, secret(walkKeyD), "strava"},
+		{"a fifth key", func(t testing.TB, w *walkWorld) {
+			w.at("2027-06-01T02:10:00Z")
+			w.terra.AcceptPair("strava", "777777", walkKeyE)
+			w.keys(t, "777777", [2]string{walkKeyD, first}, [2]string{walkKeyE, second})
+		}, report.ExitDone, secret(walkKeyE), "strava"},
+		{"its people fall away: back", func(_ testing.TB, w *walkWorld) {
+			broken(w, walkKeyE, "2027-06-01T03:00:00Z", "2027-06-01T05:00:00Z")
+			w.fell = true
+		}, report.ExitHeld, secret(walkKeyD), "strava"},
+		{"a sixth key for the few that are left", func(t testing.TB, w *walkWorld) {
+			w.at("2027-07-01T02:10:00Z")
+			w.fell = false
+			w.terra.SetUsers(walkDevID, "strava", 12, 0)
+			w.terra.AcceptPair("strava", "777777", walkKeyF)
+			w.keys(t, "777777", [2]string{walkKeyD, first}, [2]string{walkKeyF, third})
+		}, report.ExitDone, secret(walkKeyF), "strava"},
+		{"four people fall away: nobody goes back", func(_ testing.TB, w *walkWorld) {
+			broken(w, walkKeyF, "2027-07-01T03:00:00Z", "2027-07-01T05:10:00Z")
+		}, report.ExitDone, secret(walkKeyF), "strava"},
+		{"the fifth again, as a new entry", func(t testing.TB, w *walkWorld) {
+			w.at("2027-08-01T02:10:00Z")
+			w.terra.SetUsers(walkDevID, "strava", 40, 0)
+			w.keys(t, "777777", [2]string{walkKeyF, third}, [2]string{walkKeyE, fourth})
+		}, report.ExitDone, secret(walkKeyE), "strava"},
+		{"its people fall away, and the old key is dead: held", func(_ testing.TB, w *walkWorld) {
+			broken(w, walkKeyE, "2027-08-01T03:00:00Z", "2027-08-01T05:00:00Z")
+			w.terra.RejectPair("strava", "777777", walkKeyF)
+			w.fell = true
+		}, report.ExitHeld, secret(walkKeyE), "strava"},
 	}
 }

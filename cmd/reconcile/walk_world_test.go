@@ -36,6 +36,7 @@ type walkWorld struct {
 	terra  *terratest.Server
 	token  string
 	now    time.Time
+	fell   bool // a key is to be marked because its end users fell away
 }
 
 func newWalkWorld(t *testing.T, program, folder string) *walkWorld {
@@ -57,6 +58,15 @@ func newWalkWorld(t *testing.T, program, folder string) *walkWorld {
 	w.files["terra.yaml"] = "version: 1\nrecipients: [{paths: [\"**\"], age: [" + public + "]}]\nsecrets: {binding: require}\n"
 	w.environment("prune: never\n")
 	return w
+}
+
+// at moves the time.
+func (w *walkWorld) at(text string) {
+	moment, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		panic(err)
+	}
+	w.now = moment
 }
 
 func (w *walkWorld) newTerra() *terratest.Server {
@@ -169,11 +179,6 @@ func (w *walkWorld) remembered() (r remembered, err error) {
 	for _, e := range lines {
 		if e.Event == state.EventWrite && (e.Outcome == string(report.Applied) || e.Outcome == "settled") {
 			r.Told[e.Change]++
-		}
-	}
-	for _, life := range r.KeyLives { // end users are counted when a class depends on them
-		if life.Soak != nil {
-			life.Soak.Users, life.Soak.Sample = nil, nil
 		}
 	}
 	return r, errors.Join(errs[:]...)

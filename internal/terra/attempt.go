@@ -153,7 +153,11 @@ func (k call) unanswered(ctx context.Context, err error, sent bool, timeout time
 	if errors.As(err, &certificate) {
 		return outcome{err: failure}
 	}
-	return outcome{err: failure, then: tryOn, lost: sent}
+	o := outcome{err: failure, then: tryOn, lost: sent}
+	if failure.Timeout && k.op.slow {
+		o.then = giveUp
+	}
+	return o
 }
 
 // judge sorts an answer: success, or which error and what to do next.

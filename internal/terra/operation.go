@@ -25,7 +25,8 @@ type operation struct {
 // step is the step without its object.
 func (o operation) step() string { return strings.TrimSuffix(o.does, " of") }
 
-// slowTimeout is the least deadline of an operation that is declared slow.
+// slowTimeout is the least deadline of an operation that is declared slow. It is
+// as long as all attempts at another one, so once it has passed there is no second.
 const slowTimeout = 90 * time.Second
 
 // call is one use of an operation. It holds no plaintext outside body.

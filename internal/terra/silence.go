@@ -12,7 +12,7 @@ const (
 )
 
 // silence notices a server that takes the calls of a token and answers none of
-// them. A call waits for it three times; a run must not do so for each of its
+// them. A call waits a minute and a half for it; a run must not do so for each of its
 // calls. Once one has waited in vain, and no other one was answered meanwhile, no
 // write is sent and a read waits once and shortly, until something is answered
 // again or the silence has lasted long enough to try anew.
