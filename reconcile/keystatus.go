@@ -66,10 +66,8 @@ func (s keyReview) status() report.KeyStatus {
 	s.dates(&out)
 	s.watch(&out)
 	out.State = s.state(out)
-	if out.State == report.KeyFine {
-		for _, i := range secrets.Unneeded(s.schedule(), s.live) {
-			out.Unneeded = append(out.Unneeded, i+1)
-		}
+	for _, i := range s.unneeded(out.State) {
+		out.Unneeded = append(out.Unneeded, i+1)
 	}
 	out.Do = s.next(out)
 	return out
@@ -155,7 +153,7 @@ func (s keyReview) next(k report.KeyStatus) string {
 	}
 	switch k.State {
 	case report.KeyDead, report.KeyRejected:
-		return fmt.Sprintf("key %d: %s; %s", last.Key, last.Reason, s.makeOne())
+		return fmt.Sprintf("key %d: %s; %s", last.Key, last.Reason, s.makeOne()) + prune("; ", k)
 	case report.KeyOverdue:
 		return fmt.Sprintf("key %d is %d days old, rotation.max_age is %d days%s; %s", k.Live, *k.AgeDays, k.MaxAgeDays, s.place(), s.successor(k))
 	case report.KeyAgeing:
@@ -172,19 +170,9 @@ func (s keyReview) next(k report.KeyStatus) string {
 	case report.KeyWatched:
 		return "nothing to do; the watch ends " + k.WatchedUntil.Format("2006-01-02 15:04 MST")
 	case report.KeyFine:
-		if len(k.Unneeded) > 0 {
-			return prune(k)
-		}
+		return prune("", k)
 	}
 	return ""
-}
-
-func prune(k report.KeyStatus) string {
-	command := "reconcile rotate prune " + k.Connection
-	for _, n := range k.Unneeded {
-		command += fmt.Sprintf(" --key %d", n)
-	}
-	return "older keys are no longer needed: " + command
 }
 
 func (s keyReview) unknown(k report.KeyStatus) string {

@@ -159,23 +159,31 @@ func TestDue(t *testing.T) {
 func TestUnneeded(t *testing.T) {
 	key, unknown, bad := Schedule{}, Schedule{Unknown: true}, Schedule{Rejected: true}
 	for _, c := range []struct {
-		name string
-		keys []Schedule
-		live int
-		want []int
+		name      string
+		keys      []Schedule
+		live, due int
+		want      []int
 	}{
-		{"no keys", nil, 0, nil},
-		{"nothing live", []Schedule{key, key, key}, -1, nil},
-		{"live is beyond the list", []Schedule{key, key, key}, 3, nil},
-		{"the oldest is live", []Schedule{key, key}, 0, nil},
-		{"the one before is kept", []Schedule{key, key}, 1, nil},
-		{"older ones are not", []Schedule{key, key, key, key}, 3, []int{0, 1}},
-		{"later ones are", []Schedule{key, key, key, key, key}, 2, []int{0}},
-		{"nobody goes back to an unknown one", []Schedule{unknown, key, key}, 1, []int{0}},
-		{"nor to a rejected one", []Schedule{key, key, bad, key}, 3, []int{0}},
-		{"all older ones are bad", []Schedule{unknown, bad, key}, 2, []int{0, 1}},
+		{"no keys", nil, 0, 0, nil},
+		{"nothing live", []Schedule{key, key, key}, -1, 2, nil},
+		{"live is beyond the list", []Schedule{key, key, bad}, 3, 1, nil},
+		{"due is beyond the list", []Schedule{key, key, bad}, 1, 3, nil},
+		{"a number that is none", []Schedule{bad, bad}, -2, -1, nil},
+		{"the oldest is live", []Schedule{key, key}, 0, 0, nil},
+		{"the one before is kept", []Schedule{key, key}, 1, 1, nil},
+		{"older ones are not", []Schedule{key, key, key, key}, 3, 3, []int{0, 1}},
+		{"later ones are", []Schedule{key, key, key, key, key}, 2, 2, []int{0}},
+		{"nobody goes back to an unknown one", []Schedule{unknown, key, key}, 1, 1, []int{0}},
+		{"nor to a rejected one", []Schedule{key, key, bad, key}, 3, 3, []int{0, 2}},
+		{"all older ones are bad", []Schedule{unknown, bad, key}, 2, 2, []int{0, 1}},
+		{"a rejected one that is newer", []Schedule{key, key, key, bad, key}, 2, 2, []int{0, 3}},
+		{"not the live one, rejected or not", []Schedule{key, key, bad}, 2, 1, nil},
+		{"none is live, and one was rejected", []Schedule{unknown, bad, key}, -1, 0, []int{1}},
+		{"an older one is still live", []Schedule{key, key, key, key}, 1, 3, nil},
+		{"a later one is live before its time", []Schedule{key, key, key, key}, 3, 1, nil},
+		{"none is due", []Schedule{key, bad, key}, 0, -1, []int{1}},
 	} {
-		if got := Unneeded(c.keys, c.live); !slices.Equal(got, c.want) {
+		if got := Unneeded(c.keys, c.live, c.due); !slices.Equal(got, c.want) {
 			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
 		}
 	}

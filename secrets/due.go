@@ -43,24 +43,32 @@ func Next(now time.Time, keys []Schedule) (at time.Time, index int, ok bool) {
 	return at, Due(at, keys), true
 }
 
-// Unneeded returns the indexes of the keys that a file need not hold any more once
-// the key at live is proved, which is for the caller to know: those that are older
-// than the one to go back to. That is the newest one before live that can be
-// written: neither unknown nor rejected; without one nothing older is needed. It is
-// empty when live is not an index of keys.
-func Unneeded(keys []Schedule, live int) []int {
-	if live < 0 || live >= len(keys) {
+// Unneeded returns the indexes of the keys that a file need not hold any more, where
+// the key at live is live and proved, which is for the caller to know, and the one at
+// due should be: those that are older than the one to go back to, and those that
+// were rejected. The one to go back to is the newest one before both that can be
+// written: neither unknown nor rejected; without one nothing older is needed. -1
+// stands for none; where it is not known what is live, nobody can say what is needed.
+// The keys at live and at due are never among them.
+func Unneeded(keys []Schedule, live, due int) []int {
+	if live < -1 || live >= len(keys) || due < -1 || due >= len(keys) {
 		return nil
 	}
-	back := live
-	for i := live - 1; i >= 0 && back == live; i-- {
+	older := live
+	if due >= 0 {
+		older = min(live, due)
+	}
+	back := older
+	for i := older - 1; i >= 0 && back == older; i-- {
 		if !keys[i].Unknown && !keys[i].Rejected {
 			back = i
 		}
 	}
 	var out []int
-	for i := range back {
-		out = append(out, i)
+	for i, k := range keys {
+		if i != live && i != due && (i < back || k.Rejected) {
+			out = append(out, i)
+		}
 	}
 	return out
 }

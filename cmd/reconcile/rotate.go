@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 	"github.com/terra-reconcile/terra-reconcile/spec"
@@ -28,15 +29,20 @@ proved, set at Terra, read back and watched.`,
 
 // keyFlags are the flags of the commands that change the keys of a file.
 type keyFlags struct {
-	repo, config string
-	commit       bool
+	repo, config, state string
+	commit              bool
 }
 
 func (f *keyFlags) add(cmd *cobra.Command) {
 	p := cmd.Flags()
 	p.StringVar(&f.repo, "repo", ".", "config repository: a `folder`, or one in it")
 	p.StringVar(&f.config, "config", "", "take identities, plugins and probes\nfrom this `daemon.yaml`")
+	p.StringVar(&f.state, "state", "", "`folder` of the memory\n(default: RECONCILE_STATE_DIR)")
 	p.BoolVar(&f.commit, "commit", false, "commit the changed files, and nothing else,\nwith the author that git knows")
+}
+
+func (f *keyFlags) runner(env *environment) (config.Config, error) {
+	return (&runFlags{config: f.config, repo: ".", state: f.state}).configuration(env)
 }
 
 // keyFile is a connection file whose keys are worked on.

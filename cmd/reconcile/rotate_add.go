@@ -79,7 +79,7 @@ func addKey(ctx context.Context, env *environment, name string, f *addFlags) err
 	if f.unknownFirst {
 		a.number++
 	}
-	runner, err := (&runFlags{config: f.config, repo: "."}).configuration(env)
+	runner, err := f.runner(env)
 	if err != nil {
 		return err
 	}

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,36 +20,43 @@ func newRotatePruneCommand(env *environment) *cobra.Command {
 		Short: "Take keys that are no longer needed out of a file",
 		Long: `Take keys that are no longer needed out of a file.
 
-` + "`reconcile rotate status`" + ` names them: the new key is live and has been watched
-long enough, and they are older than the key before it. That one stays, to go back
-to. Which key is live is not looked up here; the key that is due by the file, the
-one before it, later ones, and all while the due one is still watched, are refused.
+` + "`reconcile rotate status`" + ` names them: keys that are older than the one before the
+live one, once that has been watched long enough, and keys that were rejected. What
+is live, watched and rejected is known from the memory of runs, also beside a
+daemon. Without one the key that is due by the file is taken to be live, which is
+then said. The live key, the one before it, to go back to, those that are or
+become due, and all while a key is watched, are refused.
 
 Terra is not changed, and git keeps the old file.`,
 		Example: `  reconcile rotate prune production/strava --key 1
   reconcile rotate prune production/strava --key 1 --key 2 --commit`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return pruneKeys(env, args[0], numbers, flags) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return pruneKeys(cmd.Context(), env, args[0], numbers, flags)
+		},
 	}
 	cmd.Flags().IntSliceVar(&numbers, "key", nil, "`number` of an entry of credentials.keys, 1 is the\noldest (may repeat)")
 	flags.add(cmd)
 	return cmd
 }
 
-func pruneKeys(env *environment, name string, numbers []int, f *keyFlags) error {
+func pruneKeys(ctx context.Context, env *environment, name string, numbers []int, f *keyFlags) error {
 	k, err := openKeyFile(f.repo, name)
 	if err != nil {
 		return err
 	}
 	now := env.Now().UTC()
-	spare, why := k.spareKeys(now)
+	spare, err := k.spareKeys(ctx, env, f)
+	if err != nil {
+		return err
+	}
 	if len(numbers) == 0 {
-		return usageError("name the keys with --key; `reconcile rotate status` says which are no longer needed. By the file %s could be%s", keyList(spare), why)
+		return usageError("name the keys with --key; %s could be removed: %s", keyList(spare.numbers), spare.why)
 	}
 	var indexes []int
 	for _, n := range numbers {
-		if !slices.Contains(spare, n) {
-			return fmt.Errorf("%s: key %d may still be needed; by the file %s could be removed%s", k.connection.File, n, keyList(spare), why)
+		if !slices.Contains(spare.numbers, n) {
+			return fmt.Errorf("%s: key %d may still be needed; %s could be removed: %s", k.connection.File, n, keyList(spare.numbers), spare.why)
 		}
 		indexes = append(indexes, n-1)
 	}
@@ -71,25 +78,8 @@ func pruneKeys(env *environment, name string, numbers []int, f *keyFlags) error 
 	if hash != "" {
 		next = "Push commit " + hash + "."
 	}
-	_, err = fmt.Fprintf(env.Stdout, "Removed %s of %s.\n%s\n", removed, k.name(), next)
+	_, err = fmt.Fprintf(env.Stdout, "Removed %s of %s.\n%s%s\n", removed, k.name(), folded("", capital(spare.why)+"."), next)
 	return err
-}
-
-// spareKeys gives the numbers of the keys that the file can do without, as far as
-// the file and the clock tell, and why others can not.
-func (k keyFile) spareKeys(now time.Time) (numbers []int, why string) {
-	keys := k.schedule()
-	due := secrets.Due(now, keys)
-	if due < 0 {
-		return nil, ": no key is due"
-	}
-	if watched := keys[due].NotBefore.Add(k.connection.Rotation.Soak); !keys[due].NotBefore.IsZero() && now.Before(watched) {
-		return nil, fmt.Sprintf(": key %d is watched until %s", due+1, watched.Format(time.RFC3339))
-	}
-	for _, index := range secrets.Unneeded(keys, due) {
-		numbers = append(numbers, index+1)
-	}
-	return numbers, fmt.Sprintf(": key %d is due, and the one before it is kept to go back to", due+1)
 }
 
 func keyList(numbers []int) string {

@@ -6,10 +6,10 @@ import (
 	"slices"
 )
 
-// unknownKey is the token of a key that was set by hand before this repository
+// UnknownKey is the token of a key that was set by hand before this repository
 // was, and that the file says so of: it is known of, so that the first real key
 // replaces it as a rotation and not as an adoption.
-const unknownKey = "unknown"
+const UnknownKey = "unknown"
 
 // desiredTokens gives the token of each field that a file manages: the value
 // itself, "default", or the keyed digest of a secret.
@@ -28,7 +28,7 @@ func desiredTokens(d Desired) map[string]string {
 	put(FieldClientID, d.ClientID.Mode, d.ClientID.Value)
 	put(FieldClientSecret, d.Secret.Mode, d.Secret.Value.Digest)
 	if d.UnknownKey {
-		t[FieldClientSecret] = unknownKey
+		t[FieldClientSecret] = UnknownKey
 	}
 	put(FieldRedirectURL, d.RedirectURL.Mode, d.RedirectURL.Value)
 	put(FieldVerificationSecret, d.VerificationSecret.Mode, d.VerificationSecret.Value.Digest)

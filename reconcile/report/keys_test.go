@@ -15,7 +15,7 @@ func TestKeysTable(t *testing.T) {
 	age := func(n int) *int { return &n }
 	r := New(DryRun, "c0ffee", now)
 	r.Environments = []Environment{{Name: "production", Keys: []KeyStatus{
-		{Connection: "production/garmin", State: KeyFine, Live: 3, Due: 3, AgeDays: age(4), Do: "older keys are no longer needed: reconcile rotate prune production/garmin --key 1"},
+		{Connection: "production/garmin", State: KeyFine, Live: 3, Due: 3, AgeDays: age(4), Do: "key 1 is no longer needed: reconcile rotate prune production/garmin --key 1"},
 		{Connection: "production/huawei", State: KeyWatched, Live: 2, Due: 2, AgeDays: age(0), MaxAgeDays: 90,
 			WatchedSince: now.Add(-10 * time.Hour), WatchedUntil: now.Add(14 * time.Hour), UsersBefore: &plan.Users{Count: 4, Exact: true}, Do: "nothing to do until 2026-11-29 02:10 UTC"},
 		{Connection: "production/strava", State: KeyAgeing, Live: 1, Due: 1, AgeDays: age(83), MaxAgeDays: 90,
@@ -28,8 +28,8 @@ func TestKeysTable(t *testing.T) {
 	}
 	want := `CONNECTION             LIVE   AGE   MAX   DUE    NEXT (UTC)         WATCHED
 production/garmin      key 3  4 d   -     key 3  -                  -
-  fine: older keys are no longer needed: reconcile rotate prune
-  production/garmin --key 1
+  fine: key 1 is no longer needed: reconcile rotate prune production/garmin
+  --key 1
 production/huawei      key 2  0 d   90 d  key 2  -                  10h of 24h
   watched: nothing to do until 2026-11-29 02:10 UTC
 production/strava      key 1  83 d  90 d  key 1  -                  -
