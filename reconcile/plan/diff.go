@@ -30,6 +30,7 @@ type diff struct {
 	changes     []Change
 	notCompared []NotCompared
 	warnings    []string
+	isShut      bool // Terra shows no keys, and those of the file cannot be opened here
 }
 
 func newDiff(in Input, want Desired) *diff {

@@ -29,7 +29,10 @@ func (d *diff) diffApp() {
 		}
 	case d.offer.BYO:
 		if !agrees && (d.isLive || own) {
-			d.add(SetApp, want.Origin, []FieldChange{change})
+			c := d.add(SetApp, want.Origin, []FieldChange{change})
+			if own && d.isShut {
+				c.block("credentials", "Terra shows no keys, and those of the file cannot be opened here; no user is sent to an app without keys")
+			}
 		}
 	case !own && d.offer.CustomCredentials:
 		d.add(SetApp, want.Origin, []FieldChange{change}).block("provider",

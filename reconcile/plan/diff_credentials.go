@@ -91,8 +91,10 @@ func (d *diff) setCredentials() {
 }
 
 // holdEnable keeps a source from being enabled without the keys that the file
-// has for it: users would meet an app that cannot sign them in.
+// has for it: users would meet an app that cannot sign them in. For the same
+// reason a live one stays on Terra's app.
 func (d *diff) holdEnable() {
+	d.isShut = true
 	if !d.isLive && len(d.changes) > 0 && d.changes[0].Action == Enable && d.changes[0].Gate == Ready {
 		d.changes[0].block("credentials", "its keys cannot be opened here, and it is not enabled without them")
 	}

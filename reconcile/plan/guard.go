@@ -64,6 +64,7 @@ func askGuards(in Input, p *Plan, without string) {
 		guardRotations(in, p)
 	}
 	holdFollowers(p)
+	holdBehindKeys(p)
 }
 
 // stronger says whether a gate may replace another: blocked beats approval
@@ -93,6 +94,21 @@ func holdFollowers(p *Plan) {
 			if c := &rest[j]; c.Connection == first.Connection && c.Gate == Ready && first.Gate != Ready {
 				c.Gate, c.Guard, c.GateReason, c.GateWay = first.Gate, first.Guard, "enabling comes first", first.GateWay
 			}
+		}
+	}
+}
+
+// holdBehindKeys keeps users on Terra's app while the first keys of the own one
+// are held: they would meet an app that cannot sign them in.
+func holdBehindKeys(p *Plan) {
+	held := map[string]Change{}
+	for i := range p.Changes {
+		c := &p.Changes[i]
+		if c.Action == SetCredentials && c.Gate != Ready {
+			held[c.Connection] = *c
+		}
+		if keys, are := held[c.Connection]; are && c.Action == SetApp && c.Gate == Ready && target(c.Fields, FieldApp) == "own" {
+			c.Gate, c.Guard, c.GateReason, c.GateWay = keys.Gate, keys.Guard, "its keys come first", keys.GateWay
 		}
 	}
 }

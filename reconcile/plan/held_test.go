@@ -160,3 +160,61 @@ func TestUnknownOfferLeavesKeysAlone(t *testing.T) {
 		}
 	}
 }
+
+// TestSuspendIsRememberedUncompared: a run after a suspend in which the secret could
+// not be compared has not seen what there is to say yes to.
+func TestSuspendIsRememberedUncompared(t *testing.T) {
+	r := runs{t: t, memory: known(map[string]string{FieldState: "active", FieldClientID: "1", FieldClientSecret: "1"}), input: func(in *Input) {
+		in.Desired = []Desired{{Provider: "strava", Origin: "strava.yaml:1", State: Active, Credentials: true, ClientID: Setting[string]{Mode: Given, Value: "1"},
+			Secret: Setting[Secret]{Mode: Given, Value: Secret{Sealed: "s2", Digest: "2", Key: 2}}}}
+	}}
+	r.memory.Suspended = true
+	compared := func(result Compared) func(*Input) {
+		return func(in *Input) {
+			in.Observed["strava"] = Observed{Active: true, Credentials: &Credentials{Set: true, ClientID: "1", Mask: "****1111"},
+				Secret: Comparison{Result: result, Reason: "503"}}
+		}
+	}
+	for range 2 {
+		r.run(compared(Uncertain), "", Ready, "")
+	}
+	r.run(compared(Differs), "strava:rotate-secret", Approval, "after-suspend")
+}
+
+// TestNoOwnAppWithoutKeys: users of a live source stay on Terra's app while the
+// first keys of the own one are held, by whatever holds them.
+func TestNoOwnAppWithoutKeys(t *testing.T) {
+	allowApp := func(in *Input) {
+		in.Users, in.Memory = nil, Memory{}
+		in.Environment.Allow = []Allow{{Provider: "strava", Change: FieldApp, Until: in.Now.Add(time.Hour)}}
+	}
+	for guard, hold := range map[string]func(*Input){
+		"":               asIs,
+		"probe":          func(in *Input) { in.Probes = map[string]Probe{"strava": {Verdict: Bad, Reason: "no"}} },
+		"probe-required": func(in *Input) { in.Desired[0].ProbeRequired = "strava.yaml:5" },
+		"adopt":          allowApp,
+		"credentials":    func(in *Input) { in.Desired[0].Secret.Value = Secret{Sealed: "s", Key: 1, Closed: "no identity"} },
+	} {
+		in := Input{
+			Now: at(t, "2026-11-22T12:00:00Z"), Users: map[string]Users{"strava": {Exact: true}}, Types: map[string]Type{"strava": {BYO: true}},
+			Environment: Environment{Name: "production", CapCount: 9, CapPercent: 100, RevertDrift: true},
+			Memory:      known(map[string]string{FieldState: "active"}), Observed: map[string]Observed{},
+		}
+		newStrava(&in)
+		in.Observed["strava"] = Observed{Active: true, Variant: "standard", Credentials: &Credentials{}, Scopes: &Scopes{Enabled: []string{"a"}, Offered: []string{"a"}}}
+		in.Desired[0].App = Setting[string]{Mode: Given, Value: "own"}
+		hold(&in)
+		found := false
+		for _, c := range Make(in).Changes {
+			if c.Action != SetApp {
+				continue
+			}
+			if found = true; c.Guard != guard || (c.Gate == Ready) != (guard == "") {
+				t.Errorf("keys held by %q: set-app is %s by %q (%s)", guard, c.Gate, c.Guard, c.GateReason)
+			}
+		}
+		if !found {
+			t.Errorf("keys held by %q: no set-app", guard)
+		}
+	}
+}

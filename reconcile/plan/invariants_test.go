@@ -136,12 +136,18 @@ func rulesOfApproval(in Input, p Plan) []string {
 	})...)
 }
 
-func rulesOfOrder(_ Input, p Plan) []string {
-	held := map[string]bool{}
+func rulesOfOrder(in Input, p Plan) []string {
+	held, keyless := map[string]bool{}, map[string]bool{}
 	for _, c := range p.Changes {
 		held[c.Connection] = held[c.Connection] || c.Action == Enable && c.Gate != Ready
+		keyless[c.Connection] = keyless[c.Connection] || c.Action == SetCredentials && c.Gate != Ready
 	}
-	out := each(p, "overtakes its enable", func(c Change) bool { return held[c.Connection] && c.Gate == Ready })
+	out := each(p, "sends users to an app without keys", func(c Change) bool {
+		d, live := desiredOf(in, c.Provider), in.Observed[c.Provider].Credentials
+		shut := d.Credentials && d.Secret.Value.Closed != "" && live != nil && !live.Set && len(d.Ignore) == 0
+		return c.Action == SetApp && c.Gate == Ready && d.App.Value == "own" && (keyless[c.Connection] || shut)
+	})
+	out = append(out, each(p, "overtakes its enable", func(c Change) bool { return held[c.Connection] && c.Gate == Ready })...)
 	for i, c := range p.Changes {
 		if i == 0 {
 			continue
