@@ -192,6 +192,9 @@ func chosen(r Run) ([]spec.Environment, error) {
 		if i < 0 {
 			return nil, fmt.Errorf("choose environment %q: the repository has %q", only, names)
 		}
+		if slices.ContainsFunc(out, func(env spec.Environment) bool { return env.Name == only }) {
+			continue // two runs beside each other would write twice
+		}
 		out = append(out, r.Set.Environments[i])
 	}
 	return out, nil

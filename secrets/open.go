@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -71,14 +70,14 @@ func (i *Identities) OpenAnywhere(s Sealed) (Value, Opened, error) {
 
 // decrypt opens an age file of any content up to the size limit.
 func (i *Identities) decrypt(raw []byte) ([]byte, error) {
-	kinds, err := headerKinds(raw)
-	if err != nil {
-		return nil, err
-	}
-	if slices.Contains(kinds, "scrypt") {
+	if asksPassphrase(raw) {
 		return nil, ErrPassphrase
 	}
 	if !i.HasAny() {
+		kinds, err := headerKinds(raw)
+		if err != nil {
+			return nil, err
+		}
 		return nil, i.noMatch(kinds)
 	}
 	attempts, plugins := i.attempts()
@@ -89,9 +88,12 @@ func (i *Identities) decrypt(raw []byte) ([]byte, error) {
 				return nil, p.err
 			}
 		}
-		return nil, i.noMatch(kinds)
+		return nil, i.noMatch(none.StanzaTypes)
 	}
 	if err != nil {
+		if _, damaged := headerKinds(raw); damaged != nil {
+			return nil, damaged // age's own words about a header repeat its text
+		}
 		return nil, fmt.Errorf("sealed secret is damaged: %w", err)
 	}
 	contents, err := io.ReadAll(io.LimitReader(reader, maxContents+1))
@@ -102,6 +104,19 @@ func (i *Identities) decrypt(raw []byte) ([]byte, error) {
 		return nil, fmt.Errorf("sealed contents are larger than %d KiB", maxContents>>10)
 	}
 	return contents, nil
+}
+
+// asksPassphrase tells whether any recipient in the header is a passphrase. The
+// header is lines of text, and only a recipient begins with an arrow; it is looked
+// at before an identity is, so that no plugin is started for such a file.
+func asksPassphrase(raw []byte) bool {
+	header, _, _ := bytes.Cut(raw, []byte("\n---"))
+	for line := range bytes.Lines(header) {
+		if fields := bytes.Fields(line); len(fields) > 1 && string(fields[0]) == "->" && string(fields[1]) == "scrypt" {
+			return true
+		}
+	}
+	return false
 }
 
 // attempts returns the identities to try, plugins freshly wrapped and last.
