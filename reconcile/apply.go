@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,8 +18,8 @@ import (
 // inFlightGrace is how long a write that has left may still take after a stop.
 const inFlightGrace = 10 * time.Second
 
-// batchFrom is how many enables are sent as one call.
-const batchFrom = 3
+// batchFrom is how many enables are sent as one call, batchMost how many one takes.
+const batchFrom, batchMost = 3, 100
 
 // applier applies one prepared environment.
 type applier struct {
@@ -27,21 +27,21 @@ type applier struct {
 	r       Run
 	p       *prepared
 	changes []report.Change // in plan order
-	stopped atomic.Bool     // after a failure, when the run stops at the first
 
 	mu       sync.Mutex
-	open     []string                // ids of intents that end once memory is saved
-	untold   error                   // why the history could not be told
-	wrote    []string                // fields that a comparison may have written
-	switches []plan.KillSwitch       // met by a write that was ready
-	lives    map[string]plan.KeyLife // by provider: where a watch began in this run
+	open     []string                  // ids of intents that end once memory is saved
+	untold   error                     // why the history could not be told
+	wrote    []string                  // fields that a comparison may have written
+	switches []plan.KillSwitch         // met by a write that was ready
+	lives    map[string]plan.KeyLife   // by provider: where a watch began in this run
+	refusals map[string]plan.Rejection // by provider: a key that was refused as it was written
 }
 
 // apply writes what is ready: enables first, then each connection in its order
 // and independent of the others, disables last. An error means that what was
 // done could not be remembered.
 func (e *Engine) apply(ctx context.Context, r Run, p *prepared) (changes []report.Change, wrote []string, err error) {
-	a := &applier{Engine: e, r: r, p: p, lives: map[string]plan.KeyLife{}}
+	a := &applier{Engine: e, r: r, p: p, lives: map[string]plan.KeyLife{}, refusals: map[string]plan.Rejection{}}
 	p.client = p.client.Holding(a.pause)
 	byConnection := map[string][]int{}
 	var connections, enables, disables []int
@@ -66,8 +66,10 @@ func (e *Engine) apply(ctx context.Context, r Run, p *prepared) (changes []repor
 	}
 	a.endStale()
 	enables = a.stillAbsent(ctx, enables)
-	if len(enables) >= batchFrom && ctx.Err() == nil {
-		a.enableTogether(ctx, enables)
+	for together := range slices.Chunk(enables, batchMost) {
+		if len(together) >= batchFrom && ctx.Err() == nil && !a.r.stopped.Load() {
+			a.enableTogether(ctx, together)
+		}
 	}
 	group := errgroup.Group{}
 	group.SetLimit(writesAtOnce)
@@ -91,7 +93,7 @@ func (a *applier) connection(ctx context.Context, indexes []int) {
 	for n, i := range indexes {
 		c := &a.changes[i]
 		if c.Outcome == report.NotAttempted {
-			if ctx.Err() != nil || a.stopped.Load() {
+			if ctx.Err() != nil || a.r.stopped.Load() {
 				c.Error = "the run ended before"
 				continue
 			}
@@ -125,10 +127,10 @@ func (a *applier) settle(c *report.Change, outcome report.Outcome, err error, to
 		a.mu.Lock()
 		a.wrote = append(a.wrote, name)
 		a.mu.Unlock()
-		a.stopped.Store(true)
+		a.r.stopped.Store(true)
 	}
 	if a.r.Stop && (outcome == report.Failed || outcome == report.Unknown) {
-		a.stopped.Store(true)
+		a.r.stopped.Store(true)
 	}
 }
 
@@ -147,7 +149,9 @@ func (a *applier) step(ctx context.Context, c plan.Change) (report.Outcome, erro
 	if err := a.beginSoak(ctx, c); err != nil {
 		return report.Failed, err
 	}
-	return a.perform(ctx, c, w)
+	outcome, err := a.perform(ctx, c, w)
+	a.noteRefusal(c, err)
+	return outcome, err
 }
 
 // graceful is a context that outlives the stop of its parent by a short time, so

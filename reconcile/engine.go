@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -62,11 +63,12 @@ type Run struct {
 	Given    time.Time            // when Approve was given; zero: nobody knows, and then each hash serves only once ever
 	Shown    map[string]plan.Plan // environment -> plan that a person was shown; not nil: anything else is refused
 	Now      bool                 // with an approved hash: ignore windows
-	Stop     bool                 // stop at the first failure
+	Stop     bool                 // begin nothing more after the first failure, in any environment
 	Probe    bool                 // ask the providers in a dry run too
 
-	tokens *tokens
-	id     string // of this run, in its report and in the history
+	tokens  *tokens
+	id      string       // of this run, in its report and in the history
+	stopped *atomic.Bool // nothing more is begun, in any environment
 }
 
 // Engine runs the loop. It keeps nothing between runs but what Options hold.
@@ -78,8 +80,9 @@ func New(o Options) *Engine {
 		o.Progress = func(Progress) {}
 	}
 	var mu sync.Mutex
-	tell := o.Progress
+	tell, now := o.Progress, o.Now
 	o.Progress = func(p Progress) { mu.Lock(); defer mu.Unlock(); tell(p) }
+	o.Now = func() time.Time { return now().UTC() }
 	return &Engine{o: o}
 }
 
@@ -135,12 +138,15 @@ func (e *Engine) Run(ctx context.Context, r Run) report.Report {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	out.Environments = make([]report.Environment, len(environments))
-	r.tokens = newTokens()
+	r.tokens, r.stopped = newTokens(), &atomic.Bool{}
 	var group errgroup.Group
 	group.SetLimit(environmentsAtOnce)
 	for i, env := range environments {
 		group.Go(func() error {
 			out.Environments[i] = e.environment(ctx, r, env, book)
+			if r.Stop && out.Environments[i].Error != "" {
+				r.stopped.Store(true)
+			}
 			if len(out.Environments[i].MayHaveWritten) > 0 {
 				cancel() // a server that ignores dry_run: nothing more may be asked of it
 			}

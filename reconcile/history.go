@@ -67,7 +67,7 @@ func (a *applier) tell(i state.Intent, outcome string, err error, took time.Dura
 		a.mu.Lock()
 		a.untold = cmp.Or(a.untold, err)
 		a.mu.Unlock()
-		a.stopped.Store(true)
+		a.r.stopped.Store(true)
 	}
 	return err
 }

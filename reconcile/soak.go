@@ -2,9 +2,11 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
@@ -163,6 +165,10 @@ func (a *applier) settleKeys() error {
 		if !begun || outcome == report.Failed || outcome == report.NotAttempted || outcome == report.Skipped {
 			life = w.life // nothing left, or it had no effect: what was watched before still is
 		}
+		if why, refused := a.refusals[provider]; refused {
+			life = life.Clone()
+			life.Reject(w.entries[w.due], why)
+		}
 		if w.desired.Unreadable != "" || life.IsZero() && !begun {
 			continue
 		}
@@ -171,6 +177,26 @@ func (a *applier) settleKeys() error {
 		}
 	}
 	return nil
+}
+
+// noteRefusal marks a key that Terra would not take because the provider itself
+// does not: it must not be sent again in each run.
+func (a *applier) noteRefusal(c plan.Change, err error) {
+	var problem *terra.Problem
+	if !writesSecret(c) || !errors.As(err, &problem) || problem.Code != terra.CodeCredentialsRejected {
+		return
+	}
+	w := a.wanted(c.Provider)
+	if w.due < 0 || w.entries[w.due] == "" {
+		return
+	}
+	reason := "the provider rejects it"
+	if problem.Detail != "" {
+		reason += ": " + strings.TrimRight(problem.Detail, ". ")
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.refusals[c.Provider] = plan.Rejection{At: a.o.Now(), Reason: reason}
 }
 
 // outcomeOf is what became of the write of a connection's secret; "" for none.

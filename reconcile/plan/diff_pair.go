@@ -38,6 +38,8 @@ func (d *diff) updateCredentials() {
 	pair := []FieldChange{{Field: FieldClientID, From: text(live.ClientID), To: text(id.Value)}}
 	why := ""
 	switch {
+	case d.want.Refused != nil:
+		why = "client_id changes and its key is kept out: " + number(d.want.Refused.Key) + ": " + d.want.Refused.words() + "; seal another one: reconcile rotate add " + d.id
 	case secret.Mode != Given:
 		why = "client_id changes but no key of the file is due; the new app's secret must come with it"
 	case d.ignored(FieldClientSecret):
