@@ -45,7 +45,7 @@ func (f *runFlags) add(cmd *cobra.Command) {
 // addApplying adds what only a run that applies has.
 func (f *runFlags) addApplying(cmd *cobra.Command, now string) {
 	cmd.Flags().BoolVar(&f.now, "now", false, now)
-	cmd.Flags().StringVar(&f.onError, "on-error", "continue", "`what` to do: continue with other\nconnections, or stop")
+	cmd.Flags().StringVar(&f.onError, "on-error", "continue", "`what` to do: continue with other\nconnections, or stop all that is not begun")
 }
 
 // addAsking adds what says yes on the command line.
