@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -21,7 +22,7 @@ func (w *world) prepareOne(e *Engine, mode report.Mode) (*Engine, Run, *prepared
 	if mode != report.Apply {
 		e = e.readOnly()
 	}
-	r := Run{Mode: mode, Commit: "c0ffee", tokens: newTokens()}
+	r := Run{Mode: mode, Commit: "c0ffee", tokens: newTokens(), stopped: &atomic.Bool{}}
 	r.Set, r.Problems = w.load()
 	book, _, err := e.openBook(r)
 	if err != nil {
