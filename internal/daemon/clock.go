@@ -7,17 +7,24 @@ import (
 	"github.com/robfig/cron/v3"
 )
 
-// clock fires by a cron expression. Without one it never does.
+// look is how long a clock trusts a timer: timers go on by themselves when the
+// clock on the wall is set, and stand still while a machine sleeps.
+const look = time.Minute
+
+// clock fires by a cron expression, in UTC unless it names a zone. Without one it
+// never does.
 type clock struct {
 	schedule cron.Schedule
 	timer    *time.Timer
-	at       time.Time // when it fires next; zero: never
+	now      func() time.Time // what the wall shows
+	looked   time.Time        // when that was looked at last
+	at       time.Time        // when a run is due next; zero: never
 }
 
-func newClock() *clock {
+func newClock(now func() time.Time) *clock {
 	t := time.NewTimer(time.Hour)
 	t.Stop()
-	return &clock{timer: t}
+	return &clock{timer: t, now: now}
 }
 
 // set takes a new expression; "" never fires. The expression was checked with
@@ -37,21 +44,35 @@ func (c *clock) set(expression string) (err error) {
 		c.schedule = nil
 		return fmt.Errorf("parse schedule %q: %w", expression, err)
 	}
-	c.next()
+	c.arm(c.wall(), true)
 	return nil
 }
 
-// next arms the clock for the next moment after now.
-func (c *clock) next() {
-	if c.schedule == nil {
-		return
+// fires says that it is time to ask whether a run is due.
+func (c *clock) fires() <-chan time.Time { return c.timer.C }
+
+// due tells whether a run is due, and waits for the next one. Runs that were
+// missed are one run.
+func (c *clock) due() bool {
+	now := c.wall()
+	due := !c.at.IsZero() && !now.Before(c.at)
+	c.arm(now, due || now.Before(c.looked))
+	return due
+}
+
+// arm waits for the next moment, computed from now where the former has passed or
+// the clock was set back.
+func (c *clock) arm(now time.Time, anew bool) {
+	c.looked = now
+	if anew {
+		c.at = c.schedule.Next(now)
 	}
-	now := time.Now()
-	if c.at = c.schedule.Next(now); !c.at.IsZero() {
-		c.timer.Reset(c.at.Sub(now))
+	if !c.at.IsZero() {
+		c.timer.Reset(min(c.at.Sub(now), look))
 	}
 }
 
-func (c *clock) fires() <-chan time.Time { return c.timer.C }
+// wall is the time without what a timer goes by.
+func (c *clock) wall() time.Time { return c.now().UTC().Round(0) }
 
 func (c *clock) stop() { c.timer.Stop() }

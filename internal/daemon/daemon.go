@@ -51,8 +51,11 @@ type Daemon struct {
 
 	mu      sync.Mutex
 	workers map[string]*worker
+	leaving map[string]*worker // gone from the repository, but not ended yet
 	polled  PollStatus
 	started time.Time
+
+	trouble trouble // Run's own
 }
 
 // worker is the goroutine of one environment.
@@ -60,6 +63,7 @@ type worker struct {
 	stop     context.CancelFunc
 	schedule chan string   // a changed schedule
 	trigger  chan struct{} // run soon; holds one
+	done     chan struct{} // closed when it has ended
 	former   Environment
 	shown    EnvironmentStatus // what its runs are about; guarded by the Daemon's mu
 }
@@ -69,11 +73,15 @@ func New(o Options) (*Daemon, error) {
 	if o.Poller == nil || o.Runner == nil || o.Log == nil || o.Poll <= 0 || o.Deadline <= 0 || o.AtOnce <= 0 {
 		return nil, errors.New("start daemon: poller, runner, log, poll interval, deadline and runs at once are required")
 	}
-	return &Daemon{o: o, slots: make(chan struct{}, o.AtOnce), workers: map[string]*worker{}, health: newHealth(o.Deadline), started: time.Now()}, nil
+	return &Daemon{
+		o: o, slots: make(chan struct{}, o.AtOnce), health: newHealth(o.Deadline), started: time.Now(),
+		workers: map[string]*worker{}, leaving: map[string]*worker{},
+	}, nil
 }
 
 // Run polls and runs until ctx ends, then waits for the runs under way, which
-// see the same end. It returns nil after a clean stop.
+// see the same end. It returns nil after a clean stop, and a *StuckError where a
+// run has not ended in time.
 func (d *Daemon) Run(ctx context.Context) error {
 	d.health.start(pollName, d.o.Poll)
 	timer := time.NewTimer(0)
@@ -81,43 +89,12 @@ func (d *Daemon) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			d.running.Wait()
-			return nil
+			return d.wait()
 		case <-timer.C:
 		case <-d.o.Wake:
 		}
 		d.poll(ctx)
 		timer.Reset(d.o.Poll)
-	}
-}
-
-func (d *Daemon) poll(ctx context.Context) {
-	pollCtx, cancel := context.WithTimeout(ctx, d.o.Deadline)
-	defer cancel()
-	environments, err := d.o.Poller.Poll(pollCtx)
-	d.health.finished(pollName)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.notePoll(err)
-	if err != nil {
-		if ctx.Err() == nil {
-			d.o.Log.Error("poll failed; the environments stay on what they had", "error", err.Error())
-		}
-		if environments == nil {
-			return
-		}
-	}
-	named := map[string]bool{}
-	for _, e := range environments {
-		named[e.Name] = true
-		d.update(ctx, e)
-	}
-	for name, w := range d.workers {
-		if !named[name] {
-			d.o.Log.Warn("environment is gone from the repository; nothing of it is changed any more", "environment", name)
-			w.stop()
-			delete(d.workers, name)
-		}
 	}
 }
 
@@ -127,9 +104,16 @@ func (d *Daemon) update(ctx context.Context, e Environment) {
 	w, known := d.workers[e.Name]
 	if !known {
 		workerCtx, stop := context.WithCancel(ctx)
-		w = &worker{stop: stop, schedule: make(chan string, 1), trigger: make(chan struct{}, 1)}
+		w = &worker{stop: stop, schedule: make(chan string, 1), trigger: make(chan struct{}, 1), done: make(chan struct{})}
 		d.workers[e.Name] = w
-		d.running.Go(func() { d.work(workerCtx, e.Name, w) })
+		former := d.leaving[e.Name]
+		d.running.Go(func() {
+			defer d.left(e.Name, w)
+			if former != nil {
+				<-former.done // one run of an environment at a time, also of one that was gone
+			}
+			d.work(workerCtx, e.Name, w)
+		})
 	}
 	if !known || w.former.Schedule != e.Schedule {
 		select { // replace one that was not taken yet
@@ -144,6 +128,22 @@ func (d *Daemon) update(ctx context.Context, e Environment) {
 	w.former = e
 }
 
+// leave ends the worker of an environment that is gone. The caller holds mu.
+func (d *Daemon) leave(name string, w *worker) {
+	w.stop()
+	delete(d.workers, name)
+	d.leaving[name] = w
+}
+
+func (d *Daemon) left(name string, w *worker) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.leaving[name] == w {
+		delete(d.leaving, name)
+	}
+	close(w.done)
+}
+
 func (w *worker) soon() {
 	select {
 	case w.trigger <- struct{}{}:
@@ -153,7 +153,7 @@ func (w *worker) soon() {
 
 // work waits for the schedule or a trigger and runs, one run after the other.
 func (d *Daemon) work(ctx context.Context, name string, w *worker) {
-	clock := newClock()
+	clock := newClock(time.Now)
 	defer clock.stop()
 	for {
 		select {
@@ -166,10 +166,13 @@ func (d *Daemon) work(ctx context.Context, name string, w *worker) {
 			d.noteNext(w, clock.at)
 			continue
 		case <-clock.fires():
-			clock.next()
+			due := clock.due()
+			d.noteNext(w, clock.at)
+			if !due {
+				continue
+			}
 		case <-w.trigger:
 		}
-		d.noteNext(w, clock.at)
 		d.once(ctx, name, w)
 	}
 }
@@ -182,12 +185,15 @@ func (d *Daemon) once(ctx context.Context, name string, w *worker) {
 		return
 	}
 	defer func() { <-d.slots }()
+	if ctx.Err() != nil {
+		return // both were ready
+	}
 	d.health.start(name, 0)
 	defer d.health.finished(name)
 	runCtx, cancel := context.WithTimeout(ctx, d.o.Deadline)
 	defer cancel()
 	d.noteStart(w)
-	r := d.o.Runner.Run(runCtx, name)
+	r := d.run(runCtx, name)
 	d.noteEnd(w, r)
 	logRun(ctx, d.o.Log, name, r)
 }

@@ -61,6 +61,20 @@ func (h *health) stuck(now time.Time) []string {
 	return out
 }
 
+// underWay names the environments that run, sorted.
+func (h *health) underWay() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var out []string
+	for name := range h.due {
+		if name != pollName {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
 // Handler answers GET /healthz: 200 while the daemon makes progress, with the
 // names of the environments that are not on the newest commit, 503 with the names
 // of what is stuck otherwise.
