@@ -74,12 +74,14 @@ func (e *Engine) apply(ctx context.Context, r Run, p *prepared) (changes []repor
 	group := errgroup.Group{}
 	group.SetLimit(writesAtOnce)
 	for _, i := range connections {
-		group.Go(func() error {
+		group.Go(contained(func() error {
 			a.connection(ctx, byConnection[a.changes[i].Connection])
 			return nil
-		})
+		}))
 	}
-	_ = group.Wait()
+	if fault := group.Wait(); fault != nil {
+		return a.changes, a.wrote, fault
+	}
 	for _, i := range disables {
 		a.connection(ctx, []int{i})
 	}
@@ -134,10 +136,15 @@ func (a *applier) settle(c *report.Change, outcome report.Outcome, err error, to
 	}
 }
 
-// step applies one change.
-func (a *applier) step(ctx context.Context, c plan.Change) (report.Outcome, error) {
+// step applies one change. After a fault it is not known what became of it.
+func (a *applier) step(ctx context.Context, c plan.Change) (outcome report.Outcome, err error) {
 	ctx, cancel := graceful(ctx)
 	defer cancel()
+	defer func() {
+		if fault := caught(recover()); fault != nil {
+			outcome, err = report.Unknown, fault
+		}
+	}()
 	w, err := a.write(ctx, c)
 	var later *notYetError
 	switch {

@@ -38,8 +38,13 @@ type prepared struct {
 }
 
 // environment plans one environment and, in mode apply, applies what is ready.
-func (e *Engine) environment(ctx context.Context, r Run, env spec.Environment, b *book) report.Environment {
-	out := report.Environment{
+func (e *Engine) environment(ctx context.Context, r Run, env spec.Environment, b *book) (out report.Environment) {
+	defer func() {
+		if fault := caught(recover()); fault != nil {
+			faulted(&out, r.Mode, fault)
+		}
+	}()
+	out = report.Environment{
 		Name: env.Name, DevID: env.DevID, Warnings: []string{}, Unmanaged: []string{},
 		NotCompared: []plan.NotCompared{}, Changes: []report.Change{}, Events: []report.Event{}, Keys: []report.KeyStatus{}, MayHaveWritten: []string{},
 	}
@@ -218,7 +223,7 @@ func (e *Engine) countUsers(ctx context.Context, p *prepared, slugs []string) (m
 	var group errgroup.Group
 	group.SetLimit(readsAtOnce)
 	for _, slug := range slugs {
-		group.Go(func() error {
+		group.Go(contained(func() error {
 			count, exact, err := p.client.CountUsers(ctx, p.env.DevID, slug, usersCounted)
 			mu.Lock()
 			defer mu.Unlock()
@@ -228,9 +233,11 @@ func (e *Engine) countUsers(ctx context.Context, p *prepared, slugs []string) (m
 				out[slug] = plan.Users{Count: count, Exact: exact}
 			}
 			return nil
-		})
+		}))
 	}
-	_ = group.Wait()
+	if err := group.Wait(); err != nil {
+		return out, err
+	}
 	slices.Sort(failures)
 	for _, text := range slices.Compact(failures) {
 		p.warnings = append(p.warnings, "end users are not counted, so they are taken for some: "+text)

@@ -87,7 +87,7 @@ func (e *Engine) reviewOnce(ctx context.Context, p *prepared, q *questions, whic
 		if !writes && !soaks {
 			continue
 		}
-		group.Go(func() error {
+		group.Go(contained(func() error {
 			v := verdict{life: w.life.Clone()}
 			if writes {
 				e.reviewNew(groupCtx, p, q, w, &v)
@@ -102,7 +102,7 @@ func (e *Engine) reviewOnce(ctx context.Context, p *prepared, q *questions, whic
 				marked = append(marked, i)
 			}
 			return groupCtx.Err()
-		})
+		}))
 	}
 	err := group.Wait()
 	slices.Sort(marked)

@@ -42,17 +42,17 @@ func (o *observer) observe(ctx context.Context, want []wanted) (observation, err
 	var out observation
 	var sources []terra.Source
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
+	group.Go(contained(func() (err error) {
 		sources, err = o.client.ListSources(groupCtx, o.env.DevID)
 		return err
-	})
-	group.Go(func() error {
+	}))
+	group.Go(contained(func() error {
 		var warning string
 		if out.types, warning = o.sourceTypes(groupCtx); warning != "" {
 			out.warnings = append(out.warnings, warning)
 		}
 		return nil
-	})
+	}))
 	if err := group.Wait(); err != nil {
 		return observation{}, err
 	}
@@ -76,12 +76,12 @@ func (o *observer) readConnections(ctx context.Context, want []wanted, out *obse
 			done.Add(1)
 			continue
 		}
-		group.Go(func() error {
+		group.Go(contained(func() error {
 			var err error
 			read[i], err = o.connection(groupCtx, w, source)
 			o.o.Progress(Progress{Environment: o.env.Name, Done: int(done.Add(1)), Total: len(want)})
 			return err
-		})
+		}))
 	}
 	if err := group.Wait(); err != nil {
 		return o.wrote.orElse(err)

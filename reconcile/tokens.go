@@ -63,7 +63,17 @@ func (t *tokens) ask(ctx context.Context, client *terra.Client) (terra.Me, error
 // environment up: the end of the token is then unknown, which is said.
 func (e *Engine) beginToken(ctx context.Context, r Run, env spec.Environment, client *terra.Client) (wait func(readable bool)) {
 	texts := make(chan []string, 1)
-	go func() { texts <- e.reviewToken(ctx, r, env, client) }()
+	go func() {
+		var found []string
+		err := contained(func() error {
+			found = e.reviewToken(ctx, r, env, client)
+			return nil
+		})()
+		if err != nil {
+			found = []string{"its end is unknown: " + err.Error()}
+		}
+		texts <- found
+	}()
 	return func(readable bool) {
 		if found := <-texts; readable {
 			r.tokens.warn(env.Account, found...)

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
 // Exit codes that commands share. Those of a run are report.ExitCode's.
@@ -51,8 +54,15 @@ func usageError(format string, args ...any) error {
 }
 
 // run executes one command line and returns the exit code. Errors are printed
-// here and nowhere else.
-func run(ctx context.Context, args []string, env *environment) int {
+// here and nowhere else. A panic is not left to the runtime: its exit code 2 is that
+// of a dry run with changes.
+func run(ctx context.Context, args []string, env *environment) (code int) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			printError(env.Stderr, fmt.Errorf("a fault of this program; please report it: %v\n%s", cause, debug.Stack()))
+			code = report.ExitFailed // nobody knows what was written
+		}
+	}()
 	root := newRoot(env)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)

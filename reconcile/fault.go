@@ -1,0 +1,75 @@
+package reconcile
+
+import (
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+const module = "github.com/terra-reconcile/terra-reconcile/"
+
+// faultError is a panic, which ends one environment and not the process: the
+// others go on, and what may have been written is reported as such.
+type faultError struct {
+	cause string
+	where string // file:line of this module, where it is known
+}
+
+func (e *faultError) Error() string {
+	return fmt.Sprintf("a fault of this program at %s: %s; please report it", e.where, e.cause)
+}
+
+// caught is the error of a panic, nil for none. Call it with what recover gives.
+func caught(cause any) error {
+	if cause == nil {
+		return nil
+	}
+	return &faultError{cause: fmt.Sprint(cause), where: panicked()}
+}
+
+// contained gives a panic of fn as its error. What a group runs has to be: a panic
+// of a goroutine ends the process, whoever waits for it.
+func contained(fn func() error) func() error {
+	return func() (err error) {
+		defer func() {
+			if fault := caught(recover()); fault != nil {
+				err = fault
+			}
+		}()
+		return fn()
+	}
+}
+
+// panicked finds the innermost line of this module below the panic that is being
+// recovered from.
+func panicked() string {
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])
+	for below := false; ; {
+		frame, more := frames.Next()
+		if frame.Function == "runtime.gopanic" {
+			below = true
+		} else if below && strings.HasPrefix(frame.Function, module) {
+			return fmt.Sprintf("%s:%d", filepath.Base(frame.File), frame.Line)
+		}
+		if !more {
+			return "an unknown place"
+		}
+	}
+}
+
+// faulted is what is known of an environment in which a fault struck: of what was
+// ready it is not known what became of it.
+func faulted(out *report.Environment, mode report.Mode, fault error) {
+	out.Error = fault.Error()
+	for i := range out.Changes {
+		c := &out.Changes[i]
+		if mode == report.Apply && c.Gate == plan.Ready && c.Outcome == "" {
+			c.Outcome, c.Error = report.Unknown, "the run ended by a fault; the next one looks"
+		}
+	}
+}
