@@ -156,7 +156,7 @@ func (a *applier) step(ctx context.Context, c plan.Change) (outcome report.Outco
 	if err := a.beginSoak(ctx, c); err != nil {
 		return report.Failed, err
 	}
-	outcome, err := a.perform(ctx, c, w)
+	outcome, err = a.perform(ctx, c, w)
 	a.noteRefusal(c, err)
 	return outcome, err
 }
