@@ -144,7 +144,7 @@ func (k call) unanswered(ctx context.Context, err error, sent bool, timeout time
 	if ctx.Err() != nil {
 		return outcome{err: k.interrupted(ctx.Err()), lost: sent}
 	}
-	failure := &ConnectionError{Operation: k.op.id, Action: k.action(), Reason: k.hide.clean(err.Error())}
+	failure := &ConnectionError{Operation: k.op.id, Action: k.action(), Reason: k.hide.clean(err.Error()), Next: nextStep(err)}
 	if errors.Is(err, context.DeadlineExceeded) {
 		failure.Timeout, failure.err = true, context.DeadlineExceeded
 		failure.Reason = "nothing came back within " + strconv.FormatFloat(timeout.Seconds(), 'f', -1, 64) + " s"
@@ -170,7 +170,8 @@ func (k call) judge(asked *url.URL, response *http.Response, body []byte) outcom
 	case status >= 200 && status < 300:
 		return outcome{answer: answer{status: status, media: mediaOf(response.Header), body: body}}
 	case status >= 300 && status < 400:
-		return outcome{err: k.bad(status, redirectReason(asked, response, k.hide))}
+		seeOther := status == http.StatusSeeOther // says that the request was carried out
+		return outcome{err: k.bad(status, redirectReason(asked, response, k.hide)), lost: seeOther}
 	case status < 400:
 		return outcome{err: k.bad(status, "not a final answer"), lost: true}
 	}

@@ -66,7 +66,9 @@ type PartialListError struct {
 }
 
 // Error says how the list is incomplete.
-func (e *PartialListError) Error() string { return e.Action + ": the list is incomplete: " + e.Reason }
+func (e *PartialListError) Error() string {
+	return e.Action + ": the list is incomplete: " + e.Reason + "; run again later"
+}
 
 // BadAnswerError is an answer that breaks the contract: not JSON, empty, cut off,
 // a required field missing, about something else than was asked, or a redirect.
@@ -93,12 +95,18 @@ type ConnectionError struct {
 	Operation string
 	Action    string
 	Reason    string
-	Timeout   bool // the deadline of the call passed
+	Next      string // what a person does about it; "" where nothing is to be done
+	Timeout   bool   // the deadline of the call passed
 	err       error
 }
 
-// Error gives the network's own words, cleaned.
-func (e *ConnectionError) Error() string { return e.Action + ": " + e.says() }
+// Error gives the network's own words, cleaned, and one next step.
+func (e *ConnectionError) Error() string {
+	if e.Next == "" {
+		return e.Action + ": " + e.says()
+	}
+	return e.Action + ": " + e.says() + "; " + e.Next
+}
 
 func (e *ConnectionError) says() string { return "no answer: " + e.Reason }
 

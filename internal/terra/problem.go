@@ -107,11 +107,22 @@ func (p *Problem) next() string {
 			return "enable the environment in Terra's dashboard, or suspend it in environment.yaml"
 		}
 	}
-	if p.Code == "" && p.Status < 500 {
-		return "something before the admin API may have answered: check the base URL and the proxy"
+	remediation := strings.TrimRight(p.Remediation, ". ")
+	switch {
+	case p.Code == "" && p.Status < 500:
+		return beforeTheAPI
+	case remediation != "":
+		return remediation
+	case p.Code == CodeAccessDenied:
+		return "use a token of somebody whose role allows it: a token has the rights of the person who made it"
+	case p.Code == CodeRateLimited, p.Status >= 500:
+		return "run again later, or ask Terra support if it lasts"
 	}
-	return strings.TrimRight(p.Remediation, ". ")
+	return ""
 }
+
+// beforeTheAPI is the next step where the answer does not look like Terra's.
+const beforeTheAPI = "something before the admin API may have answered: check the base URL and the proxy"
 
 // IsNotFound reports whether err is the server saying that the thing does not
 // exist: a problem document with the code not_found. A 404 of anything else, an

@@ -87,7 +87,46 @@ func TestErrorTexts(t *testing.T) {
 			"redirect", with(reply(302, "", "", "Location", "https://login.example/")),
 			"read scopes of dev-1/strava: unusable answer (302): a redirect, which is never followed (to login.example): check the base URL",
 		},
-		{"no route", failing(noRoute()), "read scopes of dev-1/strava: no answer: dial: connection refused"},
+		{
+			"no rights", with(problem(403, CodeAccessDenied, "")),
+			"read scopes of dev-1/strava: 403 access_denied: A title; use a token of somebody whose role allows it: a token has the rights of the person who made it",
+		},
+		{
+			"no rights, explained", with(problem(403, CodeAccessDenied, `,"remediation":"Ask an owner."`)),
+			"read scopes of dev-1/strava: 403 access_denied: A title; Ask an owner",
+		},
+		{
+			"server fault", with(problem(500, CodeInternalError, "")),
+			"read scopes of dev-1/strava: 500 internal_error: A title; run again later, or ask Terra support if it lasts",
+		},
+		{
+			"entitlements unreadable", with(problem(503, "authorization_unavailable", `,"remediation":"Try again in a minute."`)),
+			"read scopes of dev-1/strava: 503 authorization_unavailable: A title; Try again in a minute",
+		},
+		{
+			"gateway", with(reply(502, "text/html", "<p>")),
+			"read scopes of dev-1/strava: 502: bad gateway, without a problem document; run again later, or ask Terra support if it lasts",
+		},
+		{
+			"rate", with(problem(429, CodeRateLimited, "")),
+			"read scopes of dev-1/strava: 429 rate_limited: A title; run again later, or ask Terra support if it lasts",
+		},
+		{
+			"refused field", with(problem(400, CodeValidationFailed, `,"errors":["a: b"]`)),
+			"read scopes of dev-1/strava: 400 validation_failed: A title: a: b",
+		},
+		{
+			"web page", with(reply(200, "text/html", "<p>")),
+			"read scopes of dev-1/strava: unusable answer (200): not application/json; something before the admin API may have answered: check the base URL and the proxy",
+		},
+		{
+			"cut off", with(replyJSON(`{"x":`)),
+			"read scopes of dev-1/strava: unusable answer (200): not JSON, or cut off; run again later",
+		},
+		{
+			"no route", failing(noRoute()),
+			"read scopes of dev-1/strava: no answer: dial: connection refused; check the base URL, the network and the proxy, or run again later",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var err error
@@ -103,14 +142,14 @@ func TestErrorTexts(t *testing.T) {
 
 func TestTextsOfTheOtherErrors(t *testing.T) {
 	for want, err := range map[string]error{
-		"pause x: refused: this client is read-only (dry run)":                   &ReadOnlyError{Action: "pause x"},
-		"list x: the list is incomplete: why":                                    &PartialListError{Action: "list x", Reason: "why"},
-		"prove dry_run: the server was not asked yet whether it honours dry_run": &DryRunUnprovenError{},
-		"prove dry_run: the server did not honour dry_run":                       &DryRunUnprovenError{Tried: true},
-		"prove dry_run: x: 403 scope_missing":                                    &DryRunUnprovenError{Tried: true, Err: &Problem{Action: "x", Status: 403, Code: CodeScopeMissing}},
+		"pause x: refused: this client is read-only (dry run)":                                                                                     &ReadOnlyError{Action: "pause x"},
+		"list x: the list is incomplete: why; run again later":                                                                                     &PartialListError{Action: "list x", Reason: "why"},
+		"prove dry_run: the server was not asked yet whether it honours dry_run":                                                                   &DryRunUnprovenError{},
+		"prove dry_run: the server did not honour dry_run":                                                                                         &DryRunUnprovenError{Tried: true},
+		"prove dry_run: x: 403 scope_missing":                                                                                                      &DryRunUnprovenError{Tried: true, Err: &Problem{Action: "x", Status: 403, Code: CodeScopeMissing}},
 		"compare client_secret of dev-1/strava: the server stopped honouring dry_run: may have been written: strava/client_secret":                 &MayHaveWrittenError{"dev-1", "strava", "client_secret"},
 		"set x: sent, and whether it happened is unknown: no answer: reset":                                                                        &AmbiguousError{Action: "set x", Err: &ConnectionError{Action: "set x", Reason: "reset"}},
-		"set x: sent, and whether it happened is unknown: 500 internal_error: T":                                                                   &AmbiguousError{Action: "set x", Err: &Problem{Action: "set x", Status: 500, Code: CodeInternalError, Title: "T"}},
+		"set x: sent, and whether it happened is unknown: 500 internal_error: T; run again later, or ask Terra support if it lasts":                &AmbiguousError{Action: "set x", Err: &Problem{Action: "set x", Status: 500, Code: CodeInternalError, Title: "T"}},
 		"set x: sent, and whether it happened is unknown: unusable answer (200): empty":                                                            &AmbiguousError{Action: "set x", Err: &BadAnswerError{Action: "set x", Status: 200, Reason: "empty"}},
 		"set x: sent, and whether it happened is unknown: the request missed the admin API (404 at u): check the base URL or the server's version": &AmbiguousError{Action: "set x", Err: &MissedAPIError{Action: "set x", Status: 404, Target: "u"}},
 	} {

@@ -127,7 +127,7 @@ func TestHangingServer(t *testing.T) {
 	if !errors.As(err, &connection) || !connection.Timeout || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v, want a ConnectionError with Timeout", err)
 	}
-	if want := "read the token's own record: no answer: nothing came back within 30 s"; err.Error() != want {
+	if want := "read the token's own record: no answer: nothing came back within 30 s; check the base URL, the network and the proxy, or run again later"; err.Error() != want {
 		t.Errorf("error %q, want %q", err, want)
 	}
 	if len(server.requests()) != 3 || d < 90*time.Second || d > 93*time.Second {

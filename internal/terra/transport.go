@@ -1,9 +1,14 @@
 package terra
 
 import (
+	"context"
 	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -18,6 +23,7 @@ func NewTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
+		OnProxyConnectResponse: refusedByProxy,
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    10 * time.Second,
@@ -28,4 +34,37 @@ func NewTransport() *http.Transport {
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 	}
+}
+
+// toProxy is how net/http calls what goes wrong between us and a proxy.
+const toProxy = "proxyconnect"
+
+// refusedByProxy names who refused: net/http itself tells only "Forbidden".
+func refusedByProxy(_ context.Context, proxy *url.URL, _ *http.Request, answer *http.Response) error {
+	if answer.StatusCode == http.StatusOK {
+		return nil
+	}
+	return &net.OpError{Op: toProxy, Net: "tcp", Err: fmt.Errorf("the proxy %s answered %s", proxy.Host, answer.Status)}
+}
+
+// nextStep is what a person does about a road to the server that failed.
+func nextStep(err error) string {
+	var certificate *tls.CertificateVerificationError
+	var issuer x509.UnknownAuthorityError
+	var record tls.RecordHeaderError
+	var name *net.DNSError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &op) && op.Op == toProxy:
+		return "check HTTPS_PROXY and NO_PROXY"
+	case errors.As(err, &issuer):
+		return "check the base URL and the proxy, or let SSL_CERT_FILE name the issuer that the runner trusts"
+	case errors.As(err, &certificate):
+		return "check the base URL, the proxy and this machine's clock"
+	case errors.As(err, &record):
+		return "check the base URL and the proxy: what answers there speaks no TLS"
+	case errors.As(err, &name):
+		return "check the base URL and this machine's name server, or set HTTPS_PROXY"
+	}
+	return "check the base URL, the network and the proxy, or run again later"
 }
