@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -131,7 +132,10 @@ func (s *Server) mutate(q *request) answer {
 // twice, a dry_run that is not a boolean and a body where none belongs.
 func (s *Server) checkQuery(q *request) *refusal {
 	var errs []string
-	query := q.http.URL.Query()
+	query, err := url.ParseQuery(q.http.URL.RawQuery)
+	if err != nil { // half of it would be missing, perhaps the dry_run
+		errs = append(errs, "query: cannot be read")
+	}
 	for name, values := range query {
 		switch {
 		case !slices.Contains(q.route.query, name):

@@ -11,7 +11,8 @@
 //
 // # What the contract does not say, and what we chose
 //
-// Requests. A query parameter that the operation does not know, one given twice,
+// Requests. A query that cannot be read, a parameter that the operation does not
+// know, one given twice,
 // a dry_run that is not "true" or "false", a body where none is described, a
 // field that is there twice and a Content-Type other than application/json are
 // 400 validation_failed. What is outside the API is a plain 404 or 405.
@@ -53,7 +54,8 @@
 // is 400. A choice equal to the default is still a choice.
 //
 // Domains. The provider must be enabled. A hostname is a full one in lower case,
-// not Terra's own. It is in use when the redirect of the credentials is on it.
+// not Terra's own. It is in use when the redirect of credentials is on it, those
+// of another environment included.
 // A hostname that another environment of the account uses for the same provider
 // is shared: 200 at once. It is released when nobody uses it any more.
 //

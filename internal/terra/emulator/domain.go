@@ -101,10 +101,17 @@ func (s *Server) getDomain(q *request) (answer, *refusal) {
 	return reply(http.StatusOK, s.domainView(src.Domain, d, s.account.uses[src.Domain])), nil
 }
 
-// inUse reports whether the redirect of the source's credentials is on its
-// domain. Garmin's webhooks follow the same host.
-func (s *source) inUse() bool {
-	return s.Domain != "" && s.Credential != nil && redirectHost(s.Credential.RedirectURL) == s.Domain
+// inUse reports whether the redirect of any source's credentials is on a domain,
+// in whichever environment. Garmin's webhooks follow the same host.
+func (a *account) inUse(host string) bool {
+	for _, e := range a.Environments {
+		for _, src := range e.Sources {
+			if src.Domain == host && src.Credential != nil && redirectHost(src.Credential.RedirectURL) == host {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (s *Server) setDomain(q *request) (change, *refusal) {
@@ -126,7 +133,7 @@ func (s *Server) setDomain(q *request) (change, *refusal) {
 		return change{}, refuse(http.StatusConflict, "conflict", "The hostname belongs to another account.")
 	case known && d.Provider != q.provider:
 		return change{}, refuse(http.StatusConflict, "conflict", "The hostname is used for the provider %s.", d.Provider)
-	case src.Domain != "" && src.Domain != host && src.inUse():
+	case src.Domain != "" && src.Domain != host && s.account.inUse(src.Domain):
 		return change{}, refuse(http.StatusConflict, "conflict", "The hostname %s is still in use.", src.Domain)
 	}
 	if src.Domain == host {
@@ -194,7 +201,7 @@ func (s *Server) deleteDomain(q *request) (change, *refusal) {
 	if src.Domain == "" {
 		return c, nil
 	}
-	if src.inUse() {
+	if s.account.inUse(src.Domain) {
 		return change{}, refuse(http.StatusConflict, "conflict", "The hostname %s is still in use.", src.Domain)
 	}
 	next := src.clone()

@@ -66,6 +66,12 @@ func TestDomainMutations(t *testing.T) {
 		has(s)
 		s.SetCredential(devID, "strava", Credential{ClientID: "42", Secret: "x", RedirectURL: "https://old.example.com/auth"})
 	}
+	usedElsewhere := func(s *Server) {
+		has(s)
+		s.AddEnvironment("dev-2", EnvironmentOptions{})
+		s.SetDomain("dev-2", "strava", "old.example.com")
+		s.SetCredential("dev-2", "strava", Credential{ClientID: "42", Secret: "x", RedirectURL: "https://old.example.com/auth"})
+	}
 	const path, claim = "/strava/domain", `{"hostname":"auth.example.com"}`
 	runMutations(t, []mutation{
 		{name: "claim", set: enabled, method: "PUT", path: path, body: claim, status: 201, would: "claim"},
@@ -82,6 +88,8 @@ func TestDomainMutations(t *testing.T) {
 		{name: "another account's", set: func(s *Server) { enabled(s); s.TakeHostname("auth.example.com") }, method: "PUT", path: path, body: claim, status: 409, code: "conflict"},
 		{name: "replace", set: has, method: "PUT", path: path, body: claim, status: 201, would: "replace"},
 		{name: "replace one in use", set: used, method: "PUT", path: path, body: claim, status: 409, code: "conflict"},
+		{name: "replace one that another environment uses", set: usedElsewhere, method: "PUT", path: path, body: claim, status: 409, code: "conflict"},
+		{name: "release one that another environment uses", set: usedElsewhere, method: "DELETE", path: path, status: 409, code: "conflict"},
 		{name: "Terra's own", set: enabled, method: "PUT", path: path, body: `{"hostname":"access.tryterra.co"}`, status: 400, code: "validation_failed", errors: []string{"hostname: is Terra's own"}},
 		{name: "not a hostname", set: enabled, method: "PUT", path: path, body: `{"hostname":"https://auth.example.com"}`, status: 400, code: "validation_failed", errors: []string{"hostname: must be a full hostname in lower case"}},
 		{name: "no hostname", set: enabled, method: "PUT", path: path, body: `{}`, status: 400, code: "validation_failed", errors: []string{"hostname: is required"}},

@@ -109,6 +109,8 @@ func TestStrictRequests(t *testing.T) {
 		{"dry_run that is no boolean", "DELETE", sources + "/strava?dry_run=1", "", 400, []string{"dry_run: must be true or false"}},
 		{"empty dry_run", "DELETE", sources + "/strava?dry_run=", "", 400, []string{"dry_run: must be true or false"}},
 		{"dry_run twice", "DELETE", sources + "/strava?dry_run=true&dry_run=false", "", 400, []string{"dry_run: given twice"}},
+		{"dry_run before a semicolon", "DELETE", sources + "/strava?dry_run=true;x", "", 400, []string{"query: cannot be read"}},
+		{"dry_run with a broken escape", "DELETE", sources + "/strava?dry_run=true%zz", "", 400, []string{"query: cannot be read"}},
 		{"dry_run of a read", "GET", sources + "?dry_run=true", "", 400, []string{"query: unknown parameter"}},
 		{"cursor where there are no pages", "GET", sources + "?cursor=x", "", 400, []string{"query: unknown parameter"}},
 		{"body of a read", "GET", sources, "{}", 400, []string{"body: this operation takes none"}},

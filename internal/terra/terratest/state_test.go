@@ -80,6 +80,16 @@ func TestBadStates(t *testing.T) {
 		{"users who fell", `"inactive_users": 3`, `"inactive_users": 3, "fallen_users": 4`, "do not add up"},
 		{"token lifetime", `"accepted": [`, `"token_lifetime": "-1h", "accepted": [`, `"garmin": token_lifetime is negative`},
 		{"unit of a lifetime", `"accepted": [`, `"token_lifetime": "6 hours", "accepted": [`, `duration "6 hours"`},
+		{"environment listed twice", `"dev-1",`, `"dev-2",`, "environment_order"},
+		{"unknown provider", `"polar": {`, `"nike": {`, `environment "dev-1": unknown provider "nike"`},
+		{"provider in upper case", `"polar": {`, `"Polar": {`, `unknown provider "Polar"`},
+		{"pairs of an unknown provider", `"provider_pairs": {`, `"provider_pairs": {"nike": {}, `, `provider_pairs: unknown provider "nike"`},
+		{"type of another provider", `"provider": "own"`, `"provider": "else"`, `source_types of "own" is about "else"`},
+		{"domain of another provider", `"provider": "strava",`, `"provider": "whoop",`, `domain "auth.example.com" is for whoop`},
+		{"domain state", `"state": "ACTIVE"`, `"state": "SERVING"`, `unknown state "SERVING"`},
+		{"secret beside its reference", `"secret_ref": {`, `"client_secret": "x", "secret_ref": {`, "a secret and a secret_ref"},
+		{"notice of an unknown operation", `"listSources": [`, `"listThings": [`, `notices: unknown operation "listThings"`},
+		{"kind of a token", `"kind": "admin"`, `"kind": "root"`, `unknown kind "root"`},
 		{"token misnamed", `"bearer": "terra_at_test"`, `"bearer": "terra_at_else"`, "a token is incomplete"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
