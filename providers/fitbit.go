@@ -8,8 +8,9 @@ import (
 
 var fitbitID = regexp.MustCompile(`^[0-9A-Z]{6}$`)
 
-// fitbit: docs.tryterra.co "Supported integrations"; the dated copies of
-// developers.google.com/health/rate-limits and dev.fitbit.com/legal (the end of
+// fitbit: docs.tryterra.co "Supported integrations" (own keys; retired, and which
+// source comes after it) and "How do I handle the Fitbit-to-Google migration?";
+// the dated copies of developers.google.com/health/rate-limits and dev.fitbit.com/legal (the end of
 // the legacy Web API: 2026-10-30 on older pages, 2026-11-02 on newer ones);
 // GitHub issue openmhealth/shimmer#48 (the shape of a client id, seen once).
 func fitbit() Provider {
@@ -26,7 +27,7 @@ func fitbit() Provider {
 		},
 		Ends: []EndOfLife{{
 			Date: "2026-11-02", What: "the legacy Fitbit Web API and its sign-in",
-			Successor: "move to the Google Health API (ask Terra which source serves it) and set `state: disabled` here", Blocks: true,
+			Successor: "move to Google Health (GOOGLE_HEALTH in the data API), Terra's source on the Google Health API: Terra has its keys, each user connects once more; then set `state: disabled` here", Blocks: true,
 		}},
 		Reset:    Reset{Effect: "There is nothing to rotate: the legacy API is closed."},
 		Unproved: "The token address of the legacy API is switched off.",

@@ -50,7 +50,7 @@ func TestEndsByTheClock(t *testing.T) {
 			t.Errorf("%s at %s: %q, want %q", test.slug, test.now, got, test.want)
 		}
 	}
-	if found := fitbit().Check(spec.Connection{}, Seen{Now: at("2026-11-26 00:00:00")}); !strings.Contains(found[0].Hint, "Google Health API") {
+	if found := fitbit().Check(spec.Connection{}, Seen{Now: at("2026-11-26 00:00:00")}); !strings.Contains(found[0].Hint, "GOOGLE_HEALTH") {
 		t.Errorf("Fitbit's successor is not named: %q", found[0].Hint)
 	}
 	_, before := fitbit().Believe(SourceType{CustomCredentialsAllowed: true}, at("2026-11-01 00:00:00"))

@@ -158,7 +158,7 @@ func TestTerraIsBelieved(t *testing.T) {
 		got += n.Connection + ": " + n.Reason + "\n"
 	}
 	for _, want := range []string{
-		"production/fitbit: production/fitbit.yaml:1: the legacy Fitbit Web API and its sign-in ended on 2026-11-02; move to the Google Health API",
+		"production/fitbit: production/fitbit.yaml:1: the legacy Fitbit Web API and its sign-in ended on 2026-11-02; move to Google Health (GOOGLE_HEALTH in the data API)",
 		"production/samsung: production/samsung.yaml:3: Samsung Health has no credentials; remove `credentials` (Samsung Health has no web API",
 	} {
 		if !strings.Contains(got, want) {

@@ -59,7 +59,7 @@ func listings() []listing {
 		},
 		{"freestylelibre", "FreeStyle Libre", "login", managed, "", "body", ""},
 		{"garmin", "Garmin", "oauth2", required, "RC", "activity body daily sleep menstruation", ""},
-		{"google_fit", "Google Fit", "sdk", mobileOnly, "D", "activity body daily sleep", ""},
+		{"googlefit", "Google Fit (Health Connect)", "sdk", mobileOnly, "", "activity body daily sleep", ""},
 		{"hammerhead", "Hammerhead", "login", unneeded, "", "activity", ""},
 		{"health_connect", "Health Connect", "sdk", mobileOnly, "", "activity body daily sleep nutrition", ""},
 		{"huawei", "Huawei Health Kit", "oauth2", required, "RC", "activity body daily sleep", "openid! step+ heartrate+ sleep+ heightweight"},
