@@ -17,10 +17,12 @@ import (
 //
 //	another client_id        -> nothing to compare, both are sent together
 //	masks differ             -> differs
-//	memory agrees, and fresh -> equal
+//	masks agree, and memory agrees and is fresh -> equal
 //	else                     -> ask Terra: a dry run that would change nothing is equal
 //
-// A verification secret has no mask, so only memory and Terra can tell.
+// Memory alone is not enough where a mask could tell and does not: a secret shorter
+// than eight characters has none, and one of another form proves nothing. A
+// verification secret is never masked, so only memory and Terra can tell.
 func (o *observer) compare(ctx context.Context, w wanted, source terra.Source, out *plan.Observed) error {
 	live := out.Credentials
 	if !live.Set || live.SecretRef {
@@ -54,12 +56,12 @@ func (o *observer) compareSecret(ctx context.Context, w wanted, source terra.Sou
 	if w.desired.Secret.Mode != plan.Given { // all that is due was rejected
 		return o.liveKey(ctx, w, source, mask)
 	}
-	differs, err := o.maskDiffers(w, w.due, mask)
+	told, err := o.compareMask(w, w.due, mask)
 	if err != nil {
 		return plan.Comparison{}, err
 	}
-	if !differs {
-		if o.fresh(w, plan.FieldClientSecret, w.desired.Secret.Value.Digest) {
+	if told != plan.Differs {
+		if told == plan.Equal && o.fresh(w, plan.FieldClientSecret, w.desired.Secret.Value.Digest) {
 			return plan.Comparison{Result: plan.Equal, LiveKey: w.due + 1}, nil
 		}
 		c, err := o.ask(ctx, w, source, w.keys[w.due], plan.FieldClientSecret)
@@ -79,8 +81,8 @@ func (o *observer) liveKey(ctx context.Context, w wanted, source terra.Source, m
 		if i == w.due || w.keys[i].sealed.IsZero() {
 			continue
 		}
-		differs, err := o.maskDiffers(w, i, mask)
-		if err != nil || differs {
+		told, err := o.compareMask(w, i, mask)
+		if err != nil || told == plan.Differs {
 			continue // a key that does not open cannot be told to be live
 		}
 		c, err := o.ask(ctx, w, source, w.keys[i], plan.FieldClientSecret)
@@ -97,15 +99,22 @@ func (o *observer) liveKey(ctx context.Context, w wanted, source terra.Source, m
 	return out, nil
 }
 
-// maskDiffers tells whether a key surely is not the live one. A mask of another
-// form, or a secret too short to have one, proves nothing.
-func (o *observer) maskDiffers(w wanted, key int, mask string) (bool, error) {
+// compareMask compares a key with the mask that Terra shows of the live one. Masks
+// that differ prove that the secrets do; Equal says no more than that the masks
+// are. A mask of another form, or a secret too short to have one, proves nothing.
+func (o *observer) compareMask(w wanted, key int, mask string) (plan.Compared, error) {
 	p, _ := providers.Lookup(w.desired.Provider)
 	d, _, err := o.book.digest(w.keys[key], p, plan.FieldClientSecret)
-	if err != nil {
-		return false, err
+	switch {
+	case err != nil:
+		return plan.Uncertain, err
+	case d.Mask == "" || !isMask(mask):
+		return plan.Uncertain, nil
+	case d.Mask != o.book.digester.MaskDigest(mask):
+		return plan.Differs, nil
+	default:
+		return plan.Equal, nil
 	}
-	return d.Mask != "" && isMask(mask) && d.Mask != o.book.digester.MaskDigest(mask), nil
 }
 
 // isMask tells whether a mask has the documented form: `****` and four characters.

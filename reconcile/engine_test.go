@@ -92,6 +92,23 @@ func TestSameMaskIsComparedExactly(t *testing.T) {
 	}
 }
 
+// A secret too short for a mask is compared by Terra in every run: memory alone
+// would call it in sync whatever somebody sets by hand.
+func TestShortSecretIsNotTakenFromMemory(t *testing.T) {
+	for _, live := range []string{"wxyz5", secretB} {
+		w := newWorld(t)
+		w.strava("abcd9", "")
+		w.applied()
+		w.inSync()
+		w.terra.SetCredential(devID, "strava", terratest.Credential{ClientID: "123456", Secret: live})
+		c := w.change(w.apply(), "strava:rotate-secret")
+		expectGate(t, c, plan.Approval, "on_secret_drift")
+		if c.Cause != plan.Drift {
+			t.Errorf("cause = %s", c.Cause)
+		}
+	}
+}
+
 func TestForeignAccountIsAdoptedWithoutHarm(t *testing.T) {
 	w := newWorld(t)
 	w.strava(secretA, "scopes: [activity:read]\n")
