@@ -30,26 +30,20 @@ func newDaemonCommand(env *environment) *cobra.Command {
 It runs an environment when a new commit arrives and whenever its schedule says
 so. A commit whose terra.yaml is wrong is not used; an environment whose files
 are wrong stays on its last good commit. SIGTERM lets a call that has left be
-answered, then ends. GET /healthz answers 200 while it makes progress.`,
+answered, then ends. GET /healthz answers 200 while it makes progress. A changed
+daemon.yaml is taken by itself, or at once by SIGHUP; one that is wrong is not.`,
 		Example: "  reconcile daemon --config /etc/terra-reconcile/daemon.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := config.Load(file, env.Getenv)
-			if err != nil {
-				return err
-			}
-			return serveDaemon(cmd.Context(), env, c)
+			return keepServing(cmd.Context(), env, file)
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "daemon.yaml", "the runner's own configuration")
 	return cmd
 }
 
-func serveDaemon(ctx context.Context, env *environment, c config.Config) (err error) {
-	log, err := newLog(env, c.Log)
-	if err != nil {
-		return err
-	}
+// serveDaemon serves until ctx ends, and calls started as soon as it does.
+func serveDaemon(ctx context.Context, env *environment, c config.Config, log *slog.Logger, started func()) (err error) {
 	mode := report.DryRun
 	if c.Apply {
 		mode = report.Apply
@@ -89,6 +83,7 @@ func serveDaemon(ctx context.Context, env *environment, c config.Config) (err er
 		return err
 	}
 	defer stopHTTP()
+	started()
 	log.Info("started", "version", env.Version, "repository", source.String(), "mode", string(mode), "listen", c.Listen)
 	err = d.Run(ctx)
 	log.Info("stopped")
@@ -114,7 +109,8 @@ func listen(ctx context.Context, address string, handler http.Handler, log *slog
 		return nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
-		WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 1 << 14}
+		WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 1 << 14,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	log.Info("serving", "address", listener.Addr().String())
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {

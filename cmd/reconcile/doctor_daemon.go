@@ -52,6 +52,9 @@ func (d *doctor) describeDaemon(s daemon.Status) {
 	if s.Mode != report.Apply {
 		does = "only looks (apply: false)"
 	}
+	if len(s.Stuck) > 0 {
+		d.fail("daemon", "", "it makes no progress: "+strings.Join(s.Stuck, ", ")+" should have ended", "look into its log, and start it again")
+	}
 	if s.Poll.Error != "" {
 		d.fail("daemon", "", "it could not read the repository: "+s.Poll.Error, "")
 	} else {

@@ -99,6 +99,12 @@ func TestDoctorAsksTheDaemon(t *testing.T) {
 	holds(t, out, "vendor outage -> lift it with reconcile resume production")
 	holds(t, out, "warn daemon staging: it stays on an older commit: its files are wrong")
 	holds(t, out, "warn daemon staging: the last run failed: no answer")
+	answer.Stuck = []string{"production"}
+	holds(t, e.run(1, "doctor", "--config", file), "fail daemon: it makes no progress: production should have ended -> look into its log, and start it again")
+	holds(t, e.run(1, "status"), "the daemon makes no progress: production should have ended")
+	holds(t, e.run(1, "status", "-o", "json"), `"stuck": [`)
+	answer.Stuck = nil
+	e.run(0, "status")
 	answer.Poll.Error = "connection refused"
 	page.Close()
 	out = e.run(1, "doctor", "--config", file)

@@ -28,6 +28,8 @@ const patience = 30 * time.Second
 //	daemon healthy CODE         GET /healthz where its log says that it serves
 //	daemon page PATTERN         GET /healthz says so
 //	daemon never PATTERN        after stop: no line matched
+//	daemon config FILE          put FILE in the place of daemon.yaml, as editors do
+//	daemon signal SIGNAL        send HUP, and go on
 //	daemon stop SIGNAL CODE D   send TERM, INT or KILL (code -1); it must end within D with CODE
 func daemonCommand(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, args, 2, 100, "daemon start|says|healthy|stop …")
@@ -47,6 +49,11 @@ func daemonCommand(ts *testscript.TestScript, neg bool, args []string) {
 		s.daemon.says(ts, strings.Join(args, " "))
 	case "healthy":
 		s.daemon.healthy(ts, number(ts, args[0]))
+	case "config":
+		ts.Check(os.WriteFile(ts.MkAbs("daemon.yaml.new"), based(ts, args[0]), 0o600))
+		ts.Check(os.Rename(ts.MkAbs("daemon.yaml.new"), ts.MkAbs("daemon.yaml")))
+	case "signal":
+		ts.Check(s.daemon.cmd.Process.Signal(signalOf(ts, args[0])))
 	case "page":
 		if page := s.daemon.healthy(ts, http.StatusOK); !regexp.MustCompile(strings.Join(args, " ")).MatchString(page) {
 			ts.Fatalf("/healthz says %s", page)
@@ -72,10 +79,8 @@ type background struct {
 }
 
 func (s *scene) startDaemon(ts *testscript.TestScript, args []string) {
-	// daemon.yaml has no variables: BASE stands for where the emulator is.
-	if text, err := os.ReadFile(ts.MkAbs("daemon.yaml")); err == nil {
-		text = bytes.ReplaceAll(text, []byte("BASE"), []byte(ts.Getenv("TERRA_BASE_URL")))
-		ts.Check(os.WriteFile(ts.MkAbs("daemon.yaml"), text, 0o600))
+	if _, err := os.Stat(ts.MkAbs("daemon.yaml")); err == nil {
+		ts.Check(os.WriteFile(ts.MkAbs("daemon.yaml"), based(ts, "daemon.yaml"), 0o600))
 	}
 	cmd := exec.Command("reconcile", args...)
 	cmd.Dir = ts.MkAbs(".")
@@ -101,6 +106,22 @@ func (s *scene) startDaemon(ts *testscript.TestScript, args []string) {
 		<-b.ended
 		ts.Logf("[daemon]\n%s", strings.Join(b.all(), "\n"))
 	})
+}
+
+// based is a daemon.yaml, which has no variables: BASE stands for where the
+// emulator is.
+func based(ts *testscript.TestScript, name string) []byte {
+	text, err := os.ReadFile(ts.MkAbs(name))
+	ts.Check(err)
+	return bytes.ReplaceAll(text, []byte("BASE"), []byte(ts.Getenv("TERRA_BASE_URL")))
+}
+
+func signalOf(ts *testscript.TestScript, name string) syscall.Signal {
+	number, ok := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL}[name]
+	if !ok {
+		ts.Fatalf("signal %s: use HUP, TERM, INT or KILL", name)
+	}
+	return number
 }
 
 // programEnv is what the script set of the variables that the command reads.
@@ -195,11 +216,7 @@ func (b *background) healthy(ts *testscript.TestScript, want int) (page string) 
 func (b *background) stop(ts *testscript.TestScript, signal string, want int, within string) {
 	most, err := time.ParseDuration(within)
 	ts.Check(err)
-	number, ok := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL}[signal]
-	if !ok {
-		ts.Fatalf("signal %s: use TERM, INT or KILL", signal)
-	}
-	ts.Check(b.cmd.Process.Signal(number))
+	ts.Check(b.cmd.Process.Signal(signalOf(ts, signal)))
 	timer := time.NewTimer(most)
 	defer timer.Stop()
 	select {

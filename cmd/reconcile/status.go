@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -20,7 +21,8 @@ func newStatusCommand(env *environment) *cobra.Command {
 		Use:   "status",
 		Short: "Show how the daemon stands",
 		Long: `Show how the daemon stands: for each environment the commit it is on, how its last
-run ended, when the next one is due, what is paused and what is held.`,
+run ended, when the next one is due, what is paused and what is held. The exit
+code is 1 where no daemon answers or it makes no progress.`,
 		Example: "  reconcile status\n  reconcile status -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -38,14 +40,24 @@ run ended, when the next one is due, what is paused and what is held.`,
 			if format == "json" {
 				encoder := json.NewEncoder(env.Stdout)
 				encoder.SetIndent("", "  ")
-				return encoder.Encode(s)
+				err = encoder.Encode(s)
+			} else {
+				err = printStatus(env, s)
 			}
-			return printStatus(env, s)
+			return cmp.Or(err, stuck(s))
 		},
 	}
 	f.add(cmd)
 	cmd.Flags().StringVarP(&format, "output", "o", "text", "`format`, or json")
 	return cmd
+}
+
+// stuck is the error of a daemon that makes no progress.
+func stuck(s daemon.Status) error {
+	if len(s.Stuck) == 0 {
+		return nil
+	}
+	return fmt.Errorf("the daemon makes no progress: %s should have ended; look into its log and start it again", strings.Join(s.Stuck, ", "))
 }
 
 // labelled are the lines of one label and what it says, wrapped beside it.

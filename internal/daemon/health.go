@@ -51,7 +51,7 @@ func (h *health) finished(name string) {
 func (h *health) stuck(now time.Time) []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var out []string
+	out := []string{}
 	for name, due := range h.due {
 		if now.After(due) {
 			out = append(out, name)

@@ -82,6 +82,7 @@ type Status struct {
 	Repository   string              `json:"repository"`
 	StartedAt    time.Time           `json:"started_at"`
 	Poll         PollStatus          `json:"poll"`
+	Stuck        []string            `json:"stuck"` // what should have ended and has not: then /healthz answers 503
 	Paused       []Pause             `json:"paused"`
 	Environments []EnvironmentStatus `json:"environments"` // by name
 }

@@ -16,7 +16,8 @@ import (
 func (d *Daemon) Status() Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := Status{Schema: StatusSchema, StartedAt: d.started.UTC(), Poll: d.polled, Paused: []Pause{}, Environments: []EnvironmentStatus{}}
+	s := Status{Schema: StatusSchema, StartedAt: d.started.UTC(), Poll: d.polled, Stuck: d.health.stuck(time.Now()),
+		Paused: []Pause{}, Environments: []EnvironmentStatus{}}
 	for name, w := range d.workers {
 		e := w.shown
 		e.Name, e.DevID, e.Commit, e.Behind = name, w.former.DevID, w.former.Revision, w.former.Behind

@@ -93,7 +93,7 @@ func TestStatusFollowsPollsAndRuns(t *testing.T) {
 		after(time.Minute)
 		got := d.Status()
 		polled, next := began.Add(2*time.Minute), began.Add(15*time.Minute)
-		want := Status{Schema: StatusSchema, StartedAt: began, Poll: PollStatus{At: &polled, Error: "no route"}, Paused: []Pause{}, Environments: []EnvironmentStatus{
+		want := Status{Schema: StatusSchema, StartedAt: began, Poll: PollStatus{At: &polled, Error: "no route"}, Paused: []Pause{}, Stuck: []string{}, Environments: []EnvironmentStatus{
 			{Name: "broken", Behind: "no good commit is at hand", Held: []HeldEntry{}},
 			{Name: "production", DevID: "prod-1", Commit: "a", NextRun: &next,
 				LastRun: &LastRun{StartedAt: began.Add(time.Minute), DurationMS: 60_000, ExitCode: 3, PlanHash: "sha256:1", Summary: report.Summary{Applied: 1, Gated: 1}},
