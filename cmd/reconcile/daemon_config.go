@@ -43,7 +43,8 @@ func keepServing(ctx context.Context, env *environment, file string) error {
 			return err
 		default:
 			log.Info("the configuration has changed; starting anew with it", "file", file)
-			former, c = &c, *next
+			was := c
+			former, c = &was, *next
 		}
 	}
 }

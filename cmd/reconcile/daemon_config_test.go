@@ -33,14 +33,16 @@ func TestConfigWatch(t *testing.T) {
 		}
 	}
 	put("daemon.yaml", someConfig+"1\n")
-	asked := make(chan os.Signal, 1)
-	w := &configWatch{file: file, getenv: func(string) string { return "" }, asked: asked, running: digestOf(file)}
+	var asked chan os.Signal
+	w := &configWatch{file: file, getenv: func(string) string { return "" }, running: digestOf(file)}
 	log := &bytes.Buffer{}
 	// within waits for a configuration, and gives its listening address.
 	within := func(d time.Duration, meanwhile func()) (listen string) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), d)
 			defer cancel()
+			asked = make(chan os.Signal, 1)
+			w.asked = asked
 			go func() {
 				<-time.After(time.Second)
 				meanwhile()
