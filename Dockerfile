@@ -6,8 +6,10 @@
 # time zone data inside the binary. No shell, no package manager. It runs as
 # 65532:65532 and writes to /state (memory, journal, history) and /tmp only:
 #
-# docker run --read-only --tmpfs /tmp -v state:/state \
-#   -v ./daemon.yaml:/etc/terra-reconcile/daemon.yaml:ro terra-reconcile
+# docker run --read-only --tmpfs /tmp --stop-timeout 40 -v state:/state \
+#   -v ./runner:/etc/terra-reconcile:ro terra-reconcile
+#
+# with daemon.yaml in ./runner. examples/container has it for Compose and Kubernetes.
 
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
@@ -18,12 +20,13 @@ ARG VERSION=devel
 RUN CGO_ENABLED=0 go build -trimpath -tags timetzdata \
     -ldflags "-s -w -X main.version=${VERSION}" \
     -o /out/reconcile ./cmd/reconcile
-RUN mkdir -p /out/state && mkdir -m 1777 /out/tmp
+# /tmp lies in a folder of its own: copied by itself it would lose its mode.
+RUN mkdir -p /out/state /out/root && mkdir -m 1777 /out/root/tmp
 
 FROM scratch
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build --chown=65532:65532 /out/state /state
-COPY --from=build /out/tmp /tmp
+COPY --from=build /out/root/ /
 COPY --from=build /out/reconcile /reconcile
 ENV HOME=/state RECONCILE_STATE_DIR=/state
 USER 65532:65532
