@@ -113,7 +113,7 @@ func TestRunThatPanicsIsAFailedRun(t *testing.T) {
 		}
 		runs := s.ran()
 		slices.Sort(runs)
-		if want := []string{"broken@0", "broken@15", "production@0", "production@15"}; !slices.Equal(runs, want) {
+		if want := []string{"broken@0", "broken@1", "broken@15", "broken@3", "broken@7", "production@0", "production@15"}; !slices.Equal(runs, want) {
 			t.Errorf("runs = %v, want %v", runs, want)
 		}
 		last := status.Environments[0].LastRun
@@ -123,7 +123,7 @@ func TestRunThatPanicsIsAFailedRun(t *testing.T) {
 		if status.Environments[0].Running != nil {
 			t.Error("it counts as running")
 		}
-		if text := log.String(); strings.Count(text, `"level":"ERROR"`) != 4 || !strings.Contains(text, "bomb.Run") {
+		if text := log.String(); strings.Count(text, `"level":"ERROR"`) != 2*5 || !strings.Contains(text, "bomb.Run") {
 			t.Errorf("log = %s", text)
 		}
 	})
@@ -229,4 +229,32 @@ func (c *counter) Poll(context.Context) ([]Environment, error) {
 func (c *counter) Run(context.Context, string) report.Report {
 	c.runs++
 	return report.Report{}
+}
+
+// TestRunThatFailedIsTriedAgain, also without a schedule, ever more seldom, until
+// one has not failed.
+func TestRunThatFailedIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stub{code: report.ExitError, environments: []Environment{{Name: "production", Revision: "a"}}}
+		d, stop := start(t, s, &bytes.Buffer{})
+		after(6*time.Hour + time.Second)
+		if next := d.Status().Environments[0].NextRun; next == nil || time.Until(*next) > time.Hour {
+			t.Errorf("the next run is at %v", next)
+		}
+		s.end(report.ExitHeld)
+		after(time.Hour)
+		if next := d.Status().Environments[0].NextRun; next != nil {
+			t.Errorf("it did not fail, and the next run is at %v", next)
+		}
+		after(24 * time.Hour)
+		s.end(report.ExitFailed)
+		s.set(nil, Environment{Name: "production", Revision: "b"})
+		after(2 * time.Minute)
+		stop()
+		want := []string{"production@0", "production@1", "production@3", "production@7", "production@15", "production@31", "production@63",
+			"production@123", "production@183", "production@243", "production@303", "production@363", "production@1861", "production@1862"}
+		if got := s.ran(); !slices.Equal(got, want) {
+			t.Errorf("runs = %v, want %v", got, want)
+		}
+	})
 }

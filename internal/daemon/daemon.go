@@ -151,11 +151,14 @@ func (w *worker) soon() {
 	}
 }
 
-// work waits for the schedule or a trigger and runs, one run after the other.
+// work waits for the schedule, a trigger, or a time after a failure, and runs, one
+// run after the other.
 func (d *Daemon) work(ctx context.Context, name string, w *worker) {
-	clock := newClock(time.Now)
+	clock, again := newClock(time.Now), newAgain()
 	defer clock.stop()
+	defer again.stop()
 	for {
+		d.noteNext(w, earlier(clock.at, again.at))
 		select {
 		case <-ctx.Done():
 			return
@@ -163,30 +166,29 @@ func (d *Daemon) work(ctx context.Context, name string, w *worker) {
 			if err := clock.set(expression); err != nil {
 				d.o.Log.Error("schedule is not understood; runs on new commits only", "environment", name, "error", err.Error())
 			}
-			d.noteNext(w, clock.at)
 			continue
 		case <-clock.fires():
-			due := clock.due()
-			d.noteNext(w, clock.at)
-			if !due {
+			if !clock.due() {
 				continue
 			}
+		case <-again.fires():
 		case <-w.trigger:
 		}
-		d.once(ctx, name, w)
+		again.note(d.once(ctx, name, w))
 	}
 }
 
-// once runs one environment in a free slot, within the deadline.
-func (d *Daemon) once(ctx context.Context, name string, w *worker) {
+// once runs one environment in a free slot, within the deadline, and tells whether
+// that failed.
+func (d *Daemon) once(ctx context.Context, name string, w *worker) (failed bool) {
 	select {
 	case d.slots <- struct{}{}:
 	case <-ctx.Done():
-		return
+		return false
 	}
 	defer func() { <-d.slots }()
 	if ctx.Err() != nil {
-		return // both were ready
+		return false // both were ready
 	}
 	d.health.start(name, 0)
 	defer d.health.finished(name)
@@ -196,4 +198,5 @@ func (d *Daemon) once(ctx context.Context, name string, w *worker) {
 	r := d.run(runCtx, name)
 	d.noteEnd(w, r)
 	logRun(ctx, d.o.Log, name, r)
+	return r.ExitCode == report.ExitError || r.ExitCode == report.ExitFailed
 }

@@ -29,6 +29,7 @@ type stub struct {
 	takes        time.Duration
 	ignore       bool // do not end with the context
 	boom         bool // panic in Poll
+	code         int  // with which runs end
 	overlaps     bool // there were two runs of one environment at a time
 }
 
@@ -57,9 +58,15 @@ func (s *stub) Run(ctx context.Context, name string) report.Report {
 	case <-done:
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.running[name]--
-	s.mu.Unlock()
-	return report.Report{Environments: []report.Environment{{Name: name}}}
+	return report.Report{ExitCode: s.code, Environments: []report.Environment{{Name: name}}}
+}
+
+func (s *stub) end(code int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.code = code
 }
 
 func (s *stub) set(err error, environments ...Environment) {
