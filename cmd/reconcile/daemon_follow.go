@@ -33,6 +33,7 @@ type follower struct {
 
 	// Poll's own:
 	latest  string // the commit last looked at, used or not
+	told    string // the commit that stands in the log
 	refusal error  // why it is not used
 
 	mu   sync.Mutex
@@ -58,7 +59,8 @@ func (f *follower) Poll(ctx context.Context) ([]daemon.Environment, error) {
 	found := loaded{hash: commit.Hash, author: commit.Author}
 	found.set, found.problems = spec.Load(files, providers.Vocabulary())
 	refusal := found.refused()
-	if isNew {
+	if commit.Hash != f.told {
+		f.told = commit.Hash
 		f.log.Info("new commit", "commit", commit.Hash, "author", commit.Author, "subject", commit.Subject)
 		for _, p := range found.problems {
 			if p.Severity == spec.Error {

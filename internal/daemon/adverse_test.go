@@ -95,7 +95,7 @@ func (b bomb) Run(ctx context.Context, name string) report.Report {
 func TestRunThatPanicsIsAFailedRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stub{running: map[string]int{}, began: time.Now(), environments: []Environment{
-			{Name: "broken", Schedule: "*/15 * * * *", Revision: "a"}, {Name: "production", Schedule: "*/15 * * * *", Revision: "a"},
+			{Name: "broken", Schedule: "*/14 * * * *", Revision: "a"}, {Name: "production", Schedule: "*/14 * * * *", Revision: "a"},
 		}}
 		log := &bytes.Buffer{}
 		d, err := New(Options{Poller: s, Runner: bomb{s}, Log: slog.New(slog.NewJSONHandler(log, nil)), Poll: time.Minute, Deadline: 10 * time.Minute, AtOnce: 1})
@@ -113,7 +113,7 @@ func TestRunThatPanicsIsAFailedRun(t *testing.T) {
 		}
 		runs := s.ran()
 		slices.Sort(runs)
-		if want := []string{"broken@0", "broken@1", "broken@15", "broken@3", "broken@7", "production@0", "production@15"}; !slices.Equal(runs, want) {
+		if want := []string{"broken@0", "broken@1", "broken@14", "broken@3", "broken@7", "production@0", "production@14"}; !slices.Equal(runs, want) {
 			t.Errorf("runs = %v, want %v", runs, want)
 		}
 		last := status.Environments[0].LastRun
@@ -124,7 +124,7 @@ func TestRunThatPanicsIsAFailedRun(t *testing.T) {
 			t.Error("it counts as running")
 		}
 		if text := log.String(); strings.Count(text, `"level":"ERROR"`) != 2*5 || !strings.Contains(text, "bomb.Run") {
-			t.Errorf("log = %s", text)
+			t.Errorf("%d errors", strings.Count(text, `"level":"ERROR"`))
 		}
 	})
 }

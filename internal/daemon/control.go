@@ -118,7 +118,11 @@ func (c *controls) onlyOurs(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		uid, err := peerOf(r)
 		if err != nil || uid != c.uid && uid != 0 {
-			refuse(w, http.StatusForbidden, fmt.Errorf("only %s and root may ask this", UserName(c.uid)))
+			who := "root"
+			if c.uid != 0 {
+				who = UserName(c.uid) + " and root"
+			}
+			refuse(w, http.StatusForbidden, fmt.Errorf("only %s may ask this", who))
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -64,6 +64,7 @@ type worker struct {
 	schedule chan string   // a changed schedule
 	trigger  chan struct{} // run soon; holds one
 	done     chan struct{} // closed when it has ended
+	told     told          // its own: what its runs have said
 	former   Environment
 	shown    EnvironmentStatus // what its runs are about; guarded by the Daemon's mu
 }
@@ -197,6 +198,6 @@ func (d *Daemon) once(ctx context.Context, name string, w *worker) (failed bool)
 	d.noteStart(w)
 	r := d.run(runCtx, name)
 	d.noteEnd(w, r)
-	logRun(ctx, d.o.Log, name, r)
+	w.told = logRun(ctx, d.o.Log, name, r, w.told)
 	return r.ExitCode == report.ExitError || r.ExitCode == report.ExitFailed
 }

@@ -2,35 +2,41 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
-// logRun writes one line for the run and one for each change and event, with the
-// keys of the JSON report.
-func logRun(ctx context.Context, log *slog.Logger, name string, r report.Report) {
+// repeatAfter is how often a line that stays true is told.
+const repeatAfter = 24 * time.Hour
+
+// told is what the log said of the last run of an environment, and when it first did.
+type told map[string]time.Time
+
+// runLog writes what one run has to say.
+type runLog struct {
+	log  *slog.Logger
+	last told
+	next told
+	now  time.Time
+}
+
+// logRun writes one line for the run and one for each change, warning and event,
+// with the keys of the JSON report. What only stays as it was in the last run is
+// told once a day. It returns what to give it after the next run.
+func logRun(ctx context.Context, log *slog.Logger, name string, r report.Report, last told) told {
+	l := &runLog{log: log, last: last, next: told{}, now: time.Now()}
 	level := slog.LevelInfo
 	if r.ExitCode == report.ExitError || r.ExitCode == report.ExitFailed {
 		level = slog.LevelError
 	}
 	for _, w := range r.Warnings {
-		log.Warn(w, "environment", name)
+		l.lasting(slog.LevelWarn, w, "environment", name)
 	}
 	for _, env := range r.Environments {
-		for _, w := range env.Warnings {
-			log.Warn(w, "environment", env.Name)
-		}
-		for _, n := range env.NotCompared {
-			log.Warn("not compared", "connection", n.Connection, "field", n.Field, "reason", n.Reason)
-		}
-		for _, c := range env.Changes {
-			log.Info("change", "id", c.ID, "class", string(c.Class), "cause", string(c.Cause), "gate", string(c.Gate), "guard", c.Guard,
-				"gate_reason", c.GateReason, "outcome", string(c.Outcome), "error", c.Error, "duration_ms", c.DurationMS)
-		}
-		for _, e := range env.Events {
-			log.Warn("event", "kind", string(e.Kind), "connection", e.Connection, "change", e.Change, "since", e.Since, "text", e.Text)
-		}
+		l.environment(env)
 		s := env.Summary
 		log.Log(ctx, level, "run", "environment", env.Name, "mode", string(r.Mode), "commit", r.Commit, "plan_hash", env.PlanHash,
 			"error", env.Error, "exit_code", r.ExitCode, "duration_ms", r.DurationMS, "unchanged", s.Unchanged, "changes", s.Changes,
@@ -39,4 +45,38 @@ func logRun(ctx context.Context, log *slog.Logger, name string, r report.Report)
 	if r.Error != "" {
 		log.Error("run", "environment", name, "commit", r.Commit, "error", r.Error, "exit_code", r.ExitCode)
 	}
+	return l.next
+}
+
+func (l *runLog) environment(env report.Environment) {
+	for _, w := range env.Warnings {
+		l.lasting(slog.LevelWarn, w, "environment", env.Name)
+	}
+	for _, n := range env.NotCompared {
+		l.lasting(slog.LevelWarn, "not compared", "connection", n.Connection, "field", n.Field, "reason", n.Reason)
+	}
+	for _, c := range env.Changes {
+		line := []any{"id", c.ID, "class", string(c.Class), "cause", string(c.Cause), "gate", string(c.Gate), "guard", c.Guard,
+			"gate_reason", c.GateReason, "outcome", string(c.Outcome), "error", c.Error, "duration_ms", c.DurationMS}
+		switch c.Outcome {
+		case report.Applied, report.Failed, report.Unknown, report.NotAttempted:
+			l.log.Info("change", line...)
+		default:
+			l.lasting(slog.LevelInfo, "change", line...)
+		}
+	}
+	for _, e := range env.Events {
+		l.lasting(slog.LevelWarn, "event", "kind", string(e.Kind), "connection", e.Connection, "change", e.Change, "since", e.Since, "text", e.Text)
+	}
+}
+
+// lasting is a line that may be true for weeks.
+func (l *runLog) lasting(level slog.Level, text string, line ...any) {
+	key := text + fmt.Sprint(line...)
+	at, known := l.last[key]
+	if !known || l.now.Sub(at) >= repeatAfter {
+		at = l.now
+		l.log.Log(context.Background(), level, text, line...)
+	}
+	l.next[key] = at
 }
