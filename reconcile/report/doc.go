@@ -5,6 +5,5 @@
 // disagree. It refuses to print anything that is not in the Report, escapes what
 // comes from a repository or a server, and holds no secret.
 //
-// Callers: reconcile fills a Report; cmd, internal/daemon and internal/notify
-// render it.
+// Callers: reconcile fills a Report; cmd and internal/daemon render it.
 package report
