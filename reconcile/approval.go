@@ -19,14 +19,15 @@ func (e *Engine) permitted(r Run, p *prepared) string {
 	hash, approved := r.Approve[env.Name]
 	if approved {
 		if err := e.o.Store.ApprovalUsed(env.DevID, hash, r.Given); err != nil {
-			return unusable(err)
+			if r.Given.IsZero() { // it did not wait here
+				return unusable(err)
+			}
+			return e.dropped(env.DevID, hash, unusable(err))
 		}
 	}
 	if why := p.refuse(r); why != "" {
 		if approved {
-			if err := e.o.Store.DropApproval(env.DevID, hash); err != nil {
-				why += "\n" + err.Error()
-			}
+			return e.dropped(env.DevID, hash, why)
 		}
 		return why
 	}
@@ -38,6 +39,15 @@ func (e *Engine) permitted(r Run, p *prepared) string {
 		return unusable(err)
 	}
 	return ""
+}
+
+// dropped forgets an approval that can serve no run any more, so that it refuses
+// one run and not each that follows, and says why.
+func (e *Engine) dropped(devID, hash, why string) string {
+	if err := e.o.Store.DropApproval(devID, hash); err != nil {
+		return why + "\n" + err.Error()
+	}
+	return why
 }
 
 func unusable(err error) string {

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -55,5 +56,32 @@ func TestApprovalThatWaitsIsUsedOnce(t *testing.T) {
 		if (left.Hash != "") != c.kept {
 			t.Errorf("%s: left %+v, want kept %v", name, left, c.kept)
 		}
+	}
+}
+
+// TestUsedApprovalRefusesOneRun: one that waits and has served, as a clock that was
+// set back makes it, must not refuse every run until it ends.
+func TestUsedApprovalRefusesOneRun(t *testing.T) {
+	w := newWorld(t)
+	w.strava(secretA, "")
+	w.applied()
+	w.terra.SetUsers(devID, "strava", 7, 0)
+	w.strava(secretA, "state: paused\n")
+	hash := w.dryRun().Environments[0].PlanHash
+	w.inState(func(s *state.Store) error {
+		return errors.Join(s.UseApproval(devID, hash, w.now, w.now, "run"),
+			s.SaveApproval(devID, state.Approval{Hash: hash, Owner: "jo", At: w.now, Until: w.now.Add(time.Hour)}))
+	})
+	r := w.run(Run{Mode: report.Apply, Approve: map[string]string{"production": hash}, Given: w.now})
+	expectText(t, r.Environments[0].Error, "was used already")
+	w.inState(func(s *state.Store) error {
+		left, err := s.Approval(devID, w.now)
+		if left.Hash != "" {
+			t.Errorf("it still waits: %+v", left)
+		}
+		return err
+	})
+	if n := w.terra.Live(devID).Sources["strava"].State; n != "active" {
+		t.Errorf("strava is %s", n)
 	}
 }

@@ -41,6 +41,7 @@ type walked struct {
 	remembered    remembered
 	effects       map[string]int
 	deaths        []death
+	takesLonger   bool // what is done once more after a death is done later
 }
 
 // TestKillWalk kills the real binary with kill -9 before and after every call and
@@ -48,11 +49,20 @@ type walked struct {
 // the end Terra, what is remembered and what was done to Terra must be what they
 // are without a death, and there must be nothing left to do.
 func TestKillWalk(t *testing.T) {
-	scenes := walkThrough(t, buildForWalk(t))
-	type attempt struct {
-		scene *walked
-		death death
-	}
+	program := buildForWalk(t)
+	scenes := walkThrough(t, program)
+	t.Run("kills", func(t *testing.T) { kill(t, scenes) })
+	t.Run("cuts", func(t *testing.T) { cut(t, program, scenes) })
+	t.Run("daemon", func(t *testing.T) { killDaemon(t, scenes) })
+}
+
+// attempt is one death in one scene.
+type attempt struct {
+	scene *walked
+	death death
+}
+
+func kill(t *testing.T, scenes []*walked) {
 	var all []attempt
 	for _, s := range scenes {
 		for _, d := range s.deaths {
@@ -68,7 +78,7 @@ func TestKillWalk(t *testing.T) {
 	struck := map[string]int{}
 	for _, a := range chosen {
 		group.Go(func() error {
-			died, err := a.scene.dies(t.TempDir(), a.death)
+			died, err := a.scene.dies(t.TempDir(), a.death, nil)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -236,13 +246,15 @@ func deaths(calls, points int) []death {
 	return all
 }
 
-// dies plays the scene with one death, and compares.
-func (s *walked) dies(folder string, d death) (died bool, err error) {
+// dies plays the scene with one death, and compares. Of a death within a system
+// call takes care who traces the process; others are not traced.
+func (s *walked) dies(folder string, d death, traces *tracer) (died bool, err error) {
 	w, err := s.before.clone(folder)
 	if err != nil {
 		return false, err
 	}
 	walker := w.start(d)
+	walker.traces = traces
 	_, killed, err := walker.run(s.before.repo())
 	if err != nil {
 		return false, err
@@ -254,6 +266,23 @@ func (s *walked) dies(folder string, d death) (died bool, err error) {
 	if err != nil {
 		return killed || later, err
 	}
+	return killed || later, s.compare(w)
+}
+
+// compare wants a world that a death went through to be as it is without it.
+func (s *walked) compare(w *walkWorld) error {
+	got, err := w.remembered()
+	if err != nil {
+		return err
+	}
+	err = s.compareTerra(w)
+	if diff := cmp.Diff(s.remembered, got, s.alike()); diff != "" {
+		err = errors.Join(err, errors.New("not the same is remembered (-want +got):\n"+diff))
+	}
+	return err
+}
+
+func (s *walked) compareTerra(w *walkWorld) (err error) {
 	found := w.terra.Violations()
 	if diff := cmp.Diff(s.after.live(), w.live()); diff != "" {
 		found = append(found, "Terra is not as without the death (-want +got):\n"+diff)
@@ -261,17 +290,10 @@ func (s *walked) dies(folder string, d death) (died bool, err error) {
 	if diff := cmp.Diff(s.effects, effects(w.terra.Effects())); diff != "" {
 		found = append(found, "not the same was done to Terra (-want +got):\n"+diff)
 	}
-	got, err := w.remembered()
-	if err != nil {
-		return killed || later, err
-	}
-	if diff := cmp.Diff(s.remembered, got, alike(s.exit)); diff != "" {
-		found = append(found, "not the same is remembered (-want +got):\n"+diff)
-	}
 	for _, text := range found {
 		err = errors.Join(err, errors.New(text))
 	}
-	return killed || later, err
+	return err
 }
 
 // keysAreThere wants every pair that was live to be live still, or the one that
@@ -289,11 +311,14 @@ func (s *walked) keysAreThere(now terratest.Snapshot) error {
 
 // alike lets what is remembered differ where a death rightly makes a difference:
 // a commit of which something is held is wholly applied only if a run saw nothing
-// held.
-func alike(exit int) cmp.Option {
+// held, and what is approved once more is applied later.
+func (s *walked) alike() cmp.Option {
 	options := cmp.Options{cmpopts.EquateEmpty()}
-	if exit != report.ExitDone {
+	if s.exit != report.ExitDone {
 		options = append(options, cmpopts.IgnoreFields(state.Commits{}, "Applied"))
+	}
+	if s.takesLonger {
+		options = append(options, cmpopts.IgnoreFields(plan.Remembered{}, "UpdatedAt", "VerifiedAt"))
 	}
 	return options
 }

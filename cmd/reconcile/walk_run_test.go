@@ -76,11 +76,35 @@ func (g *gate) kill() {
 // walker runs the binary again and again in one world.
 type walker struct {
 	*walkWorld
-	gate *gate
+	gate   *gate
+	traces *tracer // nil: nobody does
 }
 
 func (w *walkWorld) start(d death) *walker {
-	return &walker{w, &gate{next: w.terra, death: d}}
+	return &walker{walkWorld: w, gate: &gate{next: w.terra, death: d}}
+}
+
+// execute runs cmd to its end, and lets the gate know it.
+func (w *walker) execute(cmd *exec.Cmd) (syscall.WaitStatus, error) {
+	start := func() error {
+		w.gate.mu.Lock()
+		defer w.gate.mu.Unlock()
+		err := cmd.Start()
+		w.gate.process = cmd.Process
+		return err
+	}
+	if w.traces != nil {
+		return w.traces.run(cmd, start)
+	}
+	if err := start(); err != nil {
+		return 0, err
+	}
+	err := cmd.Wait()
+	var exit *exec.ExitError
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && (err == nil || errors.As(err, &exit)) {
+		return status, nil
+	}
+	return 0, err
 }
 
 // run applies once, with the repository of another world. killed says that the
@@ -90,50 +114,53 @@ func (w *walker) run(repo string) (r report.Report, killed bool, err error) {
 	defer cancel()
 	server := httptest.NewServer(w.gate)
 	defer server.Close()
-	config := filepath.Join(w.folder, "daemon.yaml")
-	clock, points := filepath.Join(w.folder, "clock"), filepath.Join(w.folder, "points")
-	err = errors.Join(
-		os.WriteFile(clock, []byte(w.now.Format(time.RFC3339)), 0o600),
-		os.WriteFile(config, []byte("repo: {url: "+repo+"}\napply: true\naccounts:\n  default: {token_env: TERRA_ADMIN_TOKEN, base_url: \""+
-			server.URL+emulator.BasePath+"\", dev_ids: [\"*\"]}\nprobes: {strava: \""+
-			server.URL+emulator.ProvidersPath+"/www.strava.com/oauth/token\"}\n"), 0o600),
-	)
+	config, env, err := w.prepare(repo, server.URL)
 	if err != nil {
 		return r, false, err
 	}
 	cmd := exec.CommandContext(ctx, w.program, "--config", config, "--yes", "-o", "json")
-	cmd.Env = []string{
-		"HOME=" + w.folder, "RECONCILE_STATE_DIR=" + w.stateDir(), "RECONCILE_AGE_KEY=" + w.identity,
-		"TERRA_ADMIN_TOKEN=" + w.token, "RECONCILE_TEST_CLOCK=" + clock, "RECONCILE_TEST_POINTS=" + points,
-	}
-	if w.gate.death.kind == atPoint {
-		cmd.Env = append(cmd.Env, "RECONCILE_TEST_KILL_AT="+strconv.Itoa(w.gate.death.n))
-	}
+	cmd.Env = env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	var out, problems bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &problems
-	w.gate.mu.Lock()
-	err = cmd.Start()
-	w.gate.process = cmd.Process
-	w.gate.mu.Unlock()
-	if err == nil {
-		err = cmd.Wait()
-	}
+	status, err := w.execute(cmd)
 	server.CloseClientConnections() // and nothing of this process is carried out later
 	server.Close()
-	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		w.gate.dead, w.gate.death = false, death{}
-		return r, true, ctx.Err()
-	}
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
+	if err != nil {
 		return r, false, err
+	}
+	if status.Signaled() {
+		w.gate.dead, w.gate.death, w.traces = false, death{}, nil
+		return r, true, ctx.Err()
 	}
 	r, err = report.Decode(bytes.NewReader(out.Bytes()))
 	if err != nil {
-		return r, false, fmt.Errorf("%w: exit %d\n%s", err, cmd.ProcessState.ExitCode(), problems.Bytes())
+		return r, false, fmt.Errorf("%w: exit %d\n%s", err, status.ExitStatus(), problems.Bytes())
 	}
 	return r, false, nil
+}
+
+// prepare writes what a process reads of the runner, where Terra is at url, and
+// gives its configuration and its variables.
+func (w *walker) prepare(repo, url string) (config string, env []string, err error) {
+	config = filepath.Join(w.folder, "daemon.yaml")
+	text := "repo: {url: " + repo + ", poll: 1h}\napply: true\nlisten: 127.0.0.1:0\naccounts:\n  default: {token_env: TERRA_ADMIN_TOKEN, base_url: \"" +
+		url + emulator.BasePath + "\", dev_ids: [\"*\"]}\nprobes: {strava: \"" + url + emulator.ProvidersPath + "/www.strava.com/oauth/token\"}\n"
+	env = []string{
+		"HOME=" + w.folder, "RECONCILE_STATE_DIR=" + w.stateDir(), "RECONCILE_AGE_KEY=" + w.identity, "TERRA_ADMIN_TOKEN=" + w.token,
+		"RECONCILE_TEST_CLOCK=" + filepath.Join(w.folder, "clock"), "RECONCILE_TEST_POINTS=" + filepath.Join(w.folder, "points"),
+	}
+	if w.gate.death.kind == atPoint {
+		env = append(env, "RECONCILE_TEST_KILL_AT="+strconv.Itoa(w.gate.death.n))
+	}
+	return config, env, errors.Join(w.tellTime(), os.WriteFile(config, []byte(text), 0o600))
+}
+
+// tellTime lets the processes of this world know what time it is.
+func (w *walkWorld) tellTime() error {
+	name := filepath.Join(w.folder, "clock")
+	err := os.WriteFile(name+".new", []byte(w.now.Format(time.RFC3339)), 0o600)
+	return errors.Join(err, os.Rename(name+".new", name))
 }
 
 // points is how many moments around something put on disk there were.

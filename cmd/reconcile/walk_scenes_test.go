@@ -146,14 +146,6 @@ func keyScenes(secret func(string) func(terratest.LiveSource) bool) []walkScene 
 // works itself.
 func fallScenes(secret func(string) func(terratest.LiveSource) bool) []walkScene {
 	const first, second, third, fourth = "2027-05-01T02:00:00Z", "2027-06-01T02:00:00Z", "2027-07-01T02:00:00Z", "2027-08-01T02:00:00Z"
-	// broken lets the live key fail from one time to another, and nobody look
-	// meanwhile: a third of Strava's end users are gone after two hours.
-	broken := func(w *walkWorld, key, from, to string) {
-		w.at(from)
-		w.terra.RejectPair("strava", "777777", key)
-		w.at(to)
-		w.terra.AcceptPair("strava", "777777", key)
-	}
 	return []walkScene{
 		{"a fourth key, and people", func(t testing.TB, w *walkWorld) {
 			w.at("2027-05-01T02:10:00Z")
@@ -167,7 +159,7 @@ func fallScenes(secret func(string) func(terratest.LiveSource) bool) []walkScene
 			w.keys(t, "777777", [2]string{walkKeyD, first}, [2]string{walkKeyE, second})
 		}, report.ExitDone, secret(walkKeyE), "strava"},
 		{"its people fall away: back", func(_ testing.TB, w *walkWorld) {
-			broken(w, walkKeyE, "2027-06-01T03:00:00Z", "2027-06-01T05:00:00Z")
+			w.breakKey(walkKeyE, "2027-06-01T03:00:00Z", "2027-06-01T05:00:00Z")
 			w.fell = true
 		}, report.ExitHeld, secret(walkKeyD), "strava"},
 		{"a sixth key for the few that are left", func(t testing.TB, w *walkWorld) {
@@ -178,7 +170,7 @@ func fallScenes(secret func(string) func(terratest.LiveSource) bool) []walkScene
 			w.keys(t, "777777", [2]string{walkKeyD, first}, [2]string{walkKeyF, third})
 		}, report.ExitDone, secret(walkKeyF), "strava"},
 		{"four people fall away: nobody goes back", func(_ testing.TB, w *walkWorld) {
-			broken(w, walkKeyF, "2027-07-01T03:00:00Z", "2027-07-01T05:10:00Z")
+			w.breakKey(walkKeyF, "2027-07-01T03:00:00Z", "2027-07-01T05:10:00Z")
 		}, report.ExitDone, secret(walkKeyF), "strava"},
 		{"the fifth again, as a new entry", func(t testing.TB, w *walkWorld) {
 			w.at("2027-08-01T02:10:00Z")
@@ -186,9 +178,18 @@ func fallScenes(secret func(string) func(terratest.LiveSource) bool) []walkScene
 			w.keys(t, "777777", [2]string{walkKeyF, third}, [2]string{walkKeyE, fourth})
 		}, report.ExitDone, secret(walkKeyE), "strava"},
 		{"its people fall away, and the old key is dead: held", func(_ testing.TB, w *walkWorld) {
-			broken(w, walkKeyE, "2027-08-01T03:00:00Z", "2027-08-01T05:00:00Z")
+			w.breakKey(walkKeyE, "2027-08-01T03:00:00Z", "2027-08-01T05:00:00Z")
 			w.terra.RejectPair("strava", "777777", walkKeyF)
 			w.fell = true
 		}, report.ExitHeld, secret(walkKeyE), "strava"},
 	}
+}
+
+// breakKey lets Strava's live key fail from one time to another, and nobody look
+// meanwhile: of its end users a third is gone after two hours.
+func (w *walkWorld) breakKey(key, from, to string) {
+	w.at(from)
+	w.terra.RejectPair("strava", "777777", key)
+	w.at(to)
+	w.terra.AcceptPair("strava", "777777", key)
 }

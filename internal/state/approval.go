@@ -59,7 +59,7 @@ func (s *Store) Approval(devID string, now time.Time) (Approval, error) {
 func (s *Store) DropApproval(devID, hash string) error {
 	record, err := readOne[approvalRecord](s, devID, keyApproval)
 	if err == nil && record.Hash == hash && hash != "" {
-		err = s.update(func(tx *bolt.Tx) error { return environment(tx, devID).Delete([]byte(keyApproval)) })
+		err = s.update(func(tx *bolt.Tx) error { return s.dropIn(environment(tx, devID), devID, hash) })
 	}
 	if err != nil {
 		return fmt.Errorf("drop approval of %s: %w", devID, err)
@@ -100,7 +100,7 @@ func (s *Store) ApprovalUsed(devID, hash string, given time.Time) error {
 }
 
 // UseApproval remembers that an approval serves now, and forgets it where it
-// waited: both are on disk when UseApproval returns nil, and only then may the
+// waited: both at once, and on disk when UseApproval returns nil. Only then may the
 // first write leave. One that has served is refused with a *UsedError.
 func (s *Store) UseApproval(devID, hash string, given, now time.Time, run string) error {
 	if hash == "" || run == "" {
@@ -113,12 +113,19 @@ func (s *Store) UseApproval(devID, hash string, given, now time.Time, run string
 		if given.After(now) {
 			now = given // whatever the clocks say, this very one has served
 		}
-		return putRecord(bucket, hash, usedRecord{V: recordVersion, At: utc(now), Run: run})
+		err := putRecord(bucket, hash, usedRecord{V: recordVersion, At: utc(now), Run: run})
+		return errors.Join(err, s.dropIn(environment(bucket.Tx(), devID), devID, hash))
 	})
-	if err == nil {
-		err = s.DropApproval(devID, hash)
-	}
 	return aboutApproval("use", devID, err)
+}
+
+// dropIn forgets the approval of this hash in a transaction that writes.
+func (s *Store) dropIn(env *bolt.Bucket, devID, hash string) error {
+	record, err := recordIn[approvalRecord](s, env, devID, keyApproval)
+	if err != nil || record.Hash != hash {
+		return err
+	}
+	return env.Delete([]byte(keyApproval))
 }
 
 func (s *Store) usedIn(bucket *bolt.Bucket, devID, hash string, given time.Time) error {
