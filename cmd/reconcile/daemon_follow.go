@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
@@ -75,11 +77,33 @@ func (f *follower) Poll(ctx context.Context) ([]daemon.Environment, error) {
 	if err != nil {
 		return nil, err
 	}
+	if refusal == nil {
+		refusal = f.lacking(found)
+	}
 	f.latest, f.refusal = commit.Hash, refusal
 	f.mu.Lock()
 	f.good = next
 	f.mu.Unlock()
 	return f.environments(), refusal
+}
+
+// lacking says which environments the runner is to handle and the commit has not:
+// a name that was typed wrong would be one of which nothing is ever changed.
+func (f *follower) lacking(found loaded) error {
+	var has, lacks []string
+	for _, env := range found.set.Environments {
+		has = append(has, env.Name)
+	}
+	for _, name := range f.config.Environments {
+		if !slices.Contains(has, name) {
+			lacks = append(lacks, name)
+		}
+	}
+	if len(lacks) == 0 {
+		return nil
+	}
+	return fmt.Errorf("commit %s has no environment %s, which the configuration names; it has %s",
+		short(found.hash), strings.Join(lacks, ", "), strings.Join(has, ", "))
 }
 
 func chosen(only []string, name string) bool { return len(only) == 0 || oneOf(name, only...) }

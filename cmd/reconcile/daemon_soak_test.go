@@ -199,3 +199,20 @@ func TestCommitThatCannotBeNotedIsToldOnce(t *testing.T) {
 		t.Errorf("got %v, %v: the commit is not used now", found, err)
 	}
 }
+
+// TestEnvironmentThatIsNotThere is named in daemon.yaml: the others run, and it is
+// said that this one does not.
+func TestEnvironmentThatIsNotThere(t *testing.T) {
+	e := newExample(t, time.Now())
+	f := e.follow(time.Now, io.Discard)
+	f.config.Environments = []string{"staging", "prodution"}
+	for range 2 { // also where nothing is new
+		found, err := f.Poll(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "has no environment prodution, which the configuration names; it has production, staging") {
+			t.Errorf("got %v", err)
+		}
+		if len(found) != 1 || found[0].Name != "staging" || found[0].Behind != "" {
+			t.Errorf("got %+v, want staging as it is", found)
+		}
+	}
+}

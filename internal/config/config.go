@@ -16,6 +16,12 @@ const (
 	DefaultLogLevel      = "info"
 )
 
+// What a daemon may wait for: longer, and nobody would notice that it is stuck.
+const (
+	longestPoll  = 30 * 24 * time.Hour
+	longestCycle = 24 * time.Hour
+)
+
 // AnyDevID, as the only entry of an account's dev_ids, lets the account touch
 // every environment its token reaches.
 const AnyDevID = "*"
@@ -40,7 +46,7 @@ type Config struct {
 	// daemon.yaml: listen, default 127.0.0.1:8080 (this machine only).
 	Listen string
 	// Environments names the environments this runner handles; empty means all.
-	// daemon.yaml: environments.
+	// daemon.yaml: environments, without which it is all; there it may not be empty.
 	Environments []string
 	// Apply says whether the daemon changes Terra (true) or only compares and
 	// reports (false). daemon.yaml: apply, required: nobody starts changing
@@ -51,7 +57,7 @@ type Config struct {
 	// no user, query or fragment. daemon.yaml: probes, default none.
 	Probes map[string]string
 	// CycleDeadline is how long one run over one environment may take.
-	// daemon.yaml: cycle_deadline, default 15m.
+	// daemon.yaml: cycle_deadline, default 15m, at least 1s, at most 24h.
 	CycleDeadline time.Duration
 	// Log is the daemon's log. daemon.yaml: log.
 	Log Log
@@ -60,8 +66,7 @@ type Config struct {
 // Repo says where the config repository is and how to reach it.
 type Repo struct {
 	// URL is https://, ssh://, git@host:path, file:///path or a directory. A
-	// directory that begins with "./" or "../" is relative to daemon.yaml's
-	// folder. daemon.yaml: repo.url, required. It may not hold a password.
+	// directory that does not begin with "/" is relative to daemon.yaml's folder. daemon.yaml: repo.url, required. It may not hold a password.
 	URL string
 	// Ref is a branch; empty means the one the remote's HEAD names.
 	// daemon.yaml: repo.ref.
@@ -70,7 +75,7 @@ type Repo struct {
 	// empty means its root. daemon.yaml: repo.path.
 	Path string
 	// Poll is the time between two looks at the remote. daemon.yaml: repo.poll,
-	// default 1m, at least 1s.
+	// default 1m, at least 1s, at most 720h.
 	Poll time.Duration
 	// Auth is how to sign in. daemon.yaml: repo.auth.
 	Auth RepoAuth

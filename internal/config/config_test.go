@@ -130,6 +130,19 @@ func TestParseReportsAllProblemsWithTheirPlace(t *testing.T) {
 	}
 }
 
+// TestRepositoryFolderIsRelativeToTheFile, as every other path is.
+func TestRepositoryFolderIsRelativeToTheFile(t *testing.T) {
+	for text, want := range map[string]string{
+		"config": "/etc/reconcile/config", "./config": "/etc/reconcile/config", "../config": "/etc/config", ".": "/etc/reconcile", "/srv/config": "/srv/config",
+		"git@host:team/config": "git@host:team/config", "https://host/config": "https://host/config", "file:///srv/config": "file:///srv/config",
+	} {
+		c, err := Parse("/etc/reconcile/daemon.yaml", []byte(strings.Replace(smallest, "./specs", text, 1)), env(nil))
+		if err != nil || c.Repo.URL != want {
+			t.Errorf("%s: got %q, %v, want %q", text, c.Repo.URL, err, want)
+		}
+	}
+}
+
 func TestLoadRefusesHugeFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "daemon.yaml")
 	if err := os.WriteFile(path, []byte(smallest+"#"+strings.Repeat("x", maxFile)), 0o600); err != nil {

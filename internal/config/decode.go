@@ -101,6 +101,17 @@ func (d *decoder) list(dst *[]string, checks ...func(string) error) field {
 	}
 }
 
+// someOf is a list that narrows something down: an empty one, perhaps of a template
+// that had nothing to fill in, must not mean all.
+func (d *decoder) someOf(dst *[]string) field {
+	return func(where string, n *yaml.Node) {
+		d.list(dst)(where, n)
+		if n.Kind == yaml.SequenceNode && len(n.Content) == 0 {
+			d.problem(n, "%s is empty; name at least one, or take the line out for all", where)
+		}
+	}
+}
+
 func (d *decoder) boolean(dst *bool) field {
 	return func(where string, n *yaml.Node) {
 		if n.Kind != yaml.ScalarNode || n.ShortTag() != "!!bool" || (n.Value != "true" && n.Value != "false") {
@@ -111,7 +122,7 @@ func (d *decoder) boolean(dst *bool) field {
 	}
 }
 
-func (d *decoder) duration(dst *time.Duration, least time.Duration) field {
+func (d *decoder) duration(dst *time.Duration, least, most time.Duration) field {
 	return func(where string, n *yaml.Node) {
 		value, err := time.ParseDuration(n.Value)
 		if n.Kind != yaml.ScalarNode || err != nil {
@@ -120,6 +131,10 @@ func (d *decoder) duration(dst *time.Duration, least time.Duration) field {
 		}
 		if value < least {
 			d.problem(n, "%s must be at least %s", where, least)
+			return
+		}
+		if value > most {
+			d.problem(n, "%s must be at most %.0fh", where, most.Hours())
 			return
 		}
 		*dst = value

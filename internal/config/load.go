@@ -115,9 +115,9 @@ func (d *decoder) config(n *yaml.Node, c *Config, getenv func(string) string) {
 		"probes":         func(where string, n *yaml.Node) { c.Probes = d.probes(where, n) },
 		"state_dir":      d.text(&c.StateDir),
 		"listen":         d.text(&c.Listen, checkListen),
-		"environments":   d.list(&c.Environments),
+		"environments":   d.someOf(&c.Environments),
 		"apply":          d.boolean(&c.Apply),
-		"cycle_deadline": d.duration(&c.CycleDeadline, time.Second),
+		"cycle_deadline": d.duration(&c.CycleDeadline, time.Second, longestCycle),
 		"log": func(where string, n *yaml.Node) {
 			d.mapping(where, n, map[string]field{
 				"format": d.text(&c.Log.Format, oneOf("json", "text")),
@@ -139,7 +139,7 @@ func (d *decoder) repo(where string, n *yaml.Node, r *Repo, getenv func(string) 
 		"url":  d.text(&r.URL, checkRepoURL),
 		"ref":  d.text(&r.Ref),
 		"path": d.text(&r.Path, checkRepoPath),
-		"poll": d.duration(&r.Poll, time.Second),
+		"poll": d.duration(&r.Poll, time.Second, longestPoll),
 		"auth": func(where string, n *yaml.Node) { d.repoAuth(where, n, &r.Auth, getenv) },
 	})
 	d.require(n, where, seen, "url")

@@ -70,7 +70,7 @@ func (c *Config) resolve(dir string) error {
 	for i := range c.Identities.Files {
 		at(&c.Identities.Files[i])
 	}
-	if c.Repo.URL == "." || c.Repo.URL == ".." || strings.HasPrefix(c.Repo.URL, "./") || strings.HasPrefix(c.Repo.URL, "../") {
+	if !strings.Contains(c.Repo.URL, ":") { // which URLs and git@host:path hold
 		at(&c.Repo.URL)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package gitsource
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -143,6 +144,17 @@ func TestUnreachable(t *testing.T) {
 	defer close(hang)
 	_, err = open(t, Options{URL: silent + "/x.git", Timeout: 100 * time.Millisecond}).Fetch(t.Context())
 	wantError[*TimeoutError](t, err, "100ms")
+
+	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err = open(t, Options{URL: silent + "/x.git"}).Fetch(short)
+	wantError[*TimeoutError](t, err, "no complete answer within 1")
+
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err = open(t, Options{URL: silent + "/x.git"}).Fetch(stopped); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want the caller's own", err)
+	}
 }
 
 // A few kilobytes may unpack to gigabytes; they are refused before they do.

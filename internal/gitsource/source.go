@@ -98,6 +98,7 @@ func (s *Source) FS(hash string) (fs.FS, error) {
 func (s *Source) run(parent context.Context, want plumbing.Hash) (Commit, error) {
 	s.fetching.Lock()
 	defer s.fetching.Unlock()
+	began := time.Now()
 	ctx, cancel := context.WithTimeout(parent, s.options.Timeout)
 	defer cancel()
 	var snap *snapshot
@@ -108,7 +109,7 @@ func (s *Source) run(parent context.Context, want plumbing.Hash) (Commit, error)
 		snap, err = s.fetchRemote(ctx, want)
 	}
 	if err != nil {
-		return Commit{}, fmt.Errorf("fetch %s: %w", s, s.explain(parent, ctx, err))
+		return Commit{}, fmt.Errorf("fetch %s: %w", s, s.explain(parent, ctx, began, err))
 	}
 	s.keep(snap, want.IsZero())
 	return snap.commit, nil
@@ -116,7 +117,10 @@ func (s *Source) run(parent context.Context, want plumbing.Hash) (Commit, error)
 
 // explain turns any error into one of this package's, or the caller's own
 // cancellation.
-func (s *Source) explain(parent, ctx context.Context, err error) error {
+func (s *Source) explain(parent, ctx context.Context, began time.Time, err error) error {
+	if errors.Is(parent.Err(), context.DeadlineExceeded) { // the caller gives less time
+		return &TimeoutError{After: time.Since(began).Round(10 * time.Millisecond)}
+	}
 	if parent.Err() != nil {
 		return parent.Err()
 	}
