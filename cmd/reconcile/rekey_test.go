@@ -131,6 +131,38 @@ func TestRebindAFolder(t *testing.T) {
 	}
 }
 
+// Of a folder only what is bound to another place is sealed anew, down to one of two
+// secrets of a file, and a second time nothing.
+func TestRebindTouchesOnlyWhatMustChange(t *testing.T) {
+	b := newBench(t)
+	b.must(newSecret(1), "encrypt", "production/strava.yaml")
+	b.must(newSecret(2), "encrypt", "production/whoop.yaml")
+	b.must(newSecret(3), "encrypt", "production/virtuagym.yaml")
+	b.must(newSecret(4), "encrypt", "production/whoop.yaml", "--field", "verification_secret")
+	moved := strings.Split(b.read("production/virtuagym.yaml"), "api_key: !age |\n")[1]
+	b.write("production/whoop.yaml", strings.Split(b.read("production/whoop.yaml"), "      client_secret: !age |\n")[0]+"      client_secret: !age |\n"+strings.ReplaceAll(moved, "    ", "        "))
+	b.must(newSecret(4), "encrypt", "production/whoop.yaml", "--field", "verification_secret")
+	before := b.snapshot()
+	_, verification, _ := strings.Cut(before["production/whoop.yaml"], "  verification_secret: ")
+
+	b.must("", "rekey", b.dir, "--rebind", b.at("production"))
+	if want := "production/whoop.yaml:7:22 credentials.keys[2].client_secret (was for prod-x/virtuagym/client_secret)\nSealed 1 secret anew, left 3 as they were.\n"; !strings.HasPrefix(b.outText, want) {
+		t.Errorf("got %q, want %q", b.outText, want)
+	}
+	if got := b.changed(before); got != ".reconcile/recipients.lock production/whoop.yaml" || !strings.HasSuffix(b.read("production/whoop.yaml"), verification) {
+		t.Errorf("changed: %s\n%s", got, b.read("production/whoop.yaml"))
+	}
+	before = b.snapshot()
+	if out := b.must("", "rekey", b.dir, "--rebind", b.at("production")); out != "Nothing to do: 4 secrets are sealed as terra.yaml says.\n" || b.changed(before) != "" {
+		t.Errorf("again: got %q, changed %s", out, b.changed(before))
+	}
+	second := b.keygen("second.txt")
+	b.write("terra.yaml", "version: 1\nrecipients:\n  - paths: [\"**\"]\n    age: ["+b.public+", "+second+"]\nsecrets: {binding: require}\n")
+	if b.must("", "rekey", b.dir, "--rebind", b.at("production")); !strings.Contains(b.outText, "Sealed 4 secrets anew, left 0 as they were.") {
+		t.Errorf("another recipient: got %q", b.outText)
+	}
+}
+
 // TestRekeySaysWhatNobodyNoted: without a line in the lock nobody knows who could
 // read a secret.
 func TestRekeySaysWhatNobodyNoted(t *testing.T) {

@@ -30,6 +30,7 @@ each file is the old or the new one; run it again.
 
 A secret in a file that was moved on purpose, or whose provider or dev_id was
 renamed, is bound to its old place: name the file, or the folder, with --rebind.
+Those that are bound to where they are stay as they are.
 
 Taking a recipient out of terra.yaml is not enough to lock a person out: what
 they could open they may have kept, and git keeps the old files. The command
@@ -195,13 +196,18 @@ func (w *rekeying) secret(one resealed, want secrets.Recipients) (secrets.Sealed
 	have, one.noted = w.lock.Recipients(old)
 	one.extra = without(have, want.Strings())
 	moved := slices.Contains(w.rebind, one.at.Origin.File)
-	if one.noted && !moved && len(one.extra) == 0 && len(without(want.Strings(), have)) == 0 && old.Fits(have) {
+	asNamed := one.noted && len(one.extra) == 0 && len(without(want.Strings(), have)) == 0 && old.Fits(have)
+	if asNamed && !moved {
 		w.kept++
 		return secrets.Sealed{}, nil
 	}
 	value, opened, err := w.open(old, one.place, moved)
 	if err != nil {
 		return secrets.Sealed{}, err
+	}
+	if asNamed && opened.Binding == one.place {
+		w.kept++ // it is bound to where it is already
+		return secrets.Sealed{}, nil
 	}
 	one.before, one.digest = opened.Binding, w.digester.Digest(value)
 	sealed, err := secrets.Seal(value, one.place, want)
