@@ -8,7 +8,6 @@ import (
 
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
-	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 )
 
@@ -22,15 +21,19 @@ type Prober interface {
 	Probe(ctx context.Context, provider, clientID string, secret secrets.Value) (good, bad bool, reason string)
 }
 
+// Remember keeps the answer of a provider about a pair of an environment. The pair
+// is named by a keyed digest.
+type Remember func(devID, pair string, answer plan.Probe) error
+
 // questions asks providers about the pairs of one environment in one run, and
-// remembers the answers: in the run, and in the store where it can be written.
+// remembers the answers: in the run, and beyond it where they can be kept.
 type questions struct {
-	prober Prober
-	store  *state.Store
-	book   *book
-	devID  string
-	mode   report.Mode
-	now    func() time.Time
+	prober   Prober
+	store    *state.Store
+	book     *book
+	devID    string
+	remember Remember // nil: not beyond the run
+	now      func() time.Time
 
 	mu       sync.Mutex
 	answers  map[string]plan.Probe
@@ -64,8 +67,8 @@ func (q *questions) askOpened(ctx context.Context, provider, clientID string, v 
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.answers[pair] = answer
-	if q.mode == report.Apply && ctx.Err() == nil {
-		if err := q.store.SaveProbe(q.devID, pair, answer); err != nil {
+	if q.remember != nil && ctx.Err() == nil {
+		if err := q.remember(q.devID, pair, answer); err != nil {
 			q.warnings = append(q.warnings, err.Error())
 		}
 	}

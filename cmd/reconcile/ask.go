@@ -59,18 +59,24 @@ const (
 // withKeeper lets do ask the process that holds the state in dir, or where there
 // is none a keeper of the state itself. alone says which of both it was.
 func withKeeper(ctx context.Context, env *environment, dir string, do func(asked keeping) error) (alone bool, err error) {
+	return holding(ctx, dir, func(c *daemon.Client) error { return do(remote{c}) }, func() error { return alonewith(env, dir, do) })
+}
+
+// holding asks the process that holds the state in dir, or opens the state where
+// there is none, whichever comes about first. alone says which of both it was.
+func holding(ctx context.Context, dir string, ask func(*daemon.Client) error, open func() error) (alone bool, err error) {
 	client := daemon.NewClient(dir)
 	late := time.NewTimer(askedFor)
 	defer late.Stop()
 	again := time.NewTicker(askedEvery)
 	defer again.Stop()
 	for {
-		err := do(remote{client})
+		err := ask(client)
 		var absent *daemon.AbsentError
 		if !errors.As(err, &absent) {
 			return false, err
 		}
-		err = alonewith(env, dir, do)
+		err = open()
 		var locked *state.LockedError
 		if !errors.As(err, &locked) {
 			return true, err

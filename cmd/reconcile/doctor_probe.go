@@ -2,16 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"slices"
-	"time"
 
-	"github.com/terra-reconcile/terra-reconcile/internal/state"
-	"github.com/terra-reconcile/terra-reconcile/providers"
-	"github.com/terra-reconcile/terra-reconcile/reconcile"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
-	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
-	"github.com/terra-reconcile/terra-reconcile/secrets"
 )
 
 // same reports whether a provider would be asked the same.
@@ -43,68 +36,36 @@ func (d *doctor) probe(ctx context.Context) {
 		d.skip("probe", "", "no pair of client id and secret is open", "")
 		return
 	}
-	asker, store, err := d.asker(ctx, ask)
+	asked, warnings, err := openAsking(ctx, d.env, d.config.StateDir, ask, d.identities)
 	if err != nil {
-		d.fail("probe", "", err.Error(), "")
+		d.warn("probe", "", "nobody was asked, because it is not known who was asked within the hour: "+err.Error(), "")
 		return
 	}
+	for _, text := range warnings {
+		d.warn("probe", "", text, "do not ask again within an hour")
+	}
 	for i, pair := range d.pairs {
-		if p, listed := providers.Lookup(pair.provider); !listed || p.Probe == nil {
-			d.skip("probe", pair.name(), "there is no way to ask "+pair.provider+" about a pair; see `reconcile providers "+pair.provider+"`", "")
-			continue
-		}
-		if ask.silent(pair.provider) {
-			d.skip("probe", pair.name(), emulatedReason, "")
+		if why := ask.unasked(pair.provider); why != "" {
+			d.skip("probe", pair.name(), why, "")
 			continue
 		}
 		if j := slices.IndexFunc(d.pairs[:i], pair.same); j >= 0 {
 			d.skip("probe", pair.name(), "the same pair as "+d.pairs[j].name(), "")
 			continue
 		}
-		answer, warnings := asker.Ask(ctx, pair.devID, pair.provider, pair.clientID, pair.secret)
+		answer, warnings := asked.asker.Ask(ctx, pair.devID, pair.provider, pair.clientID, pair.secret)
 		for _, text := range warnings {
 			d.warn("probe", pair.name(), text, "")
 		}
 		d.answered(pair, answer)
 	}
-	if err := store.Close(); err != nil {
+	if err := asked.store.Close(); err != nil {
 		d.fail("state", "", err.Error(), "")
 	}
 }
 
-// asker asks with the memory of runs. Where another process holds it, what that
-// one was told counts, and what is told here is not remembered.
-func (d *doctor) asker(ctx context.Context, ask prober) (*reconcile.Asker, *state.Store, error) {
-	store, err := openStore(ctx, d.config.StateDir, report.Apply)
-	remember := err == nil
-	if err != nil {
-		var locked *state.LockedError
-		if d.config.StateDir != "" && !errors.As(err, &locked) {
-			return nil, nil, err
-		}
-		d.warn("probe", "", "the answers are not remembered: "+err.Error(), "do not ask again within an hour")
-		store = state.None("")
-		if locked != nil {
-			if store, err = memoryFor(ctx, d.config.StateDir); err != nil {
-				return nil, nil, err
-			}
-		}
-	}
-	asker, warnings, err := reconcile.NewAsker(reconcile.Options{
-		Store: store, Prober: ask, Now: d.env.Now,
-		Identities: func() (*secrets.Identities, error) { return d.identities, nil },
-	}, remember)
-	for _, text := range warnings {
-		d.warn("probe", "", text, "")
-	}
-	return asker, store, err
-}
-
 func (d *doctor) answered(pair openPair, answer plan.Probe) {
-	reason := answer.Reason
-	if age := d.env.Now().Sub(answer.At).Round(time.Minute); age >= time.Minute {
-		reason += ", said " + plural(int(age/time.Minute), "minute", "minutes") + " ago"
-	}
+	reason := spoken(answer, d.env.Now())
 	switch {
 	case answer.Verdict == plan.Good:
 		d.ok("probe", pair.name(), "good: "+reason)

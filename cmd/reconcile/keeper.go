@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -12,12 +13,17 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/providers"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 )
 
 const (
 	longestPause  = 30 * 24 * time.Hour
-	longestReason = 200 // characters
+	longestReason = 200  // characters
+	longestAnswer = 1000 // bytes
 )
+
+// pairDigest is what a pair is named by, as the state's own key makes it.
+var pairDigest = regexp.MustCompile(`^hmac-sha256:[0-9a-f]{64}$`)
 
 // keeper answers, from an open state, what anybody may ask the process that
 // holds it.
@@ -77,6 +83,28 @@ func (k keeper) Pauses() ([]daemon.Pause, error) {
 		out = append(out, pauseOf(s))
 	}
 	return out, err
+}
+
+// Remember keeps what a provider said to somebody who does not hold the state, as
+// said now. It is an error about an environment that nobody knows of.
+func (k keeper) Remember(a daemon.ProbeAnswer) (daemon.ProbeAnswer, error) {
+	answer := plan.Probe{Verdict: plan.Verdict(a.Verdict), Reason: a.Reason, At: k.now().UTC()}
+	switch {
+	case !slices.Contains([]plan.Verdict{plan.Good, plan.Bad, plan.ProbeUnknown}, answer.Verdict):
+		return a, fmt.Errorf("remember answer %q: it is good, bad or unknown", a.Verdict)
+	case !pairDigest.MatchString(a.Pair):
+		return a, errors.New("remember answer: its pair is not named by a digest")
+	case len(a.Reason) > longestAnswer || strings.ContainsFunc(a.Reason, unicode.IsControl):
+		return a, fmt.Errorf("remember answer: the reason is one line of at most %d bytes", longestAnswer)
+	}
+	known, err := k.known()
+	if err != nil {
+		return a, err
+	}
+	if !slices.ContainsFunc(known, func(e state.Known) bool { return e.DevID == a.DevID }) {
+		return a, fmt.Errorf("remember answer: no environment has the dev_id %q", a.DevID)
+	}
+	return a, k.store.SaveProbe(a.DevID, a.Pair, answer)
 }
 
 // Backup copies the state.

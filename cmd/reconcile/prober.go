@@ -38,6 +38,17 @@ func newProber(c config.Config) (prober, error) {
 
 const emulatedReason = "Terra is emulated on this machine, so no real provider is asked"
 
+// unasked says why nobody is asked about pairs of a provider; "" where somebody is.
+func (p prober) unasked(provider string) string {
+	if known, listed := providers.Lookup(provider); !listed || known.Probe == nil {
+		return "there is no way to ask " + provider + " about a pair; see `reconcile providers " + provider + "`"
+	}
+	if p.silent(provider) {
+		return emulatedReason
+	}
+	return ""
+}
+
 // silent reports whether nobody is asked about pairs of a provider.
 func (p prober) silent(provider string) bool {
 	_, own := p.addresses[provider]

@@ -11,6 +11,7 @@ import (
 
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/providers"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
@@ -46,7 +47,7 @@ to compare them. With --commit no git hook runs.`,
 	}
 	p := cmd.Flags()
 	p.StringVar(&flags.notBefore, "not-before", "", "`time` from which it is due: 2026-11-28 (00:00\nUTC) or 2026-11-28T02:00:00Z (default: at once)")
-	p.BoolVar(&flags.probe, "probe", false, "ask the provider about it; one that it rejects\nis not added")
+	p.BoolVar(&flags.probe, "probe", false, "ask the provider about it, at most once an hour;\none that it rejects is not added")
 	p.BoolVar(&flags.unknownFirst, "unknown-first", false, "the live secret was set by hand and stands in no\nfile: note it as {unknown: true} before this one")
 	flags.keyFlags.add(cmd)
 	return cmd
@@ -138,19 +139,48 @@ func (a *addition) askFor(ctx context.Context, env *environment, runner config.C
 	if err := a.compare(value, ids); err != nil {
 		return secrets.Value{}, err
 	}
-	if !probe {
-		return value, nil
+	if probe {
+		err = a.prove(ctx, env, runner, ask, ids, value)
 	}
-	good, bad, reason := ask.Probe(ctx, a.connection.Provider, a.connection.Credentials.ClientID.Value, value)
-	switch {
-	case bad:
-		return secrets.Value{}, fmt.Errorf("%s: %s rejects the new secret: %s; nothing was changed", a.connection.File, a.connection.Provider, reason)
-	case good:
-		a.probe = "accepted: " + reason
+	return value, err
+}
+
+// prove asks the provider, or gives what it said within the hour. A secret that it
+// rejects is refused.
+func (a *addition) prove(ctx context.Context, env *environment, runner config.Config, ask prober, ids *secrets.Identities, value secrets.Value) error {
+	c := a.connection
+	why := ask.unasked(c.Provider)
+	if why == "" && !c.Credentials.ClientID.Given() {
+		why = "the file has no client id to go with it"
+	}
+	if why != "" {
+		a.probe = "unknown: " + why
+		return nil
+	}
+	asked, warnings, err := openAsking(ctx, env, runner.StateDir, ask, ids)
+	if err != nil {
+		a.probe = "unknown: nobody was asked, because it is not known who was asked within the hour: " + err.Error()
+		return nil
+	}
+	answer, more := asked.asker.Ask(ctx, a.env.DevID, c.Provider, c.Credentials.ClientID.Value, value)
+	if err := asked.store.Close(); err != nil {
+		return err
+	}
+	for _, text := range append(warnings, more...) {
+		if _, err := fmt.Fprintf(env.Stderr, "warning: %s\n", text); err != nil {
+			return err
+		}
+	}
+	said := spoken(answer, a.now)
+	switch answer.Verdict {
+	case plan.Bad:
+		return fmt.Errorf("%s: %s rejects the new secret: %s; nothing was changed", c.File, c.Provider, said)
+	case plan.Good:
+		a.probe = "accepted: " + said
 	default:
-		a.probe = "unknown: " + reason
+		a.probe = "unknown: " + said
 	}
-	return value, nil
+	return nil
 }
 
 // compare refuses a secret that one of the other keys is already.

@@ -18,13 +18,14 @@ type bench struct {
 	dir     string
 	vars    map[string]string
 	public  string
+	now     time.Time
 	outText string
 	errText string
 }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{t: t, dir: t.TempDir(), vars: map[string]string{}}
+	b := &bench{t: t, dir: t.TempDir(), vars: map[string]string{}, now: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)}
 	b.vars["RECONCILE_AGE_KEY_FILE"] = b.at("identity.txt")
 	b.public = b.keygen("identity.txt")
 	b.write("terra.yaml", "version: 1\nrecipients:\n  - paths: [\"**\"]\n    age: ["+b.public+"]\nsecrets: {binding: require}\n")
@@ -76,7 +77,7 @@ func (b *bench) run(stdin string, args ...string) int {
 	env := &environment{
 		Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &errs,
 		Getenv:     func(name string) string { return b.vars[name] },
-		Now:        func() time.Time { return time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC) },
+		Now:        func() time.Time { return b.now },
 		IsTerminal: func(any) bool { return false },
 	}
 	code := run(b.t.Context(), args, env)

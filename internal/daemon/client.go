@@ -71,6 +71,12 @@ func (c *Client) Approve(ctx context.Context, a Approval) (Approved, error) {
 	return ask[Approved](ctx, c, http.MethodPost, pathApprove, a)
 }
 
+// Remember leaves the answer of a provider with the holder of the state.
+func (c *Client) Remember(ctx context.Context, a ProbeAnswer) error {
+	_, err := ask[ProbeAnswer](ctx, c, http.MethodPost, pathAnswer, a)
+	return err
+}
+
 // State gives a consistent copy of the state, whole or not at all.
 func (c *Client) State(ctx context.Context) ([]byte, error) {
 	return c.send(ctx, http.MethodGet, pathState, nil)

@@ -25,6 +25,8 @@ type Keeper interface {
 	Pause(PauseRequest) (Pause, error)
 	Resume(ResumeRequest) (Pause, error)
 	Pauses() ([]Pause, error)
+	// Remember keeps the answer of a provider and repeats it.
+	Remember(ProbeAnswer) (ProbeAnswer, error)
 	// Backup writes a consistent copy of the state.
 	Backup(w io.Writer) error
 }
@@ -87,6 +89,7 @@ func (c *controls) handler() http.Handler {
 		return c.keeper.Pause(r)
 	}))
 	mux.HandleFunc("POST "+pathResume, answered(func(r ResumeRequest, _ string) (Pause, error) { return c.keeper.Resume(r) }))
+	mux.HandleFunc("POST "+pathAnswer, answered(func(r ProbeAnswer, _ string) (ProbeAnswer, error) { return c.keeper.Remember(r) }))
 	mux.HandleFunc("GET "+pathState, c.state)
 	mux.HandleFunc("GET "+pathStatus, answered(func(struct{}, string) (Status, error) {
 		if c.boss == nil {

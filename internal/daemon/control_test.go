@@ -21,8 +21,9 @@ import (
 
 // answers is a Keeper and a Boss that repeats what it was asked.
 type answers struct {
-	pause PauseRequest
-	err   error
+	pause  PauseRequest
+	answer ProbeAnswer
+	err    error
 }
 
 func (a *answers) Pause(r PauseRequest) (Pause, error) {
@@ -31,6 +32,10 @@ func (a *answers) Pause(r PauseRequest) (Pause, error) {
 }
 func (a *answers) Resume(r ResumeRequest) (Pause, error) { return Pause{Target: r.Target}, a.err }
 func (a *answers) Pauses() ([]Pause, error)              { return nil, a.err }
+func (a *answers) Remember(r ProbeAnswer) (ProbeAnswer, error) {
+	a.answer = r
+	return r, a.err
+}
 func (a *answers) Backup(w io.Writer) error {
 	_, err := w.Write([]byte("the whole state"))
 	return errors.Join(err, a.err)
@@ -78,6 +83,10 @@ func TestProtocol(t *testing.T) {
 	approved, err := client.Approve(t.Context(), Approval{Environment: "production", Hash: "sha256:1"})
 	if err != nil || approved != (Approved{Hash: "sha256:1", Owner: me}) {
 		t.Errorf("approve: got %+v, %v", approved, err)
+	}
+	answer := ProbeAnswer{DevID: "prod-x", Pair: "hmac-sha256:1", Verdict: "good", Reason: "it knows the pair"}
+	if err := client.Remember(t.Context(), answer); err != nil || a.answer != answer {
+		t.Errorf("remember: got %+v, %v", a.answer, err)
 	}
 	state, err := client.State(t.Context())
 	if err != nil || string(state) != "the whole state" {

@@ -18,6 +18,7 @@ const (
 	pathStatus  = protocol + "/status"
 	pathNow     = protocol + "/now"
 	pathApprove = protocol + "/approve"
+	pathAnswer  = protocol + "/answer"
 )
 
 // StatusSchema is the version of a Status as a document.
@@ -66,6 +67,15 @@ type Approved struct {
 	Now   bool      `json:"now"`
 	Owner string    `json:"owner"`
 	Until time.Time `json:"until"` // unused, it ends then
+}
+
+// ProbeAnswer is what a provider said just now about a pair of client id and secret,
+// to somebody who does not hold the state. The server decides when that was.
+type ProbeAnswer struct {
+	DevID   string `json:"dev_id"`
+	Pair    string `json:"pair"` // a keyed digest, by the state's own key
+	Verdict string `json:"verdict"`
+	Reason  string `json:"reason"`
 }
 
 // NowRequest asks for a run soon; "" is every environment.
