@@ -154,13 +154,11 @@ func (a *addition) prove(ctx context.Context, env *environment, runner config.Co
 		why = "the file has no client id to go with it"
 	}
 	if why != "" {
-		a.probe = "unknown: " + why
-		return nil
+		return a.unproved(why)
 	}
 	asked, warnings, err := openAsking(ctx, env, runner.StateDir, ask, ids)
 	if err != nil {
-		a.probe = "unknown: nobody was asked, because it is not known who was asked within the hour: " + err.Error()
-		return nil
+		return a.unproved("nobody was asked, because it is not known who was asked within the hour: " + err.Error())
 	}
 	answer, more := asked.asker.Ask(ctx, a.env.DevID, c.Provider, c.Credentials.ClientID.Value, value)
 	if err := asked.store.Close(); err != nil {
@@ -177,9 +175,15 @@ func (a *addition) prove(ctx context.Context, env *environment, runner config.Co
 		return fmt.Errorf("%s: %s rejects the new secret: %s; nothing was changed", c.File, c.Provider, said)
 	case plan.Good:
 		a.probe = "accepted: " + said
+		return nil
 	default:
-		a.probe = "unknown: " + said
+		return a.unproved(said)
 	}
+}
+
+// unproved lets a secret be added of which nobody knows whether it works.
+func (a *addition) unproved(why string) error {
+	a.probe = "unknown: " + why
 	return nil
 }
 
