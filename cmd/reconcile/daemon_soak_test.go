@@ -100,10 +100,10 @@ func (e *example) footprint() (f footprint) {
 	return f
 }
 
-// TestWeeksWithoutNews runs the example for weeks of virtual time in which nothing
+// TestQuietWeeksWalk runs the example for weeks of virtual time in which nothing
 // happens: nothing is written, no goroutine, memory or file grows, and the log has
 // nothing but what a run says.
-func TestWeeksWithoutNews(t *testing.T) {
+func TestQuietWeeksWalk(t *testing.T) {
 	weeks := 1
 	if os.Getenv("WALK") == "all" {
 		weeks = 12 // 10,000 cycles
