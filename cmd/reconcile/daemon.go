@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -99,7 +100,18 @@ func newLog(env *environment, c config.Log) (*slog.Logger, error) {
 	if c.Format == "text" {
 		return slog.New(slog.NewTextHandler(env.Stderr, options)), nil
 	}
-	return slog.New(slog.NewJSONHandler(env.Stderr, options)), nil
+	return slog.New(slog.NewJSONHandler(escaping{env.Stderr}, options)), nil
+}
+
+// escaping writes JSON in which what a terminal could take for a command stands as a
+// \u escape; the log's text form quotes it by itself.
+type escaping struct{ to io.Writer }
+
+func (e escaping) Write(line []byte) (int, error) {
+	if _, err := e.to.Write(report.EscapeJSON(line)); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
 
 // listen serves the daemon's pages until stop.

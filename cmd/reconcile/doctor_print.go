@@ -42,7 +42,7 @@ func (d *doctor) printJSON() error {
 	if d.count(statusFail) > 0 {
 		code = exitFailed
 	}
-	encoder := json.NewEncoder(d.env.Stdout)
+	encoder := json.NewEncoder(escaping{d.env.Stdout})
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(struct {

@@ -38,7 +38,7 @@ code is 1 where no daemon answers or it makes no progress.`,
 				return noDaemon(err)
 			}
 			if format == "json" {
-				encoder := json.NewEncoder(env.Stdout)
+				encoder := json.NewEncoder(escaping{env.Stdout})
 				encoder.SetIndent("", "  ")
 				err = encoder.Encode(s)
 			} else {

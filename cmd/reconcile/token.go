@@ -106,7 +106,7 @@ func tokenStatus(ctx context.Context, env *environment, file, format string) err
 		out.Accounts = append(out.Accounts, one)
 	}
 	if format == "json" {
-		encoder := json.NewEncoder(env.Stdout)
+		encoder := json.NewEncoder(escaping{env.Stdout})
 		encoder.SetIndent("", "  ")
 		err = encoder.Encode(out)
 	} else {

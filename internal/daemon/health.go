@@ -2,11 +2,14 @@ package daemon
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
 const pollName = "git poll"
@@ -85,15 +88,21 @@ func (d *Daemon) Handler() http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		if stuck := d.health.stuck(time.Now()); len(stuck) > 0 {
 			w.WriteHeader(http.StatusServiceUnavailable)
-			_, _ = fmt.Fprintf(w, "no progress: %s\n", strings.Join(stuck, ", "))
+			printLine(w, "no progress: "+strings.Join(stuck, ", "))
 			return
 		}
 		_, _ = fmt.Fprintln(w, "ok")
 		for _, e := range d.Status().Environments {
 			if e.Behind != "" {
-				_, _ = fmt.Fprintf(w, "%s is not on the newest commit; `reconcile status` says why\n", e.Name)
+				printLine(w, e.Name+" is not on the newest commit; `reconcile status` says why")
 			}
 		}
 	})
 	return mux
+}
+
+// printLine prints a line that is safe on a terminal; names of environments are a
+// committer's.
+func printLine(w io.Writer, text string) {
+	_, _ = fmt.Fprintln(w, strings.Join(report.Lines(text, 1<<20), " "))
 }

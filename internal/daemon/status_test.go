@@ -71,6 +71,7 @@ func TestStatusFollowsPollsAndRuns(t *testing.T) {
 		s := &stub{takes: time.Minute, running: map[string]int{}, began: time.Now(), environments: []Environment{
 			{Name: "production", DevID: "prod-1", Schedule: "*/15 * * * *", Revision: "a"},
 			{Name: "broken", Behind: "no good commit is at hand"},
+			{Name: "z\x1b[2J\u009b", Behind: "no good commit is at hand"},
 		}}
 		held := report.Change{Change: plan.Change{ID: "production/strava:pause", Gate: plan.Blocked, Guard: "pause", GateReason: "why"}, Outcome: report.Skipped}
 		done := report.Change{Change: plan.Change{ID: "production/polar:enable", Gate: plan.Ready}, Outcome: report.Applied}
@@ -98,13 +99,15 @@ func TestStatusFollowsPollsAndRuns(t *testing.T) {
 			{Name: "production", DevID: "prod-1", Commit: "a", NextRun: &next,
 				LastRun: &LastRun{StartedAt: began.Add(time.Minute), DurationMS: 60_000, ExitCode: 3, PlanHash: "sha256:1", Summary: report.Summary{Applied: 1, Gated: 1}},
 				Held:    []HeldEntry{{Change: "production/strava:pause", Gate: "blocked", Guard: "pause", Reason: "why"}}},
+			{Name: "z\x1b[2J\u009b", Behind: "no good commit is at hand", Held: []HeldEntry{}},
 		}}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 		w := httptest.NewRecorder()
 		d.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/healthz", nil))
-		if text := w.Body.String(); w.Code != 200 || !strings.Contains(text, "broken is not on the newest commit") || strings.Contains(text, "production") {
+		if text := w.Body.String(); w.Code != 200 || !strings.Contains(text, "broken is not on the newest commit") || strings.Contains(text, "production") ||
+			!strings.Contains(text, `z\u001B[2J\u009B is not on`) {
 			t.Errorf("healthz: %d %s", w.Code, text)
 		}
 		cancel()
