@@ -8,9 +8,9 @@ import (
 
 // sealed stands in an example where an age file belongs.
 const sealed = `!age |
-    -----BEGIN AGE ENCRYPTED FILE-----
-    (made by: reconcile secret encrypt)
-    -----END AGE ENCRYPTED FILE-----`
+        -----BEGIN AGE ENCRYPTED FILE-----
+        (made by: reconcile rotate add)
+        -----END AGE ENCRYPTED FILE-----`
 
 // exampleWidth leaves room for the indent of a walk-through.
 const exampleWidth = width - 2
@@ -33,15 +33,14 @@ func (p Provider) Example(v Values) string {
 	} else if p.ownSample() {
 		line("credentials:")
 		for _, f := range p.Fields {
-			value := `"` + cmp.Or(v.ClientID, f.Sample) + `"`
+			name := cmp.Or(f.Native, f.Name)
 			if f.Name == ClientSecret {
-				value = sealed
+				line("  keys:")
+				line("    - issued: 2026-08-01")
+				line("      ", name, ": ", sealed)
+				continue
 			}
-			name := f.Name
-			if f.Native != "" {
-				name = f.Native
-			}
-			line("  ", name, ": ", value)
+			line("  ", name, `: "`, cmp.Or(v.ClientID, f.Sample), `"`)
 		}
 		if onDomain {
 			line("  redirect_url: ", p.expand(p.CustomRedirect, v))

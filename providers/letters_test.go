@@ -97,7 +97,7 @@ func TestExamplesLoad(t *testing.T) {
 		"production/environment.yaml": {Data: []byte("dev_id: acme-1\nprune: never\n")},
 	}
 	for _, p := range All() {
-		text := strings.ReplaceAll(p.Example(Values{}), sealed, "!age |\n"+indent(armor(t, recipient, p.Slug), "    "))
+		text := strings.ReplaceAll(p.Example(Values{}), sealed, "!age |\n"+indent(armor(t, recipient, p.Slug), "        "))
 		repository["production/"+p.Slug+".yaml"] = &fstest.MapFile{Data: []byte(text), Mode: fs.FileMode(0o644)}
 	}
 	set, problems := spec.Load(repository, Vocabulary())

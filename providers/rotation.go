@@ -2,6 +2,7 @@ package providers
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
@@ -18,6 +19,13 @@ func (p Provider) checkRotation(c spec.Connection) []Finding {
 		found = append(found, Finding{Severity: spec.Warning, Field: "rotation.soak", Origin: r.Origin,
 			Message: fmt.Sprintf("rotation.soak %s is shorter than the %s that access tokens of %s live: a bad secret can stay unseen that long", r.Soak, p.TokenLifetime, p.Name),
 			Hint:    fmt.Sprintf("write `soak: %s` or more", p.TokenLifetime)})
+	}
+	for i, k := range c.Credentials.Keys {
+		if r.MaxAge > 0 && !k.Unknown && k.Issued.IsZero() && k.NotBefore.IsZero() {
+			found = append(found, Finding{Severity: spec.Warning, Field: "issued", Origin: k.Origin,
+				Message: fmt.Sprintf("nothing says how old key %d is, so rotation.max_age (%d days) never warns of it", i+1, int(r.MaxAge/(24*time.Hour))),
+				Hint:    "write it as an entry of `keys` with `issued: DATE`, the day it was made in the portal"})
+		}
 	}
 	if r.Probe == "require" && p.Probe == nil {
 		found = append(found, Finding{Severity: spec.Warning, Field: "rotation.probe", Origin: r.Origin,

@@ -1,6 +1,7 @@
 package providers
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,17 +23,29 @@ func TestCheckRotation(t *testing.T) {
 		{"no key", "strava", spec.Rotation{Soak: time.Hour, Origin: here}, 0, ""},
 		{"a proof that nobody can give", "virtuagym", spec.Rotation{Soak: 24 * time.Hour, Probe: "require", Origin: here}, 1, "cannot be proved"},
 		{"a proof that is to be had", "strava", spec.Rotation{Soak: 24 * time.Hour, Probe: "require", Origin: here}, 1, ""},
+		{"an age that nobody knows", "strava", spec.Rotation{Soak: 24 * time.Hour, MaxAge: 90 * 24 * time.Hour, Origin: here}, 1, "nothing says how old key 1 is, so rotation.max_age (90 days) never warns of it"},
 	} {
 		p, ok := Lookup(row.slug)
 		if !ok {
 			t.Fatalf("%s is not in the catalogue", row.slug)
 		}
-		found := p.checkRotation(spec.Connection{Provider: row.slug, Rotation: row.rotation, Credentials: spec.Credentials{Keys: make([]spec.Key, row.keys)}})
+		found := p.checkRotation(spec.Connection{Provider: row.slug, Rotation: row.rotation, Credentials: spec.Credentials{Keys: slices.Repeat([]spec.Key{{Origin: here}}, row.keys)}})
 		switch {
 		case row.want == "" && len(found) > 0:
 			t.Errorf("%s: got %v, want nothing", row.name, found)
 		case row.want != "" && (len(found) != 1 || !strings.Contains(found[0].Message, row.want) || found[0].Origin != here):
 			t.Errorf("%s: got %v, want %q", row.name, found, row.want)
+		}
+	}
+}
+
+func TestAgeOfKeysIsKnown(t *testing.T) {
+	when := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	for name, key := range map[string]spec.Key{"issued": {Issued: when}, "not_before": {NotBefore: when}, "unknown": {Unknown: true}} {
+		c := spec.Connection{Provider: "strava", Credentials: spec.Credentials{Keys: []spec.Key{key}},
+			Rotation: spec.Rotation{Soak: 24 * time.Hour, MaxAge: 90 * 24 * time.Hour, Origin: spec.Origin{File: "x.yaml"}}}
+		if p, _ := Lookup("strava"); len(p.checkRotation(c)) > 0 {
+			t.Errorf("%s: got %v, want nothing", name, p.checkRotation(c))
 		}
 	}
 }

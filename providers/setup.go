@@ -52,7 +52,7 @@ func (p Provider) Waits(c spec.Connection, requireSetup bool) (gates []Wait, war
 	}
 	if len(unrecorded) > 0 {
 		warnings = append(warnings, "not recorded under setup: "+strings.Join(unrecorded, ", ")+
-			" (see `reconcile providers "+p.Slug+"`)")
+			"; write `setup: {"+strings.Join(unrecorded, ": {done: DATE}, ")+": {done: DATE}}` once done (what: `reconcile providers "+p.Slug+"`)")
 	}
 	return gates, warnings
 }

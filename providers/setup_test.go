@@ -58,7 +58,7 @@ func TestWaits(t *testing.T) {
 		{name: "Oura own", slug: "oura", c: spec.Connection{App: given("own")}, gates: []string{"terra_support"}, warning: "app"},
 		{name: "Oura own, with keys", slug: "oura", c: spec.Connection{Credentials: keys, Setup: setup{"app": {Done: on(2)}}}, gates: []string{"terra_support"}},
 		{name: "Oura own, set", slug: "oura", c: spec.Connection{Credentials: keys, Setup: setup{"app": {Done: on(2)}, "terra_support": ticket("active")}}},
-		{name: "Strava", slug: "strava", c: spec.Connection{Credentials: keys}, warning: "not recorded under setup: app, callback_domain (see `reconcile providers strava`)"},
+		{name: "Strava", slug: "strava", c: spec.Connection{Credentials: keys}, warning: "not recorded under setup: app, callback_domain; write `setup: {app: {done: DATE}, callback_domain: {done: DATE}}` once done (what: `reconcile providers strava`)"},
 		{name: "Strava, required", slug: "strava", c: spec.Connection{Credentials: keys}, require: true, gates: []string{"app", "callback_domain"}},
 		{name: "Strava recorded", slug: "strava", c: spec.Connection{Credentials: keys, Setup: setup{"app": {Done: on(2)}, "callback_domain": {Value: "access.tryterra.co"}}}, require: true},
 		{name: "Strava, a date is enough", slug: "strava", c: spec.Connection{Credentials: keys, Setup: setup{"app": {Done: on(2)}, "callback_domain": {Done: on(2)}}}, require: true},

@@ -12,7 +12,7 @@ func TestVirtuagymByItsOwnNames(t *testing.T) {
 		if !ok || f.Name != terra {
 			t.Errorf("%s is %q, want %q", native, f.Name, terra)
 		}
-		if !strings.Contains(p.Example(Values{}), "\n  "+native+": ") {
+		if !strings.Contains(p.Example(Values{}), "  "+native+": ") {
 			t.Errorf("the example does not say %s", native)
 		}
 	}

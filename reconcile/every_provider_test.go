@@ -12,7 +12,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
-var exampleSecret = regexp.MustCompile(`!age \|\n(    .*\n)+`)
+var exampleSecret = regexp.MustCompile(`!age \|\n(        .*\n)+`)
 
 // TestEveryProviderWorks takes the example of every provider from nothing to a
 // second plan that is empty: through its domain, its human steps, its webhooks.
@@ -29,7 +29,7 @@ func TestEveryProviderWorks(t *testing.T) {
 				w.terra.SetSourceType("", terratest.SourceType{Provider: p.Slug, DisplayName: p.Name, AuthType: "sdk", DataTypes: []string{}})
 			}
 			text := exampleSecret.ReplaceAllStringFunc(p.Example(providers.Values{}), func(string) string {
-				return w.seal(p.Slug, "client_secret", "x1Y2z3A4b5C6d7E8f9G0h1J2k3L4m5N6", "    ")
+				return w.seal(p.Slug, "client_secret", "x1Y2z3A4b5C6d7E8f9G0h1J2k3L4m5N6", "        ")
 			})
 			w.write("production/"+p.Slug+".yaml", text)
 			r := w.settle(p.Slug)

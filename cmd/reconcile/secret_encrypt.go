@@ -12,6 +12,7 @@ import (
 
 func newSecretEncryptCommand(env *environment) *cobra.Command {
 	flags := &secretFlags{}
+	issued := ""
 	cmd := &cobra.Command{
 		Use:   "encrypt FILE",
 		Short: "Seal a secret and write it into a connection file",
@@ -21,25 +22,31 @@ It asks for the secret without showing it, or reads it from standard input,
 seals it for the recipients that terra.yaml names and puts it in its place in
 FILE. Every other byte of the file stays. A secret that stands there is
 replaced. The recipients are noted in .reconcile/recipients.lock: commit both
-files.
+files. With --issued the first client secret becomes an entry of keys that says
+when it was made, so that reports can warn of its age (rotation.max_age).
 
 No private key is needed.`,
 		Example: `  reconcile secret encrypt production/strava.yaml
+  reconcile secret encrypt production/strava.yaml --issued 2026-11-20
   reconcile secret encrypt production/strava.yaml --key 2 < new-secret.txt
   reconcile secret encrypt production/polar.yaml --field verification_secret`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return encryptSecret(cmd, env, args[0], flags) },
+		RunE: func(cmd *cobra.Command, args []string) error { return encryptSecret(cmd, env, args[0], flags, issued) },
 	}
 	flags.add(cmd)
+	cmd.Flags().StringVar(&issued, "issued", "", "`date` on which the first client secret was made in\nthe portal, like 2026-11-20")
 	return cmd
 }
 
-func encryptSecret(cmd *cobra.Command, env *environment, name string, flags *secretFlags) error {
+func encryptSecret(cmd *cobra.Command, env *environment, name string, flags *secretFlags, issued string) error {
 	repository, err := openSecretRepository(name)
 	if err != nil {
 		return fmt.Errorf("encrypt secret: %w", err)
 	}
 	at, err := repository.place(name, flags)
+	if err == nil && issued != "" {
+		at, err = at.asFirstKey(issued, env.Now())
+	}
 	if err != nil {
 		return err
 	}
@@ -66,7 +73,7 @@ func encryptSecret(cmd *cobra.Command, env *environment, name string, flags *sec
 	if err != nil {
 		return fmt.Errorf("%s: %s: %w", at.file, dotted(at.path), err)
 	}
-	text, err := spec.SetSecret(at.text, at.path, sealed.Armor())
+	text, err := at.with(sealed, issued)
 	if err != nil {
 		return fmt.Errorf("%s: %w", at.file, err)
 	}

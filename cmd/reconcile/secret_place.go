@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"gopkg.in/yaml.v3"
 
@@ -24,6 +25,7 @@ type secretPlace struct {
 	connection string   // environment/provider, as people read it
 	provider   string
 	binding    secrets.Binding
+	hasSecret  bool // the file has a client secret, or a list of keys
 }
 
 // place finds the field of a file that the flags mean.
@@ -54,7 +56,8 @@ func (r secretRepository) place(name string, f *secretFlags) (secretPlace, error
 	}
 	return secretPlace{
 		file: file, text: text, path: path, connection: e.Name + "/" + c.Provider, provider: c.Provider,
-		binding: secrets.Binding{DevID: e.DevID, Provider: c.Provider, Field: field},
+		binding:   secrets.Binding{DevID: e.DevID, Provider: c.Provider, Field: field},
+		hasSecret: written.hasKeys || slices.ContainsFunc(names, func(name string) bool { return written.fields[name] }),
 	}, nil
 }
 
@@ -152,6 +155,30 @@ func (w writtenCredentials) path(field string, names []string, key int) ([]strin
 		return nil, usageError("--key %d: that entry says `unknown: true`; add a new entry after it and choose that", key)
 	}
 	return []string{"credentials", "keys", strconv.Itoa(index), pick(w.entries[index])}, nil
+}
+
+// asFirstKey is the place of an entry of credentials.keys that says when it was
+// issued, in a file that has no client secret yet.
+func (p secretPlace) asFirstKey(issued string, now time.Time) (secretPlace, error) {
+	day, err := time.Parse(time.DateOnly, issued)
+	switch {
+	case err != nil || day.After(now):
+		return p, usageError("--issued %q: write the day on which it was made, like 2026-11-20", issued)
+	case p.binding.Field != plan.FieldClientSecret:
+		return p, usageError("--issued: only a client secret has an age")
+	case p.hasSecret:
+		return p, usageError("--issued: %s has a client secret already; write `issued: %s` in its entry of credentials.keys, or add the new one with `reconcile rotate add %s`", p.file, issued, p.connection)
+	}
+	p.path = []string{"credentials", "keys", "0", p.path[len(p.path)-1]}
+	return p, nil
+}
+
+// with is the text of the file with a secret at the place.
+func (p secretPlace) with(sealed secrets.Sealed, issued string) ([]byte, error) {
+	if issued == "" {
+		return spec.SetSecret(p.text, p.path, sealed.Armor())
+	}
+	return spec.AddKey(p.text, spec.NewKey{Names: []string{p.path[len(p.path)-1]}, Armor: sealed.Armor(), Issued: issued})
 }
 
 // dotted is a path as people write it, entries counted from 1.

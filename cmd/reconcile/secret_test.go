@@ -255,3 +255,39 @@ func TestKeygen(t *testing.T) {
 		t.Errorf("on a terminal: got exit %d, want %d and no identity shown", code, exitUsage)
 	}
 }
+
+// A first secret with a day of issue becomes an entry of keys, so that its age is
+// known from the beginning.
+func TestFirstSecretWithItsAge(t *testing.T) {
+	b := newBench(t)
+	out := b.must(typedSecret, "encrypt", "production/strava.yaml", "--issued", "2026-11-20")
+	if want := "Sealed credentials.keys[1].client_secret of production/strava for 1 recipient.\n"; !strings.HasPrefix(out, want) {
+		t.Errorf("got %q, want %q", out, want)
+	}
+	if text := b.read("production/strava.yaml"); !strings.Contains(text, "  keys:\r\n    - issued: 2026-11-20\r\n      client_secret: !age |\r\n") {
+		t.Errorf("got\n%s", text)
+	}
+	if b.must("", "decrypt", "production/strava.yaml") != typedSecret+"\n" {
+		t.Error("it opens as another text")
+	}
+	b.must(newSecret(2), "encrypt", "production/virtuagym.yaml", "--issued", "2026-11-23")
+	if text := b.read("production/virtuagym.yaml"); !strings.Contains(text, "    - issued: 2026-11-23\n      api_key: !age |\n") {
+		t.Errorf("got\n%s", text)
+	}
+	for _, c := range []struct{ file, issued, field, want string }{
+		{"strava", "2026-11-20", "client_secret", "production/strava.yaml has a client secret already; write `issued: 2026-11-20` in its entry of credentials.keys, or add the new one with `reconcile rotate add production/strava`"},
+		{"whoop", "2026-11-20", "client_secret", "has a client secret already"},
+		{"strava", "2026-11-20", "verification_secret", "only a client secret has an age"},
+		{"strava", "2026-11-24", "client_secret", `--issued "2026-11-24": write the day on which it was made`},
+		{"strava", "20.11.2026", "client_secret", "write the day on which it was made"},
+	} {
+		before := b.snapshot()
+		args := []string{"encrypt", "production/" + c.file + ".yaml", "--issued", c.issued, "--field", c.field}
+		if c.file == "whoop" {
+			args = append(args, "--key", "2")
+		}
+		if code := b.do(newSecret(3), args...); code != exitUsage || !strings.Contains(b.errText, c.want) || b.changed(before) != "" {
+			t.Errorf("%+v: got exit %d, %q, changed %s", c, code, b.errText, b.changed(before))
+		}
+	}
+}
