@@ -134,6 +134,19 @@ func (b *book) remembered(s sealedSecret) (d state.Digest, plain, ok bool) {
 	return state.Digest{}, false, false
 }
 
+// maskOf gives the digest of the mask of a secret that was opened before, by the
+// digest of the secret itself.
+func (b *book) maskOf(digest string) (mask string, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, d := range b.known {
+		if d.Mask != "" && secrets.DigestsAgree(d.Value, digest) {
+			return d.Mask, true
+		}
+	}
+	return "", false
+}
+
 // cacheKey names a ciphertext at its place: the same ciphertext copied to another
 // place must not pass for one that was opened there.
 func cacheKey(s sealedSecret, plain bool) string {

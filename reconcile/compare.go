@@ -96,7 +96,29 @@ func (o *observer) liveKey(ctx context.Context, w wanted, source terra.Source, m
 			return out, nil
 		}
 	}
+	out.ByHand = o.byHand(w, mask)
 	return out, nil
+}
+
+// byHand tells whether the live secret, which is no key of the file, is surely not
+// the one that was last agreed: that one is a key of the file, or its mask differs.
+func (o *observer) byHand(w wanted, mask string) bool {
+	m, known := o.memory.Connections[w.desired.Provider]
+	agreed := m.Fields[plan.FieldClientSecret]
+	if !known || !o.memory.Known {
+		return false
+	}
+	p, _ := providers.Lookup(w.desired.Provider)
+	for i := range w.keys {
+		if w.keys[i].sealed.IsZero() {
+			continue
+		}
+		if d, _, err := o.book.digest(w.keys[i], p, plan.FieldClientSecret); err == nil && secrets.DigestsAgree(d.Value, agreed) {
+			return true
+		}
+	}
+	before, seen := o.book.maskOf(agreed)
+	return seen && isMask(mask) && before != o.book.digester.MaskDigest(mask)
 }
 
 // compareMask compares a key with the mask that Terra shows of the live one. Masks

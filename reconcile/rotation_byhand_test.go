@@ -99,3 +99,70 @@ func TestMarkIsOnDiskBeforeAnythingIsWritten(t *testing.T) {
 	}
 	w.expectLive(secretA)
 }
+
+// TestFixedByHandRightBeforeARotation sets a key by hand between two runs, and in
+// the second of them another one is due: what nobody can prove does not replace what
+// somebody may have saved the day with, however long it takes.
+func TestFixedByHandRightBeforeARotation(t *testing.T) {
+	saved := func(rotation, environment string) (*world, *provider) {
+		w, p := rotating(t)
+		w.environment(environment)
+		w.keys(rotation, key{secretA, ""}, key{secretB, "2026-12-01T02:00:00Z"})
+		w.applied()
+		w.at("2026-12-01T01:55:00Z")
+		w.terra.SetCredential(devID, "strava", terratest.Credential{ClientID: "123456", Secret: secretC})
+		p.down = true
+		w.at("2026-12-01T02:10:00Z")
+		return w, p
+	}
+	held := func(w *world) {
+		t.Helper()
+		for range 40 {
+			expectGate(t, w.change(w.expectExit(w.apply(), report.ExitHeld), "strava:rotate-secret"), plan.Approval, "on_secret_drift")
+			w.expectLive(secretC)
+			w.now = w.now.Add(25 * time.Hour)
+		}
+	}
+	w, p := saved("", "")
+	held(w)
+	if known := w.recalled(); known.Unclear == "" {
+		t.Errorf("recalled %+v", known)
+	}
+	p.down = false
+	w.expectExit(w.apply(), report.ExitDone) // the provider accepts the due one
+	w.expectLive(secretB)
+
+	w, _ = saved("", "")
+	hash := w.dryRun().Environments[0].PlanHash
+	w.expectExit(w.run(Run{Mode: report.Apply, Approve: map[string]string{"production": hash}}), report.ExitDone)
+	w.expectLive(secretB)
+
+	w, _ = saved("", "on_secret_drift: revert\n")
+	w.expectExit(w.apply(), report.ExitDone)
+	w.expectLive(secretB)
+
+	w, _ = saved("probe: off", "")
+	held(w)
+
+	w, _ = saved("", "") // the hand-made key was sealed: it is not a stranger any more
+	w.keys("", key{secretA, ""}, key{secretC, "2026-12-01T02:00:00Z"})
+	w.expectExit(w.apply(), report.ExitDone)
+	w.expectLive(secretC)
+}
+
+// A new secret that is committed in the place of the old one says the same, as far
+// as the mask of the old one tells.
+func TestFixedByHandRightBeforeACommit(t *testing.T) {
+	w, p := newWorld(t), &provider{down: true}
+	w.prober = p
+	w.strava(secretA, "")
+	w.applied()
+	w.terra.SetUsers(devID, "strava", 40, 0)
+	w.strava(secretB, "")
+	w.applied() // nobody touched it meanwhile
+	w.expectLive(secretB)
+	w.terra.SetCredential(devID, "strava", terratest.Credential{ClientID: "123456", Secret: secretC})
+	w.strava(secretA, "")
+	expectGate(t, w.change(w.expectExit(w.apply(), report.ExitHeld), "strava:rotate-secret"), plan.Approval, "on_secret_drift")
+	w.expectLive(secretC)
+}

@@ -13,6 +13,9 @@ type check struct {
 	holds func(in Input, c *Change, approved bool) (Gate, string)
 }
 
+// guardSecretDrift names the guard on keys that somebody set by hand.
+const guardSecretDrift = "on_secret_drift"
+
 // checks lists the guards on single changes in the order in which they are
 // asked; the first that refuses names the gate. The caps come after all of them.
 func checks() []check {
@@ -28,7 +31,7 @@ func checks() []check {
 		{"roll-back", checkGoBack},
 		{"empty-list", checkEmptyList},
 		{"adopt", checkAdopt},
-		{"on_secret_drift", checkSecretDrift},
+		{guardSecretDrift, checkSecretDrift},
 		{"destructive", checkDestructive},
 		{"after-suspend", checkAfterSuspend},
 		{"window", checkWindow},
@@ -219,7 +222,8 @@ func checkAdopt(in Input, c *Change, approved bool) (Gate, string) {
 
 func checkSecretDrift(in Input, c *Change, approved bool) (Gate, string) {
 	keys := pairOf(c.Fields)
-	drifted := c.Cause == Drift || in.Memory.of(c.Provider).held(keys, Drift)
+	drifted := c.Cause == Drift || in.Memory.of(c.Provider).held(keys, Drift) ||
+		has(keys, FieldClientSecret) && in.Observed[c.Provider].Secret.ByHand // also where a new key is due by now
 	if len(keys) == 0 || !drifted || in.Environment.RevertSecretDrift || approved {
 		return Ready, ""
 	}

@@ -177,6 +177,7 @@ type Comparison struct {
 	Reason  string // why not compared
 	LiveKey int    // number of the file's key that is live, 0 unknown
 	Asked   bool   // Terra itself was asked in this run, not only memory
+	ByHand  bool   // what is live is no key of the file, and not what was last agreed either
 }
 
 // Scopes as Terra lists them.

@@ -33,7 +33,7 @@ func Overrides() []Override {
 		{"roll-back", "going back from a rejected live key to one that was not live before or that the provider does not accept now", yes, yes, yes, "another key", "a provider that accepts the key before it"},
 		{"empty-list", "every change while Terra lists nothing and there were connections before", yes, yes, yes, "", "a list that is not empty"},
 		{"adopt", "the first disruptive change, or overwriting keys, of a connection of which nothing is remembered", yes, yes, yes, "what Terra has", ""},
-		{"on_secret_drift", "reverting a client_id or secret that somebody set by hand", yes, yes, yes, "the live key, or on_secret_drift: revert", "a provider that, asked in this run, accepts the wanted pair"},
+		{guardSecretDrift, "reverting a client_id or secret that somebody set by hand", yes, yes, yes, "the live key, or on_secret_drift: revert", "a provider that, asked in this run, accepts the wanted pair"},
 		{"destructive", "every destructive change; an explicit state: disabled is its own approval", yes, yes, yes, "", ""},
 		{"after-suspend", "disruptive and destructive changes after a suspend, a pause or a restored state, until a run finds none of them", yes, yes, yes, "", ""},
 		{"window", "disruptive and destructive changes outside the windows", no, no, yes, "other windows", "time"},

@@ -97,8 +97,8 @@ func newRun(in Input, p Plan, d Desired, applied map[string]bool) run {
 		done := applied[c.ID]
 		r.applied[c.Action] = r.applied[c.Action] || done
 		for _, f := range c.Fields {
-			if !done && needsYes(c, f.Field) {
-				r.held[f.Field] = c.Cause
+			if cause := needsYes(c, f.Field); !done && cause != "" {
+				r.held[f.Field] = cause
 			}
 			r.open[f.Field] = r.open[f.Field] || !done
 			r.written[f.Field] = r.written[f.Field] || done
@@ -146,11 +146,20 @@ func (r run) remember() (Remembered, bool) {
 	return m, true
 }
 
-// needsYes tells whether a field is held for a reason that time does not heal: as
-// part of an adoption, or because somebody set the keys by hand.
-func needsYes(c Change, field string) bool {
+// needsYes gives the cause for which a field is held that time does not heal: it is
+// part of an adoption, or somebody set the keys by hand. "" is none.
+func needsYes(c Change, field string) Cause {
 	keys := field == FieldClientID || field == FieldClientSecret
-	return (c.Gate == Approval || c.Gate == Blocked) && (c.Cause == Adopt || c.Cause == Drift && keys)
+	switch {
+	case c.Gate != Approval && c.Gate != Blocked:
+		return ""
+	case c.Cause == Adopt, c.Cause == Drift && keys:
+		return c.Cause
+	case c.Guard == guardSecretDrift && keys:
+		return Drift
+	default:
+		return ""
+	}
 }
 
 func (m *Remembered) hold(field string, cause Cause) {

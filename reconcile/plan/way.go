@@ -44,7 +44,7 @@ func wayThrough(in Input, guard string, c Change) string {
 		ways = []string{"reconcile rotate add " + c.Connection}
 	case "probe-required":
 		ways = []string{"run with --probe", commit(own, "rotation: {probe: prefer}")}
-	case "on_secret_drift":
+	case guardSecretDrift:
 		ways = []string{"commit the live key to " + own}
 	case "empty-list", "adopt", "destructive", "after-suspend", "secret-ref":
 	default: // the reason of what comparing alone holds says it already
