@@ -44,6 +44,10 @@ func RecallKeys(store *state.Store, env spec.Environment, c spec.Connection) (Kn
 	if err != nil {
 		return out, err
 	}
+	ongoing, err := store.Ongoing(env.DevID)
+	if err != nil {
+		return out, err
+	}
 	out.Any = memory.Known
 	life, r := lives[c.Provider], memory.Connections[c.Provider]
 	if life.Soak != nil {
@@ -74,19 +78,27 @@ func RecallKeys(store *state.Store, env spec.Environment, c spec.Connection) (Kn
 	if out.At = r.VerifiedAt.UTC(); r.VerifiedAt.IsZero() {
 		out.At = r.UpdatedAt.UTC()
 	}
-	out.Unclear = out.unclear(r, agreed, unseen)
+	held := r.Held[plan.FieldClientSecret] != ""
+	for _, h := range ongoing.Held {
+		held = held || h.Provider == c.Provider && h.Guard != plan.GuardRejected && changesKeys(plan.Action(h.Action))
+	}
+	out.Unclear = out.unclear(r, held, agreed, unseen)
 	return out, nil
 }
 
-// unclear says why the state does not know which key is live. A key that was held
-// back is one of which nobody knows what stands at Terra in its place.
-func (k *KnownKeys) unclear(r plan.Remembered, agreed string, unseen int) string {
+func changesKeys(a plan.Action) bool {
+	return a == plan.RotateSecret || a == plan.UpdateCredentials || a == plan.SetCredentials
+}
+
+// unclear says why the state does not know which key is live. Where a change of the
+// keys is held, something else may stand at Terra.
+func (k *KnownKeys) unclear(r plan.Remembered, held bool, agreed string, unseen int) string {
 	why := ""
 	switch {
 	case agreed == "" || r.Noted:
 		why = "no run has agreed on a live key yet"
-	case r.Held[plan.FieldClientSecret] != "":
-		why = "a change of it is held, because of what was found at Terra"
+	case held:
+		why = "a change of its keys is held, and until it is settled what is live may be another"
 	case k.Live >= 0:
 	case unseen > 0:
 		why = "no run has seen all keys as they are sealed now"

@@ -107,6 +107,47 @@ func TestTakenBackKeysAreUnneeded(t *testing.T) {
 	w.expectUnneeded(w.dryRun())
 }
 
+// The live key was rejected, and no watch is on any more: somebody has set it again
+// by hand. What may be needed now stays.
+func TestNothingIsUnneededWhereTheLiveKeyIsRejected(t *testing.T) {
+	w, p := rotating(t)
+	p.accepts = append(p.accepts, secretC)
+	w.keys("", key{secretC, ""}, key{secretA, ""}, key{secretB, "2026-12-01T02:00:00Z"})
+	w.applied()
+	w.at("2026-12-01T02:10:00Z")
+	w.expectExit(w.apply(), report.ExitDone)
+	p.accepts = []string{secretA, secretC}
+	w.now = w.now.Add(2 * time.Hour)
+	w.apply()
+	w.expectLive(secretA)
+	w.now = w.now.Add(25 * time.Hour)
+	w.expectUnneeded(w.apply(), 3)
+	p.down = true
+	w.terra.SetCredential(devID, "strava", terratest.Credential{ClientID: "123456", Secret: secretB})
+	w.now = w.now.Add(25 * time.Hour)
+	r := w.apply()
+	if k := w.keyStatus(r); k.State != report.KeyDead || !k.WatchedUntil.IsZero() {
+		t.Fatalf("state %q, watched until %s", k.State, k.WatchedUntil)
+	}
+	w.expectUnneeded(r)
+}
+
+// Without an identity nobody knows what is live, and so not that a rejected key is
+// not.
+func TestNothingIsUnneededWithoutAnIdentity(t *testing.T) {
+	w, p := rotating(t)
+	p.accepts = []string{secretA}
+	w.at("2026-12-01T03:00:00Z")
+	w.expectUnneeded(w.apply(), 2)
+	var err error
+	if w.identities, err = secrets.LoadIdentities(secrets.Source{}); err != nil {
+		t.Fatal(err)
+	}
+	if k := w.keyStatus(w.dryRun()); k.Live != 0 || len(k.Unneeded) > 0 {
+		t.Errorf("live %d, not needed %v (%s)", k.Live, k.Unneeded, k.Do)
+	}
+}
+
 // The first real key was refused, and what was set by hand is live: no key of the
 // file is, and the refused one can go.
 func TestRejectedFirstKeyIsUnneeded(t *testing.T) {

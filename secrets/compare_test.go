@@ -182,6 +182,7 @@ func TestUnneeded(t *testing.T) {
 		{"an older one is still live", []Schedule{key, key, key, key}, 1, 3, nil},
 		{"a later one is live before its time", []Schedule{key, key, key, key}, 3, 1, nil},
 		{"none is due", []Schedule{key, bad, key}, 0, -1, []int{1}},
+		{"what should be live, whatever is said of it", []Schedule{key, key, bad}, 1, 2, nil},
 	} {
 		if got := Unneeded(c.keys, c.live, c.due); !slices.Equal(got, c.want) {
 			t.Errorf("%s: got %v, want %v", c.name, got, c.want)

@@ -134,7 +134,7 @@ func TestRotatePruneKnowsTheState(t *testing.T) {
 			c := m.Connections["whoop"]
 			c.Held = map[string]plan.Cause{"client_secret": plan.Drift}
 			m.Connections["whoop"] = c
-		}, "none", "a change of it is held, because of what was found at Terra; the next run"},
+		}, "none", "a change of its keys is held, and until it is settled what is live may be another; the next run"},
 		{"nothing is agreed", func(m *plan.Memory, _ *plan.KeyLife, _ func(int) string) {
 			m.Connections["whoop"] = plan.Remembered{Noted: true, Fields: map[string]string{}}
 		}, "none", "no run has agreed on a live key yet; the next run that applies finds out"},
