@@ -1,6 +1,10 @@
 package main
 
 import (
+	"cmp"
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -148,6 +152,41 @@ func TestRotatePruneKnowsTheState(t *testing.T) {
 				t.Errorf("got exit %d, %q, want %q %q", code, b.errText, c.spare, c.why)
 			}
 		})
+	}
+}
+
+// A state that was lost, or put back from a backup, is no reason to take the key that
+// is due for live.
+func TestRotatePruneDoubtsAnOldState(t *testing.T) {
+	b := newBench(t)
+	b.whoopWith("", "2026-11-01", "2026-11-10")
+	b.remember(b.now, live(3))
+	dir := b.vars["RECONCILE_STATE_DIR"]
+	backup, err := os.ReadFile(filepath.Join(dir, "state.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := state.Open(dir, state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(store.Record(state.Entry{ID: "1", At: b.now, Event: "held", DevID: "prod-x"}), store.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range [][2]string{{"older", "is older than its history"}, {"gone", "was gone although its history is there"}, {"whole", "key 3 is live"}} {
+		name, want := c[0], c[1]
+		switch name {
+		case "older":
+			err = os.WriteFile(filepath.Join(dir, "state.db"), backup, 0o600)
+		case "gone":
+			err = os.Remove(filepath.Join(dir, "state.db"))
+		case "whole":
+			b.remember(b.now, live(3))
+		}
+		spare := map[string]string{"whole": "key 1"}[name]
+		if code := b.rotate("", "prune", "production/whoop"); err != nil || code != exitUsage || !strings.Contains(b.errText, want) || !strings.Contains(b.errText, "; "+cmp.Or(spare, "none")+" could be removed: ") {
+			t.Errorf("%s: %v, got exit %d, %q, want %q", name, err, code, b.errText, want)
+		}
 	}
 }
 
