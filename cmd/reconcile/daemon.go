@@ -62,9 +62,11 @@ func serveDaemon(ctx context.Context, env *environment, c config.Config, log *sl
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	transport := terra.NewTransport()
+	defer transport.CloseIdleConnections() // another one follows when daemon.yaml changes
 	f := &follower{
 		env: env, config: c, mode: mode, source: source, store: store, log: log,
-		limits: terra.NewLimits(), transport: terra.NewTransport(), prober: ask, good: map[string]goodCommit{},
+		limits: terra.NewLimits(), transport: transport, prober: ask, good: map[string]goodCommit{},
 	}
 	wake, stopWatching := watch(c.Repo.URL, log)
 	defer stopWatching()
@@ -132,6 +134,8 @@ func listen(ctx context.Context, address string, handler http.Handler, log *slog
 	return func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
-		_ = server.Shutdown(ctx)
+		if server.Shutdown(ctx) != nil {
+			_ = server.Close() // nobody waits for a client that is slow to ask
+		}
 	}, nil
 }
