@@ -15,45 +15,59 @@ import (
 // configLooked is how often the daemon looks whether its file is another one.
 const configLooked = 5 * time.Second
 
+// configured is a configuration and what the file held that says so.
+type configured struct {
+	config.Config
+	digest fileDigest
+}
+
 // keepServing serves as the file says until ctx ends, and anew when it says
-// something else. What cannot be read or started is not used.
+// something else. What cannot be read or started with is not used.
 func keepServing(ctx context.Context, env *environment, file string) error {
-	running := digestOf(file)
-	c, err := config.Load(file, env.Getenv)
-	if err != nil {
+	current := configured{digest: digestOf(file)}
+	var err error
+	if current.Config, err = config.Load(file, env.Getenv); err != nil {
 		return err
 	}
 	hangUp := make(chan os.Signal, 1)
 	signal.Notify(hangUp, syscall.SIGHUP)
 	defer signal.Stop(hangUp)
-	w := &configWatch{file: file, getenv: env.Getenv, running: running, asked: hangUp}
-	var former *config.Config
+	w := &configWatch{file: file, getenv: env.Getenv, asked: hangUp}
+	var former *configured
 	for {
-		log, err := newLog(env, c.Log)
+		log, err := newLog(env, current.Log)
 		if err != nil {
 			return err
 		}
-		next, started, err := serveUntilChanged(ctx, env, c, w, log)
+		w.running = current.digest
+		next, started, err := serveUntilChanged(ctx, env, current.Config, w, log)
+		notStarted := err != nil && !started && former != nil
+		if notStarted {
+			log.Error("the changed configuration cannot be started with", "file", file, "error", err.Error())
+			w.refused = current.digest
+		}
 		switch {
-		case err != nil && !started && former != nil && ctx.Err() == nil:
-			log.Error("the changed configuration cannot be started with; going on with the former", "file", file, "error", err.Error())
-			c, former = *former, nil
-			w.refused, w.running, running = w.running, running, w.running
-		case err != nil || next == nil || ctx.Err() != nil:
+		case ctx.Err() != nil, err != nil && !notStarted, err == nil && next == nil:
 			return err
-		default:
+		case next != nil:
 			log.Info("the configuration has changed; starting anew with it", "file", file)
-			was := c
-			former, c = &was, *next
+			if !notStarted {
+				was := current
+				former = &was
+			}
+			current = *next
+		default:
+			log.Info("going on with the former configuration", "file", file)
+			current, former = *former, nil
 		}
 	}
 }
 
 // serveUntilChanged serves until ctx ends, then next is nil, or until there is
 // another configuration. A run under way ends as with SIGTERM.
-func serveUntilChanged(ctx context.Context, env *environment, c config.Config, w *configWatch, log *slog.Logger) (next *config.Config, started bool, err error) {
+func serveUntilChanged(ctx context.Context, env *environment, c config.Config, w *configWatch, log *slog.Logger) (next *configured, started bool, err error) {
 	ctx, stop := context.WithCancel(ctx)
-	found := make(chan *config.Config, 1)
+	found := make(chan *configured, 1)
 	go func() {
 		defer stop()
 		found <- w.wait(ctx, log)
@@ -88,7 +102,7 @@ func digestOf(file string) fileDigest {
 // wait gives the next configuration that is valid, nil when ctx ends first. A file
 // that is being written is left alone: two looks have to find the same, or a person
 // has to say that it is done. What is wrong is told once.
-func (w *configWatch) wait(ctx context.Context, log *slog.Logger) *config.Config {
+func (w *configWatch) wait(ctx context.Context, log *slog.Logger) *configured {
 	looks := time.NewTicker(configLooked)
 	defer looks.Stop()
 	for {
@@ -108,8 +122,7 @@ func (w *configWatch) wait(ctx context.Context, log *slog.Logger) *config.Config
 		}
 		c, err := config.Load(w.file, w.getenv)
 		if err == nil {
-			w.running = found
-			return &c
+			return &configured{c, found}
 		}
 		w.refused = found
 		log.Error("the changed configuration is not used; going on with the former", "file", w.file, "error", err.Error())

@@ -49,7 +49,7 @@ func TestConfigWatch(t *testing.T) {
 			}()
 			c := w.wait(ctx, slog.New(slog.NewTextHandler(log, nil)))
 			if c != nil {
-				listen = c.Listen
+				listen, w.running = c.Listen, c.digest
 			}
 		})
 		return listen
