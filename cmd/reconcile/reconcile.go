@@ -127,7 +127,7 @@ func newPlanCommand(env *environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "plan",
 		Short:   "Show what would change (the same as --dry-run)",
-		Example: "  reconcile plan --env production\n  reconcile plan --out plan.json && reconcile apply plan.json",
+		Example: "  reconcile plan --env production\n  reconcile plan --out plan.json\n  reconcile apply plan.json",
 		Args:    cobra.NoArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runReconcile(cmd, env, flags) },
 	}

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path"
+	"slices"
 	"strings"
 	"sync"
 
@@ -144,22 +146,24 @@ func (f *runFlags) configuration(env *environment) (config.Config, error) {
 }
 
 // openFiles gives the files to work from. A dry run reads a folder as it stands;
-// applying takes a commit, from a folder only when its work tree is clean.
+// applying takes a commit, from a folder only when what it holds of a configuration
+// is committed.
 func openFiles(ctx context.Context, repo config.Repo, mode report.Mode) (fs.FS, gitsource.Commit, error) {
 	if info, err := os.Stat(repo.URL); err == nil && info.IsDir() && repo.Ref == "" {
 		tree, err := gitsource.WorkTree(repo.URL, repo.Path)
 		if err != nil {
 			return nil, gitsource.Commit{}, err
 		}
+		changed := configChanges(tree.Changes)
 		switch {
-		case mode == report.DryRun && (tree.Dirty || tree.Commit == ""):
+		case mode == report.DryRun && (len(changed) > 0 || tree.Commit == ""):
 			return tree.FS, gitsource.Commit{Hash: "worktree"}, nil
 		case mode == report.DryRun:
 			return tree.FS, gitsource.Commit{Hash: tree.Commit, Author: tree.Author}, nil
 		case tree.Commit == "":
 			return nil, gitsource.Commit{}, fmt.Errorf("apply %s: it is not a commit of a git repository; run git init, commit, and apply again", repo.URL)
-		case tree.Dirty:
-			return nil, gitsource.Commit{}, fmt.Errorf("apply %s: it has changes that are not committed; commit or remove them first (git status lists them)", repo.URL)
+		case len(changed) > 0:
+			return nil, gitsource.Commit{}, fmt.Errorf("apply %s: it has changes that are not committed (%s); commit or remove them first", repo.URL, few(changed))
 		}
 	}
 	source, err := openSource(repo)
@@ -172,6 +176,23 @@ func openFiles(ctx context.Context, repo config.Repo, mode report.Mode) (fs.FS, 
 	}
 	files, err := source.FS(commit.Hash)
 	return files, commit, err
+}
+
+// configChanges picks the changed files that could be part of a configuration, by
+// their names. A plan file that was just written into the folder is not one.
+func configChanges(changed []string) []string {
+	return slices.DeleteFunc(slices.Clone(changed), func(name string) bool {
+		ext := strings.ToLower(path.Ext(name))
+		return ext != ".yaml" && ext != ".yml" && name != secrets.LockPath
+	})
+}
+
+// few names the first three of names, and how many more there are.
+func few(names []string) string {
+	if len(names) <= 3 {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:3], ", "), len(names)-3)
 }
 
 func openSource(repo config.Repo) (*gitsource.Source, error) {
