@@ -3,6 +3,7 @@ package reconcile
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/providers"
@@ -79,6 +80,7 @@ func (w *wanted) secrets(env spec.Environment, c spec.Connection, p providers.Pr
 		w.keys = append(w.keys, s)
 		w.entries = append(w.entries, entryOf(c, k, s.sealed))
 	}
+	w.followWatch(b, p)
 	w.pickDue(c, schedule, now)
 	w.desired.UnknownKey = w.due >= 0 && c.Credentials.Keys[w.due].Unknown
 	if w.due >= 0 && !w.desired.UnknownKey {
@@ -95,6 +97,26 @@ func (w *wanted) secrets(env spec.Environment, c spec.Connection, p providers.Pr
 		w.verification = sealedSecret{origin: v.Value.Origin, sealed: w.parse(v.Value, plan.FieldVerificationSecret),
 			binding: secrets.Binding{DevID: env.DevID, Provider: c.Provider, Field: plan.FieldVerificationSecret}}
 		w.desired.VerificationSecret = w.known(w.verification, p, b)
+	}
+}
+
+// followWatch keeps the watch over a key that was only sealed anew, as for another
+// recipient. A mark does not follow: it ends with its entry.
+func (w *wanted) followWatch(b *book, p providers.Provider) {
+	soak := w.life.Soak
+	if soak == nil || slices.Contains(w.entries, soak.Entry) {
+		return
+	}
+	_, about, _ := strings.Cut(soak.Entry, " ")
+	for i, entry := range w.entries {
+		if _, same, _ := strings.Cut(entry, " "); entry == "" || same != about {
+			continue
+		}
+		if d, _, err := b.digest(w.keys[i], p, plan.FieldClientSecret); err == nil && secrets.DigestsAgree(d.Value, soak.Digest) {
+			w.life = w.life.Clone()
+			w.life.Soak.Entry = entry
+			return
+		}
 	}
 }
 
