@@ -80,7 +80,7 @@ func (w *wanted) secrets(env spec.Environment, c spec.Connection, p providers.Pr
 		w.keys = append(w.keys, s)
 		w.entries = append(w.entries, entryOf(c, k, s.sealed))
 	}
-	w.followWatch(b, p)
+	w.followWatch(b, p, now)
 	w.pickDue(c, schedule, now)
 	w.desired.UnknownKey = w.due >= 0 && c.Credentials.Keys[w.due].Unknown
 	if w.due >= 0 && !w.desired.UnknownKey {
@@ -101,10 +101,11 @@ func (w *wanted) secrets(env spec.Environment, c spec.Connection, p providers.Pr
 }
 
 // followWatch keeps the watch over a key that was only sealed anew, as for another
-// recipient. A mark does not follow: it ends with its entry.
-func (w *wanted) followWatch(b *book, p providers.Provider) {
+// recipient, as long as it has not passed. A mark does not follow: it ends with its
+// entry.
+func (w *wanted) followWatch(b *book, p providers.Provider, now time.Time) {
 	soak := w.life.Soak
-	if soak == nil || slices.Contains(w.entries, soak.Entry) {
+	if soak == nil || !now.Before(soak.Until) || slices.Contains(w.entries, soak.Entry) {
 		return
 	}
 	_, about, _ := strings.Cut(soak.Entry, " ")
