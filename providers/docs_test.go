@@ -1,7 +1,6 @@
 package providers
 
 import (
-	"cmp"
 	"flag"
 	"os"
 	"path/filepath"
@@ -107,7 +106,11 @@ func section(b *strings.Builder, p Provider) {
 		for _, e := range s.Evidence {
 			text += " " + code1(s.where(e)) + ": " + e.Says + "."
 		}
-		b.WriteString(wrap("1. ", "   ", text+" "+cmp.Or(s.consequence(), "Missing evidence is a warning.")))
+		effect := p.consequence(s)
+		if s.Proof == ByKey {
+			effect = strings.TrimSpace("Missing evidence is a warning. " + effect)
+		}
+		b.WriteString(wrap("1. ", "   ", text+" "+effect))
 	}
 	b.WriteString("\n```yaml\n" + p.Example(Values{}) + "```\n")
 }

@@ -27,6 +27,10 @@ func (p Provider) Example(v Values) string {
 		v.Domain = domain + ".acme.example"
 	}
 	line("provider: ", p.Slug)
+	if p.atItsEnd() {
+		line("state: disabled")
+		return b.String()
+	}
 	line("state: active")
 	if p.setByTerra() {
 		line("app: own")

@@ -53,6 +53,12 @@ func TestEndsByTheClock(t *testing.T) {
 	if found := fitbit().Check(spec.Connection{}, Seen{Now: at("2026-11-26 00:00:00")}); !strings.Contains(found[0].Hint, "GOOGLE_HEALTH") {
 		t.Errorf("Fitbit's successor is not named: %q", found[0].Hint)
 	}
+	if example := fitbit().Example(Values{}); example != "provider: fitbit\nstate: disabled\n" {
+		t.Errorf("an example of what has ended must load without an error, got\n%s", example)
+	}
+	if text := flat(polar().Walkthrough(Values{}, nil)); !strings.Contains(text, "setup.app.done: the day it was done Only for an app of your own.") {
+		t.Errorf("Polar's step does not say that it is for an own app alone:\n%s", text)
+	}
 	_, before := fitbit().Believe(SourceType{CustomCredentialsAllowed: true}, at("2026-11-01 00:00:00"))
 	if len(before) != 0 {
 		t.Errorf("before the end Terra and the catalogue agree, yet %q", before)

@@ -15,7 +15,7 @@ func oura() Provider {
 			{Name: ClientID, Label: "Client ID", Sample: "0a1b2c3d-0000-4000-8000-0123456789ab"},
 			{Name: ClientSecret, Label: "Client Secret"},
 		},
-		Redirect: "https://{host}/api/v3/auth/oura/oauth2",
+		Redirect: "https://{api}/v3/auth/oura/oauth2",
 		Steps: []Step{
 			{Name: "app", Do: "Create an application in Oura's portal and register {redirect} as redirect URL. By default it serves 10 users: ask Oura for more.",
 				Evidence: []Evidence{done()}, OwnApp: true},
@@ -35,7 +35,7 @@ func oura() Provider {
 			To:      "Terra support",
 			Subject: "Oura: own app for dev-id {dev_id}",
 			Body: "Hello,\n\nwe would like to use our own Oura app in this environment.\n\n" +
-				"dev-id:        {dev_id}\nOura client id: {client_id}\n\n" +
+				"dev-id:         {dev_id}\nOura client id: {client_id}\n\n" +
 				"How may we send you the client secret safely? Please tell us when it is set.\n\nThank you.\n",
 		}},
 		Unproved: "Oura has two portals with a token address each, and the wrong one answers like a bad request, so an answer would not say which is at fault. " +

@@ -34,7 +34,7 @@ func (p Provider) Walkthrough(v Values, marks map[string]Mark) string {
 func (p Provider) writeSteps(b *strings.Builder, v Values, marks map[string]Mark) {
 	if len(p.Steps) == 0 {
 		text := "Nothing to prepare: enable it."
-		if slices.ContainsFunc(p.Ends, func(e EndOfLife) bool { return e.Blocks }) {
+		if p.atItsEnd() {
 			text = "Nothing to prepare: it is at its end, see below."
 		}
 		b.WriteString("\n" + text + "\n")
@@ -60,10 +60,15 @@ func (p Provider) writeSteps(b *strings.Builder, v Values, marks map[string]Mark
 		for _, e := range s.Evidence {
 			b.WriteString(wrap(indent+"> ", indent+"  ", s.where(e)+": "+e.Says))
 		}
-		if text := s.consequence(); text != "" {
+		if text := p.consequence(s); text != "" {
 			b.WriteString(wrap(indent, indent, text))
 		}
 	}
+}
+
+// atItsEnd reports whether the connection itself has an end: it is left, not made.
+func (p Provider) atItsEnd() bool {
+	return slices.ContainsFunc(p.Ends, func(e EndOfLife) bool { return e.Blocks })
 }
 
 // box is the mark in front of a step.
@@ -80,7 +85,7 @@ func (s Step) where(e Evidence) string {
 }
 
 // consequence says what happens while the evidence is missing, "" for a warning.
-func (s Step) consequence() string {
+func (p Provider) consequence(s Step) string {
 	var texts []string
 	switch s.Proof {
 	case ByKey:
@@ -91,6 +96,9 @@ func (s Step) consequence() string {
 	}
 	if s.Until != "" {
 		texts = append(texts, "Until then "+s.Until+".")
+	}
+	if s.OwnApp && p.Keys == KeysOptional {
+		texts = append(texts, "Only for an app of your own.")
 	}
 	if s.When.Option != "" {
 		texts = append(texts, "Only for "+s.When.Option+" "+strings.Join(s.When.Values, ", ")+".")
@@ -123,6 +131,9 @@ func (p Provider) writePaste(b *strings.Builder, v Values) {
 }
 
 func (p Provider) pasteRows(v Values) []pasteRow {
+	if p.atItsEnd() {
+		return nil
+	}
 	redirect, webhook := p.addresses(v)
 	var rows []pasteRow
 	switch {

@@ -34,6 +34,11 @@ func TestEveryProviderWorks(t *testing.T) {
 			w.write("production/"+p.Slug+".yaml", text)
 			r := w.settle(p.Slug)
 			if slices.ContainsFunc(p.Ends, func(e providers.EndOfLife) bool { return e.Blocks }) {
+				if n := r.Environments[0].NotCompared; len(n) != 0 || r.ExitCode != report.ExitDone {
+					t.Errorf("its own example, which leaves it, is refused: %s", w.show(r))
+				}
+				w.write("production/"+p.Slug+".yaml", strings.ReplaceAll(text, "state: disabled", "state: active"))
+				r = w.settle(p.Slug)
 				if n := r.Environments[0].NotCompared; len(n) != 1 || !strings.Contains(n[0].Reason, p.Ends[0].Successor) {
 					t.Errorf("it is at its end, yet %s", w.show(r))
 				}

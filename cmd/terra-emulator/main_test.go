@@ -244,6 +244,18 @@ func TestBrokenContract(t *testing.T) {
 	}
 }
 
+// Listening everywhere, it prints an address that reconcile takes.
+func TestListensEverywhere(t *testing.T) {
+	r := start(t, "--listen", "0.0.0.0:0", "--allow-remote")
+	if !strings.HasPrefix(r.base, "http://127.0.0.1:") || strings.Contains(r.stdout, "[::]") {
+		t.Errorf("got %s", r.stdout)
+	}
+	if status, body := r.call(t, "GET", "/me"); status != 200 {
+		t.Errorf("got %d %s", status, body)
+	}
+	r.stop(t)
+}
+
 func TestRefusals(t *testing.T) {
 	folder := t.TempDir()
 	broken := filepath.Join(folder, "broken.json")

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -36,7 +37,8 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 			return errors.Join(err, listener.Close())
 		}
 	}
-	base := "http://" + listener.Addr().String() + emulator.BasePath
+	origin := "http://" + reachable(listener.Addr())
+	base := origin + emulator.BasePath
 	ready := fmt.Sprintf("export TERRA_BASE_URL='%s'\nexport TERRA_ADMIN_TOKEN='%s'\n", base, token)
 	for _, id := range s.Environments() {
 		ready += "# environment " + id + "\n"
@@ -45,7 +47,7 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		if p.Probe == nil {
 			continue
 		}
-		if address, ok := emulator.ProviderAddress("http://"+listener.Addr().String(), p.Probe.URL); ok {
+		if address, ok := emulator.ProviderAddress(origin, p.Probe.URL); ok {
 			ready += "# probe " + p.Slug + ": " + address + "\n"
 		}
 	}
@@ -53,6 +55,15 @@ func serve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		return errors.Join(fmt.Errorf("print address: %w", err), listener.Close())
 	}
 	return answer(ctx, s, listener, o, stderr)
+}
+
+// reachable is an address that a client on this machine can use: where the
+// emulator listens on every interface, loopback, which reconcile trusts with http.
+func reachable(a net.Addr) string {
+	if tcp, ok := a.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+	}
+	return a.String()
 }
 
 // prepare makes the account: the state file's, with what the flags add.
