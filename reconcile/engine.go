@@ -203,6 +203,11 @@ func chosen(r Run) ([]spec.Environment, error) {
 		}
 		out = append(out, r.Set.Environments[i])
 	}
+	for approved := range r.Approve {
+		if !slices.Contains(r.Only, approved) {
+			return nil, fmt.Errorf("approve plan of environment %q: it is not chosen, only %q", approved, r.Only)
+		}
+	}
 	return out, nil
 }
 

@@ -104,6 +104,17 @@ func TestEnvironmentThatIsNamedTwiceRunsOnce(t *testing.T) {
 	}
 }
 
+// TestApprovalOfWhatIsNotChosen is a mistake, and not left unsaid.
+func TestApprovalOfWhatIsNotChosen(t *testing.T) {
+	w := newWorld(t)
+	w.terra.AddEnvironment("stag-app-1", terratest.EnvironmentOptions{})
+	w.write("staging/environment.yaml", "dev_id: stag-app-1\nprune: never\n")
+	r := w.run(Run{Mode: report.Apply, Only: []string{"production"}, Approve: map[string]string{"staging": "sha256:0"}})
+	if r.ExitCode != report.ExitError || !strings.Contains(r.Error, `environment "staging": it is not chosen`) {
+		t.Errorf("exit %d, error %q", r.ExitCode, r.Error)
+	}
+}
+
 // TestStopIsOfTheWholeRun: after a failure in one environment nothing more is begun
 // in another, whether it was a write or a read that failed.
 func TestStopIsOfTheWholeRun(t *testing.T) {
