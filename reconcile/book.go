@@ -93,16 +93,22 @@ func (b *book) takeKey(store *state.Store, mode report.Mode) (warnings []string,
 // digest gives the keyed digests of a secret, opening it only when they are not
 // known. findings are the offline checks of a secret that was opened; digests of
 // one with findings are not kept, so that it is checked again.
-func (b *book) digest(s sealedSecret, p providers.Provider, field string) (state.Digest, []providers.Finding, error) {
+func (b *book) digest(s sealedSecret, p providers.Provider) (state.Digest, []providers.Finding, error) {
 	if d, plain, ok := b.remembered(s); ok {
 		return d, b.unboundWarning(s, plain), nil
 	}
+	_, d, findings, err := b.openAndDigest(s, p)
+	return d, findings, err
+}
+
+// openAndDigest gives an opened secret beside its digests, whoever remembers them.
+func (b *book) openAndDigest(s sealedSecret, p providers.Provider) (secrets.Value, state.Digest, []providers.Finding, error) {
 	v, opened, err := b.open(s)
 	if err != nil {
-		return state.Digest{}, nil, err
+		return secrets.Value{}, state.Digest{}, nil, err
 	}
 	d := state.Digest{Value: b.digester.Digest(v), Mask: b.digester.MaskDigest(secrets.Mask(v))}
-	findings := p.CheckSecret(field, v)
+	findings := p.CheckSecret(s.binding.Field, v)
 	for i := range findings {
 		findings[i].Origin = s.origin
 	}
@@ -111,7 +117,7 @@ func (b *book) digest(s sealedSecret, p providers.Provider, field string) (state
 		b.used[cacheKey(s, opened.Plain)] = d
 		b.mu.Unlock()
 	}
-	return d, append(findings, b.unboundWarning(s, opened.Plain)...), nil
+	return v, d, append(findings, b.unboundWarning(s, opened.Plain)...), nil
 }
 
 func (b *book) remembered(s sealedSecret) (d state.Digest, plain, ok bool) {

@@ -22,8 +22,9 @@ import (
 //
 // Memory alone is not enough where a mask could tell and does not: a secret shorter
 // than eight characters has none, and one of another form proves nothing. A
-// verification secret is never masked, so only memory and Terra can tell.
-func (o *observer) compare(ctx context.Context, w wanted, source terra.Source, out *plan.Observed) error {
+// verification secret is never masked, so only memory and Terra can tell. opened are
+// secrets that were opened for their digests just now.
+func (o *observer) compare(ctx context.Context, w wanted, source terra.Source, opened map[string]secrets.Value, out *plan.Observed) error {
 	live := out.Credentials
 	if !live.Set || live.SecretRef {
 		return nil
@@ -32,7 +33,7 @@ func (o *observer) compare(ctx context.Context, w wanted, source terra.Source, o
 	agrees := id.Mode != plan.Given || id.Value == live.ClientID
 	s := w.desired.Secret
 	if agrees && (s.Mode == plan.Given && s.Value.Closed == "" || w.desired.Refused != nil && o.book.closed() == "") {
-		c, err := o.compareSecret(ctx, w, source, live.Mask)
+		c, err := o.compareSecret(ctx, w, source, opened[plan.FieldClientSecret], live.Mask)
 		if err != nil {
 			return err
 		}
@@ -43,7 +44,7 @@ func (o *observer) compare(ctx context.Context, w wanted, source terra.Source, o
 			out.Verification = plan.Comparison{Result: plan.Equal}
 			return nil
 		}
-		c, err := o.ask(ctx, w, source, w.verification, plan.FieldVerificationSecret)
+		c, err := o.ask(ctx, w, source, w.verification, opened[plan.FieldVerificationSecret])
 		if err != nil {
 			return err
 		}
@@ -52,7 +53,7 @@ func (o *observer) compare(ctx context.Context, w wanted, source terra.Source, o
 	return nil
 }
 
-func (o *observer) compareSecret(ctx context.Context, w wanted, source terra.Source, mask string) (plan.Comparison, error) {
+func (o *observer) compareSecret(ctx context.Context, w wanted, source terra.Source, opened secrets.Value, mask string) (plan.Comparison, error) {
 	if w.desired.Secret.Mode != plan.Given { // all that is due was rejected
 		return o.liveKey(ctx, w, source, mask)
 	}
@@ -64,7 +65,7 @@ func (o *observer) compareSecret(ctx context.Context, w wanted, source terra.Sou
 		if told == plan.Equal && o.fresh(w, plan.FieldClientSecret, w.desired.Secret.Value.Digest) {
 			return plan.Comparison{Result: plan.Equal, LiveKey: w.due + 1}, nil
 		}
-		c, err := o.ask(ctx, w, source, w.keys[w.due], plan.FieldClientSecret)
+		c, err := o.ask(ctx, w, source, w.keys[w.due], opened)
 		if err != nil || c.Result != plan.Differs {
 			c.LiveKey = w.due + 1
 			return c, err
@@ -85,7 +86,7 @@ func (o *observer) liveKey(ctx context.Context, w wanted, source terra.Source, m
 		if err != nil || told == plan.Differs {
 			continue // a key that does not open cannot be told to be live
 		}
-		c, err := o.ask(ctx, w, source, w.keys[i], plan.FieldClientSecret)
+		c, err := o.ask(ctx, w, source, w.keys[i], secrets.Value{})
 		switch {
 		case err != nil:
 			return plan.Comparison{}, err
@@ -126,7 +127,7 @@ func (o *observer) byHand(w wanted, mask string) bool {
 // are. A mask of another form, or a secret too short to have one, proves nothing.
 func (o *observer) compareMask(w wanted, key int, mask string) (plan.Compared, error) {
 	p, _ := providers.Lookup(w.desired.Provider)
-	d, _, err := o.book.digest(w.keys[key], p, plan.FieldClientSecret)
+	d, _, err := o.book.digest(w.keys[key], p)
 	switch {
 	case err != nil:
 		return plan.Uncertain, err
@@ -199,17 +200,20 @@ func (o *observer) showStored(ctx context.Context, w wanted, source terra.Source
 
 // ask lets Terra compare one secret by a dry run of a patch. What keeps it from
 // telling becomes an uncertain comparison, but an answer that may have been a
-// write is an error.
-func (o *observer) ask(ctx context.Context, w wanted, source terra.Source, s sealedSecret, field string) (plan.Comparison, error) {
-	v, _, err := o.book.open(s)
-	if err != nil {
-		return inconclusive(err)
+// write is an error. v is the secret where it is open already, else zero.
+func (o *observer) ask(ctx context.Context, w wanted, source terra.Source, s sealedSecret, v secrets.Value) (plan.Comparison, error) {
+	field := s.binding.Field
+	if v.IsZero() {
+		var err error
+		if v, _, err = o.book.open(s); err != nil {
+			return inconclusive(err)
+		}
 	}
 	patch := terra.CredentialPatch{ClientSecret: v}
 	if field == plan.FieldVerificationSecret {
 		patch = terra.CredentialPatch{VerificationSecret: terra.To(v)}
 	}
-	err = o.client.ProveDryRun(ctx, o.env.DevID, source)
+	err := o.client.ProveDryRun(ctx, o.env.DevID, source)
 	var equal bool
 	if err == nil {
 		equal, err = o.compareAt(ctx, w.desired.Provider, field, patch)

@@ -20,6 +20,7 @@ type wanted struct {
 	entries      []string       // by position in the file; "" where unknown
 	due          int            // position of the key that is due, -1 for none
 	verification sealedSecret
+	unopened     []string // fields whose digest nobody remembers
 	probe        string
 	rotation     spec.Rotation
 	tokens       time.Duration // how long a bad secret can stay unseen; 0 unknown
@@ -27,10 +28,9 @@ type wanted struct {
 	review       []string // warnings of this run's review of the keys
 }
 
-// resolve turns a connection file into what the plan compares. It opens a secret
-// only when its digest is not known.
+// resolve turns a connection file into what the plan compares. It opens no secret;
+// one whose digest is not remembered is left to open.
 func resolve(env spec.Environment, c spec.Connection, b *book, now time.Time, life plan.KeyLife) wanted {
-	p, _ := providers.Lookup(c.Provider) // of one that is not listed only what holds for every secret is checked
 	w := wanted{due: -1, probe: c.Rotation.Probe, rotation: c.Rotation, life: life}
 	w.desired = plan.Desired{
 		Provider: c.Provider, Origin: at(c.Origin), State: plan.State(c.State.String()), StateOrigin: at(c.StateOrigin),
@@ -48,7 +48,7 @@ func resolve(env spec.Environment, c spec.Connection, b *book, now time.Time, li
 	if w.desired.App.Mode == plan.Unmanaged && c.Credentials.Present {
 		w.desired.App = plan.Setting[string]{Mode: plan.Given, Value: "own", Origin: at(c.Credentials.Origin)}
 	}
-	w.secrets(env, c, p, b, now)
+	w.secrets(env, c, b, now)
 	return w
 }
 
@@ -69,7 +69,7 @@ func (w *wanted) take(found []providers.Finding) {
 	}
 }
 
-func (w *wanted) secrets(env spec.Environment, c spec.Connection, p providers.Provider, b *book, now time.Time) {
+func (w *wanted) secrets(env spec.Environment, c spec.Connection, b *book, now time.Time) {
 	schedule := make([]secrets.Schedule, len(c.Credentials.Keys))
 	for i, k := range c.Credentials.Keys {
 		schedule[i] = secrets.Schedule{Unknown: k.Unknown, NotBefore: k.NotBefore}
@@ -85,7 +85,7 @@ func (w *wanted) secrets(env spec.Environment, c spec.Connection, p providers.Pr
 	w.desired.UnknownKey = w.due >= 0 && c.Credentials.Keys[w.due].Unknown
 	if w.due >= 0 && !w.desired.UnknownKey {
 		key := c.Credentials.Keys[w.due]
-		w.desired.Secret = w.known(w.keys[w.due], p, b)
+		w.desired.Secret = w.known(w.keys[w.due], b)
 		w.desired.Secret.Value.Key = w.due + 1
 		w.desired.SecretReason = dueReason(w.due, key, len(c.Credentials.Keys))
 	}
@@ -96,7 +96,7 @@ func (w *wanted) secrets(env spec.Environment, c spec.Connection, p providers.Pr
 	case v.Given():
 		w.verification = sealedSecret{origin: v.Value.Origin, sealed: w.parse(v.Value, plan.FieldVerificationSecret),
 			binding: secrets.Binding{DevID: env.DevID, Provider: c.Provider, Field: plan.FieldVerificationSecret}}
-		w.desired.VerificationSecret = w.known(w.verification, p, b)
+		w.desired.VerificationSecret = w.known(w.verification, b)
 	}
 }
 
@@ -161,9 +161,9 @@ func (w *wanted) parse(s spec.Secret, field string) secrets.Sealed {
 	return sealed
 }
 
-// known gives the plan's view of a sealed secret. One that does not open makes
-// its connection unreadable; where no identity is at hand it is merely closed.
-func (w *wanted) known(s sealedSecret, p providers.Provider, b *book) plan.Setting[plan.Secret] {
+// known gives the plan's view of a sealed secret, as far as it can be had without
+// opening it. Where no identity is at hand it is closed.
+func (w *wanted) known(s sealedSecret, b *book) plan.Setting[plan.Secret] {
 	out := plan.Setting[plan.Secret]{Mode: plan.Given, Origin: at(s.origin)}
 	if s.sealed.IsZero() {
 		return out
@@ -172,15 +172,37 @@ func (w *wanted) known(s sealedSecret, p providers.Provider, b *book) plan.Setti
 	if out.Value.Closed = b.closed(); out.Value.Closed != "" {
 		return out
 	}
-	d, findings, err := b.digest(s, p, s.binding.Field)
-	if err != nil {
-		if w.desired.Unreadable == "" {
-			w.desired.Unreadable = err.Error()
-		}
+	d, plain, remembered := b.remembered(s)
+	if !remembered {
+		w.unopened = append(w.unopened, s.binding.Field)
 		return out
 	}
-	w.take(findings)
+	w.take(b.unboundWarning(s, plain))
 	out.Value.Digest = d.Value
+	return out
+}
+
+// open fills in the digests that nobody remembers. It gives the secrets that it had
+// to open for that, by field, to whom needs them at once: each is opened only once.
+func (w *wanted) open(b *book) map[string]secrets.Value {
+	p, _ := providers.Lookup(w.desired.Provider) // of one that is not listed only what holds for every secret is checked
+	out := map[string]secrets.Value{}
+	for _, field := range w.unopened {
+		s, into := w.verification, &w.desired.VerificationSecret.Value
+		if field == plan.FieldClientSecret {
+			s, into = w.keys[w.due], &w.desired.Secret.Value
+		}
+		v, d, findings, err := b.openAndDigest(s, p)
+		if err != nil {
+			if w.desired.Unreadable == "" {
+				w.desired.Unreadable = err.Error()
+			}
+			continue
+		}
+		w.take(findings)
+		into.Digest, out[field] = d.Value, v
+	}
+	w.unopened = nil
 	return out
 }
 

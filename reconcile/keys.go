@@ -216,9 +216,9 @@ func within(tokens time.Duration) string {
 // planWithout resolves and reads one connection anew, with what was marked.
 func (e *Engine) planWithout(ctx context.Context, r Run, p *prepared, i int) error {
 	former := p.want[i]
-	w := resolve(p.env, p.env.Connections[i], p.book, p.input.Now, former.life)
+	w := &p.want[i]
+	*w = resolve(p.env, p.env.Connections[i], p.book, p.input.Now, former.life)
 	w.review = former.review
-	p.want[i] = w
 	if source, live := p.seen.sources[w.desired.Provider]; live && w.desired.Unreadable == "" && w.desired.State != plan.Disabled {
 		o := e.observer(r, p)
 		seen, err := o.connection(ctx, w, source)
@@ -226,6 +226,8 @@ func (e *Engine) planWithout(ctx context.Context, r Run, p *prepared, i int) err
 			return o.wrote.orElse(err)
 		}
 		p.seen.live[w.desired.Provider] = seen
+	} else {
+		w.open(p.book)
 	}
 	p.consult(i)
 	delete(p.input.Probes, w.desired.Provider)
@@ -275,7 +277,7 @@ func (p *prepared) livePair(w wanted) plan.Pair {
 		return out
 	}
 	provider, _ := providers.Lookup(w.desired.Provider)
-	if d, _, err := p.book.digest(w.keys[live], provider, plan.FieldClientSecret); err == nil {
+	if d, _, err := p.book.digest(w.keys[live], provider); err == nil {
 		out.Digest = d.Value
 	}
 	return out

@@ -70,9 +70,11 @@ func (o *observer) readConnections(ctx context.Context, want []wanted, out *obse
 	var done atomic.Int64
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(readsAtOnce)
-	for i, w := range want {
+	for i := range want {
+		w := &want[i]
 		source, live := out.sources[w.desired.Provider]
 		if !live || w.desired.State == plan.Disabled || w.desired.Unreadable != "" {
+			w.open(o.book)
 			done.Add(1)
 			continue
 		}
@@ -133,7 +135,7 @@ func (o *observer) sourceTypes(ctx context.Context) (map[string]plan.Type, strin
 // connection reads what the repository manages of one live connection. Only an
 // answer that may have been a write, or the end of the context, is an error;
 // anything else marks the connection as failed.
-func (o *observer) connection(ctx context.Context, w wanted, source terra.Source) (plan.Observed, error) {
+func (o *observer) connection(ctx context.Context, w *wanted, source terra.Source) (plan.Observed, error) {
 	out := plan.Observed{Active: source.Active, Variant: source.AuthVariant}
 	if out.Variant == "" {
 		out.Variant = "standard"
@@ -153,18 +155,22 @@ func (o *observer) connection(ctx context.Context, w wanted, source terra.Source
 	return out, nil
 }
 
-func (o *observer) readAll(ctx context.Context, w wanted, source terra.Source, out *plan.Observed) error {
-	d, slug := w.desired, w.desired.Provider
+func (o *observer) readAll(ctx context.Context, w *wanted, source terra.Source, out *plan.Observed) error {
+	d, slug := w.desired, w.desired.Provider // what is read depends on no secret
 	if d.Credentials {
 		c, err := o.client.GetCredentials(ctx, o.env.DevID, slug)
 		if err != nil {
 			return err
 		}
 		out.Credentials = credentialsOf(c)
-		if err := o.compare(ctx, w, source, out); err != nil {
+		opened := w.open(o.book)
+		if w.desired.Unreadable != "" {
+			return nil
+		}
+		if err := o.compare(ctx, *w, source, opened, out); err != nil {
 			return err
 		}
-		if err := o.showStored(ctx, w, source, out); err != nil {
+		if err := o.showStored(ctx, *w, source, out); err != nil {
 			return err
 		}
 	}
