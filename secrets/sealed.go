@@ -3,6 +3,7 @@ package secrets
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ const (
 // safe to show, store and compare with ==.
 type Sealed struct {
 	armor string
+	token string // made once, because it is asked for often
 }
 
 // Parse reads an armored age file. White space around it and CRLF line endings
@@ -36,14 +38,33 @@ func Parse(armored string) (Sealed, error) {
 	if !strings.HasPrefix(strings.TrimSpace(armored), armor.Header) {
 		return Sealed{}, fmt.Errorf("not an armored age file: it must begin with %q; seal it with `reconcile secret encrypt`", armor.Header)
 	}
-	raw, err := io.ReadAll(armor.NewReader(strings.NewReader(armored)))
-	if err != nil {
-		return Sealed{}, errors.New("armored age file is damaged: a line is missing, cut, indented or misspelt")
+	raw, sealed, canonical := readCanonical(armored)
+	if !canonical {
+		var err error
+		if raw, err = io.ReadAll(armor.NewReader(strings.NewReader(armored))); err != nil {
+			return Sealed{}, errors.New("armored age file is damaged: a line is missing, cut, indented or misspelt")
+		}
+		if sealed, err = armorBytes(raw); err != nil {
+			return Sealed{}, err
+		}
 	}
 	if _, err := age.ExtractHeader(bytes.NewReader(raw)); err != nil {
 		return Sealed{}, errors.New("armor holds no age file of version 1, or a damaged one")
 	}
-	return armorBytes(raw)
+	return sealed, nil
+}
+
+// readCanonical reads an armored file in one piece when it is written in the
+// canonical form, as nearly every one is: armoring it again gives the same text.
+func readCanonical(text string) ([]byte, Sealed, bool) {
+	body, begins := strings.CutPrefix(text, armor.Header+"\n")
+	body, ends := strings.CutSuffix(body, "\n"+armor.Footer+"\n")
+	raw, err := base64.StdEncoding.Strict().DecodeString(body)
+	if !begins || !ends || err != nil {
+		return nil, Sealed{}, false
+	}
+	again, err := armorBytes(raw)
+	return raw, again, err == nil && again.armor == text
 }
 
 // armorBytes gives an age file its one canonical armored form.
@@ -59,7 +80,8 @@ func armorBytes(raw []byte) (Sealed, error) {
 	if out.Len() > maxArmored {
 		return Sealed{}, fmt.Errorf("sealed secret is larger than %d KiB; name fewer recipients", maxArmored>>10)
 	}
-	return Sealed{armor: out.String()}, nil
+	sum := sha256.Sum256([]byte(out.String()))
+	return Sealed{armor: out.String(), token: "sha256:" + hex.EncodeToString(sum[:])}, nil
 }
 
 // Armor returns the canonical text: each line ends with LF, the last one too.
@@ -71,13 +93,7 @@ func (s Sealed) IsZero() bool { return s.armor == "" }
 // Token returns "sha256:" and the hex digest of [Sealed.Armor]. It changes
 // whenever the secret is sealed anew, and says nothing about the secret. The
 // zero Sealed has the empty token.
-func (s Sealed) Token() string {
-	if s.IsZero() {
-		return ""
-	}
-	sum := sha256.Sum256([]byte(s.armor))
-	return "sha256:" + hex.EncodeToString(sum[:])
-}
+func (s Sealed) Token() string { return s.token }
 
 // Kinds lists the kind of each recipient in the file's header, in its order:
 // X25519, ssh-ed25519, ssh-rsa, mlkem768x25519, scrypt or what a plugin wrote.
@@ -91,8 +107,8 @@ func (s Sealed) Kinds() ([]string, error) {
 }
 
 func (s Sealed) bytes() ([]byte, error) {
-	raw, err := io.ReadAll(armor.NewReader(strings.NewReader(s.armor)))
-	if err != nil {
+	raw, _, canonical := readCanonical(s.armor)
+	if !canonical {
 		return nil, errors.New("no sealed secret to read")
 	}
 	return raw, nil
