@@ -55,16 +55,21 @@ func Parse(armored string) (Sealed, error) {
 }
 
 // readCanonical reads an armored file in one piece when it is written in the
-// canonical form, as nearly every one is: armoring it again gives the same text.
+// canonical form, as nearly every one is: full lines of 64, and no spare bits.
 func readCanonical(text string) ([]byte, Sealed, bool) {
 	body, begins := strings.CutPrefix(text, armor.Header+"\n")
 	body, ends := strings.CutSuffix(body, "\n"+armor.Footer+"\n")
+	for rest, more := body, true; more; {
+		var line string
+		if line, rest, more = strings.Cut(rest, "\n"); len(line) == 0 || len(line) > 64 || more && len(line) < 64 {
+			return nil, Sealed{}, false
+		}
+	}
 	raw, err := base64.StdEncoding.Strict().DecodeString(body)
-	if !begins || !ends || err != nil {
+	if !begins || !ends || err != nil || strings.Contains(body, "\r") {
 		return nil, Sealed{}, false
 	}
-	again, err := armorBytes(raw)
-	return raw, again, err == nil && again.armor == text
+	return raw, sealedAs(text), true
 }
 
 // armorBytes gives an age file its one canonical armored form.
@@ -80,8 +85,12 @@ func armorBytes(raw []byte) (Sealed, error) {
 	if out.Len() > maxArmored {
 		return Sealed{}, fmt.Errorf("sealed secret is larger than %d KiB; name fewer recipients", maxArmored>>10)
 	}
-	sum := sha256.Sum256([]byte(out.String()))
-	return Sealed{armor: out.String(), token: "sha256:" + hex.EncodeToString(sum[:])}, nil
+	return sealedAs(out.String()), nil
+}
+
+func sealedAs(canonical string) Sealed {
+	sum := sha256.Sum256([]byte(canonical))
+	return Sealed{armor: canonical, token: "sha256:" + hex.EncodeToString(sum[:])}
 }
 
 // Armor returns the canonical text: each line ends with LF, the last one too.
