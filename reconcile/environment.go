@@ -157,17 +157,19 @@ func (e *Engine) observer(r Run, p *prepared) *observer {
 }
 
 // decide plans, counts the end users and probes the pairs on which a class
-// depends, and plans again.
+// depends, and plans again. A plan without changes depends on neither.
 func (e *Engine) decide(ctx context.Context, r Run, p *prepared) error {
-	first := plan.Make(p.input)
-	var err error
-	if p.input.Users, err = e.countUsers(ctx, p, plan.NeedsUsers(p.input, first)); err != nil {
-		return err
-	}
-	if err := e.reviewKeys(ctx, r, p); err != nil {
-		return err
-	}
 	p.plan = plan.Make(p.input)
+	var err error
+	if p.input.Users, err = e.countUsers(ctx, p, plan.NeedsUsers(p.input, p.plan)); err != nil {
+		return err
+	}
+	if len(p.plan.Changes) > 0 || p.watches() {
+		if err := e.reviewKeys(ctx, r, p); err != nil {
+			return err
+		}
+		p.plan = plan.Make(p.input)
+	}
 	p.hash = plan.Hash(p.plan)
 	if approved, ok := r.Approve[p.env.Name]; ok && approved == p.hash {
 		p.input.ApprovedAll, p.input.NowFlag = true, r.Now

@@ -33,7 +33,8 @@ func entryOf(c spec.Connection, k spec.Key, sealed secrets.Sealed) string {
 // reviewKeys asks the providers about the pairs that would be written and about
 // those that are watched, and counts the end users of the latter. What speaks
 // against a key is marked, and its connection is planned again without it; that
-// may make another key due, which is looked at in turn.
+// may make another key due, which is looked at in turn. What else there is to say
+// is said with the plan.
 func (e *Engine) reviewKeys(ctx context.Context, r Run, p *prepared) error {
 	p.input.Probes = map[string]plan.Probe{}
 	if e.o.Prober == nil || r.Mode != report.Apply && !r.Probe {
@@ -56,6 +57,7 @@ func (e *Engine) reviewKeys(ctx context.Context, r Run, p *prepared) error {
 			}
 		}
 	}
+	p.desire()
 	if r.Mode != report.Apply {
 		return ctx.Err()
 	}
@@ -65,6 +67,11 @@ func (e *Engine) reviewKeys(ctx context.Context, r Run, p *prepared) error {
 		}
 	}
 	return ctx.Err()
+}
+
+// watches tells whether the key of any connection is watched.
+func (p *prepared) watches() bool {
+	return slices.ContainsFunc(p.want, func(w wanted) bool { return w.life.Soak != nil })
 }
 
 func (p *prepared) all() []int {

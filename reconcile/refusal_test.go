@@ -141,6 +141,17 @@ func TestStopIsOfTheWholeRun(t *testing.T) {
 	}
 }
 
+// TestUncountedUsersOfAWatchedKeyAreSaid, also when nothing else speaks against it.
+func TestUncountedUsersOfAWatchedKeyAreSaid(t *testing.T) {
+	w, _ := rotating(t)
+	w.at("2026-12-01T03:00:00Z")
+	w.expectExit(w.apply(), report.ExitDone)
+	w.at("2026-12-01T05:00:00Z")
+	w.terra.Fault(terratest.Fault{Kind: terratest.Problem, Status: 403, Code: "scope_missing", Operation: "listUsers", Times: terratest.Always})
+	r := w.expectExit(w.apply(), report.ExitDone)
+	expectText(t, strings.Join(r.Environments[0].Warnings, "\n"), "end users of the watched key are not counted")
+}
+
 // TestManyEnables: one call takes a hundred at most.
 func TestManyEnables(t *testing.T) {
 	w := newWorld(t)
