@@ -75,7 +75,7 @@ func (w *wanted) secrets(env spec.Environment, c spec.Connection, b *book, now t
 		schedule[i] = secrets.Schedule{Unknown: k.Unknown, NotBefore: k.NotBefore}
 		s := sealedSecret{origin: k.Secret.Origin, binding: secrets.Binding{DevID: env.DevID, Provider: c.Provider, Field: plan.FieldClientSecret}}
 		if !k.Unknown {
-			s.sealed = w.parse(k.Secret, plan.FieldClientSecret)
+			s.sealed = w.parse(k.Secret, s.binding, b)
 		}
 		w.keys = append(w.keys, s)
 		w.entries = append(w.entries, entryOf(c, k, s.sealed))
@@ -94,8 +94,8 @@ func (w *wanted) secrets(env spec.Environment, c spec.Connection, b *book, now t
 	case v.Null():
 		w.desired.VerificationSecret = plan.Setting[plan.Secret]{Mode: plan.Default, Origin: at(v.Origin)}
 	case v.Given():
-		w.verification = sealedSecret{origin: v.Value.Origin, sealed: w.parse(v.Value, plan.FieldVerificationSecret),
-			binding: secrets.Binding{DevID: env.DevID, Provider: c.Provider, Field: plan.FieldVerificationSecret}}
+		to := secrets.Binding{DevID: env.DevID, Provider: c.Provider, Field: plan.FieldVerificationSecret}
+		w.verification = sealedSecret{origin: v.Value.Origin, sealed: w.parse(v.Value, to, b), binding: to}
 		w.desired.VerificationSecret = w.known(w.verification, b)
 	}
 }
@@ -153,10 +153,16 @@ func (w *wanted) refused(c spec.Connection, key int) *plan.Refused {
 	return out
 }
 
-func (w *wanted) parse(s spec.Secret, field string) secrets.Sealed {
+// parse reads a sealed secret. One that was opened before needs no second look.
+func (w *wanted) parse(s spec.Secret, to secrets.Binding, b *book) secrets.Sealed {
+	if sealed, ok := secrets.Skim(s.Armor); ok {
+		if _, _, opened := b.remembered(sealedSecret{sealed: sealed, binding: to}); opened {
+			return sealed
+		}
+	}
 	sealed, err := secrets.Parse(s.Armor)
 	if err != nil && w.desired.Unreadable == "" {
-		w.desired.Unreadable = fmt.Sprintf("%s: read %s: %v", at(s.Origin), field, err)
+		w.desired.Unreadable = fmt.Sprintf("%s: read %s: %v", at(s.Origin), to.Field, err)
 	}
 	return sealed
 }

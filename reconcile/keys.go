@@ -69,11 +69,6 @@ func (e *Engine) reviewKeys(ctx context.Context, r Run, p *prepared) error {
 	return ctx.Err()
 }
 
-// watches tells whether the key of any connection is watched.
-func (p *prepared) watches() bool {
-	return slices.ContainsFunc(p.want, func(w wanted) bool { return w.life.Soak != nil })
-}
-
 func (p *prepared) all() []int {
 	out := make([]int, len(p.want))
 	for i := range out {

@@ -109,6 +109,11 @@ func (p *prepared) recountSample(ctx context.Context, provider string, sample []
 	return plan.Users{Count: len(sample) - len(missing), Exact: true}, nil
 }
 
+// watches tells whether the key of any connection is watched.
+func (p *prepared) watches() bool {
+	return slices.ContainsFunc(p.want, func(w wanted) bool { return w.life.Soak != nil })
+}
+
 func activeOf(provider string) terra.UserFilter {
 	active := true
 	return terra.UserFilter{Provider: provider, Active: &active}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 )
 
 // UnknownKey is the token of a key that was set by hand before this repository
@@ -32,8 +33,10 @@ func desiredTokens(d Desired) map[string]string {
 	}
 	put(FieldRedirectURL, d.RedirectURL.Mode, d.RedirectURL.Value)
 	put(FieldVerificationSecret, d.VerificationSecret.Mode, d.VerificationSecret.Value.Digest)
-	put(FieldSandbox, d.Sandbox.Mode, fmt.Sprint(d.Sandbox.Value))
-	put(FieldScopes, d.Scopes.Mode, listToken(sorted(d.Scopes.Value)))
+	put(FieldSandbox, d.Sandbox.Mode, strconv.FormatBool(d.Sandbox.Value))
+	if put(FieldScopes, d.Scopes.Mode, ""); d.Scopes.Mode == Given {
+		t[FieldScopes] = listToken(sorted(d.Scopes.Value))
+	}
 	put(FieldDomain, d.Domain.Mode, d.Domain.Value)
 	put(FieldWebhooks, d.Webhooks.Mode, "managed")
 	return t

@@ -264,9 +264,9 @@ func checkWindow(in Input, c *Change, _ bool) (Gate, string) {
 }
 
 func desiredOf(in Input, provider string) Desired {
-	for _, d := range in.Desired {
-		if d.Provider == provider {
-			return d
+	for i := range in.Desired { // a Desired is large, and this is asked often
+		if in.Desired[i].Provider == provider {
+			return in.Desired[i]
 		}
 	}
 	return Desired{}

@@ -194,7 +194,12 @@ func isCredential(field string) bool {
 }
 
 func isDesired(in Input, provider string) bool {
-	return slices.ContainsFunc(in.Desired, func(d Desired) bool { return d.Provider == provider })
+	for i := range in.Desired {
+		if in.Desired[i].Provider == provider {
+			return true
+		}
+	}
+	return false
 }
 
 // isHeld tells whether nothing of the environment may be changed at this time.
