@@ -114,7 +114,7 @@ func (o *observer) byHand(w wanted, mask string) bool {
 		if w.keys[i].sealed.IsZero() {
 			continue
 		}
-		if d, _, err := o.book.digest(w.keys[i], p, plan.FieldClientSecret); err == nil && secrets.DigestsAgree(d.Value, agreed) {
+		if d, _, err := o.book.digest(w.keys[i], p); err == nil && secrets.DigestsAgree(d.Value, agreed) {
 			return true
 		}
 	}
