@@ -80,7 +80,7 @@ func (w *wanted) secrets(env spec.Environment, c spec.Connection, b *book, now t
 		w.keys = append(w.keys, s)
 		w.entries = append(w.entries, entryOf(c, k, s.sealed))
 	}
-	w.followWatch(b, p, now)
+	w.followWatch(b, now)
 	w.pickDue(c, schedule, now)
 	w.desired.UnknownKey = w.due >= 0 && c.Credentials.Keys[w.due].Unknown
 	if w.due >= 0 && !w.desired.UnknownKey {
@@ -103,17 +103,18 @@ func (w *wanted) secrets(env spec.Environment, c spec.Connection, b *book, now t
 // followWatch keeps the watch over a key that was only sealed anew, as for another
 // recipient, as long as it has not passed. A mark does not follow: it ends with its
 // entry.
-func (w *wanted) followWatch(b *book, p providers.Provider, now time.Time) {
+func (w *wanted) followWatch(b *book, now time.Time) {
 	soak := w.life.Soak
 	if soak == nil || !now.Before(soak.Until) || slices.Contains(w.entries, soak.Entry) {
 		return
 	}
+	p, _ := providers.Lookup(w.desired.Provider)
 	_, about, _ := strings.Cut(soak.Entry, " ")
 	for i, entry := range w.entries {
 		if _, same, _ := strings.Cut(entry, " "); entry == "" || same != about {
 			continue
 		}
-		if d, _, err := b.digest(w.keys[i], p, plan.FieldClientSecret); err == nil && secrets.DigestsAgree(d.Value, soak.Digest) {
+		if d, _, err := b.digest(w.keys[i], p); err == nil && secrets.DigestsAgree(d.Value, soak.Digest) {
 			w.life = w.life.Clone()
 			w.life.Soak.Entry = entry
 			return
