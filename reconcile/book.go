@@ -91,17 +91,18 @@ func (b *book) takeKey(store *state.Store, mode report.Mode) (warnings []string,
 }
 
 // digest gives the keyed digests of a secret, opening it only when they are not
-// known. findings are the offline checks of a secret that was opened; digests of
-// one with findings are not kept, so that it is checked again.
-func (b *book) digest(s sealedSecret, p providers.Provider) (state.Digest, []providers.Finding, error) {
-	if d, plain, ok := b.remembered(s); ok {
-		return d, b.unboundWarning(s, plain), nil
+// known.
+func (b *book) digest(s sealedSecret, p providers.Provider) (state.Digest, error) {
+	if d, _, ok := b.remembered(s); ok {
+		return d, nil
 	}
-	_, d, findings, err := b.openAndDigest(s, p)
-	return d, findings, err
+	_, d, _, err := b.openAndDigest(s, p)
+	return d, err
 }
 
-// openAndDigest gives an opened secret beside its digests, whoever remembers them.
+// openAndDigest gives an opened secret beside its digests, whoever remembers them,
+// and what the offline checks found. Digests of one with findings are not kept, so
+// that it is checked again.
 func (b *book) openAndDigest(s sealedSecret, p providers.Provider) (secrets.Value, state.Digest, []providers.Finding, error) {
 	v, opened, err := b.open(s)
 	if err != nil {

@@ -114,7 +114,7 @@ func (o *observer) byHand(w wanted, mask string) bool {
 		if w.keys[i].sealed.IsZero() {
 			continue
 		}
-		if d, _, err := o.book.digest(w.keys[i], p); err == nil && secrets.DigestsAgree(d.Value, agreed) {
+		if d, err := o.book.digest(w.keys[i], p); err == nil && secrets.DigestsAgree(d.Value, agreed) {
 			return true
 		}
 	}
@@ -127,7 +127,7 @@ func (o *observer) byHand(w wanted, mask string) bool {
 // are. A mask of another form, or a secret too short to have one, proves nothing.
 func (o *observer) compareMask(w wanted, key int, mask string) (plan.Compared, error) {
 	p, _ := providers.Lookup(w.desired.Provider)
-	d, _, err := o.book.digest(w.keys[key], p)
+	d, err := o.book.digest(w.keys[key], p)
 	switch {
 	case err != nil:
 		return plan.Uncertain, err

@@ -114,7 +114,7 @@ func (w *wanted) followWatch(b *book, now time.Time) {
 		if _, same, _ := strings.Cut(entry, " "); entry == "" || same != about {
 			continue
 		}
-		if d, _, err := b.digest(w.keys[i], p); err == nil && secrets.DigestsAgree(d.Value, soak.Digest) {
+		if d, err := b.digest(w.keys[i], p); err == nil && secrets.DigestsAgree(d.Value, soak.Digest) {
 			w.life = w.life.Clone()
 			w.life.Soak.Entry = entry
 			return

@@ -279,7 +279,7 @@ func (p *prepared) livePair(w wanted) plan.Pair {
 		return out
 	}
 	provider, _ := providers.Lookup(w.desired.Provider)
-	if d, _, err := p.book.digest(w.keys[live], provider); err == nil {
+	if d, err := p.book.digest(w.keys[live], provider); err == nil {
 		out.Digest = d.Value
 	}
 	return out

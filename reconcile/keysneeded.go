@@ -26,7 +26,7 @@ func (s keyReview) unneeded(state report.KeyState) []int {
 	out := secrets.Unneeded(s.schedule(), s.live, s.w.due)
 	provider, _ := providers.Lookup(s.w.desired.Provider)
 	return slices.DeleteFunc(out, func(i int) bool {
-		_, _, err := s.p.book.digest(s.w.keys[i], provider)
+		_, err := s.p.book.digest(s.w.keys[i], provider)
 		return noneLive && err != nil // one that does not open may be the live one
 	})
 }
