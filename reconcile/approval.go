@@ -55,7 +55,7 @@ func unusable(err error) string {
 	if !errors.As(err, &used) {
 		return err.Error()
 	}
-	return fmt.Sprintf("apply plan: %s; if the same is to be done once more, make a new plan and apply that: reconcile plan --out plan.json", err)
+	return fmt.Sprintf("apply plan: %s; if the same is to be done once more, make a new plan and apply that: `reconcile plan --out plan.json`", err)
 }
 
 // refuse says in what the plan is not the one that a person approved or was shown,

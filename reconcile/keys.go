@@ -168,7 +168,7 @@ func (e *Engine) reviewNew(ctx context.Context, p *prepared, q *questions, w wan
 		if old := q.ask(ctx, w.desired.Provider, p.liveClientID(w), w.keys[live]); old.Verdict == plan.Bad {
 			why.LiveToo = w.entries[live]
 			v.warnings = append(v.warnings, "the provider rejects the live key too ("+old.Reason+"), so syncing stops"+
-				within(w.tokens)+"; make a new one now: reconcile rotate add "+p.env.Name+"/"+w.desired.Provider)
+				within(w.tokens)+"; make a new one now: `reconcile rotate add "+p.env.Name+"/"+w.desired.Provider+"`")
 		}
 	}
 	v.life.Reject(w.entries[w.due], why)

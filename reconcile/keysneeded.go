@@ -47,5 +47,5 @@ func prune(lead string, k report.KeyStatus) string {
 	default:
 		lead += "keys " + numbers + " are"
 	}
-	return lead + " no longer needed: reconcile rotate prune " + k.Connection + flags
+	return lead + " no longer needed: `reconcile rotate prune " + k.Connection + flags + "`"
 }

@@ -66,7 +66,7 @@ func TestUnneededKeysOverARotation(t *testing.T) {
 	w.expectUnneeded(w.apply())
 	w.now = w.now.Add(2 * time.Hour)
 	w.expectUnneeded(w.apply(), 1)
-	expectText(t, w.keyStatus(w.dryRun()).Do, "key 1 is no longer needed: reconcile rotate prune production/strava --key 1")
+	expectText(t, w.keyStatus(w.dryRun()).Do, "key 1 is no longer needed: `reconcile rotate prune production/strava --key 1`")
 }
 
 func TestRejectedKeysAreUnneeded(t *testing.T) {
@@ -75,7 +75,7 @@ func TestRejectedKeysAreUnneeded(t *testing.T) {
 	w.at("2026-12-01T03:00:00Z")
 	r := w.apply()
 	w.expectUnneeded(r, 2)
-	expectText(t, w.keyStatus(r).Do, "reconcile rotate add production/strava; key 2 is no longer needed: reconcile rotate prune production/strava --key 2")
+	expectText(t, w.keyStatus(r).Do, "`reconcile rotate add production/strava`; key 2 is no longer needed: `reconcile rotate prune production/strava --key 2`")
 	w.keys("", key{secretA, ""}) // it was pruned
 	w.expectUnneeded(w.applied())
 	expectKeys(t, w.keyStatus(w.dryRun()), report.KeyFine, 1, 1, 0, "")

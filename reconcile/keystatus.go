@@ -164,7 +164,7 @@ func (s keyReview) next(k report.KeyStatus) string {
 		}
 		return fmt.Sprintf("key %d is due and waits (guard %s): %s", k.Due, s.change.Guard, s.change.GateReason)
 	case report.KeyHeld:
-		return fmt.Sprintf("key %d is due, and guard %s holds it: %s; see reconcile --dry-run --env %s", k.Due, s.change.Guard, s.change.GateReason, s.p.env.Name)
+		return fmt.Sprintf("key %d is due, and guard %s holds it: %s; see `reconcile --dry-run --env %s`", k.Due, s.change.Guard, s.change.GateReason, s.p.env.Name)
 	case report.KeyNotKnown:
 		return s.unknown(k)
 	case report.KeyWatched:
@@ -198,13 +198,13 @@ func (s keyReview) successor(k report.KeyStatus) string {
 // makeOne is how a person makes a new key at this provider, in the right order.
 func (s keyReview) makeOne() string {
 	p, _ := providers.Lookup(s.w.desired.Provider)
-	where, command := "", "reconcile rotate add "+s.p.env.Name+"/"+s.w.desired.Provider
+	where, command := "", "`reconcile rotate add "+s.p.env.Name+"/"+s.w.desired.Provider+"`"
 	if p.Portal != "" {
 		where = " at " + p.Portal
 	}
 	switch p.Reset.Order {
 	case providers.AskTerra:
-		return "ask Terra support for a new key: reconcile providers " + s.w.desired.Provider + " --ticket"
+		return "ask Terra support for a new key: `reconcile providers " + s.w.desired.Provider + " --ticket`"
 	case providers.CommitFirst:
 		return "make a new key" + where + " (" + string(p.Reset.Order) + "): " + command
 	case providers.ResetFirst:

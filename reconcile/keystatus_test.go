@@ -48,7 +48,7 @@ func TestKeyStatusOverAYear(t *testing.T) {
 	w.at("2027-02-10T09:00:00Z") // 79 days, 14 before the end is the default
 	r := w.apply()
 	expectKeys(t, w.keyStatus(r), report.KeyAgeing, 1, 1, 0, "reaches rotation.max_age in 10 days (production/strava.yaml:")
-	expectText(t, w.keyStatus(r).Do, "make a new key at https://www.strava.com/settings/api, and within minutes: reconcile rotate add production/strava")
+	expectText(t, w.keyStatus(r).Do, "make a new key at https://www.strava.com/settings/api, and within minutes: `reconcile rotate add production/strava`")
 	expectText(t, strings.Join(r.Environments[0].Warnings, "\n"), "reaches rotation.max_age in 10 days")
 
 	w.keys("max_age: 90d", key{secretA, "2026-11-23T00:00:00Z"}, key{secretB, "2027-02-20T02:00:00Z"})

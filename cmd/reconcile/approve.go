@@ -33,7 +33,7 @@ and says so. An approval serves once, and unused it ends after a day.`,
 				return noDaemon(err)
 			}
 			return say(env, fmt.Sprintf("the next run of %s applies exactly this plan; unused, the approval ends %s", args[0], minute(a.Until)),
-				"run it at once with: reconcile now "+args[0])
+				"run it at once with: `reconcile now "+args[0]+"`")
 		},
 	}
 	f.add(cmd)

@@ -21,7 +21,7 @@ type stateFlags struct{ config, state string }
 
 func (f *stateFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.config, "config", "", "take the state folder from this `daemon.yaml`")
-	cmd.Flags().StringVar(&f.state, "state", "", "`folder` of the memory\n(default: RECONCILE_STATE_DIR)")
+	cmd.Flags().StringVar(&f.state, "state", "", "`folder` of the memory (default: RECONCILE_STATE_DIR)")
 }
 
 // folder is the state folder, an error where none is known.

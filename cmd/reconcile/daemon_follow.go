@@ -138,7 +138,14 @@ func (f *follower) Run(ctx context.Context, name string) report.Report {
 	if approval.Hash != "" && f.mode == report.Apply {
 		r.Approve, r.Given, r.Now = map[string]string{name: approval.Hash}, approval.At, approval.Now
 	}
-	return engine.Run(ctx, r)
+	out := engine.Run(ctx, r)
+	for i, e := range out.Environments {
+		if e.ApproveWay != "" {
+			out.Environments[i].ApproveWay = "`reconcile approve " + e.Name + " " + e.PlanHash + "`"
+		}
+	}
+	f.env.asked.elsewhere().completeReport(&out)
+	return out
 }
 
 // failed is the report of a run that could not begin.

@@ -70,6 +70,7 @@ func (s *stage) prepare(env *environment, address string) error {
 		"RECONCILE_STATE_DIR": filepath.Join(s.dir, "state"),
 	}
 	inner := *env
+	inner.brief = true
 	inner.Now = func() time.Time { return env.Now().Add(s.passed) }
 	inner.Getenv = func(name string) string {
 		if v, ok := settings[name]; ok {

@@ -89,7 +89,7 @@ type checked struct {
 }
 
 func (d *doctor) say(status, check, about, says, next string) {
-	d.checks = append(d.checks, checked{check, about, status, says, next})
+	d.checks = append(d.checks, checked{check, about, status, d.env.asked.complete(says), d.env.asked.complete(next)})
 }
 
 func (d *doctor) ok(check, about, says string)         { d.say(statusOK, check, about, says, "") }

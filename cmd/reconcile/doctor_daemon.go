@@ -33,11 +33,11 @@ func (d *doctor) askDaemon(ctx context.Context) {
 	case errors.As(err, &absent) && d.flags.config == "":
 		d.skip("daemon", "", "none answers at "+absent.Path, "")
 	case errors.As(err, &absent):
-		d.warn("daemon", "", "none answers at "+absent.Path, "start it: reconcile daemon --config "+d.flags.config)
+		d.warn("daemon", "", "none answers at "+absent.Path, "start it: `reconcile daemon`")
 	case errors.As(err, &refused):
 		d.warn("daemon", "", "a run is under way: "+refused.Reason, "look again when it has ended")
 	case err != nil:
-		d.warn("daemon", "", err.Error(), "ask as the user that it runs as: sudo -u USER reconcile doctor")
+		d.warn("daemon", "", err.Error(), "ask as the user that it runs as, with sudo -u USER")
 	default:
 		d.daemon = true
 		d.describeDaemon(status)

@@ -57,6 +57,15 @@ func (d *doctor) repository(ctx context.Context) bool {
 	return true
 }
 
+// onDisk is where a file of the repository is, as far as it is on this machine.
+func (d *doctor) onDisk(file string) string {
+	folder := filepath.Join(d.config.Repo.URL, d.config.Repo.Path)
+	if info, err := os.Stat(folder); err == nil && info.IsDir() {
+		return filepath.Join(folder, file)
+	}
+	return file
+}
+
 // load reads the files and tells their errors before their warnings. An
 // environment with errors is checked no further.
 func (d *doctor) load() bool {
@@ -78,7 +87,7 @@ func (d *doctor) load() bool {
 		connections += len(e.Connections)
 	}
 	has := plural(len(names), "environment", "environments") + " with " + plural(connections, "connection", "connections")
-	const all = "run reconcile validate, which lists all of them"
+	const all = "run `reconcile validate`, which lists all of them"
 	switch {
 	case failed > 0:
 		d.fail("files", "", fmt.Sprintf("%s, the first is %s", plural(failed, "error", "errors"), problems[0]), all)
@@ -156,6 +165,7 @@ func writable(dir string, missing bool) error {
 // openPair is a pair of client id and secret that was opened.
 type openPair struct {
 	connection, devID, provider, clientID string
+	file                                  string // of the connection, in the repository
 	key                                   string // which of several, for people; "" for the only one
 	due                                   bool
 	secret                                secrets.Value

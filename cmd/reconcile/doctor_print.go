@@ -14,18 +14,18 @@ func (d *doctor) print() error {
 	if d.flags.format == "json" {
 		return d.printJSON()
 	}
-	var b strings.Builder
+	b := newPage(d.env)
 	for _, c := range d.checks {
 		about := c.Check
 		if c.About != "" {
 			about += " " + c.About
 		}
-		fold(&b, pad(c.Status, 6)+about+": ", "      ", c.Says)
+		b.folded(pad(c.Status, 6), about+": "+c.Says)
 		if c.Next != "" {
-			fold(&b, "      -> ", "         ", c.Next)
+			b.folded("      -> ", c.Next)
 		}
 	}
-	fmt.Fprintf(&b, "\n%s: %d ok", plural(len(d.checks), "check", "checks"), d.count(statusOK))
+	fmt.Fprintf(b, "\n%s: %d ok", plural(len(d.checks), "check", "checks"), d.count(statusOK))
 	for _, s := range []struct{ status, one, many string }{
 		{statusWarn, "warning", "warnings"}, {statusFail, "failed", "failed"}, {statusSkip, "skipped", "skipped"},
 	} {
@@ -33,8 +33,8 @@ func (d *doctor) print() error {
 			b.WriteString(", " + plural(n, s.one, s.many))
 		}
 	}
-	_, err := fmt.Fprintln(d.env.Stdout, b.String())
-	return err
+	b.WriteString("\n")
+	return b.print(d.env.Stdout)
 }
 
 func (d *doctor) printJSON() error {
@@ -54,22 +54,6 @@ func (d *doctor) printJSON() error {
 		Skipped  int       `json:"skipped"`
 		Checks   []checked `json:"checks"`
 	}{doctorSchema, code, d.count(statusOK), d.count(statusWarn), d.count(statusFail), d.count(statusSkip), d.checks})
-}
-
-// fold writes text in lines of at most 80 characters; a longer word stays whole.
-func fold(b *strings.Builder, first, rest, text string) {
-	line, empty := first, true
-	for _, word := range strings.Fields(text) {
-		if !empty && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > 80 {
-			b.WriteString(line + "\n")
-			line, empty = rest, true
-		}
-		if !empty {
-			line += " "
-		}
-		line, empty = line+word, false
-	}
-	b.WriteString(line + "\n")
 }
 
 func pad(text string, n int) string {

@@ -70,7 +70,7 @@ func (d *doctor) answered(pair openPair, answer plan.Probe) {
 	case answer.Verdict == plan.Good:
 		d.ok("probe", pair.name(), "good: "+reason)
 	case answer.Verdict == plan.Bad && pair.due:
-		d.fail("probe", pair.name(), "bad: "+reason, "seal the right one with reconcile secret encrypt; see `reconcile providers "+pair.provider+"`")
+		d.fail("probe", pair.name(), "bad: "+reason, "seal the right one with `reconcile secret encrypt "+shellWord(d.onDisk(pair.file))+"`; see `reconcile providers "+pair.provider+"`")
 	case answer.Verdict == plan.Bad:
 		d.warn("probe", pair.name(), "bad: "+reason, "seal the right one before it is due")
 	default:

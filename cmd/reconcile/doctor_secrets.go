@@ -88,7 +88,7 @@ func (d *doctor) open(s sealedAt) bool {
 	if err != nil {
 		next := ""
 		if errors.Is(err, secrets.ErrNoIdentity) {
-			next = "give the runner an identity that does, or seal it for the one it has: reconcile secret rekey"
+			next = "give the runner an identity that does, or seal it for the one it has: `reconcile secret rekey`"
 		}
 		d.fail("secret", s.name(), fmt.Sprintf("%s: %v", s.secret.Origin, err), next)
 		return false
@@ -119,7 +119,7 @@ func (d *doctor) keepPair(s sealedAt, value secrets.Value) {
 	if s.key < due {
 		return // replaced: its provider may have forgotten it
 	}
-	pair := openPair{connection: s.environment.Name + "/" + s.connection.Provider, devID: s.environment.DevID, provider: s.connection.Provider,
+	pair := openPair{connection: s.environment.Name + "/" + s.connection.Provider, devID: s.environment.DevID, provider: s.connection.Provider, file: s.connection.File,
 		clientID: s.connection.Credentials.ClientID.Value, secret: value, due: s.key == due}
 	if len(keys) > 1 {
 		pair.key = fmt.Sprintf("key %d of %d", s.key+1, len(keys))
@@ -139,7 +139,7 @@ func (d *doctor) recipients() {
 	}
 	lock, err := secrets.ParseLock(text)
 	if err != nil {
-		d.fail("recipients", "", fmt.Sprintf("%s: %v", secrets.LockPath, err), "seal the secrets again with reconcile secret rekey")
+		d.fail("recipients", "", fmt.Sprintf("%s: %v", secrets.LockPath, err), "seal the secrets again with `reconcile secret rekey`")
 		return
 	}
 	all, wrong, first := d.sealed(), 0, ""
@@ -156,7 +156,7 @@ func (d *doctor) recipients() {
 	}
 	if wrong > 0 {
 		d.warn("recipients", "", fmt.Sprintf("%s as terra.yaml says, the first is %s",
-			plural(wrong, "secret is not sealed", "secrets are not sealed"), first), "run reconcile secret recipients --check, then reconcile secret rekey")
+			plural(wrong, "secret is not sealed", "secrets are not sealed"), first), "run `reconcile secret recipients --check`, then `reconcile secret rekey`")
 		return
 	}
 	d.ok("recipients", "", plural(len(all), "secret is sealed", "secrets are sealed")+" as terra.yaml says")

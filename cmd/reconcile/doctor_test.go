@@ -77,7 +77,7 @@ func TestDoctorAsksTheDaemon(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	holds(t, e.run(0, "doctor", "--config", file), "warn daemon: none answers at "+daemon.SocketPath(dir)+" -> start it: reconcile daemon --config "+file)
+	holds(t, e.run(0, "doctor", "--config", file), "warn daemon: none answers at "+daemon.SocketPath(dir)+" -> start it: `reconcile daemon --config "+file+"`")
 	holds(t, e.run(0, "doctor", "--repo", e.repository()), "warn state: another reconcile has "+dir+"/state.db open -> wait until it ends")
 
 	answer := daemon.Status{Version: "1.2.3", Mode: report.Apply, StartedAt: e.now}
@@ -96,7 +96,7 @@ func TestDoctorAsksTheDaemon(t *testing.T) {
 	holds(t, out, "and only looks (apply: false)")
 	holds(t, out, "fail health: it answers on "+address+" with 503: stuck: production -> look into its log")
 	holds(t, out, "warn daemon production: paused until")
-	holds(t, out, "vendor outage -> lift it with reconcile resume production")
+	holds(t, out, "vendor outage -> lift it with `reconcile resume --config "+file+" production`")
 	holds(t, out, "warn daemon staging: it stays on an older commit: its files are wrong")
 	holds(t, out, "warn daemon staging: the last run failed: no answer")
 	answer.Stuck = []string{"production"}

@@ -169,7 +169,10 @@ func TestExampleRunnerConfigurationIsValid(t *testing.T) {
 // TestDryRunInREADME keeps the sample in README.md, the first fenced block after
 // the marker, what a dry run of the examples prints.
 func TestDryRunInREADME(t *testing.T) {
-	const file = "../../README.md"
+	file, err := filepath.Abs("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	block := regexp.MustCompile("(?s)(<!-- dry-run -->\\s*```[a-z]*\n)(.*?)(```)")
 	readme, err := os.ReadFile(file)
 	if err != nil {
@@ -212,6 +215,7 @@ func dryRunSample(t *testing.T) string {
 	}
 	e.commit("Pause Huawei")
 	e.now = time.Date(2026, 8, 10, 9, 0, 0, 0, time.UTC) // a Monday
-	out := e.run(2, repository, "--dry-run", "--env=production")
+	t.Chdir(e.repository())
+	out := e.run(2, "--dry-run", "--env=production")
 	return regexp.MustCompile(`Dry run of [0-9a-f]{12} in [0-9.]+ m?s`).ReplaceAllString(out, "Dry run of 3f9c2a7be1d0 in 41 ms")
 }

@@ -44,7 +44,7 @@ masks and key numbers.`,
 	}
 	f.add(cmd)
 	cmd.Flags().StringVar(&f.environment, "env", "", "only this environment, by its `name` or dev_id")
-	cmd.Flags().StringVar(&f.connection, "connection", "", "only this connection: `strava`\nor production/strava")
+	cmd.Flags().StringVar(&f.connection, "connection", "", "only this connection: `strava` or production/strava")
 	cmd.Flags().StringVar(&f.since, "since", "", "not older than this `time`: 24h, 7d or 2026-11-01")
 	cmd.Flags().IntVar(&f.limit, "limit", 50, "at most so many, the latest; 0 means all")
 	cmd.Flags().StringVarP(&f.format, "output", "o", "text", "`format`, or json")
@@ -74,25 +74,24 @@ func (f *historyFlags) run(env *environment) error {
 	if f.format == "json" {
 		return historyJSON(env, entries, warnings)
 	}
-	var out strings.Builder
+	out := newPage(env)
+	warned := newPage(env)
 	for _, w := range warnings {
-		for _, line := range report.Lines("warning: "+w, width) {
-			_, _ = fmt.Fprintln(env.Stderr, line)
-		}
+		warned.paragraph("warning: " + w)
 	}
+	_ = warned.print(env.Stderr)
 	for _, e := range entries {
-		entryText(&out, e)
+		entryText(out, e)
 	}
 	switch {
 	case len(entries) == 0 && (f.environment != "" || f.connection != "" || f.since != ""):
-		out.WriteString("nothing that matches was written, held or refused in " + strings.Join(report.Lines(dir, width), "\n") + "\n")
+		out.paragraph("nothing that matches was written, held or refused in " + dir)
 	case len(entries) == 0:
-		out.WriteString("nothing was written, held or refused in " + strings.Join(report.Lines(dir, width), "\n") + "\n")
+		out.paragraph("nothing was written, held or refused in " + dir)
 	case f.limit > 0 && len(entries) == f.limit:
-		fmt.Fprintf(&out, "\nthe latest %s; --limit 0 shows all\n", plural(f.limit, "entry", "entries"))
+		fmt.Fprintf(out, "\nthe latest %s; --limit 0 shows all\n", plural(f.limit, "entry", "entries"))
 	}
-	_, err = env.Stdout.Write([]byte(out.String()))
-	return err
+	return out.print(env.Stdout)
 }
 
 // sinceFrom reads a time, or how long ago one was. Days may be counted as 7d.
@@ -134,7 +133,7 @@ func historyJSON(env *environment, entries []state.Entry, warnings []string) err
 }
 
 // entryText is a headline and what explains it.
-func entryText(out *strings.Builder, e state.Entry) {
+func entryText(out *page, e state.Entry) {
 	if out.Len() > 0 {
 		out.WriteString("\n")
 	}
@@ -156,7 +155,7 @@ func entryText(out *strings.Builder, e state.Entry) {
 	}
 	for _, field := range e.Fields {
 		if e.Event != state.EventDriftEnded || e.Action != "" {
-			labelled(out, "change", report.FieldText(field))
+			out.labelled("change", report.FieldText(field))
 		}
 	}
 	if e.Cause != "" {
@@ -164,23 +163,23 @@ func entryText(out *strings.Builder, e state.Entry) {
 		if e.Origin != "" {
 			why += " (" + e.Origin + ")"
 		}
-		labelled(out, "why", why)
+		out.labelled("why", why)
 	}
 	if e.GateReason != "" {
-		labelled(out, string(e.Gate), e.GateReason)
+		out.labelled(string(e.Gate), e.GateReason)
 	}
 	if e.Approval != "" {
-		labelled(out, "approved", approvalWords(e.Approval))
+		out.labelled("approved", approvalWords(e.Approval))
 	}
 	if e.Error != "" {
-		labelled(out, "error", e.Error)
+		out.labelled("error", e.Error)
 	}
 	if e.Commit != "" {
 		commit := short(e.Commit)
 		if e.Author != "" {
 			commit += " by " + e.Author
 		}
-		labelled(out, "commit", commit)
+		out.labelled("commit", commit)
 	}
 }
 

@@ -27,7 +27,7 @@ they hold at any other time.`,
 			if err != nil {
 				return noDaemon(err)
 			}
-			return say(env, "running now: "+strings.Join(started, ", "), "see how it goes with: reconcile status")
+			return say(env, "running now: "+strings.Join(started, ", "), "see how it goes with: `reconcile status`")
 		},
 	}
 	f.add(cmd)

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 )
 
 func newPauseCommand(env *environment) *cobra.Command {
@@ -89,6 +90,9 @@ func pause(ctx context.Context, env *environment, f *stateFlags, request daemon.
 		"every change of it is held; "+who, "lift it with: "+resumeWords(p.Target))
 }
 
-func resumeWords(target string) string { return strings.TrimSpace("reconcile resume " + target) }
+// resumeWords is the command that lifts a pause, in backticks.
+func resumeWords(target string) string {
+	return plan.KillSwitch{Target: target}.Lift()
+}
 
 func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }

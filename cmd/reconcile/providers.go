@@ -47,7 +47,7 @@ answer, the documented addresses are shown and a note says so.`,
 			set := optionalSet(f.repo)
 			if len(args) == 0 {
 				if f.ticket {
-					return usageError("--ticket needs the provider: reconcile providers SLUG --ticket")
+					return usageError("--ticket needs the provider: `reconcile providers SLUG --ticket`")
 				}
 				_, err := io.WriteString(env.Stdout, providers.Table(providers.All(), openSteps(set)))
 				return err
@@ -56,8 +56,8 @@ answer, the documented addresses are shown and a note says so.`,
 		},
 	}
 	p := cmd.Flags()
-	p.StringVar(&f.repo, "repo", ".", "`folder` of the config repository, for its\nvalues and open steps")
-	p.StringArrayVar(&f.environments, "env", nil, "only this environment, by its `name`\n(may repeat)")
+	p.StringVar(&f.repo, "repo", ".", "`folder` of the config repository, for its values and open steps")
+	p.StringArrayVar(&f.environments, "env", nil, "only this environment, by its `name` (may repeat)")
 	p.StringVar(&f.devID, "dev-id", "", "without a repository: the `dev-id` to show values for")
 	p.StringVar(&f.domain, "domain", "", "without a repository: the custom `domain`")
 	p.StringVar(&f.config, "config", "", "take the accounts from this `daemon.yaml`")

@@ -26,26 +26,26 @@ type runFlags struct {
 func (f *runFlags) addSource(cmd *cobra.Command) {
 	p := cmd.Flags()
 	p.StringVar(&f.repo, "repo", ".", "config repository: a folder or a `URL`")
-	p.StringVar(&f.ref, "ref", "", "`branch` of the repository\n(default: the remote's own)")
+	p.StringVar(&f.ref, "ref", "", "`branch` of the repository (default: the remote's own)")
 	p.StringVar(&f.path, "path", "", "`folder` of terra.yaml inside the repository")
-	p.StringVar(&f.config, "config", "", "take repository, accounts and identities\nfrom this `daemon.yaml`")
-	p.StringArrayVar(&f.environments, "env", nil, "only this environment, by its `name`\n(may repeat)")
-	p.StringVar(&f.state, "state", "", "`folder` of the memory\n(default: RECONCILE_STATE_DIR)")
+	p.StringVar(&f.config, "config", "", "take repository, accounts and identities from this `daemon.yaml`")
+	p.StringArrayVar(&f.environments, "env", nil, "only this environment, by its `name` (may repeat)")
+	p.StringVar(&f.state, "state", "", "`folder` of the memory (default: RECONCILE_STATE_DIR)")
 }
 
 func (f *runFlags) add(cmd *cobra.Command) {
 	f.addSource(cmd)
 	p := cmd.Flags()
-	p.StringVarP(&f.format, "output", "o", "text", "`format`, or json, markdown, html\n(default: as --out ends, else text)")
-	p.StringVar(&f.out, "out", "", "write the report to this `file`, not to\nstandard output")
-	p.StringVar(&f.exitCode, "exit-code", "detailed", "`kind` of exit codes, or simple: 0 instead\nof 2 for pending changes")
+	p.StringVarP(&f.format, "output", "o", "text", "`format`, or json, markdown, html (default: as --out ends, else text)")
+	p.StringVar(&f.out, "out", "", "write the report to this `file`, not to standard output")
+	p.StringVar(&f.exitCode, "exit-code", "detailed", "`kind` of exit codes, or simple: 0 instead of 2 for pending changes")
 	p.BoolVar(&f.probe, "probe", false, "ask the providers whether they accept new pairs")
 }
 
 // addApplying adds what only a run that applies has.
 func (f *runFlags) addApplying(cmd *cobra.Command, now string) {
 	cmd.Flags().BoolVar(&f.now, "now", false, now)
-	cmd.Flags().StringVar(&f.onError, "on-error", "continue", "`what` to do: continue with other\nconnections, or stop all that is not begun")
+	cmd.Flags().StringVar(&f.onError, "on-error", "continue", "`what` to do: continue with other connections, or stop all that is not begun")
 }
 
 // addAsking adds what says yes on the command line.
@@ -53,7 +53,7 @@ func (f *runFlags) addAsking(cmd *cobra.Command) {
 	p := cmd.Flags()
 	p.BoolVar(&f.dryRun, "dry-run", false, "only show what would change")
 	p.BoolVar(&f.yes, "yes", false, "apply without asking")
-	p.StringArrayVar(&f.approve, "approve", nil, "`ENV=HASH`: apply exactly this plan, once, and nothing\nelse without --yes (may repeat)")
+	p.StringArrayVar(&f.approve, "approve", nil, "`ENV=HASH`: apply exactly this plan, once, and nothing else without --yes (may repeat)")
 }
 
 // check refuses words that no run understands, before anything is read.

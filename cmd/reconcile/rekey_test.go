@@ -60,7 +60,7 @@ func TestRekey(t *testing.T) {
 		t.Errorf("one removed: got %q, want it said that nothing was proved", out)
 	}
 	want := "warning: " + first + " could open these secrets and may have kept them, and git keeps the old files. Make new ones in the provider's portal: " +
-		"production/strava client_secret https://www.strava.com/settings/api reconcile rotate add production/strava"
+		"production/strava client_secret https://www.strava.com/settings/api `reconcile rotate add --repo " + b.dir + " production/strava`"
 	if got := strings.Join(strings.Fields(b.errText), " "); got != want {
 		t.Errorf("one removed: got %q, want %q", got, want)
 	}

@@ -41,5 +41,5 @@ func resume(ctx context.Context, env *environment, f *stateFlags, request daemon
 		return err
 	}
 	return say(env, fmt.Sprintf("%s is no longer paused (by %s: %s)", targetWords(p.Target), p.Owner, p.Reason),
-		"the next run is careful: what could hurt end users waits for approval", "look at it with: reconcile --dry-run")
+		"the next run is careful: what could hurt end users waits for approval", "look at it with: `reconcile --dry-run`")
 }

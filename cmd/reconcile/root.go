@@ -30,6 +30,9 @@ type environment struct {
 	Now            func() time.Time
 	IsTerminal     func(stream any) bool
 	Version        string
+
+	asked invocation // of the command that runs; empty until its line is understood
+	brief bool       // commands in texts stay short: what they would name is soon gone
 }
 
 // exitError ends the program with a code. Without an error nothing is printed:
@@ -59,7 +62,7 @@ func usageError(format string, args ...any) error {
 func run(ctx context.Context, args []string, env *environment) (code int) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			printError(env.Stderr, fmt.Errorf("a fault of this program; please report it: %v\n%s", cause, debug.Stack()))
+			printError(env, fmt.Errorf("a fault of this program; please report it: %v\n%s", cause, debug.Stack()))
 			code = report.ExitFailed // nobody knows what was written
 		}
 	}()
@@ -72,20 +75,20 @@ func run(ctx context.Context, args []string, env *environment) (code int) {
 		return exitOK
 	case errors.As(err, &exit):
 		if exit.err != nil {
-			printError(env.Stderr, exit.err)
+			printError(env, exit.err)
 		}
 		return exit.code
 	case isUsage(err):
-		printError(env.Stderr, err)
+		printError(env, err)
 		return exitUsage
 	default:
-		printError(env.Stderr, err)
+		printError(env, err)
 		return exitFailed
 	}
 }
 
-func printError(w io.Writer, err error) {
-	_, _ = fmt.Fprintf(w, "reconcile: %s\n", strings.TrimSpace(err.Error()))
+func printError(env *environment, err error) {
+	_, _ = fmt.Fprintf(env.Stderr, "reconcile: %s\n", env.asked.complete(strings.TrimSpace(err.Error())))
 }
 
 // isUsage recognises cobra's own complaints, which have no type.
@@ -115,6 +118,11 @@ it, after asking. With --dry-run it only shows.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return runReconcile(cmd, env, flags) },
+	}
+	root.PersistentPreRun = func(cmd *cobra.Command, args []string) {
+		if !env.brief {
+			env.asked = invocationOf(cmd, args)
+		}
 	}
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)

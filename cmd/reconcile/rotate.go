@@ -36,9 +36,9 @@ type keyFlags struct {
 func (f *keyFlags) add(cmd *cobra.Command) {
 	p := cmd.Flags()
 	p.StringVar(&f.repo, "repo", ".", "config repository: a `folder`, or one in it")
-	p.StringVar(&f.config, "config", "", "take identities, plugins and probes\nfrom this `daemon.yaml`")
-	p.StringVar(&f.state, "state", "", "`folder` of the memory\n(default: RECONCILE_STATE_DIR)")
-	p.BoolVar(&f.commit, "commit", false, "commit the changed files, and nothing else,\nwith the author that git knows")
+	p.StringVar(&f.config, "config", "", "take identities, plugins and probes from this `daemon.yaml`")
+	p.StringVar(&f.state, "state", "", "`folder` of the memory (default: RECONCILE_STATE_DIR)")
+	p.BoolVar(&f.commit, "commit", false, "commit the changed files, and nothing else, with the author that git knows")
 }
 
 func (f *keyFlags) runner(env *environment) (config.Config, error) {
@@ -87,7 +87,7 @@ func openKeyFile(dir, name string) (keyFile, error) {
 	}
 	if bad := repository.errorsIn(k.connection.File); len(bad) > 0 || k.env.DevID == "" {
 		if len(bad) == 0 {
-			return keyFile{}, fmt.Errorf("%s/environment.yaml: it has no valid dev_id; `reconcile validate` says more", k.env.Name)
+			return keyFile{}, fmt.Errorf("%s/environment.yaml: it has no valid dev_id; %s says more", k.env.Name, repository.checking())
 		}
 		return keyFile{}, fmt.Errorf("%s; mend it first", bad[0])
 	}

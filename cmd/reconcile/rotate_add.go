@@ -46,9 +46,9 @@ to compare them. With --commit no git hook runs.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return addKey(cmd.Context(), env, args[0], flags) },
 	}
 	p := cmd.Flags()
-	p.StringVar(&flags.notBefore, "not-before", "", "`time` from which it is due: 2026-11-28 (00:00\nUTC) or 2026-11-28T02:00:00Z (default: at once)")
-	p.BoolVar(&flags.probe, "probe", false, "ask the provider about it, at most once an hour;\none that it rejects is not added")
-	p.BoolVar(&flags.unknownFirst, "unknown-first", false, "the live secret was set by hand and stands in no\nfile: note it as {unknown: true} before this one")
+	p.StringVar(&flags.notBefore, "not-before", "", "`time` from which it is due: 2026-11-28 (00:00 UTC) or 2026-11-28T02:00:00Z (default: at once)")
+	p.BoolVar(&flags.probe, "probe", false, "ask the provider about it, at most once an hour; one that it rejects is not added")
+	p.BoolVar(&flags.unknownFirst, "unknown-first", false, "the live secret was set by hand and stands in no file: note it as {unknown: true} before this one")
 	flags.keyFlags.add(cmd)
 	return cmd
 }

@@ -35,7 +35,7 @@ Terra is not changed, and git keeps the old file.`,
 			return pruneKeys(cmd.Context(), env, args[0], numbers, flags)
 		},
 	}
-	cmd.Flags().IntSliceVar(&numbers, "key", nil, "`number` of an entry of credentials.keys, 1 is the\noldest (may repeat)")
+	cmd.Flags().IntSliceVar(&numbers, "key", nil, "`number` of an entry of credentials.keys, 1 is the oldest (may repeat)")
 	flags.add(cmd)
 	return cmd
 }
@@ -78,8 +78,7 @@ func pruneKeys(ctx context.Context, env *environment, name string, numbers []int
 	if hash != "" {
 		next = "Push commit " + hash + "."
 	}
-	_, err = fmt.Fprintf(env.Stdout, "Removed %s of %s.\n%s%s\n", removed, k.name(), folded("", capital(spare.why)+"."), next)
-	return err
+	return say(env, "Removed "+removed+" of "+k.name()+".", capital(spare.why)+".", next)
 }
 
 func keyList(numbers []int) string {

@@ -20,22 +20,22 @@ func (a addition) message() string {
 
 // print says what was done, and what happens next.
 func (a addition) print(env *environment) error {
-	var out strings.Builder
-	fmt.Fprintf(&out, "Added key %d of %s, sealed for %s.\n", a.number, a.name(), plural(a.recipients, "recipient", "recipients"))
+	out := newPage(env)
+	fmt.Fprintf(out, "Added key %d of %s, sealed for %s.\n", a.number, a.name(), plural(a.recipients, "recipient", "recipients"))
 	for _, line := range []struct{ head, text string }{{"due", a.due()}, {"then", a.then()}, {"compared", a.compared}, {"probe", a.probe}} {
 		if line.text != "" {
-			out.WriteString(folded(fmt.Sprintf("  %-10s", line.head), line.text))
+			out.folded(fmt.Sprintf("  %-10s", line.head), line.text)
 		}
 	}
 	out.WriteString("\nNext:\n")
 	for i, step := range a.steps() {
-		out.WriteString(folded(fmt.Sprintf("  %d. ", i+1), step))
+		out.folded(fmt.Sprintf("  %d. ", i+1), step)
 	}
 	if p, ok := providers.Lookup(a.connection.Provider); ok && p.Reset.Order != "" {
-		out.WriteString("\n" + folded(p.Name+": ", string(p.Reset.Order)+". "+p.Reset.Effect))
+		out.WriteString("\n")
+		out.folded(p.Name+": ", string(p.Reset.Order)+". "+p.Reset.Effect)
 	}
-	_, err := fmt.Fprint(env.Stdout, out.String())
-	return err
+	return out.print(env.Stdout)
 }
 
 func (a addition) waits() bool { return a.notBefore.After(a.now) }
@@ -92,42 +92,4 @@ func (a addition) steps() []string {
 		last += " `reconcile providers " + p.Slug + "` has the letter to Terra support."
 	}
 	return append(out, last)
-}
-
-// folded is text after a head, in lines of at most 80 columns below each other.
-func folded(head, text string) string {
-	const width = 80
-	var out strings.Builder
-	line, pad := head, strings.Repeat(" ", len([]rune(head)))
-	empty := true
-	for _, word := range words(text) {
-		switch {
-		case empty:
-			line += word
-		case len([]rune(line))+1+len([]rune(word)) > width:
-			out.WriteString(line + "\n")
-			line = pad + word
-		default:
-			line += " " + word
-		}
-		empty = false
-	}
-	return out.String() + line + "\n"
-}
-
-// words parts a text at white space, but leaves a command in backticks whole.
-func words(text string) []string {
-	var out []string
-	open := false
-	for _, word := range strings.Fields(text) {
-		if open {
-			out[len(out)-1] += " " + word
-		} else {
-			out = append(out, word)
-		}
-		if strings.Count(word, "`")%2 == 1 {
-			open = !open
-		}
-	}
-	return out
 }

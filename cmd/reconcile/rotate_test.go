@@ -20,7 +20,8 @@ func (b *bench) rotate(stdin string, args ...string) int {
 	b.t.Helper()
 	code := b.run(stdin, append([]string{"rotate"}, append(args, "--repo", b.dir)...)...)
 	for line := range strings.Lines(b.outText) {
-		if utf8.RuneCountInString(strings.TrimSpace(line)) > 80 {
+		alone := strings.HasPrefix(line, "  `reconcile ") // a command that is longer than a line stays whole
+		if utf8.RuneCountInString(strings.TrimSpace(line)) > 80 && !alone {
 			b.t.Errorf("wider than 80 columns: %s", line)
 		}
 	}
@@ -87,13 +88,16 @@ func TestRotateAdd(t *testing.T) {
 }
 
 func TestFolded(t *testing.T) {
-	got := folded("  1. ", "Look at what is live with `reconcile rotate status --config daemon.yaml` and then wait for the soak to end.")
+	p := &page{}
+	p.folded("  1. ", "Look at what is live with `reconcile rotate status --config daemon.yaml` and then wait for the soak to end.")
 	want := "  1. Look at what is live with `reconcile rotate status --config daemon.yaml`\n     and then wait for the soak to end.\n"
-	if got != want {
+	if got := p.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if got := folded("  x ", "`one "+strings.Repeat("long ", 20)+"command` end"); strings.Count(got, "\n") != 2 {
-		t.Errorf("a command is broken:\n%s", got)
+	p = &page{}
+	p.folded("  x ", "`reconcile one "+strings.Repeat("long ", 20)+"command` end")
+	if got := p.String(); strings.Count(got, "\n") != 3 || !strings.Contains(got, "\n  `reconcile one long") {
+		t.Errorf("a command is broken, or does not stand below:\n%s", got)
 	}
 }
 

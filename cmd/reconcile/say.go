@@ -1,8 +1,10 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
@@ -12,12 +14,54 @@ const width = 80
 
 // say prints paragraphs for a person.
 func say(env *environment, paragraphs ...string) error {
-	var out strings.Builder
-	for _, p := range paragraphs {
-		for _, line := range report.Lines(p, width) {
-			out.WriteString(line + "\n")
+	p := newPage(env)
+	for _, text := range paragraphs {
+		p.paragraph(text)
+	}
+	return p.print(env.Stdout)
+}
+
+// page is text for a person, in lines of at most 80 columns. The commands in it
+// are completed, and neither they nor hashes are broken over two lines.
+type page struct {
+	strings.Builder
+	asked invocation
+}
+
+func newPage(env *environment) *page { return &page{asked: env.asked} }
+
+// paragraph stands at the left margin.
+func (p *page) paragraph(text string) { p.beside("", 0, text) }
+
+// labelled puts a text beside a label.
+func (p *page) labelled(label, text string) {
+	const labels = 11
+	p.beside(fmt.Sprintf("  %-*s", labels, label), labels+2, text)
+}
+
+// folded puts a text behind a head.
+func (p *page) folded(head, text string) { p.beside(head, utf8.RuneCountInString(head), text) }
+
+// beside puts a text of anybody behind a head of ours. What is too long to stand
+// there stands below.
+func (p *page) beside(head string, at int, text string) {
+	for i, line := range report.Lines(p.asked.complete(text), width-at) {
+		left := at
+		if at > 0 {
+			left = report.Indent(line, at, width)
+		}
+		switch {
+		case i == 0 && left < at:
+			p.WriteString(strings.TrimRight(head, " ") + "\n" + strings.Repeat(" ", left) + line + "\n")
+		case i == 0:
+			p.WriteString(strings.TrimRight(head+line, " ") + "\n")
+		default:
+			p.WriteString(strings.Repeat(" ", left) + line + "\n")
 		}
 	}
-	_, err := io.WriteString(env.Stdout, out.String())
+}
+
+func (p *page) print(w io.Writer) error {
+	_, err := io.WriteString(w, p.String())
 	return err
 }

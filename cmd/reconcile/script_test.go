@@ -46,6 +46,7 @@ func TestMain(m *testing.M) {
 //	fill FILE                 put variables into it
 //	flat TEXT                 standard output holds TEXT, however it is folded
 //	shape FILE                list the fields of a JSON document
+//	types N PATTERN           run the command that the last output tells to type
 //	planhash FILE NAME        set NAME to production's plan hash in a JSON report
 //
 // At the end nothing that was planted may stand in any output or file.
@@ -77,6 +78,7 @@ func TestScripts(t *testing.T) {
 			"planhash": planHashCommand,
 			"terminal": terminalCommand,
 			"provider": providerCommand,
+			"types":    typesCommand,
 		},
 	})
 }

@@ -34,9 +34,9 @@ type secretFlags struct {
 
 func (f *secretFlags) add(cmd *cobra.Command) {
 	p := cmd.Flags()
-	p.StringVar(&f.field, "field", "client_secret", "`name`: client_secret, verification_secret or\nthe provider's own")
+	p.StringVar(&f.field, "field", "client_secret", "`name`: client_secret, verification_secret or the provider's own")
 	p.IntVar(&f.key, "key", 0, "which entry of credentials.keys, counted from 1")
-	p.StringVar(&f.config, "config", "", "take identities and allowed plugins\nfrom this `daemon.yaml`")
+	p.StringVar(&f.config, "config", "", "take identities and allowed plugins from this `daemon.yaml`")
 }
 
 // runnerIdentities says where the runner keeps its identities and which plugins

@@ -34,7 +34,7 @@ No private key is needed.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return encryptSecret(cmd, env, args[0], flags, issued) },
 	}
 	flags.add(cmd)
-	cmd.Flags().StringVar(&issued, "issued", "", "`date` on which the first client secret was made in\nthe portal, like 2026-11-20")
+	cmd.Flags().StringVar(&issued, "issued", "", "`date` on which the first client secret was made in the portal, like 2026-11-20")
 	return cmd
 }
 

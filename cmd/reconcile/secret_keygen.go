@@ -29,8 +29,8 @@ is all classic or all post-quantum, because age cannot mix them.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return generateIdentity(env, out, postQuantum) },
 	}
-	cmd.Flags().StringVar(&out, "out", "", "write the identity to this new `file`,\nreadable by you alone")
-	cmd.Flags().BoolVar(&postQuantum, "post-quantum", false, "make a key that is also safe against quantum\ncomputers (its recipient is long)")
+	cmd.Flags().StringVar(&out, "out", "", "write the identity to this new `file`, readable by you alone")
+	cmd.Flags().BoolVar(&postQuantum, "post-quantum", false, "make a key that is also safe against quantum computers (its recipient is long)")
 	return cmd
 }
 

@@ -45,7 +45,7 @@ func listRecipients(env *environment, dir, configFile string, check bool) error 
 		return fmt.Errorf("list recipients: %w", err)
 	}
 	if bad := repository.errorsIn(""); len(bad) > 0 {
-		return fmt.Errorf("list recipients: the repository has %s, the first is %s; see `reconcile validate`", plural(len(bad), "error", "errors"), bad[0])
+		return fmt.Errorf("list recipients: the repository has %s, the first is %s; see %s", plural(len(bad), "error", "errors"), bad[0], repository.checking())
 	}
 	runner, err := runnerIdentities(env, configFile)
 	if err != nil {

@@ -41,8 +41,8 @@ names those secrets; make new ones in the provider's portal.`,
 			return rekeySecrets(env, append(args, ".")[0], configFile, rebind)
 		},
 	}
-	cmd.Flags().StringArrayVar(&rebind, "rebind", nil, "bind the secrets of this `file`, or of all files of\na folder, to where they are now (may repeat)")
-	cmd.Flags().StringVar(&configFile, "config", "", "take identities and allowed plugins\nfrom this `daemon.yaml`")
+	cmd.Flags().StringArrayVar(&rebind, "rebind", nil, "bind the secrets of this `file`, or of all files of a folder, to where they are now (may repeat)")
+	cmd.Flags().StringVar(&configFile, "config", "", "take identities and allowed plugins from this `daemon.yaml`")
 	return cmd
 }
 
@@ -93,7 +93,7 @@ func rekeySecrets(env *environment, dir, configFile string, rebind []string) err
 // prepareRekey seals everything anew in memory.
 func prepareRekey(repository secretRepository, runner config.Identities, rebind []string) (*rekeying, error) {
 	if bad := repository.errorsIn(""); len(bad) > 0 {
-		return nil, fmt.Errorf("rekey secrets: the repository has %s, the first is %s; see `reconcile validate`", plural(len(bad), "error", "errors"), bad[0])
+		return nil, fmt.Errorf("rekey secrets: the repository has %s, the first is %s; see %s", plural(len(bad), "error", "errors"), bad[0], repository.checking())
 	}
 	w := &rekeying{repository: repository, plugins: runner.AllowPlugins, files: map[string][]byte{},
 		digester: secrets.NewDigester(secrets.GenerateKey())}

@@ -16,7 +16,7 @@ import (
 // run after an interruption knows which files are done. It forgets the old ones
 // last.
 func (w *rekeying) finish(env *environment) error {
-	for _, text := range []string{w.exposed(), w.unnoted()} {
+	for _, text := range []string{w.exposed(env), w.unnoted(env)} {
 		if _, err := fmt.Fprint(env.Stderr, text); err != nil {
 			return err
 		}
@@ -91,7 +91,7 @@ func (w *rekeying) summary() string {
 
 // exposed names, by connection, what recipients who were taken out could read, and
 // how to make it worthless.
-func (w *rekeying) exposed() string {
+func (w *rekeying) exposed(env *environment) string {
 	groups := map[string][]resealed{} // by who was taken out
 	for _, one := range w.done {
 		if len(one.extra) > 0 {
@@ -99,38 +99,38 @@ func (w *rekeying) exposed() string {
 			groups[who] = append(groups[who], one)
 		}
 	}
-	var out strings.Builder
+	out := newPage(env)
 	for _, who := range slices.Sorted(maps.Keys(groups)) {
-		out.WriteString(folded("", "warning: "+who+" could open these secrets and may have kept them, and git keeps the old files. Make new ones in the provider's portal:"))
+		out.paragraph("warning: " + who + " could open these secrets and may have kept them, and git keeps the old files. Make new ones in the provider's portal:")
 		for i, one := range groups[who] {
 			if i > 0 && groups[who][i-1].connection.File == one.connection.File && groups[who][i-1].place == one.place {
 				continue // one new key is enough for all of a connection
 			}
-			out.WriteString(one.remedy())
+			one.remedy(out, w.repository)
 		}
 	}
 	return out.String()
 }
 
 // remedy says where a secret is made anew and with which command it is put in.
-func (s resealed) remedy() string {
+func (s resealed) remedy(out *page, in secretRepository) {
 	portal := ""
 	if p, ok := providers.Lookup(s.connection.Provider); ok {
 		portal = p.Portal
 	}
-	command := "reconcile rotate add " + s.env.Name + "/" + s.connection.Provider
+	command := "`reconcile rotate add " + s.env.Name + "/" + s.connection.Provider
 	if s.place.Field != plan.FieldClientSecret {
-		command = "reconcile secret encrypt " + s.connection.File + " --field " + s.place.Field
+		command = "`reconcile secret encrypt " + shellWord(in.typed(s.connection.File)) + " --field " + s.place.Field
 	}
-	out := fmt.Sprintf("  %s/%s %s\n", s.env.Name, s.connection.Provider, s.place.Field)
+	fmt.Fprintf(out, "  %s/%s %s\n", s.env.Name, s.connection.Provider, s.place.Field)
 	if portal != "" {
-		out += "    " + portal + "\n"
+		out.WriteString("    " + portal + "\n")
 	}
-	return out + "    " + command + "\n"
+	out.folded("    ", command+"`")
 }
 
 // unnoted says of how many secrets nobody knows who could read them before.
-func (w *rekeying) unnoted() string {
+func (w *rekeying) unnoted(env *environment) string {
 	count := 0
 	for _, one := range w.done {
 		if !one.noted {
@@ -140,5 +140,7 @@ func (w *rekeying) unnoted() string {
 	if count == 0 {
 		return ""
 	}
-	return folded("", fmt.Sprintf("warning: nobody noted who could open %s before; if that was anybody who should not, make new ones", plural(count, "secret", "secrets")))
+	out := newPage(env)
+	out.paragraph(fmt.Sprintf("warning: nobody noted who could open %s before; if that was anybody who should not, make new ones", plural(count, "secret", "secrets")))
+	return out.String()
 }

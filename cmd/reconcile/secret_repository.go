@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/terra-reconcile/terra-reconcile/providers"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
@@ -66,6 +67,24 @@ func (r secretRepository) path(file string) string {
 	return filepath.Join(r.root, filepath.FromSlash(file))
 }
 
+// typed is the name of a file, "" for the root, as somebody in this folder types it.
+func (r secretRepository) typed(file string) string {
+	full := r.path(file)
+	here, err := os.Getwd()
+	if err != nil {
+		return full
+	}
+	if near, err := filepath.Rel(here, full); err == nil && len(near) < len(full) {
+		return near
+	}
+	return full
+}
+
+// checking is the command that lists all errors of the repository, in backticks.
+func (r secretRepository) checking() string {
+	return strings.TrimSuffix("`reconcile validate "+shellWord(r.typed("")), " .") + "`"
+}
+
 // connection finds the connection that a file describes.
 func (r secretRepository) connection(file string) (spec.Environment, spec.Connection, error) {
 	for _, e := range r.set.Environments {
@@ -76,7 +95,7 @@ func (r secretRepository) connection(file string) (spec.Environment, spec.Connec
 		}
 	}
 	return spec.Environment{}, spec.Connection{}, fmt.Errorf(
-		"%s: it is not a connection file with a provider, in a folder whose environment.yaml has a dev_id; `reconcile validate` says more", file)
+		"%s: it is not a connection file with a provider, in a folder whose environment.yaml has a dev_id; %s says more", file, r.checking())
 }
 
 // recipients gives those terra.yaml names for a file.

@@ -33,6 +33,7 @@ type session struct {
 	engine       *reconcile.Engine
 	store        *state.Store
 	progress     *progress
+	asked        invocation
 	stopControl  func() // nil: nobody can ask this run
 
 	mu       sync.Mutex // clients of several accounts may notice at once
@@ -48,7 +49,7 @@ func openSession(ctx context.Context, env *environment, f *runFlags, mode report
 	if err != nil {
 		return nil, err
 	}
-	s := &session{environments: f.environments, progress: newProgress(env)}
+	s := &session{environments: f.environments, progress: newProgress(env), asked: env.asked}
 	if len(s.environments) == 0 {
 		s.environments = c.Environments
 	}
@@ -114,6 +115,7 @@ func (s *session) run(ctx context.Context, r reconcile.Run) report.Report {
 	out := s.engine.Run(ctx, r)
 	s.progress.clear()
 	out.Warnings = append(s.warnings, out.Warnings...)
+	s.asked.completeReport(&out)
 	return out
 }
 

@@ -60,37 +60,26 @@ func stuck(s daemon.Status) error {
 	return fmt.Errorf("the daemon makes no progress: %s should have ended; look into its log and start it again", strings.Join(s.Stuck, ", "))
 }
 
-// labelled are the lines of one label and what it says, wrapped beside it.
-func labelled(out *strings.Builder, label, text string) {
-	const indent, labels = "  ", 11
-	for i, line := range report.Lines(text, width-len(indent)-labels) {
-		if i > 0 {
-			label = ""
-		}
-		fmt.Fprintf(out, "%s%-*s%s\n", indent, labels, label, line)
-	}
-}
-
 func printStatus(env *environment, s daemon.Status) error {
-	var out strings.Builder
+	out := newPage(env)
 	out.WriteString("daemon\n")
 	mode := "it applies what is ready"
 	if s.Mode != report.Apply {
 		mode = "it only looks (apply: false)"
 	}
-	labelled(&out, "version", s.Version+"; "+mode)
-	labelled(&out, "running", "since "+minute(s.StartedAt))
-	labelled(&out, "repository", s.Repository+pollWords(s.Poll, env.Now()))
+	out.labelled("version", s.Version+"; "+mode)
+	out.labelled("running", "since "+minute(s.StartedAt))
+	out.labelled("repository", s.Repository+pollWords(s.Poll, env.Now()))
 	for _, p := range s.Paused {
-		labelled(&out, "paused", fmt.Sprintf("%s until %s by %s: %s (lift it with %s)",
+		out.labelled("paused", fmt.Sprintf("%s until %s by %s: %s (lift it with %s)",
 			targetWords(p.Target), minute(p.Until), p.Owner, p.Reason, resumeWords(p.Target)))
 	}
 	for _, e := range s.Environments {
-		out.WriteString("\n" + strings.Join(report.Lines(e.Name+" ("+e.DevID+")", width), "\n") + "\n")
-		environmentWords(&out, e)
+		out.WriteString("\n")
+		out.paragraph(e.Name + " (" + e.DevID + ")")
+		environmentWords(out, e)
 	}
-	_, err := env.Stdout.Write([]byte(out.String()))
-	return err
+	return out.print(env.Stdout)
 }
 
 func pollWords(p daemon.PollStatus, now time.Time) string {
@@ -105,33 +94,33 @@ func pollWords(p daemon.PollStatus, now time.Time) string {
 
 func ago(at, now time.Time) string { return max(0, now.Sub(at)).Round(time.Second).String() }
 
-func environmentWords(out *strings.Builder, e daemon.EnvironmentStatus) {
+func environmentWords(out *page, e daemon.EnvironmentStatus) {
 	commit := "unknown"
 	if e.Commit != "" {
 		commit = short(e.Commit) + "; " + appliedWords(e)
 	}
-	labelled(out, "commit", commit)
+	out.labelled("commit", commit)
 	if e.Behind != "" {
-		labelled(out, "behind", e.Behind)
+		out.labelled("behind", e.Behind)
 	}
-	labelled(out, "last run", lastRunWords(e.LastRun))
+	out.labelled("last run", lastRunWords(e.LastRun))
 	switch {
 	case e.Running != nil:
-		labelled(out, "running", "since "+minute(*e.Running))
+		out.labelled("running", "since "+minute(*e.Running))
 	case e.NextRun != nil:
-		labelled(out, "next run", minute(*e.NextRun))
+		out.labelled("next run", minute(*e.NextRun))
 	case e.Commit != "":
-		labelled(out, "next run", "with the next commit; it has no schedule")
+		out.labelled("next run", "with the next commit; it has no schedule")
 	}
 	if a := e.Approved; a != nil {
-		labelled(out, "approved", fmt.Sprintf("by %s until %s: the next run may apply", a.Owner, minute(a.Until)))
+		out.labelled("approved", fmt.Sprintf("by %s until %s: the next run may apply", a.Owner, minute(a.Until)))
 		fmt.Fprintf(out, "  %s\n", a.Hash)
 	}
 	for _, h := range e.Held {
-		labelled(out, "held", fmt.Sprintf("%s, %s: %s (guard %s)", h.Change, h.Gate, h.Reason, h.Guard))
+		out.labelled("held", fmt.Sprintf("%s, %s: %s (guard %s)", h.Change, h.Gate, h.Reason, h.Guard))
 	}
 	if slices.ContainsFunc(e.Held, func(h daemon.HeldEntry) bool { return h.Gate == "approval" }) && e.Approved == nil {
-		labelled(out, "to approve", "look at the plan with --dry-run, then: reconcile approve "+e.Name+" HASH")
+		out.labelled("to approve", "look at the plan with `reconcile --dry-run --env "+e.Name+"`, then `reconcile approve "+e.Name+" HASH`")
 		fmt.Fprintf(out, "  %s\n", e.LastRun.PlanHash) // whole, to be copied
 	}
 }

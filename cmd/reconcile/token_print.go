@@ -11,22 +11,21 @@ import (
 )
 
 func (r tokenReport) print(env *environment) error {
-	var out strings.Builder
+	out := newPage(env)
 	for i, a := range r.Accounts {
 		if i > 0 {
 			out.WriteString("\n")
 		}
-		a.print(&out, env.Now())
+		a.print(out, env.Now())
 	}
-	_, err := fmt.Fprint(env.Stdout, out.String())
-	return err
+	return out.print(env.Stdout)
 }
 
 // print writes one account. What is not as it should be begins with a word in
 // capitals, so that it is found.
-func (a accountToken) print(out *strings.Builder, now time.Time) {
+func (a accountToken) print(out *page, now time.Time) {
 	fmt.Fprintf(out, "account %s at %s\n", a.Account, a.BaseURL)
-	line := func(head, text string) { out.WriteString(folded(fmt.Sprintf("  %-10s", head), text)) }
+	line := func(head, text string) { out.folded(fmt.Sprintf("  %-10s", head), text) }
 	if a.Error != "" {
 		line("token", "FAILED: "+a.Error)
 		return

@@ -24,7 +24,7 @@ type LockedError struct {
 
 // Error names the file and the way out.
 func (e *LockedError) Error() string {
-	return fmt.Sprintf("open state %s: another reconcile has it open; wait until it ends, or ask the daemon that keeps it (reconcile status, now, approve)", e.Path)
+	return fmt.Sprintf("open state %s: another reconcile has it open; wait until it ends, or ask the daemon that keeps it (`reconcile status`, `now`, `approve`)", e.Path)
 }
 
 // NewerError says that a newer reconcile wrote the state.

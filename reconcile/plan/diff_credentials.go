@@ -73,7 +73,7 @@ func (d *diff) setCredentials() {
 	case secret.Mode != Given:
 		why = "Terra has no credentials yet and no key of the file is due; add one and seal it with `reconcile secret encrypt`"
 		if d.want.Refused != nil {
-			why = number(d.want.Refused.Key) + ": " + d.want.Refused.words() + "; seal another one: reconcile rotate add " + d.id
+			why = number(d.want.Refused.Key) + ": " + d.want.Refused.words() + "; seal another one: `reconcile rotate add " + d.id + "`"
 		}
 	}
 	if why != "" {

@@ -39,7 +39,7 @@ func (d *diff) updateCredentials() {
 	why := ""
 	switch {
 	case d.want.Refused != nil:
-		why = "client_id changes and its key is kept out: " + number(d.want.Refused.Key) + ": " + d.want.Refused.words() + "; seal another one: reconcile rotate add " + d.id
+		why = "client_id changes and its key is kept out: " + number(d.want.Refused.Key) + ": " + d.want.Refused.words() + "; seal another one: `reconcile rotate add " + d.id + "`"
 	case secret.Mode != Given:
 		why = "client_id changes but no key of the file is due; the new app's secret must come with it"
 	case d.ignored(FieldClientSecret):

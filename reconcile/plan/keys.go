@@ -122,7 +122,7 @@ func (d *diff) diffRefused() {
 	if refused == nil || d.ignored(FieldClientSecret) {
 		return
 	}
-	next := "; make a new key: reconcile rotate add " + d.id
+	next := "; make a new key: `reconcile rotate add " + d.id + "`"
 	change := FieldChange{
 		Field: FieldClientSecret, From: FieldValue{Mask: d.live.Credentials.Mask, Key: d.live.Secret.LiveKey, Compared: Differs},
 		To: FieldValue{Key: refused.Key, Sealed: refused.Sealed},

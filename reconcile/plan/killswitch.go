@@ -21,8 +21,8 @@ func (s KillSwitch) String() string {
 	return fmt.Sprintf("paused until %s by %s: %s", stamp(s.Until), s.Owner, s.Reason)
 }
 
-// Lift is the command that lifts it.
-func (s KillSwitch) Lift() string { return strings.TrimSpace("reconcile resume " + s.Target) }
+// Lift is the command that lifts it, in backticks.
+func (s KillSwitch) Lift() string { return strings.TrimSpace("`reconcile resume "+s.Target) + "`" }
 
 // killSwitch gives the one that holds a connection longest.
 func killSwitch(in Input, provider string) (KillSwitch, bool) {
@@ -47,7 +47,7 @@ func tellKillSwitches(in Input, p *Plan) {
 		if s.Provider != "" {
 			what += "/" + s.Provider
 		}
-		p.Warnings = append(p.Warnings, what+" is "+s.String()+"; `"+s.Lift()+"` lifts it")
+		p.Warnings = append(p.Warnings, what+" is "+s.String()+"; "+s.Lift()+" lifts it")
 	}
 	slices.Sort(p.Warnings[len(p.Warnings)-len(inForce(in)):])
 }

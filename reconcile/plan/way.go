@@ -39,9 +39,9 @@ func wayThrough(in Input, guard string, c Change) string {
 	case "window":
 		return "wait, or approve this plan and run with --now"
 	case "probe":
-		return "reconcile rotate add " + c.Connection
+		return "`reconcile rotate add " + c.Connection + "`"
 	case "roll-back":
-		ways = []string{"reconcile rotate add " + c.Connection}
+		ways = []string{"`reconcile rotate add " + c.Connection + "`"}
 	case "probe-required":
 		ways = []string{"run with --probe", commit(own, "rotation: {probe: prefer}")}
 	case guardSecretDrift:

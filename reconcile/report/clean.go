@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -86,11 +87,12 @@ func middle(s string, room int) string {
 }
 
 // wrap breaks a clean text into lines of at most room columns, at spaces where
-// it can.
+// it can. A command or a hash is not broken, and may be longer: whoever copies it
+// needs it whole.
 func wrap(s string, room int) []string {
 	var lines []string
 	line, used := "", 0
-	for _, word := range strings.Fields(s) {
+	for _, word := range words(s, room) {
 		for _, piece := range pieces(word, room) {
 			n := columns(piece)
 			if line != "" && used+1+n <= room {
@@ -109,9 +111,42 @@ func wrap(s string, room int) []string {
 	return lines
 }
 
+// longestCommand is the most columns that a line takes for a command's sake.
+const longestCommand = 400
+
+// words parts a text at white space. What stands in backticks is one word with what
+// touches it, if that fits a line or is a command.
+func words(s string, room int) []string {
+	var out []string
+	var quoted []string // begun, and not ended yet
+	for _, word := range strings.Fields(s) {
+		marks := strings.Count(word, "`") % 2
+		if len(quoted) == 0 && marks == 0 {
+			out = append(out, word)
+			continue
+		}
+		quoted = append(quoted, word)
+		if len(quoted) == 1 || marks == 0 {
+			continue
+		}
+		whole := strings.Join(quoted, " ")
+		if columns(whole) <= room || strings.Contains(whole, commandBegins) {
+			quoted = []string{whole}
+		}
+		out, quoted = append(out, quoted...), nil
+	}
+	return append(out, quoted...) // it never ended
+}
+
+const commandBegins = "`reconcile "
+
+// wholeHash is a hash with what may touch it.
+var wholeHash = regexp.MustCompile(`^\W{0,2}sha256:[0-9a-f]{64}\W{0,2}$`)
+
 // pieces cuts a word that is too long for a line.
 func pieces(word string, room int) []string {
-	if columns(word) <= room {
+	n := columns(word)
+	if n <= room || n <= longestCommand && strings.Contains(word, commandBegins) || wholeHash.MatchString(word) {
 		return []string{word}
 	}
 	var out []string
@@ -126,6 +161,11 @@ func pieces(word string, room int) []string {
 	return append(out, piece)
 }
 
-// Lines gives text of anybody as lines of at most room columns that are safe to
-// print on a terminal.
+// Indent is how far to the right a line begins that is to stand beside a label of
+// at columns: less where it is too long for that, so that it fits the width.
+func Indent(line string, at, width int) int { return max(2, min(at, width-columns(line))) }
+
+// Lines gives text of anybody as lines that are safe to print on a terminal. Each
+// has at most room columns; only a command in backticks or a hash may have more, for
+// it is not broken.
 func Lines(text string, room int) []string { return wrap(clean(text), room) }

@@ -131,9 +131,7 @@ func newPageEnvironment(e Environment, at int) pageEnvironment {
 			out.Lifts = append(out.Lifts, pageRow{clean(h.Guard), h.Way})
 		}
 	}
-	if approvable(e) {
-		out.Approve = "--approve " + clean(e.Name) + "=" + clean(e.PlanHash)
-	}
+	out.Approve = strings.Trim(clean(e.ApproveWay), "`")
 	return out
 }
 

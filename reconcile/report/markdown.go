@@ -97,7 +97,7 @@ func (m *markdown) finish() {
 	if len(list) > shown {
 		list, more = list[:shown], fmt.Sprintf(" and %d more lists", len(m.omitted)-shown)
 	}
-	m.must("\n**Cut: this comment is too long.** Left out: " + strings.Join(list, ", ") + more + ". Run `reconcile --dry-run` to see everything.\n")
+	m.must("\n**Cut: this comment is too long.** Left out: " + strings.Join(list, ", ") + more + ". The report as text or JSON shows everything.\n")
 }
 
 func (m *markdown) environment(e Environment) {
@@ -124,8 +124,8 @@ func (m *markdown) environment(e Environment) {
 	m.list(notComparedItems(e), "Not compared", "field that was not compared")
 	m.list(mdItems(e.Unmanaged), "Not managed: live, and no file names them", "connection that is not managed")
 	m.list(mdItems(e.Warnings), "Warnings", "warning")
-	if approvable(e) {
-		m.add("\nTo approve this very plan: `--approve` " + md(e.Name+"="+e.PlanHash) + "\n")
+	if e.ApproveWay != "" {
+		m.add("\nTo approve this very plan: <code>" + md(strings.Trim(e.ApproveWay, "`")) + "</code>\n")
 	}
 }
 

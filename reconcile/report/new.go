@@ -62,8 +62,8 @@ func count(changes []Change) Summary {
 	return s
 }
 
-// Finish sorts the environments by name, counts outcomes again, and sets the
-// duration and the exit code.
+// Finish sorts the environments by name, counts outcomes again, says how each plan
+// is approved, and sets the duration and the exit code.
 func (r *Report) Finish(ended time.Time) {
 	r.DurationMS = max(0, ended.Sub(r.StartedAt).Milliseconds())
 	slices.SortFunc(r.Environments, func(a, b Environment) int { return cmp.Compare(a.Name, b.Name) })
@@ -71,7 +71,10 @@ func (r *Report) Finish(ended time.Time) {
 		e := &r.Environments[i]
 		s := count(e.Changes)
 		s.Unchanged, s.Unmanaged, s.NotCompared = e.Summary.Unchanged, len(e.Unmanaged), len(e.NotCompared)
-		e.Summary = s
+		e.Summary, e.ApproveWay = s, ""
+		if approvable(*e) {
+			e.ApproveWay = "`reconcile --approve " + e.Name + "=" + e.PlanHash + "`"
+		}
 	}
 	r.ExitCode = ExitCode(*r)
 }

@@ -24,7 +24,7 @@ var commitHash = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 func ReadPlan(source io.Reader, now time.Time, maxAge time.Duration) (Report, error) {
 	r, err := readPlan(source, now, maxAge)
 	if err != nil {
-		return Report{}, fmt.Errorf("read plan: %s; make a new one: reconcile plan --out plan.json", clean(err.Error()))
+		return Report{}, fmt.Errorf("read plan: %s; make a new one: `reconcile plan --out plan.json`", clean(err.Error()))
 	}
 	return r, nil
 }

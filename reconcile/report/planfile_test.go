@@ -110,7 +110,7 @@ func TestPlanFileIsRefused(t *testing.T) {
 		"a day old, to the nanosecond": {changed(func(r *Report) { r.StartedAt = madeAt().Add(-1) }), "it has expired"},
 	} {
 		got, err := ReadPlan(strings.NewReader(c.text), madeAt().Add(oneDay-1), oneDay)
-		if err == nil || !strings.Contains(err.Error(), c.words) || !strings.HasSuffix(err.Error(), "; make a new one: reconcile plan --out plan.json") {
+		if err == nil || !strings.Contains(err.Error(), c.words) || !strings.HasSuffix(err.Error(), "; make a new one: `reconcile plan --out plan.json`") {
 			t.Errorf("%s: got %v, want it refused: %s", name, err, c.words)
 		}
 		if diff := cmp.Diff(Report{}, got); diff != "" {

@@ -58,6 +58,9 @@ type Environment struct {
 	Changes     []Change           `json:"changes"`
 	Events      []Event            `json:"events"`
 	Keys        []KeyStatus        `json:"keys"` // of connections with an own app
+	// ApproveWay is what to type to approve this very plan, in backticks; "" where that
+	// lets nothing through.
+	ApproveWay string `json:"approve_way"`
 	// MayHaveWritten names fields that a server changed, or may have, although it
 	// was asked for a dry run. Not empty, it ends the run.
 	MayHaveWritten []string `json:"may_have_written"`

@@ -160,11 +160,11 @@ func (t *text) lifts(e Environment) {
 		}
 		t.detail(clean(h.Guard), h.Way+" ("+counted(h.Count, "change")+")", plain)
 	}
-	if approvable(e) {
+	if e.ApproveWay != "" {
 		t.gap()
 		t.line("  to approve this very plan, which is")
 		t.line("  " + clean(e.PlanHash))
-		t.line("  run with --approve " + clean(e.Name) + "=HASH")
+		t.line("  run " + strings.ReplaceAll(clean(e.ApproveWay), clean(e.PlanHash), "HASH"))
 	}
 }
 
@@ -200,11 +200,14 @@ func (t *text) labelled(indent int, label, s string, c colour) {
 	room := max(t.labels, columns(label))
 	at := indent + room + 2
 	for i, line := range lines(s, t.width-at) {
-		if i == 0 {
+		left := Indent(line, at, t.width)
+		if i == 0 && left < at {
+			t.line(strings.Repeat(" ", indent) + t.paint.dim(label))
+		} else if i == 0 {
 			t.line(strings.Repeat(" ", indent) + t.paint.dim(label) + strings.Repeat(" ", room-columns(label)+2) + t.paint.color(c, line))
 			continue
 		}
-		t.line(strings.Repeat(" ", at) + t.paint.color(c, line))
+		t.line(strings.Repeat(" ", left) + t.paint.color(c, line))
 	}
 }
 
