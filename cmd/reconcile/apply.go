@@ -22,14 +22,15 @@ func newApplyCommand(env *environment) *cobra.Command {
 		Short: "Apply exactly the plan of a file, once",
 		Long: `Apply exactly the plan that a person looked at, without asking.
 
-The file is what "reconcile plan --out plan.json" wrote, of a commit. Everything is
-read and planned again: an environment of which the plan is not the same any more,
-in anything, or can hurt more people than it showed, is left alone, and what differs
-is listed. Each environment of the file is applied as a whole plan or not at all; no
-other one is touched.
+The file is what "reconcile plan --out plan.json" wrote, of a commit.
+Everything is read and planned again: an environment of which the plan is not
+the same any more, in anything, or can hurt more people than it showed, is left
+alone, and what differs is listed. Each environment of the file is applied as a
+whole plan or not at all; no other one is touched.
 
-A plan serves once. It approves what waits for a yes, as --approve ENV=HASH does.
-Exit codes are those of a run: 1 when it is refused and nothing was written.`,
+A plan serves once. It approves what waits for a yes, as --approve ENV=HASH
+does. Exit codes are those of a run: 1 when it is refused and nothing was
+written.`,
 		Example: `  reconcile plan --out plan.json
   reconcile apply plan.json
   reconcile apply plan.json --env production --now --max-age 2h`,

@@ -15,10 +15,10 @@ func newApproveCommand(env *environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "approve ENV HASH",
 		Short: "Let the daemon apply exactly one plan",
-		Long: `Let the next run of the daemon apply exactly the plan of that hash, as reports and
-dry runs print it. If the plan has changed until then, that run applies nothing
-and says so. An approval serves once, and unused it ends after a day.`,
-		Example: "  reconcile approve production sha256:96dca68598be…\n  reconcile approve production sha256:96dca68598be… --now && reconcile now production",
+		Long: `Let the next run of the daemon apply exactly the plan of that hash, as reports
+and dry runs print it. If the plan has changed until then, that run applies
+nothing and says so. An approval serves once, and unused it ends after a day.`,
+		Example: "  reconcile approve production sha256:96dca68598be…\n  reconcile approve production sha256:96dca68598be… --now\n  reconcile now production",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !strings.HasPrefix(args[1], "sha256:") {

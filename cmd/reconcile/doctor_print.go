@@ -25,15 +25,15 @@ func (d *doctor) print() error {
 			b.folded("      -> ", c.Next)
 		}
 	}
-	fmt.Fprintf(b, "\n%s: %d ok", plural(len(d.checks), "check", "checks"), d.count(statusOK))
+	b.add(fmt.Sprintf("\n%s: %d ok", plural(len(d.checks), "check", "checks"), d.count(statusOK)))
 	for _, s := range []struct{ status, one, many string }{
 		{statusWarn, "warning", "warnings"}, {statusFail, "failed", "failed"}, {statusSkip, "skipped", "skipped"},
 	} {
 		if n := d.count(s.status); n > 0 {
-			b.WriteString(", " + plural(n, s.one, s.many))
+			b.add(", " + plural(n, s.one, s.many))
 		}
 	}
-	b.WriteString("\n")
+	b.add("\n")
 	return b.print(d.env.Stdout)
 }
 

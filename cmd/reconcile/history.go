@@ -29,13 +29,13 @@ func newHistoryCommand(env *environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "history",
 		Short: "Show what was written, held and refused",
-		Long: `Show what was written to Terra, what was held and refused, and which drift ended:
-when, by whose commit, from what to what, and what became of it. The latest stands
-last.
+		Long: `Show what was written to Terra, what was held and refused, and which drift
+ended: when, by whose commit, from what to what, and what became of it. The
+latest stands last.
 
 It reads the files history*.jsonl of the state folder and takes no lock, so it
-also works while the daemon runs, and on a copy of the folder. Secrets are shown as
-masks and key numbers.`,
+also works while the daemon runs, and on a copy of the folder. Secrets are
+shown as masks and key numbers.`,
 		Example: `  reconcile history --connection production/strava
   reconcile history --env production --since 7d
   reconcile history --since 2026-11-01 --limit 0 -o json | jq '.entries[].error'`,
@@ -89,7 +89,7 @@ func (f *historyFlags) run(env *environment) error {
 	case len(entries) == 0:
 		out.paragraph("nothing was written, held or refused in " + dir)
 	case f.limit > 0 && len(entries) == f.limit:
-		fmt.Fprintf(out, "\nthe latest %s; --limit 0 shows all\n", plural(f.limit, "entry", "entries"))
+		out.add(fmt.Sprintf("\nthe latest %s; --limit 0 shows all\n", plural(f.limit, "entry", "entries")))
 	}
 	return out.print(env.Stdout)
 }
@@ -134,8 +134,8 @@ func historyJSON(env *environment, entries []state.Entry, warnings []string) err
 
 // entryText is a headline and what explains it.
 func entryText(out *page, e state.Entry) {
-	if out.Len() > 0 {
-		out.WriteString("\n")
+	if out.out.Len() > 0 {
+		out.add("\n")
 	}
 	where := e.Connection
 	if where == "" {
@@ -148,7 +148,7 @@ func entryText(out *page, e state.Entry) {
 		if i > 0 {
 			line = "  " + line
 		}
-		out.WriteString(line + "\n")
+		out.add(line + "\n")
 	}
 	if e.Event == state.EventHeldEnded {
 		return // the lines above say what it was

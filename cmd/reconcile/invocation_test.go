@@ -14,8 +14,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/spf13/cobra"
-
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
@@ -145,17 +143,6 @@ func TestCompleteReport(t *testing.T) {
 	if c.Reason != text {
 		t.Errorf("got %s", c.Reason)
 	}
-}
-
-// commands gives root and everything below it that a person can type.
-func commands(cmd *cobra.Command) []*cobra.Command {
-	out := []*cobra.Command{cmd}
-	for _, c := range cmd.Commands() {
-		if !c.Hidden && !slices.Contains([]string{"completion", "help"}, c.Name()) {
-			out = append(out, commands(c)...)
-		}
-	}
-	return out
 }
 
 // A command that a text of ours names stands in backticks. Without them it would

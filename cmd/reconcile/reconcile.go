@@ -53,7 +53,7 @@ func (f *runFlags) addAsking(cmd *cobra.Command) {
 	p := cmd.Flags()
 	p.BoolVar(&f.dryRun, "dry-run", false, "only show what would change")
 	p.BoolVar(&f.yes, "yes", false, "apply without asking")
-	p.StringArrayVar(&f.approve, "approve", nil, "`ENV=HASH`: apply exactly this plan, once, and nothing else without --yes (may repeat)")
+	p.StringArrayVar(&f.approve, "approve", nil, "apply exactly the plan of `ENV=HASH`, once, and nothing else without --yes (may repeat)")
 }
 
 // check refuses words that no run understands, before anything is read.

@@ -32,12 +32,12 @@ func newRotateAddCommand(env *environment) *cobra.Command {
 
 It asks for the secret without showing it, or reads it from standard input,
 checks it by the provider's rules, seals it for the recipients that terra.yaml
-names and adds an entry to credentials.keys, oldest first: one that is due sooner
-than keys of the file stands before them. A lone client_secret becomes the first
-entry. Every other byte of the file stays.
+names and adds an entry to credentials.keys, oldest first: one that is due
+sooner than keys of the file stands before them. A lone client_secret becomes
+the first entry. Every other byte of the file stays.
 
-A secret that the file has already is refused, as far as a private key is at hand
-to compare them. With --commit no git hook runs.`,
+A secret that the file has already is refused, as far as a private key is at
+hand to compare them. With --commit no git hook runs.`,
 		Example: `  reconcile rotate add production/strava
   reconcile rotate add production/strava --not-before 2026-11-28T02:00:00Z
   reconcile rotate add production/whoop --probe --commit < new-secret.txt

@@ -20,12 +20,12 @@ func newRotatePruneCommand(env *environment) *cobra.Command {
 		Short: "Take keys that are no longer needed out of a file",
 		Long: `Take keys that are no longer needed out of a file.
 
-` + "`reconcile rotate status`" + ` names them: keys that are older than the one before the
-live one, once that has been watched long enough, and keys that were rejected. What
-is live, watched and rejected is known from the memory of runs, also beside a
-daemon. Without one the key that is due by the file is taken to be live, which is
-then said. The live key, the one before it, to go back to, those that are or
-become due, and all while a key is watched, are refused.
+` + "`reconcile rotate status`" + ` names them: keys that are older than the one before
+the live one, once that has been watched long enough, and keys that were
+rejected. What is live, watched and rejected is known from the memory of runs,
+also beside a daemon. Without one the key that is due by the file is taken to be
+live, which is then said. The live key, the one before it, to go back to, those
+that are or become due, and all while a key is watched, are refused.
 
 Terra is not changed, and git keeps the old file.`,
 		Example: `  reconcile rotate prune production/strava --key 1

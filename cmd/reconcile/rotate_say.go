@@ -21,18 +21,18 @@ func (a addition) message() string {
 // print says what was done, and what happens next.
 func (a addition) print(env *environment) error {
 	out := newPage(env)
-	fmt.Fprintf(out, "Added key %d of %s, sealed for %s.\n", a.number, a.name(), plural(a.recipients, "recipient", "recipients"))
+	out.add(fmt.Sprintf("Added key %d of %s, sealed for %s.\n", a.number, a.name(), plural(a.recipients, "recipient", "recipients")))
 	for _, line := range []struct{ head, text string }{{"due", a.due()}, {"then", a.then()}, {"compared", a.compared}, {"probe", a.probe}} {
 		if line.text != "" {
 			out.folded(fmt.Sprintf("  %-10s", line.head), line.text)
 		}
 	}
-	out.WriteString("\nNext:\n")
+	out.add("\nNext:\n")
 	for i, step := range a.steps() {
 		out.folded(fmt.Sprintf("  %d. ", i+1), step)
 	}
 	if p, ok := providers.Lookup(a.connection.Provider); ok && p.Reset.Order != "" {
-		out.WriteString("\n")
+		out.add("\n")
 		out.folded(p.Name+": ", string(p.Reset.Order)+". "+p.Reset.Effect)
 	}
 	return out.print(env.Stdout)

@@ -91,12 +91,12 @@ func TestFolded(t *testing.T) {
 	p := &page{}
 	p.folded("  1. ", "Look at what is live with `reconcile rotate status --config daemon.yaml` and then wait for the soak to end.")
 	want := "  1. Look at what is live with `reconcile rotate status --config daemon.yaml`\n     and then wait for the soak to end.\n"
-	if got := p.String(); got != want {
+	if got := p.out.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 	p = &page{}
 	p.folded("  x ", "`reconcile one "+strings.Repeat("long ", 20)+"command` end")
-	if got := p.String(); strings.Count(got, "\n") != 3 || !strings.Contains(got, "\n  `reconcile one long") {
+	if got := p.out.String(); strings.Count(got, "\n") != 3 || !strings.Contains(got, "\n  `reconcile one long") {
 		t.Errorf("a command is broken, or does not stand below:\n%s", got)
 	}
 }

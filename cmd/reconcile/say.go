@@ -24,11 +24,14 @@ func say(env *environment, paragraphs ...string) error {
 // page is text for a person, in lines of at most 80 columns. The commands in it
 // are completed, and neither they nor hashes are broken over two lines.
 type page struct {
-	strings.Builder
+	out   strings.Builder
 	asked invocation
 }
 
 func newPage(env *environment) *page { return &page{asked: env.asked} }
+
+// add puts text of ours at the end as it is.
+func (p *page) add(text string) { p.out.WriteString(text) }
 
 // paragraph stands at the left margin.
 func (p *page) paragraph(text string) { p.beside("", 0, text) }
@@ -52,16 +55,16 @@ func (p *page) beside(head string, at int, text string) {
 		}
 		switch {
 		case i == 0 && left < at:
-			p.WriteString(strings.TrimRight(head, " ") + "\n" + strings.Repeat(" ", left) + line + "\n")
+			p.add(strings.TrimRight(head, " ") + "\n" + strings.Repeat(" ", left) + line + "\n")
 		case i == 0:
-			p.WriteString(strings.TrimRight(head+line, " ") + "\n")
+			p.add(strings.TrimRight(head+line, " ") + "\n")
 		default:
-			p.WriteString(strings.Repeat(" ", left) + line + "\n")
+			p.add(strings.Repeat(" ", left) + line + "\n")
 		}
 	}
 }
 
 func (p *page) print(w io.Writer) error {
-	_, err := io.WriteString(w, p.String())
+	_, err := io.WriteString(w, p.out.String())
 	return err
 }

@@ -24,9 +24,9 @@ func newSecretRekeyCommand(env *environment) *cobra.Command {
 
 Only secrets that are sealed for others, or of which nobody noted for whom, are
 opened and sealed again; every other byte of the files stays. Each new one is
-opened and compared with the old one, before the files are written and again from
-the disk. It needs a private key that opens the old ones. When it is interrupted,
-each file is the old or the new one; run it again.
+opened and compared with the old one, before the files are written and again
+from the disk. It needs a private key that opens the old ones. When it is
+interrupted, each file is the old or the new one; run it again.
 
 A secret in a file that was moved on purpose, or whose provider or dev_id was
 renamed, is bound to its old place: name the file, or the folder, with --rebind.

@@ -109,7 +109,7 @@ func (w *rekeying) exposed(env *environment) string {
 			one.remedy(out, w.repository)
 		}
 	}
-	return out.String()
+	return out.out.String()
 }
 
 // remedy says where a secret is made anew and with which command it is put in.
@@ -122,9 +122,9 @@ func (s resealed) remedy(out *page, in secretRepository) {
 	if s.place.Field != plan.FieldClientSecret {
 		command = "`reconcile secret encrypt " + shellWord(in.typed(s.connection.File)) + " --field " + s.place.Field
 	}
-	fmt.Fprintf(out, "  %s/%s %s\n", s.env.Name, s.connection.Provider, s.place.Field)
+	out.add(fmt.Sprintf("  %s/%s %s\n", s.env.Name, s.connection.Provider, s.place.Field))
 	if portal != "" {
-		out.WriteString("    " + portal + "\n")
+		out.add("    " + portal + "\n")
 	}
 	out.folded("    ", command+"`")
 }
@@ -142,5 +142,5 @@ func (w *rekeying) unnoted(env *environment) string {
 	}
 	out := newPage(env)
 	out.paragraph(fmt.Sprintf("warning: nobody noted who could open %s before; if that was anybody who should not, make new ones", plural(count, "secret", "secrets")))
-	return out.String()
+	return out.out.String()
 }

@@ -20,9 +20,9 @@ func newStatusCommand(env *environment) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show how the daemon stands",
-		Long: `Show how the daemon stands: for each environment the commit it is on, how its last
-run ended, when the next one is due, what is paused and what is held. The exit
-code is 1 where no daemon answers or it makes no progress.`,
+		Long: `Show how the daemon stands: for each environment the commit it is on, how its
+last run ended, when the next one is due, what is paused and what is held. The
+exit code is 1 where no daemon answers or it makes no progress.`,
 		Example: "  reconcile status\n  reconcile status -o json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -62,7 +62,7 @@ func stuck(s daemon.Status) error {
 
 func printStatus(env *environment, s daemon.Status) error {
 	out := newPage(env)
-	out.WriteString("daemon\n")
+	out.add("daemon\n")
 	mode := "it applies what is ready"
 	if s.Mode != report.Apply {
 		mode = "it only looks (apply: false)"
@@ -75,7 +75,7 @@ func printStatus(env *environment, s daemon.Status) error {
 			targetWords(p.Target), minute(p.Until), p.Owner, p.Reason, resumeWords(p.Target)))
 	}
 	for _, e := range s.Environments {
-		out.WriteString("\n")
+		out.add("\n")
 		out.paragraph(e.Name + " (" + e.DevID + ")")
 		environmentWords(out, e)
 	}
@@ -114,14 +114,14 @@ func environmentWords(out *page, e daemon.EnvironmentStatus) {
 	}
 	if a := e.Approved; a != nil {
 		out.labelled("approved", fmt.Sprintf("by %s until %s: the next run may apply", a.Owner, minute(a.Until)))
-		fmt.Fprintf(out, "  %s\n", a.Hash)
+		out.add(fmt.Sprintf("  %s\n", a.Hash))
 	}
 	for _, h := range e.Held {
 		out.labelled("held", fmt.Sprintf("%s, %s: %s (guard %s)", h.Change, h.Gate, h.Reason, h.Guard))
 	}
 	if slices.ContainsFunc(e.Held, func(h daemon.HeldEntry) bool { return h.Gate == "approval" }) && e.Approved == nil {
 		out.labelled("to approve", "look at the plan with `reconcile --dry-run --env "+e.Name+"`, then `reconcile approve "+e.Name+" HASH`")
-		fmt.Fprintf(out, "  %s\n", e.LastRun.PlanHash) // whole, to be copied
+		out.add(fmt.Sprintf("  %s\n", e.LastRun.PlanHash)) // whole, to be copied
 	}
 }
 

@@ -32,8 +32,8 @@ func newTokenStatusCommand(env *environment) *cobra.Command {
 
 It asks Terra about the token of every account of this runner: its kind, the
 scopes that are missing for what we do and those that are more than needed, the
-environments it reaches, when it expires, and when the 90 days end in which it can
-be renewed. The token itself is not shown.
+environments it reaches, when it expires, and when the 90 days end in which it
+can be renewed. The token itself is not shown.
 
 It exits with 1 when a token does not work, has expired, or lacks something.`,
 		Example: "  reconcile token status\n  reconcile token status --config daemon.yaml -o json",

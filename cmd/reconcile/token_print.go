@@ -14,7 +14,7 @@ func (r tokenReport) print(env *environment) error {
 	out := newPage(env)
 	for i, a := range r.Accounts {
 		if i > 0 {
-			out.WriteString("\n")
+			out.add("\n")
 		}
 		a.print(out, env.Now())
 	}
@@ -24,7 +24,7 @@ func (r tokenReport) print(env *environment) error {
 // print writes one account. What is not as it should be begins with a word in
 // capitals, so that it is found.
 func (a accountToken) print(out *page, now time.Time) {
-	fmt.Fprintf(out, "account %s at %s\n", a.Account, a.BaseURL)
+	out.add(fmt.Sprintf("account %s at %s\n", a.Account, a.BaseURL))
 	line := func(head, text string) { out.folded(fmt.Sprintf("  %-10s", head), text) }
 	if a.Error != "" {
 		line("token", "FAILED: "+a.Error)
