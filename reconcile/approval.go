@@ -79,6 +79,8 @@ func (p *prepared) refuse(r Run) string {
 	}
 	if want, ok := r.Approve[p.env.Name]; ok && want != p.hash {
 		return fmt.Sprintf("apply plan: the approved hash is %s, the plan is now %s; %s", want, p.hash, again)
+	} else if ok && r.Shown == nil && len(p.plan.Changes) == 0 {
+		return "apply plan: nothing to approve: the plan of that hash changes nothing"
 	}
 	return ""
 }

@@ -24,15 +24,15 @@ func (e *Engine) killSwitches(env spec.Environment) ([]plan.KillSwitch, error) {
 }
 
 // pausedError says that a kill switch was set while the run was under way.
-type pausedError struct{ by plan.KillSwitch }
+type pausedError struct{ by plan.Pauses }
 
 func (e *pausedError) Error() string { return e.by.String() }
 
 // paused tells whether a kill switch kept a write from leaving at all.
-func paused(err error) (by plan.KillSwitch, ok bool) {
+func paused(err error) (by plan.Pauses, ok bool) {
 	var p *pausedError
 	if !errors.As(err, &p) || isLost(err) {
-		return plan.KillSwitch{}, false
+		return nil, false
 	}
 	return p.by, true
 }
@@ -45,19 +45,21 @@ func (a *applier) pause(provider string) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range now {
-		if s.Provider == "" || provider == "" || s.Provider == provider {
-			a.mu.Lock()
-			a.switches = append(a.switches, s)
-			a.mu.Unlock()
-			return &pausedError{s}
-		}
+	by := plan.PausesOf(provider, now)
+	if provider == "" {
+		by = now
 	}
-	return nil
+	if len(by) == 0 {
+		return nil
+	}
+	a.mu.Lock()
+	a.switches = append(a.switches, by...)
+	a.mu.Unlock()
+	return &pausedError{by}
 }
 
 // hold gates a change that was ready when the run began.
-func hold(c *report.Change, by plan.KillSwitch) {
+func hold(c *report.Change, by plan.Pauses) {
 	c.Gate, c.Guard, c.GateReason, c.GateWay, c.Outcome = plan.Blocked, "pause", by.String(), by.Lift(), report.Skipped
 }
 

@@ -80,7 +80,7 @@ func TestKillSwitchThatNoRunSaw(t *testing.T) {
 	w.applied()
 	w.terra.SetUsers(devID, "strava", 7, 0)
 	w.pauseNow("", "")
-	w.inState(func(s *state.Store) error { _, err := s.LiftKillSwitch("", w.now); return err })
+	w.inState(func(s *state.Store) error { _, err := s.LiftKillSwitch("", "sam", w.now); return err })
 	w.strava(secretA, "state: paused\n")
 	expectGate(t, w.change(w.apply(), "strava:pause"), plan.Approval, "after-suspend")
 }
@@ -146,7 +146,7 @@ func TestKillSwitchStopsARunUnderWay(t *testing.T) {
 	if n := len(w.terra.Writes()); n != 1 || r.ExitCode != report.ExitHeld {
 		t.Errorf("got %d writes and exit %d, want 1 and %d", n, r.ExitCode, report.ExitHeld)
 	}
-	w.inState(func(s *state.Store) error { _, err := s.LiftKillSwitch("production/strava", w.now); return err })
+	w.inState(func(s *state.Store) error { _, err := s.LiftKillSwitch("production/strava", "sam", w.now); return err })
 	memory := plan.Memory{}
 	w.inState(func(s *state.Store) (err error) { memory, err = s.Memory(devID); return err })
 	if !memory.Connections["strava"].Suspended {

@@ -60,7 +60,7 @@ func TestWatchOutlivesARollBackThatAPauseStopped(t *testing.T) {
 	if expectGate(t, c, plan.Blocked, "pause"); c.Outcome != report.Skipped {
 		t.Fatalf("got %s, want skipped", c.Outcome)
 	}
-	w.inState(func(s *state.Store) error { _, err := s.LiftKillSwitch("production/strava", w.now); return err })
+	w.inState(func(s *state.Store) error { _, err := s.LiftKillSwitch("production/strava", "sam", w.now); return err })
 	p.accepts = []string{secretA, secretB}
 	w.now = w.now.Add(2 * time.Hour)
 	w.expectExit(w.apply(), report.ExitDone)

@@ -107,7 +107,7 @@ func alonewith(env *environment, dir string, do func(keeping) error) error {
 // keeping is what pause and resume ask for, here or elsewhere.
 type keeping interface {
 	Pause(context.Context, daemon.PauseRequest) (daemon.Pause, error)
-	Resume(context.Context, daemon.ResumeRequest) (daemon.Pause, error)
+	Resume(context.Context, daemon.ResumeRequest) (daemon.Resumed, error)
 }
 
 type remote struct{ *daemon.Client }
@@ -120,8 +120,9 @@ func (l local) Pause(_ context.Context, r daemon.PauseRequest) (daemon.Pause, er
 	return l.keeper.Pause(r)
 }
 
-// Resume ends a pause.
-func (l local) Resume(_ context.Context, r daemon.ResumeRequest) (daemon.Pause, error) {
+// Resume ends a pause, for the user of this process.
+func (l local) Resume(_ context.Context, r daemon.ResumeRequest) (daemon.Resumed, error) {
+	r.Owner = daemon.UserName(os.Getuid())
 	return l.keeper.Resume(r)
 }
 

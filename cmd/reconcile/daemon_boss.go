@@ -8,6 +8,7 @@ import (
 
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
@@ -63,6 +64,8 @@ func (b boss) Approve(r daemon.Approval) (daemon.Approved, error) {
 		return daemon.Approved{}, fmt.Errorf("approve plan of environment %q: the repository has no such environment; `reconcile status` lists them", r.Environment)
 	case !planHash.MatchString(r.Hash):
 		return daemon.Approved{}, fmt.Errorf("approve plan %q: write the hash as a dry run prints it, sha256: and 64 digits", r.Hash)
+	case r.Hash == plan.Hash(plan.Plan{DevID: devID}):
+		return daemon.Approved{}, fmt.Errorf("approve plan of environment %q: nothing to approve: the plan of that hash changes nothing", r.Environment)
 	}
 	now := b.follower.env.Now().UTC()
 	a := state.Approval{Hash: r.Hash, Now: r.Now, Owner: r.Owner, At: now, Until: now.Add(approvalLasts)}

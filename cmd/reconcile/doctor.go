@@ -116,7 +116,7 @@ func (d *doctor) examine(ctx context.Context) {
 		d.recipients()
 	}
 	d.askDaemon(ctx)
-	d.state()
+	d.state(ctx)
 	d.terra(ctx)
 	d.probe(ctx)
 }

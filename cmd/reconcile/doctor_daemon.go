@@ -60,9 +60,7 @@ func (d *doctor) describeDaemon(s daemon.Status) {
 	} else {
 		d.ok("daemon", "", fmt.Sprintf("version %s runs since %s and %s", s.Version, minute(s.StartedAt), does))
 	}
-	for _, p := range s.Paused {
-		d.warn("daemon", p.Target, fmt.Sprintf("paused until %s: %s", minute(p.Until), p.Reason), "lift it with "+resumeWords(p.Target))
-	}
+	d.pauses(s.Paused)
 	for _, e := range s.Environments {
 		if e.Behind != "" {
 			d.warn("daemon", e.Name, "it stays on an older commit: "+e.Behind, "")
@@ -70,6 +68,13 @@ func (d *doctor) describeDaemon(s daemon.Status) {
 		if e.LastRun != nil && e.LastRun.Error != "" {
 			d.warn("daemon", e.Name, "the last run failed: "+e.LastRun.Error, "")
 		}
+	}
+}
+
+// pauses tells of each kill switch that is on, whoever knows of it.
+func (d *doctor) pauses(on []daemon.Pause) {
+	for _, p := range on {
+		d.warn("pause", targetWords(p.Target), fmt.Sprintf("paused until %s by %s: %s", minute(p.Until), p.Owner, p.Reason), "lift it with "+resumeWords(p.Target))
 	}
 }
 

@@ -110,8 +110,24 @@ func (d *doctor) load() bool {
 	return len(names) > 0
 }
 
+// pausesBeside asks the run that holds the state. One that does not answer has
+// been told of already.
+func (d *doctor) pausesBeside(ctx context.Context, path string) {
+	ctx, cancel := context.WithTimeout(ctx, daemonDeadline)
+	defer cancel()
+	store, why := copyOf(ctx, d.config.StateDir, path)
+	if why != "" {
+		return
+	}
+	pauses, err := keeper{store: store, now: d.env.Now}.Pauses()
+	d.pauses(pauses)
+	if err = errors.Join(err, store.Close()); err != nil {
+		d.fail("state", "", err.Error(), "")
+	}
+}
+
 // state looks at the memory without writing to it.
-func (d *doctor) state() {
+func (d *doctor) state(ctx context.Context) {
 	dir := d.config.StateDir
 	if dir == "" {
 		d.warn("state", "", "no folder is known for it, so nothing can be applied", "set RECONCILE_STATE_DIR or --state")
@@ -125,13 +141,20 @@ func (d *doctor) state() {
 		return
 	case errors.As(err, &locked):
 		d.warn("state", "", "another reconcile has "+locked.Path+" open", "wait until it ends, or stop the daemon that keeps it")
+		d.pausesBeside(ctx, locked.Path)
 		return
 	case err != nil:
 		d.fail("state", "", err.Error(), "")
 		return
 	}
+	pauses, err := keeper{store: store, now: d.env.Now}.Pauses()
 	missing, notes := store.Missing(), store.TakeNotes()
-	if err := errors.Join(store.Close(), writable(dir, missing)); err != nil {
+	d.pauses(pauses)
+	if err := errors.Join(err, store.Close()); err != nil {
+		d.fail("state", "", err.Error(), "")
+		return
+	}
+	if err := writable(dir, missing); err != nil {
 		d.fail("state", "", err.Error(), "let the user that runs reconcile write there, or choose another folder")
 		return
 	}

@@ -28,7 +28,7 @@ func newHistoryCommand(env *environment) *cobra.Command {
 	f := &historyFlags{}
 	cmd := &cobra.Command{
 		Use:   "history",
-		Short: "Show what was written, held and refused",
+		Short: "Show what was written, held, refused and paused",
 		Long: `Show what was written to Terra, what was held and refused, and which drift
 ended: when, by whose commit, from what to what, and what became of it. The
 latest stands last.
@@ -141,7 +141,11 @@ func entryText(out *page, e state.Entry) {
 	if where == "" {
 		where = e.Environment
 	}
-	if where == "" {
+	isPause := e.Event == state.EventPause || e.Event == state.EventResume
+	switch {
+	case where == "" && isPause:
+		where = targetWords("")
+	case where == "":
 		where = "repository"
 	}
 	for i, line := range report.Lines(minute(e.At)+" "+where+": "+entryWords(e), width-2) {
@@ -157,6 +161,9 @@ func entryText(out *page, e state.Entry) {
 		if e.Event != state.EventDriftEnded || e.Action != "" {
 			out.labelled("change", report.FieldText(field))
 		}
+	}
+	if isPause {
+		out.labelled("reason", e.Reason)
 	}
 	if e.Cause != "" {
 		why := string(e.Cause) + ": " + e.Reason
@@ -211,6 +218,10 @@ func entryWords(e state.Entry) string {
 			field = e.Fields[0].Field
 		}
 		return fmt.Sprintf("drift of %s ended after %s: %s", field, lasted(e.LastedMS), ended)
+	case state.EventPause:
+		return fmt.Sprintf("paused until %s by %s", minute(e.Until), e.Owner)
+	case state.EventResume:
+		return fmt.Sprintf("resumed after %s by %s", lasted(e.LastedMS), e.Owner)
 	case state.EventRefused:
 		if e.Approval != "" {
 			return "an approved plan was refused"

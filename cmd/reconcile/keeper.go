@@ -51,28 +51,55 @@ func (k keeper) Pause(r daemon.PauseRequest) (daemon.Pause, error) {
 	return pauseOf(s), k.store.SetKillSwitch(s)
 }
 
-// Resume lifts the kill switch on exactly this target. Another one may go on
-// holding it; that is an error with the word that lifts it.
-func (k keeper) Resume(r daemon.ResumeRequest) (daemon.Pause, error) {
+// Resume lifts the kill switch on exactly this target, and says which others go on
+// holding the same or a part of it. Where none is on exactly that, the error names
+// those that hold it and what lifts them.
+func (k keeper) Resume(r daemon.ResumeRequest) (daemon.Resumed, error) {
 	now := k.now()
 	all, err := k.store.KillSwitches(now)
 	if err != nil {
-		return daemon.Pause{}, err
+		return daemon.Resumed{}, err
 	}
 	target := strings.Trim(r.Target, "/")
 	i := slices.IndexFunc(all, func(s state.KillSwitch) bool { return s.Target() == target })
 	if i < 0 {
-		var on []string
-		for _, s := range all {
-			on = append(on, targetWords(s.Target()))
-		}
-		if len(on) == 0 {
-			on = []string{"nothing"}
-		}
-		return daemon.Pause{}, fmt.Errorf("resume %s: no pause is on exactly that; paused: %s", targetWords(target), strings.Join(on, ", "))
+		return daemon.Resumed{}, fmt.Errorf("resume %s: no pause is on exactly that; paused: %s", targetWords(target), k.pausedWords(target, all))
 	}
-	_, err = k.store.LiftKillSwitch(target, now)
-	return pauseOf(all[i]), err
+	out := daemon.Resumed{Pause: pauseOf(all[i]), Still: []daemon.Pause{}}
+	for j, other := range all {
+		if j != i && overlap(all[i], other) {
+			out.Still = append(out.Still, pauseOf(other))
+		}
+	}
+	_, err = k.store.LiftKillSwitch(target, r.Owner, now)
+	return out, err
+}
+
+// pausedWords lists the pauses, and how those are lifted that hold a target.
+func (k keeper) pausedWords(target string, all []state.KillSwitch) string {
+	if len(all) == 0 {
+		return "nothing"
+	}
+	asked, err := k.target(target)
+	var on, lifts []string
+	for _, s := range all {
+		on = append(on, targetWords(s.Target()))
+		if err == nil && target != "" && overlap(asked, s) {
+			lifts = append(lifts, resumeWords(s.Target()))
+		}
+	}
+	words := strings.Join(on, ", ")
+	if len(lifts) > 0 {
+		words += "; what holds it is lifted with " + strings.Join(lifts, " and ")
+	}
+	return words
+}
+
+// overlap tells whether two kill switches are about something in common.
+func overlap(a, b state.KillSwitch) bool {
+	environment := a.Environment == "" || b.Environment == "" || a.Environment == b.Environment ||
+		slices.ContainsFunc(a.DevIDs, func(id string) bool { return b.Concerns("", id) })
+	return environment && (a.Provider == "" || b.Provider == "" || a.Provider == b.Provider)
 }
 
 // Pauses gives those that are on.

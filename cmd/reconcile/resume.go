@@ -33,13 +33,17 @@ func resume(ctx context.Context, env *environment, f *stateFlags, request daemon
 	if err != nil {
 		return err
 	}
-	var p daemon.Pause
+	var p daemon.Resumed
 	if _, err := withKeeper(ctx, env, dir, func(k keeping) (err error) {
 		p, err = k.Resume(ctx, request)
 		return err
 	}); err != nil {
 		return err
 	}
-	return say(env, fmt.Sprintf("%s is no longer paused (by %s: %s)", targetWords(p.Target), p.Owner, p.Reason),
-		"the next run is careful: what could hurt end users waits for approval", "look at it with: `reconcile --dry-run`")
+	said := []string{fmt.Sprintf("%s is no longer paused (by %s: %s)", targetWords(p.Target), p.Owner, p.Reason)}
+	for _, other := range p.Still {
+		said = append(said, fmt.Sprintf("still paused: %s until %s by %s: %s; lift it with %s",
+			targetWords(other.Target), minute(other.Until), other.Owner, other.Reason, resumeWords(other.Target)))
+	}
+	return say(env, append(said, "the next run is careful: what could hurt end users waits for approval", "look at it with: `reconcile --dry-run`")...)
 }

@@ -51,9 +51,9 @@ func (c *Client) Pause(ctx context.Context, r PauseRequest) (Pause, error) {
 	return ask[Pause](ctx, c, http.MethodPost, pathPause, r)
 }
 
-// Resume lifts one and says which.
-func (c *Client) Resume(ctx context.Context, r ResumeRequest) (Pause, error) {
-	return ask[Pause](ctx, c, http.MethodPost, pathResume, r)
+// Resume lifts one and says which, and what still holds.
+func (c *Client) Resume(ctx context.Context, r ResumeRequest) (Resumed, error) {
+	return ask[Resumed](ctx, c, http.MethodPost, pathResume, r)
 }
 
 // Status asks a daemon how it stands.

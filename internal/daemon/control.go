@@ -23,7 +23,7 @@ const (
 // what the person who asks has to change.
 type Keeper interface {
 	Pause(PauseRequest) (Pause, error)
-	Resume(ResumeRequest) (Pause, error)
+	Resume(ResumeRequest) (Resumed, error)
 	Pauses() ([]Pause, error)
 	// Remember keeps the answer of a provider and repeats it.
 	Remember(ProbeAnswer) (ProbeAnswer, error)
@@ -88,7 +88,10 @@ func (c *controls) handler() http.Handler {
 		r.Owner = owner
 		return c.keeper.Pause(r)
 	}))
-	mux.HandleFunc("POST "+pathResume, answered(func(r ResumeRequest, _ string) (Pause, error) { return c.keeper.Resume(r) }))
+	mux.HandleFunc("POST "+pathResume, answered(func(r ResumeRequest, owner string) (Resumed, error) {
+		r.Owner = owner
+		return c.keeper.Resume(r)
+	}))
 	mux.HandleFunc("POST "+pathAnswer, answered(func(r ProbeAnswer, _ string) (ProbeAnswer, error) { return c.keeper.Remember(r) }))
 	mux.HandleFunc("GET "+pathState, c.state)
 	mux.HandleFunc("GET "+pathStatus, answered(func(struct{}, string) (Status, error) {

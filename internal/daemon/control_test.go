@@ -30,8 +30,10 @@ func (a *answers) Pause(r PauseRequest) (Pause, error) {
 	a.pause = r
 	return Pause{Target: r.Target, Reason: r.Reason, Owner: r.Owner}, a.err
 }
-func (a *answers) Resume(r ResumeRequest) (Pause, error) { return Pause{Target: r.Target}, a.err }
-func (a *answers) Pauses() ([]Pause, error)              { return nil, a.err }
+func (a *answers) Resume(r ResumeRequest) (Resumed, error) {
+	return Resumed{Pause: Pause{Target: r.Target, Owner: r.Owner}, Still: []Pause{{Target: ""}}}, a.err
+}
+func (a *answers) Pauses() ([]Pause, error) { return nil, a.err }
 func (a *answers) Remember(r ProbeAnswer) (ProbeAnswer, error) {
 	a.answer = r
 	return r, a.err
@@ -69,7 +71,7 @@ func TestProtocol(t *testing.T) {
 		t.Errorf("pause: got %+v", a.pause)
 	}
 	resumed, err := client.Resume(t.Context(), ResumeRequest{Target: "production"})
-	if err != nil || resumed.Target != "production" {
+	if err != nil || resumed.Target != "production" || resumed.Owner != me || len(resumed.Still) != 1 {
 		t.Errorf("resume: got %+v, %v", resumed, err)
 	}
 	status, err := client.Status(t.Context())

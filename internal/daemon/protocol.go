@@ -51,6 +51,13 @@ type PauseRequest struct {
 // ResumeRequest asks to lift the kill switch on exactly this target.
 type ResumeRequest struct {
 	Target string `json:"target"`
+	Owner  string `json:"-"` // who asks; a server decides
+}
+
+// Resumed is a kill switch that was lifted.
+type Resumed struct {
+	Pause
+	Still []Pause `json:"still"` // what goes on holding the same, or a part of it
 }
 
 // Approval lets the next run of an environment apply exactly one plan.

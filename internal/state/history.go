@@ -29,6 +29,8 @@ const (
 	EventDriftEnded  = "drift-ended"  // a field that somebody changed elsewhere is as agreed, or agreed anew
 	EventRefused     = "refused"      // a whole environment is refused from now on, or one approval was
 	EventRefusedEnd  = "refused-ended"
+	EventPause       = "pause"  // a kill switch was set, in the place of a former one on the same
+	EventResume      = "resume" // one was lifted before its end
 )
 
 // OutcomeUnknown is the outcome of a write whose answer was lost. Another line
@@ -66,7 +68,9 @@ type Entry struct {
 	Approval    string             `json:"approval,omitempty"` // the approved hash, or file:line of the allow
 	Since       time.Time          `json:"since,omitzero"`     // when what ended began, or when a write that another run began first left
 	LastedMS    int64              `json:"lasted_ms,omitempty"`
-	Epoch       int64              `json:"epoch"` // grows with each process that writes; tells an older state from its history
+	Owner       string             `json:"owner,omitempty"` // who set a kill switch, or lifted it
+	Until       time.Time          `json:"until,omitzero"`  // when a kill switch ends, exclusive
+	Epoch       int64              `json:"epoch"`           // grows with each process that writes; tells an older state from its history
 }
 
 func (e Entry) version() int { return e.V }
@@ -100,7 +104,7 @@ func (h *history) append(entries []Entry) error {
 		if e.isFinal() && h.written[e.ID] {
 			continue
 		}
-		e.V, e.At, e.Since = recordVersion, utc(e.At), utc(e.Since)
+		e.V, e.At, e.Since, e.Until = recordVersion, utc(e.At), utc(e.Since), utc(e.Until)
 		line, err := encode(e)
 		if err != nil {
 			return err

@@ -23,9 +23,26 @@ type HistoryFilter struct {
 }
 
 func (f HistoryFilter) chooses(e Entry) bool {
+	if e.Event == EventPause || e.Event == EventResume {
+		return f.meets(e) && !e.At.Before(f.Since)
+	}
 	return (f.Environment == "" || f.Environment == e.Environment || f.Environment == e.DevID) &&
 		(f.Connection == "" || strings.EqualFold(f.Connection, e.Provider) || strings.EqualFold(f.Connection, e.Connection)) &&
 		!e.At.Before(f.Since)
+}
+
+// meets tells whether a kill switch is about what is chosen, also where it is on
+// more.
+func (f HistoryFilter) meets(e Entry) bool {
+	environment, provider := f.Environment, f.Connection
+	if at := strings.LastIndexByte(provider, '/'); at >= 0 {
+		if of := provider[:at]; e.Environment != "" && !strings.EqualFold(of, e.Environment) && of != e.DevID {
+			return false
+		}
+		provider = provider[at+1:]
+	}
+	return (environment == "" || e.Environment == "" || environment == e.Environment || environment == e.DevID) &&
+		(provider == "" || e.Provider == "" || strings.EqualFold(provider, e.Provider))
 }
 
 // History reads the lines in a state folder that a filter chooses, the oldest

@@ -152,6 +152,13 @@ func (s *Store) finishHistory() error {
 		if err != nil {
 			return err
 		}
+		switches, err := s.killSwitches(tx)
+		if err != nil {
+			return err
+		}
+		for _, e := range switches.Untold {
+			ids[e.ID] = true
+		}
 		return tx.Bucket([]byte(bucketEnvironments)).ForEachBucket(func(devID []byte) error {
 			box, err := recordIn[outboxRecord](s, environment(tx, string(devID)), string(devID), keyOutbox)
 			if len(box.Entries) > 0 {
@@ -168,6 +175,9 @@ func (s *Store) finishHistory() error {
 	}
 	if s.history.written, err = s.history.finals(ids); err != nil {
 		return fmt.Errorf("read history: %w", err)
+	}
+	if err := s.tellKillSwitches(); err != nil {
+		return err
 	}
 	for devID, entries := range waiting {
 		if err := s.history.append(entries); err != nil {

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -37,6 +38,7 @@ func (k KillSwitch) Concerns(name, devID string) bool {
 type killSwitchesRecord struct {
 	V        int          `json:"v"`
 	Switches []KillSwitch `json:"switches"`
+	Untold   []Entry      `json:"untold,omitempty"` // on their way to the history
 }
 
 func (r killSwitchesRecord) version() int { return r.V }
@@ -64,18 +66,21 @@ func (s *Store) killSwitches(tx *bolt.Tx) (killSwitchesRecord, error) {
 
 // SetKillSwitch replaces the one on the same target, and marks what it is about as
 // suspended, so that the first run after it is careful even when no run has seen
-// it. It needs a reason, an owner and an end after its beginning.
+// it. It needs a reason, an owner and an end after its beginning. The history is
+// told of it; where that fails it holds all the same, and a later change of the kill
+// switches, or the next process, tells it.
 func (s *Store) SetKillSwitch(k KillSwitch) error {
 	k.Since, k.Until = utc(k.Since), utc(k.Until)
-	err := s.editKillSwitches(k.Since, func(tx *bolt.Tx, all []KillSwitch) ([]KillSwitch, error) {
+	err := s.editKillSwitches(k.Since, func(tx *bolt.Tx, r *killSwitchesRecord) error {
 		switch {
 		case k.Reason == "" || k.Owner == "" || !k.Since.Before(k.Until):
-			return nil, errors.New("it needs a reason, an owner and an end after its beginning")
+			return errors.New("it needs a reason, an owner and an end after its beginning")
 		case k.Environment == "" && k.Provider != "":
-			return nil, errors.New("a connection needs its environment")
+			return errors.New("a connection needs its environment")
 		}
-		all = slices.DeleteFunc(all, func(other KillSwitch) bool { return other.Target() == k.Target() })
-		return append(all, k), s.markSuspended(tx, k)
+		r.Switches = slices.DeleteFunc(r.Switches, func(other KillSwitch) bool { return other.Target() == k.Target() })
+		r.Switches, r.Untold = append(r.Switches, k), append(r.Untold, k.line(EventPause, k.Since, k.Owner, s.epoch))
+		return s.markSuspended(tx, k)
 	})
 	if err != nil {
 		return fmt.Errorf("set kill switch: %w", err)
@@ -83,36 +88,91 @@ func (s *Store) SetKillSwitch(k KillSwitch) error {
 	return nil
 }
 
-// LiftKillSwitch ends the one on exactly this target and tells whether there was
-// one that had not ended before now.
-func (s *Store) LiftKillSwitch(target string, now time.Time) (lifted bool, err error) {
-	err = s.editKillSwitches(now, func(_ *bolt.Tx, all []KillSwitch) ([]KillSwitch, error) {
-		left := slices.DeleteFunc(slices.Clone(all), func(k KillSwitch) bool { return k.Target() == target })
-		lifted = len(left) < len(all)
-		return left, nil
+// LiftKillSwitch ends the one on exactly this target, for owner, and tells whether
+// there was one that had not ended before now. The history is told as by
+// SetKillSwitch.
+func (s *Store) LiftKillSwitch(target, owner string, now time.Time) (lifted bool, err error) {
+	err = s.editKillSwitches(now, func(_ *bolt.Tx, r *killSwitchesRecord) error {
+		i := slices.IndexFunc(r.Switches, func(k KillSwitch) bool { return k.Target() == target })
+		if lifted = i >= 0; lifted {
+			line := r.Switches[i].line(EventResume, now, owner, s.epoch)
+			line.Since, line.LastedMS = r.Switches[i].Since, now.Sub(r.Switches[i].Since).Milliseconds()
+			r.Switches, r.Untold = slices.Delete(r.Switches, i, i+1), append(r.Untold, line)
+		}
+		return nil
 	})
 	if err != nil {
-		return false, fmt.Errorf("lift kill switch: %w", err)
+		return lifted, fmt.Errorf("lift kill switch: %w", err)
 	}
 	return lifted, nil
 }
 
-// editKillSwitches also drops those that have ended.
-func (s *Store) editKillSwitches(now time.Time, edit func(*bolt.Tx, []KillSwitch) ([]KillSwitch, error)) error {
-	return s.update(func(tx *bolt.Tx) error {
+// line tells the history of a kill switch.
+func (k KillSwitch) line(event string, at time.Time, owner string, epoch int64) Entry {
+	e := Entry{ID: rand.Text(), At: utc(at), Event: event, Environment: k.Environment, Provider: k.Provider, Reason: k.Reason,
+		Owner: owner, Until: k.Until, Epoch: epoch}
+	if k.Provider != "" {
+		e.Connection = k.Target()
+	}
+	if len(k.DevIDs) == 1 {
+		e.DevID = k.DevIDs[0]
+	}
+	return e
+}
+
+// editKillSwitches also drops those that have ended, and tells the history.
+func (s *Store) editKillSwitches(now time.Time, edit func(*bolt.Tx, *killSwitchesRecord) error) error {
+	if err := s.beginEpoch(); err != nil {
+		return err
+	}
+	err := s.update(func(tx *bolt.Tx) error {
 		record, err := s.killSwitches(tx)
 		if err != nil {
 			return err
 		}
 		record.Switches = slices.DeleteFunc(record.Switches, func(k KillSwitch) bool { return !now.Before(k.Until) })
-		if record.Switches, err = edit(tx, record.Switches); err != nil {
+		if err := edit(tx, &record); err != nil {
 			return err
 		}
-		value, err := encode(record)
+		return putKillSwitches(tx, record)
+	})
+	if err != nil {
+		return err
+	}
+	return s.tellKillSwitches()
+}
+
+func putKillSwitches(tx *bolt.Tx, record killSwitchesRecord) error {
+	value, err := encode(record)
+	if err != nil {
+		return err
+	}
+	return tx.Bucket([]byte(bucketMeta)).Put([]byte(keyKillSwitches), value)
+}
+
+// tellKillSwitches writes the lines that wait. Whoever comes second finds none.
+func (s *Store) tellKillSwitches() error {
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	var record killSwitchesRecord
+	err := s.view(func(tx *bolt.Tx) (err error) {
+		record, err = s.killSwitches(tx)
+		return err
+	})
+	if err != nil || len(record.Untold) == 0 {
+		return err
+	}
+	if err := s.history.append(record.Untold); err != nil {
+		return err
+	}
+	told := len(record.Untold)
+	return s.update(func(tx *bolt.Tx) error {
+		record, err := s.killSwitches(tx)
 		if err != nil {
 			return err
 		}
-		return tx.Bucket([]byte(bucketMeta)).Put([]byte(keyKillSwitches), value)
+		record.Untold = record.Untold[told:]
+		return putKillSwitches(tx, record)
 	})
 }
 

@@ -2,6 +2,9 @@ package state
 
 import (
 	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,14 +46,14 @@ func TestKillSwitchesLastUntilTheirEnd(t *testing.T) {
 		}
 	}
 	for target, want := range map[string]bool{"": true, "production": false, "production/strava": true} {
-		if lifted, err := s.LiftKillSwitch(target, noon()); lifted != want || err != nil {
+		if lifted, err := s.LiftKillSwitch(target, "sam", noon()); lifted != want || err != nil {
 			t.Errorf("lift %q: got %v %v, want %v", target, lifted, err, want)
 		}
 	}
 	if got := inForce(t, s, noon()); len(got) > 0 {
 		t.Errorf("after lifting all: got %q", got)
 	}
-	if lifted, err := s.LiftKillSwitch("", noon()); lifted || err != nil {
+	if lifted, err := s.LiftKillSwitch("", "sam", noon()); lifted || err != nil {
 		t.Errorf("lift twice: got %v %v", lifted, err)
 	}
 }
@@ -152,6 +155,73 @@ func TestKnownEnvironments(t *testing.T) {
 	for _, g := range []Good{{"", "production", "g"}, {"a", "", "g"}, {"a", "production", ""}} {
 		if err := opened(t, t.TempDir()).SaveGood([]Good{g}); err == nil {
 			t.Errorf("%+v: got no error", g)
+		}
+	}
+}
+
+// Who paused and who resumed stands in the history, once, also where the process
+// ended between the kill switch and its line.
+func TestKillSwitchesAreTold(t *testing.T) {
+	dir := t.TempDir()
+	s := opened(t, dir)
+	must(t, s.SetKillSwitch(killSwitch("production", "strava")))
+	if _, err := s.LiftKillSwitch("production/strava", "kim", noon().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	must(t, second(s.LiftKillSwitch("production/strava", "kim", noon().Add(time.Minute))))
+	s.history.dir = filepath.Join(dir, "gone") // nothing can be written
+	if err := s.SetKillSwitch(killSwitch("", "")); err == nil {
+		t.Error("a line that could not be written: got no error")
+	}
+	if diff := cmp.Diff([]string{""}, inForce(t, s, noon())); diff != "" {
+		t.Errorf("it does not hold (-want +got):\n%s", diff)
+	}
+	closed(t, s)
+	for range 2 { // the second process finds nothing left to tell
+		closed(t, opened(t, dir))
+	}
+	entries, _, err := History(dir, HistoryFilter{})
+	must(t, err)
+	var got []string
+	for _, e := range entries {
+		got = append(got, strings.Join([]string{e.Event, e.Environment, e.Provider, e.Connection, e.Owner, e.Reason, e.Until.Format(time.TimeOnly), e.Since.Format(time.TimeOnly), fmt.Sprint(e.LastedMS)}, " "))
+	}
+	k := killSwitch("production", "strava")
+	until := k.Until.UTC().Format(time.TimeOnly)
+	want := []string{
+		"pause production strava production/strava " + k.Owner + " " + k.Reason + " " + until + " 00:00:00 0",
+		"resume production strava production/strava kim " + k.Reason + " " + until + " " + k.Since.UTC().Format(time.TimeOnly) + " 60000",
+		"pause    " + k.Owner + " " + k.Reason + " " + until + " 00:00:00 0",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
+	}
+}
+
+// A kill switch is shown where it is about what is looked for, also where it is on
+// more or on a part.
+func TestHistoryFilterMeetsKillSwitches(t *testing.T) {
+	everything, environment := killSwitch("", ""), killSwitch("production", "")
+	connection := killSwitch("production", "strava")
+	for _, c := range []struct {
+		filter HistoryFilter
+		want   []bool
+	}{
+		{HistoryFilter{}, []bool{true, true, true}},
+		{HistoryFilter{Environment: "production"}, []bool{true, true, true}},
+		{HistoryFilter{Environment: "staging"}, []bool{true, false, false}},
+		{HistoryFilter{Connection: "strava"}, []bool{true, true, true}},
+		{HistoryFilter{Connection: "whoop"}, []bool{true, true, false}},
+		{HistoryFilter{Connection: "production/strava"}, []bool{true, true, true}},
+		{HistoryFilter{Connection: "staging/strava"}, []bool{true, false, false}},
+		{HistoryFilter{Since: noon().Add(time.Hour)}, []bool{false, false, false}},
+	} {
+		var got []bool
+		for _, k := range []KillSwitch{everything, environment, connection} {
+			got = append(got, c.filter.chooses(k.line(EventPause, noon(), "sam", 1)))
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%+v (-want +got):\n%s", c.filter, diff)
 		}
 	}
 }

@@ -220,7 +220,7 @@ func refusesWrites(t *testing.T, s *Store) {
 		"SaveApproval":    s.SaveApproval(dev, Approval{Hash: "h", Owner: "jo", At: noon(), Until: noon().Add(1)}),
 		"SaveGood":        s.SaveGood(nil),
 		"SetKillSwitch":   s.SetKillSwitch(killSwitch("", "")),
-		"LiftKillSwitch":  second(s.LiftKillSwitch("", noon())),
+		"LiftKillSwitch":  second(s.LiftKillSwitch("", "sam", noon())),
 		"SaveSourceTypes": s.SaveSourceTypes(dev, []byte("{}"), noon()),
 		"SetDigestKey":    s.SetDigestKey(nil, []byte("sealed")),
 		"SaveDigests":     s.SaveDigests(noon(), nil),

@@ -47,6 +47,8 @@ type Store struct {
 	inode   fs.FileInfo // of the file that is open for writing
 	older   bool        // the history goes on after this state ends, and that is not noted yet
 
+	telling sync.Mutex // one at a time writes what waits about kill switches
+
 	epochs sync.Mutex
 	epoch  int64
 	begun  bool // lines of this process carry epoch

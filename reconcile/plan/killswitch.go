@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,15 +25,50 @@ func (s KillSwitch) String() string {
 // Lift is the command that lifts it, in backticks.
 func (s KillSwitch) Lift() string { return strings.TrimSpace("`reconcile resume "+s.Target) + "`" }
 
-// killSwitch gives the one that holds a connection longest.
-func killSwitch(in Input, provider string) (KillSwitch, bool) {
-	var last KillSwitch
-	for _, s := range inForce(in) {
-		if (s.Provider == "" || s.Provider == provider) && s.Until.After(last.Until) {
-			last = s
+// Pauses are kill switches that hold the same.
+type Pauses []KillSwitch
+
+// String says for how long each holds, who wants that and why.
+func (all Pauses) String() string {
+	if len(all) == 1 {
+		return all[0].String()
+	}
+	var out []string
+	for _, s := range all {
+		out = append(out, cmp.Or(s.Target, "everything")+" is "+s.String())
+	}
+	return strings.Join(out, "; ")
+}
+
+// Lift names the commands that lift them, all of which it takes.
+func (all Pauses) Lift() string {
+	var out []string
+	for _, s := range all {
+		out = append(out, s.Lift())
+	}
+	return strings.Join(out, " and ")
+}
+
+// PausesOf gives those that hold a connection, the widest first; of several on the
+// same target the one that holds longest.
+func PausesOf(provider string, switches []KillSwitch) Pauses {
+	var out Pauses
+	for _, s := range switches {
+		if s.Provider != "" && s.Provider != provider {
+			continue
+		}
+		at := slices.IndexFunc(out, func(other KillSwitch) bool { return other.Target == s.Target })
+		switch {
+		case at < 0:
+			out = append(out, s)
+		case s.Until.After(out[at].Until):
+			out[at] = s
 		}
 	}
-	return last, !last.Until.IsZero()
+	slices.SortFunc(out, func(a, b KillSwitch) int {
+		return cmp.Or(cmp.Compare(strings.Count(a.Target, "/"), strings.Count(b.Target, "/")), cmp.Compare(a.Target, b.Target))
+	})
+	return out
 }
 
 func inForce(in Input) []KillSwitch {
@@ -53,8 +89,8 @@ func tellKillSwitches(in Input, p *Plan) {
 }
 
 func checkKillSwitch(in Input, c *Change, _ bool) (Gate, string) {
-	if s, on := killSwitch(in, c.Provider); on {
-		return Blocked, s.String()
+	if all := PausesOf(c.Provider, inForce(in)); len(all) > 0 {
+		return Blocked, all.String()
 	}
 	return Ready, ""
 }

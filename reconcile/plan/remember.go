@@ -64,7 +64,7 @@ func settle(in Input, p Plan, provider string, m Remembered, applied map[string]
 		return c.Connection == id && c.Class != Safe && !applied[c.ID] && !isKeptOut(c)
 	}) ||
 		slices.ContainsFunc(p.NotCompared, func(n NotCompared) bool { return n.Connection == id })
-	_, paused := killSwitch(in, provider)
+	paused := len(PausesOf(provider, inForce(in))) > 0
 	m.Suspended = (in.Memory.Suspended || in.Memory.of(provider).Suspended) && unsettled ||
 		paused || isSuspended(in.Environment.Suspend, in.Now) || isSuspended(desiredOf(in, provider).Suspend, in.Now)
 	return m

@@ -21,8 +21,7 @@ func wayThrough(in Input, guard string, c Change) string {
 	var ways []string
 	switch guard {
 	case "pause":
-		s, _ := killSwitch(in, c.Provider)
-		return s.Lift()
+		return PausesOf(c.Provider, inForce(in)).Lift()
 	case "suspend":
 		return "it ends by itself; a commit that takes it out ends it sooner"
 	case "observe":
