@@ -7,10 +7,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-	"unicode"
 
 	"filippo.io/age"
 	"filippo.io/age/plugin"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 )
 
 const (
@@ -129,10 +130,10 @@ func (p *pluginKey) clean(text string) string {
 	text = strings.TrimPrefix(text, p.name+" plugin: ")
 	text = strings.ReplaceAll(text, p.encoding, "[key]")
 	text = strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
+		if visible.Hides(r) {
+			return ' '
 		}
-		return ' '
+		return r
 	}, text)
 	if runes := []rune(text); len(runes) > maxPluginText {
 		return string(runes[:maxPluginText]) + "…"

@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 )
 
 // printable returns s as it is when every character can be shown safely on a
@@ -12,7 +14,7 @@ func printable(s string) string {
 	if isShown(s, false) {
 		return s
 	}
-	return strconv.Quote(s)
+	return visible.Text(strconv.Quote(s))
 }
 
 // isShown reports whether every character of s is visible or a plain space;
@@ -21,7 +23,7 @@ func isShown(s string, lines bool) bool {
 	for _, r := range s {
 		switch {
 		case lines && (r == '\n' || r == '\t'):
-		case !unicode.IsPrint(r) || r == unicode.ReplacementChar:
+		case visible.Hides(r) || r == unicode.ReplacementChar:
 			return false
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
@@ -98,7 +99,7 @@ func newLog(env *environment, c config.Log) (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
 		return nil, fmt.Errorf("configure log: %w", err)
 	}
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: visibleAttr}
 	if c.Format == "text" {
 		return slog.New(slog.NewTextHandler(env.Stderr, options)), nil
 	}
@@ -114,6 +115,18 @@ func (e escaping) Write(line []byte) (int, error) {
 		return 0, err
 	}
 	return len(line), nil
+}
+
+// visibleAttr keeps what a commit, a server or a provider wrote from acting on a
+// terminal where somebody reads the log.
+func visibleAttr(_ []string, a slog.Attr) slog.Attr {
+	switch a.Value.Kind() {
+	case slog.KindString, slog.KindAny:
+		if a.Key != slog.LevelKey {
+			a.Value = slog.StringValue(visible.Text(a.Value.String()))
+		}
+	}
+	return a
 }
 
 // listen serves the daemon's pages until stop.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
 )
 
 // doctorSchema names the form of the JSON document.

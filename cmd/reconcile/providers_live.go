@@ -9,6 +9,7 @@ import (
 
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/providers"
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
@@ -66,7 +67,7 @@ func (l *terraLook) unlisted(ctx context.Context, f *providersFlags, set spec.Se
 			if strings.EqualFold(t.Provider, slug) {
 				p, warning := providers.Unlisted(strings.ToLower(slug), providers.SourceType{DisplayName: t.DisplayName, Deprecated: t.Deprecated,
 					BYOSupported: t.BYOSupported, CustomerCredentialsRequired: t.CustomerCredentialsRequired, CustomCredentialsAllowed: t.CustomCredentialsAllowed})
-				_, _ = fmt.Fprintln(l.env.Stderr, "reconcile: "+warning)
+				_, _ = fmt.Fprintln(l.env.Stderr, "reconcile: "+visible.Text(warning))
 				return p, true
 			}
 		}
@@ -134,5 +135,5 @@ func ask[T any](ctx context.Context, l *terraLook, account, devID string, read f
 }
 
 func (l *terraLook) note(about string, err error) {
-	_, _ = fmt.Fprintf(l.env.Stderr, "reconcile: Terra was not asked about %s, so only what is documented is shown: %v\n", about, err)
+	_, _ = fmt.Fprintf(l.env.Stderr, "reconcile: Terra was not asked about %s, so only what is documented is shown: %s\n", visible.Text(about), visible.Lines(err.Error()))
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
@@ -88,7 +89,8 @@ func run(ctx context.Context, args []string, env *environment) (code int) {
 }
 
 func printError(env *environment, err error) {
-	_, _ = fmt.Fprintf(env.Stderr, "reconcile: %s\n", env.asked.complete(strings.TrimSpace(err.Error())))
+	text := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\t", "    ")
+	_, _ = fmt.Fprintf(env.Stderr, "reconcile: %s\n", visible.Lines(env.asked.complete(text)))
 }
 
 // isUsage recognises cobra's own complaints, which have no type.

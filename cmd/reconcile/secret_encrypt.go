@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/providers"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 	"github.com/terra-reconcile/terra-reconcile/spec"
@@ -102,7 +103,7 @@ func checkSecret(env *environment, at secretPlace, value secrets.Value) error {
 		if f.Severity == spec.Error {
 			return fmt.Errorf("%s: %s; nothing was changed", at.file, message)
 		}
-		if _, err := fmt.Fprintf(env.Stderr, "warning: %s\n", message); err != nil {
+		if _, err := fmt.Fprintf(env.Stderr, "warning: %s\n", visible.Text(message)); err != nil {
 			return err
 		}
 	}
@@ -120,7 +121,7 @@ func sealedNow(env *environment, before secretRepository, at secretPlace, lock s
 		return err
 	}
 	for _, p := range after.errorsIn(at.file) {
-		if _, err := fmt.Fprintf(env.Stderr, "still to do: %s\n", p); err != nil {
+		if _, err := fmt.Fprintf(env.Stderr, "still to do: %s\n", visible.Text(p.String())); err != nil {
 			return err
 		}
 	}

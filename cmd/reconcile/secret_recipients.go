@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
@@ -78,12 +79,12 @@ func listRecipients(env *environment, dir, configFile string, check bool) error 
 }
 
 func (l recipientLine) print(out *strings.Builder) {
-	fmt.Fprintln(out, l.where)
+	fmt.Fprintln(out, visible.Text(l.where))
 	for _, r := range l.opened {
 		fmt.Fprintf(out, "  %s\n", shortRecipient(r))
 	}
 	if l.wrong != "" {
-		fmt.Fprintf(out, "  wrong: %s\n", l.wrong)
+		fmt.Fprintf(out, "  wrong: %s\n", visible.Text(l.wrong))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
@@ -114,14 +115,14 @@ func environmentWords(out *page, e daemon.EnvironmentStatus) {
 	}
 	if a := e.Approved; a != nil {
 		out.labelled("approved", fmt.Sprintf("by %s until %s: the next run may apply", a.Owner, minute(a.Until)))
-		out.add(fmt.Sprintf("  %s\n", a.Hash))
+		out.add(fmt.Sprintf("  %s\n", visible.Text(a.Hash)))
 	}
 	for _, h := range e.Held {
 		out.labelled("held", fmt.Sprintf("%s, %s: %s (guard %s)", h.Change, h.Gate, h.Reason, h.Guard))
 	}
 	if slices.ContainsFunc(e.Held, func(h daemon.HeldEntry) bool { return h.Gate == "approval" }) && e.Approved == nil {
 		out.labelled("to approve", "look at the plan with `reconcile --dry-run --env "+e.Name+"`, then `reconcile approve "+e.Name+" HASH`")
-		out.add(fmt.Sprintf("  %s\n", e.LastRun.PlanHash)) // whole, to be copied
+		out.add(fmt.Sprintf("  %s\n", visible.Text(e.LastRun.PlanHash))) // whole, to be copied
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/reconcile"
 )
 
@@ -24,7 +25,7 @@ func (r tokenReport) print(env *environment) error {
 // print writes one account. What is not as it should be begins with a word in
 // capitals, so that it is found.
 func (a accountToken) print(out *page, now time.Time) {
-	out.add(fmt.Sprintf("account %s at %s\n", a.Account, a.BaseURL))
+	out.add(fmt.Sprintf("account %s at %s\n", visible.Text(a.Account), visible.Text(a.BaseURL)))
 	line := func(head, text string) { out.folded(fmt.Sprintf("  %-10s", head), text) }
 	if a.Error != "" {
 		line("token", "FAILED: "+a.Error)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/providers"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 	"github.com/terra-reconcile/terra-reconcile/spec"
@@ -47,7 +48,7 @@ func validate(env *environment, files fs.FS) error {
 		if p.Severity == spec.Error {
 			failed++
 		}
-		if _, err := fmt.Fprintln(env.Stdout, p); err != nil {
+		if _, err := fmt.Fprintln(env.Stdout, visible.Text(p.String())); err != nil {
 			return err
 		}
 	}

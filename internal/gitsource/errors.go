@@ -5,13 +5,15 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 )
 
 // ErrEmptyRepository says that the repository is there and holds no commit.
 var ErrEmptyRepository = errors.New("the repository has no commit yet; push the first one")
 
 // ErrTooLarge says that the answer, or what it unpacks to, is above the limit.
-var ErrTooLarge = errors.New("the commit is larger than allowed; keep specs in a repository of their own, or raise the limit")
+var ErrTooLarge = errors.New("the commit is larger than allowed; keep specs in a repository of their own, without large files")
 
 // OptionError says that [Open] or [WorkTree] can not work with what it was given.
 type OptionError struct {
@@ -119,12 +121,14 @@ func (e *UnsupportedError) Error() string {
 	return fmt.Sprintf("the repository is stored with %s, which is not supported; use a clone with SHA-1 and plain refs", e.What)
 }
 
-// UnknownCommitError says that a commit is neither held nor to be had.
+// UnknownCommitError says that a commit is neither held nor to be had: the server
+// does not give it out by name, and the branch's history, as far as the limits let
+// it be fetched, does not hold it.
 type UnknownCommitError struct{ Hash string }
 
 func (e *UnknownCommitError) Error() string {
-	return fmt.Sprintf("commit %.12s is not in the repository any more, or the server does not give out single commits; "+
-		"push it to a branch", e.Hash)
+	return fmt.Sprintf("commit %.12s is neither given out by the server nor in the branch's history; "+
+		"push it to the branch again, or push a newer one without errors", e.Hash)
 }
 
 // ours reports whether err is already one of this package's errors.
@@ -141,23 +145,13 @@ func is[T error](err error) bool {
 	return errors.As(err, &target)
 }
 
-// clean makes text from elsewhere fit for a message: one line, no control
-// characters, at most 200 characters.
+// clean makes text from elsewhere fit for a message: the first line, as
+// visible shows it, at most 200 characters.
 func clean(text string) string {
 	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
-	runes := []rune(printable(text))
+	runes := []rune(visible.Text(text))
 	if len(runes) > 200 {
 		runes = append(runes[:200], '…')
 	}
 	return string(runes)
-}
-
-// printable replaces what could move a terminal's cursor or change its colours.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || (r >= 0x7f && r < 0xa0) || (r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) || r == 0x2028 || r == 0x2029 {
-			return '\ufffd'
-		}
-		return r
-	}, strings.ToValidUTF8(text, "\ufffd"))
 }

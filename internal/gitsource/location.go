@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 )
 
 type kind int
@@ -51,7 +53,7 @@ func parseLocation(raw string) (location, error) {
 		host := strings.Trim(m[2], "[]")
 		return location{
 			kind: overSSH, user: m[1], host: net.JoinHostPort(host, "22"), path: m[3],
-			text: printable(m[2] + ":" + m[3]),
+			text: visible.Text(m[2] + ":" + m[3]),
 		}, nil
 	}
 	before, _, _ := strings.Cut(raw, "/")
@@ -66,7 +68,7 @@ func localDir(raw string) (location, error) {
 	if err != nil {
 		return location{}, &OptionError{Option: "URL", Reason: "names a directory that can not be found from here; write it from / on"}
 	}
-	return location{kind: onDisk, dir: dir, climb: true, text: printable(raw)}, nil
+	return location{kind: onDisk, dir: dir, climb: true, text: visible.Text(raw)}, nil
 }
 
 // parseURL never quotes what it was given: it may hold a password.
@@ -88,14 +90,14 @@ func parseURL(raw string) (location, error) {
 		if u.Host != "" && u.Host != "localhost" {
 			return refuse("names a host after file://; a path on this machine begins with file:///")
 		}
-		return location{kind: onDisk, dir: filepath.Clean(u.Path), text: printable("file://" + u.Path)}, nil
+		return location{kind: onDisk, dir: filepath.Clean(u.Path), text: visible.Text("file://" + u.Path)}, nil
 	case u.Host == "" || strings.Trim(u.Path, "/") == "":
 		return refuse("names no host or no repository; it should look like https://git.example/team/specs.git")
 	case u.Scheme == "https" || u.Scheme == "http":
 		if u.User != nil {
 			return refuse("holds a user; take it out and give the user name and the token on their own")
 		}
-		return location{kind: overHTTP, url: u, text: u.String()}, nil
+		return location{kind: overHTTP, url: u, text: visible.Text(u.String())}, nil
 	case u.Scheme == "ssh":
 		return sshLocation(u), nil
 	case u.Scheme == "git":
@@ -119,7 +121,7 @@ func sshLocation(u *url.URL) location {
 	}
 	return location{
 		kind: overSSH, user: user, host: net.JoinHostPort(u.Hostname(), port), path: path,
-		text: printable("ssh://" + u.Host + u.Path),
+		text: visible.Text("ssh://" + u.Host + u.Path),
 	}
 }
 

@@ -1,9 +1,9 @@
 package gitsource
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
+	"io"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/idxfile"
@@ -13,8 +13,16 @@ import (
 // pack is a received pack file, indexed. It is used by one goroutine.
 type pack struct{ file *packfile.Packfile }
 
+// bytesAt are bytes that can be read anywhere; a bytes.Reader is that too.
+type bytesAt interface {
+	io.ReaderAt
+	Size() int64
+}
+
+func fromStart(data bytesAt) *io.SectionReader { return io.NewSectionReader(data, 0, data.Size()) }
+
 // openPack checks and indexes a pack. What it unpacks to may be limit bytes.
-func openPack(data []byte, limit int64) (pack, error) {
+func openPack(data bytesAt, limit int64) (pack, error) {
 	corrupt := func(err error) (pack, error) {
 		return pack{}, &CorruptError{Reason: "the pack that was received is damaged: " + clean(err.Error())}
 	}
@@ -25,7 +33,7 @@ func openPack(data []byte, limit int64) (pack, error) {
 		return corrupt(err)
 	}
 	index := new(idxfile.Writer)
-	parser, err := packfile.NewParser(packfile.NewScanner(bytes.NewReader(data)), index)
+	parser, err := packfile.NewParser(packfile.NewScanner(fromStart(data)), index)
 	if err == nil {
 		_, err = parser.Parse()
 	}
@@ -36,7 +44,7 @@ func openPack(data []byte, limit int64) (pack, error) {
 	if err != nil {
 		return corrupt(err)
 	}
-	return pack{file: packfile.NewPackfile(found, nil, memoryFile{bytes.NewReader(data)}, 0)}, nil
+	return pack{file: packfile.NewPackfile(found, nil, memoryFile{fromStart(data)}, 0)}, nil
 }
 
 func (p pack) get(hash plumbing.Hash) (plumbing.EncodedObject, error) { return p.file.Get(hash) }
@@ -44,8 +52,8 @@ func (p pack) get(hash plumbing.Hash) (plumbing.EncodedObject, error) { return p
 // measure adds up what the pack's objects claim to unpack to, before anything
 // is unpacked: a few kilobytes can claim terabytes. The library holds each
 // object to its claim.
-func measure(data []byte, limit int64) error {
-	scanner := packfile.NewScanner(bytes.NewReader(data))
+func measure(data bytesAt, limit int64) error {
+	scanner := packfile.NewScanner(fromStart(data))
 	_, count, err := scanner.Header()
 	if err != nil {
 		return err
@@ -98,7 +106,7 @@ func (p *prefix) target(size int64) (int64, error) {
 }
 
 // memoryFile is a pack in memory, as the library wants to see it.
-type memoryFile struct{ *bytes.Reader }
+type memoryFile struct{ *io.SectionReader }
 
 var errReadOnly = errors.New("is read-only")
 

@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"encoding/binary"
 	"errors"
+	"hash"
 	"os/exec"
 	"strings"
 	"testing"
@@ -53,8 +54,10 @@ func rawPack(t testing.TB, objects ...rawObject) []byte {
 	return sealed(pack.Bytes())
 }
 
+func newSum() hash.Hash { return githash.New(crypto.SHA1) }
+
 func sealed(body []byte) []byte {
-	sum := githash.New(crypto.SHA1)
+	sum := newSum()
 	_, _ = sum.Write(body)
 	return sum.Sum(bytes.Clone(body))
 }
@@ -98,7 +101,7 @@ func TestPackClaims(t *testing.T) {
 		"another checksum":      {otherChecksum(rawPack(t, blob)), corrupt},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := openPack(test.pack, 1200)
+			p, err := openPack(bytes.NewReader(test.pack), 1200)
 			got := corrupt
 			switch {
 			case err == nil:
@@ -133,7 +136,7 @@ func FuzzPack(f *testing.F) {
 	f.Add(pack[:len(pack)-githash.Size])
 	f.Add(rawPack(f, rawObject{kind: 3, claims: 5, content: []byte("hello")}, rawObject{kind: 6, claims: 4, content: []byte{5, 5, 0x90, 5}}))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		p, err := openPack(sealed(body), 1<<20)
+		p, err := openPack(bytes.NewReader(sealed(body)), 1<<20)
 		if err != nil {
 			return
 		}

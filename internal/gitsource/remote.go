@@ -22,41 +22,89 @@ type session interface {
 	io.Closer
 }
 
-// fetchRemote holds one conversation with the server. All files of the commit
-// travel, but none of its history: without history servers can not leave out
-// what we already have.
+// all is the depth of a whole history.
+const all = 0
+
+// fetchRemote fetches a commit, the branch's newest one when want is zero. Its
+// files travel, but none of its history: without history servers can not leave
+// out what we already have.
 func (s *Source) fetchRemote(ctx context.Context, want plumbing.Hash) (*snapshot, error) {
+	snap, _, err := s.converse(ctx, want, want, 1)
+	if !want.IsZero() && is[*UnknownCommitError](err) {
+		return s.search(ctx, want)
+	}
+	return snap, err
+}
+
+// search looks for a commit in the branch's history, because many servers give
+// out only what a branch or tag names. A history without it is not fetched again
+// before the branch moves.
+func (s *Source) search(ctx context.Context, want plumbing.Hash) (*snapshot, error) {
+	unknown := &UnknownCommitError{Hash: want.String()}
+	for _, depth := range []int{50, all} {
+		snap, tip, err := s.converse(ctx, plumbing.ZeroHash, want, depth)
+		if err == nil {
+			return snap, nil
+		}
+		if tip.IsZero() || !is[*UnknownCommitError](err) && !errors.Is(err, ErrTooLarge) {
+			return nil, err
+		}
+		if s.searched == (target{object: tip, commit: want}) {
+			return nil, unknown
+		}
+		if depth == all {
+			s.searched = target{object: tip, commit: want}
+		}
+	}
+	return nil, unknown
+}
+
+// converse holds one conversation with the server: it asks for a commit, the
+// branch's newest one when ask is zero, with so much history, and builds the commit
+// want of it, what was asked for when want is zero. tip is what the branch names.
+func (s *Source) converse(ctx context.Context, ask, want plumbing.Hash, depth int) (snap *snapshot, tip plumbing.Hash, err error) {
 	budget := &budget{left: s.options.MaxPack}
 	conversation, err := s.dial(ctx, budget)
 	if err != nil {
-		return nil, err
+		return nil, tip, err
 	}
 	defer func() { _ = conversation.Close() }() // all that matters was read
 	adv, err := conversation.AdvertisedReferencesContext(ctx)
 	if err != nil {
-		return nil, budget.blame(err)
+		return nil, tip, budget.blame(err)
 	}
-	to := target{object: want, commit: want}
-	if want.IsZero() {
+	to := target{object: ask, commit: ask}
+	if ask.IsZero() {
 		if to, err = resolve(s.options.Ref, adv); err != nil {
-			return nil, err
+			return nil, tip, err
 		}
+		tip = to.commit
 	}
-	if snap := s.find(to.commit); snap != nil {
-		return snap, nil
+	if want.IsZero() {
+		want = to.commit
 	}
-	pack, err := receive(ctx, conversation, request(adv, to.object))
+	if snap := s.find(want); snap != nil {
+		return snap, tip, nil
+	}
+	if depth != 1 && s.searched == (target{object: tip, commit: want}) {
+		return nil, tip, &UnknownCommitError{Hash: want.String()}
+	}
+	pack, err := receive(ctx, conversation, request(adv, to.object, depth))
 	if err != nil {
 		if text := err.Error(); strings.Contains(text, "not our ref") || strings.Contains(text, "unadvertised object") {
-			return nil, &UnknownCommitError{Hash: to.commit.String()}
+			return nil, tip, &UnknownCommitError{Hash: to.commit.String()}
 		}
-		return nil, budget.blame(err)
+		return nil, tip, budget.blame(err)
 	}
 	found, err := openPack(pack, 4*s.options.MaxPack)
 	if err != nil {
-		return nil, err
+		return nil, tip, err
 	}
-	return build(ctx, found, s.newest(), to.commit, s.options.Path, 4*s.options.MaxPack)
+	if _, err := found.get(want); depth != 1 && errors.Is(err, plumbing.ErrObjectNotFound) {
+		return nil, tip, &UnknownCommitError{Hash: want.String()}
+	}
+	snap, err = build(ctx, found, s.newest(), want, s.options.Path, 4*s.options.MaxPack)
+	return snap, tip, err
 }
 
 func (s *Source) dial(ctx context.Context, budget *budget) (session, error) {
@@ -66,23 +114,24 @@ func (s *Source) dial(ctx context.Context, budget *budget) (session, error) {
 	return dialHTTP(s.transport, s.location, s.options.Auth, budget)
 }
 
-// request asks for one commit, without its history where the server can do that.
-func request(adv *packp.AdvRefs, want plumbing.Hash) *packp.UploadPackRequest {
+// request asks for one commit, with no more history than depth where the server
+// can leave it out.
+func request(adv *packp.AdvRefs, want plumbing.Hash, depth int) *packp.UploadPackRequest {
 	req := packp.NewUploadPackRequestFromCapabilities(adv.Capabilities)
 	req.Wants = []plumbing.Hash{want}
 	// Set refuses only what needs a value, and these need none.
 	if adv.Capabilities.Supports(capability.NoProgress) {
 		_ = req.Capabilities.Set(capability.NoProgress)
 	}
-	if adv.Capabilities.Supports(capability.Shallow) {
+	if depth != all && adv.Capabilities.Supports(capability.Shallow) {
 		_ = req.Capabilities.Set(capability.Shallow)
-		req.Depth = packp.DepthCommits(1)
+		req.Depth = packp.DepthCommits(depth)
 	}
 	return req
 }
 
 // receive reads the whole pack into memory.
-func receive(ctx context.Context, conversation session, req *packp.UploadPackRequest) ([]byte, error) {
+func receive(ctx context.Context, conversation session, req *packp.UploadPackRequest) (*received, error) {
 	answer, err := conversation.UploadPack(ctx, req)
 	if err != nil {
 		return nil, err
@@ -95,9 +144,9 @@ func receive(ctx context.Context, conversation session, req *packp.UploadPackReq
 	case req.Capabilities.Supports(capability.Sideband):
 		r = sideband.NewDemuxer(sideband.Sideband, answer)
 	}
-	pack, err := io.ReadAll(r)
+	pack, err := receiveAll(r)
 	if err != nil {
-		return nil, &UnreachableError{Reason: fmt.Sprintf("the answer broke off after %d bytes: %s", len(pack), clean(err.Error()))}
+		return nil, &UnreachableError{Reason: fmt.Sprintf("the answer broke off after %d bytes: %s", pack.size, clean(err.Error()))}
 	}
 	return pack, nil
 }
@@ -123,12 +172,11 @@ type limited struct {
 }
 
 func (l limited) Read(p []byte) (int, error) {
-	if l.budget.left < 0 {
+	n, err := l.Reader.Read(p)
+	if l.budget.left -= int64(n); l.budget.left < 0 {
 		l.budget.spent = true
 		return 0, ErrTooLarge
 	}
-	n, err := l.Reader.Read(p)
-	l.budget.left -= int64(n)
 	return n, err
 }
 

@@ -24,6 +24,7 @@ type Source struct {
 	transport *http.Transport
 
 	fetching sync.Mutex
+	searched target // the history of object that does not hold commit; of the fetch under way
 
 	mu        sync.Mutex
 	snapshots []*snapshot // most recently used first
@@ -66,9 +67,9 @@ func (s *Source) Fetch(ctx context.Context) (Commit, error) {
 }
 
 // FetchCommit fetches one given commit, for a program that was restarted and
-// wants to stay on the commit it last used. Over https and ssh the server has to
-// permit that; [*UnknownCommitError] says that it does not, or that the commit
-// is gone.
+// wants to stay on the commit it last used. A server that does not give out single
+// commits is asked for the branch with its history, within the limits;
+// [*UnknownCommitError] says that the commit is not there either.
 func (s *Source) FetchCommit(ctx context.Context, hash string) (Commit, error) {
 	if !plumbing.IsHash(hash) {
 		return Commit{}, &OptionError{Option: "commit", Reason: "is not a full commit hash of 40 hexadecimal digits"}

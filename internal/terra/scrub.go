@@ -7,9 +7,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 )
 
@@ -31,8 +31,8 @@ func (s scrubber) with(v secrets.Value) scrubber {
 }
 
 // clean makes one line of plain text: hidden values and their pieces are marked,
-// as they are and in base64, hex, JSON and URL form; control and formatting
-// characters become spaces; the length is bounded.
+// as they are and in base64, hex, JSON and URL form; what visible
+// hides becomes a space; the length is bounded.
 func (s scrubber) clean(text string) string {
 	const keep = 16 * maxServerText // enough to scrub before cutting, and bounded
 	if len(text) > keep {
@@ -41,7 +41,7 @@ func (s scrubber) clean(text string) string {
 	text = strings.ToValidUTF8(text, " ")
 	text = s.mark(text)
 	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || !unicode.IsPrint(r) {
+		if visible.Hides(r) {
 			return ' '
 		}
 		return r

@@ -6,37 +6,12 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf16"
-	"unicode/utf8"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 )
 
-// hides reports whether a rune could act on a terminal, turn the direction of a
-// text, or not be seen at all: control and format characters, separators other
-// than the space, private and unassigned ones.
-func hides(r rune) bool {
-	return r != ' ' && !unicode.IsGraphic(r) || r != ' ' && unicode.Is(unicode.Z, r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) ||
-		unicode.Is(unicode.Variation_Selector, r)
-}
-
-// clean makes text of a repository or a server safe to print on one line: what
-// hides stands as \uXXXX, bytes that are no UTF-8 as \xXX.
-func clean(s string) string {
-	var out strings.Builder
-	for s != "" {
-		r, size := utf8.DecodeRuneInString(s)
-		switch {
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&out, `\x%02X`, s[0])
-		case hides(r) && r > 0xFFFF:
-			fmt.Fprintf(&out, `\U%08X`, r)
-		case hides(r):
-			fmt.Fprintf(&out, `\u%04X`, r)
-		default:
-			out.WriteRune(r)
-		}
-		s = s[size:]
-	}
-	return out.String()
-}
+// clean makes text of a repository or a server safe to print on one line.
+func clean(s string) string { return visible.Text(s) }
 
 func escapedUTF16(r rune) string {
 	if r <= 0xFFFF {

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 )
 
 // everyForm renders a report for people in every way there is.
@@ -103,7 +105,7 @@ func TestHTMLNeedsNothingElse(t *testing.T) {
 			t.Errorf("%s: %d captions for %d tables", name, captions, tables)
 		}
 		for _, r := range got {
-			if r != '\n' && hides(r) {
+			if r != '\n' && visible.Hides(r) {
 				t.Errorf("%s: %U in the page", name, r)
 			}
 		}

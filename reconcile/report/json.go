@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 )
 
 const maxDocument = 256 << 20 // bytes of a report that Decode reads
@@ -44,7 +46,7 @@ func EscapeJSON(document []byte) []byte { return escapeJSON(document) }
 func escapeJSON(document []byte) []byte {
 	out := make([]byte, 0, len(document))
 	for _, r := range string(document) {
-		if r == '\n' || !hides(r) {
+		if r == '\n' || !visible.Hides(r) {
 			out = append(out, string(r)...)
 			continue
 		}

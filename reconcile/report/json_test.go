@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 )
 
@@ -115,7 +116,7 @@ func TestJSONOfHostileNames(t *testing.T) {
 	want := fixture(t, "testdata/hostile.json")
 	document := render(t, func(w io.Writer) error { return JSON(w, want) })
 	for _, r := range document {
-		if r != '\n' && hides(r) {
+		if r != '\n' && visible.Hides(r) {
 			t.Errorf("%U in the document", r)
 		}
 	}

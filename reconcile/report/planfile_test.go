@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 )
 
@@ -154,7 +155,7 @@ func FuzzReadPlan(f *testing.F) {
 		r, err := ReadPlan(bytes.NewReader(text), madeAt().Add(time.Hour), oneDay)
 		if err != nil {
 			for _, c := range err.Error() {
-				if hides(c) {
+				if visible.Hides(c) {
 					t.Errorf("%U in %q", c, err)
 				}
 			}

@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 )
 
 func TestTextFitsItsWidth(t *testing.T) {
@@ -36,7 +38,7 @@ func TestTextHidesNothing(t *testing.T) {
 	for name, r := range fixtures(t) {
 		bare := render(t, func(w io.Writer) error { return Text(w, r, TextOptions{}) })
 		for _, found := range bare {
-			if found != '\n' && hides(found) {
+			if found != '\n' && visible.Hides(found) {
 				t.Errorf("%s: %U in the text", name, found)
 			}
 		}
@@ -134,7 +136,7 @@ func FuzzClean(f *testing.F) {
 			t.Errorf("clean(%q) is no UTF-8", s)
 		}
 		for _, r := range got {
-			if hides(r) {
+			if visible.Hides(r) {
 				t.Errorf("clean(%q) has %U", s, r)
 			}
 		}
