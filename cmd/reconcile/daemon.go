@@ -99,8 +99,9 @@ func newLog(env *environment, c config.Log) (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
 		return nil, fmt.Errorf("configure log: %w", err)
 	}
-	options := &slog.HandlerOptions{Level: level, ReplaceAttr: visibleAttr}
+	options := &slog.HandlerOptions{Level: level}
 	if c.Format == "text" {
+		options.ReplaceAttr = visibleAttr
 		return slog.New(slog.NewTextHandler(env.Stderr, options)), nil
 	}
 	return slog.New(slog.NewJSONHandler(escaping{env.Stderr}, options)), nil
@@ -117,14 +118,10 @@ func (e escaping) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// visibleAttr keeps what a commit, a server or a provider wrote from acting on a
-// terminal where somebody reads the log.
+// visibleAttr keeps text from outside from acting where the log is read.
 func visibleAttr(_ []string, a slog.Attr) slog.Attr {
-	switch a.Value.Kind() {
-	case slog.KindString, slog.KindAny:
-		if a.Key != slog.LevelKey {
-			a.Value = slog.StringValue(visible.Text(a.Value.String()))
-		}
+	if kind := a.Value.Kind(); (kind == slog.KindString || kind == slog.KindAny) && a.Key != slog.LevelKey {
+		a.Value = slog.StringValue(visible.Text(a.Value.String()))
 	}
 	return a
 }
