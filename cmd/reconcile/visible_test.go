@@ -80,9 +80,9 @@ func TestCommandsShowNothingThatActs(t *testing.T) {
 			return tokenReport{Accounts: []accountToken{{Account: nasty, BaseURL: nasty, Error: nasty}, {Account: "a", Name: nasty, Kind: nasty, Scopes: []string{nasty}, Warnings: []string{nasty}}}}.print(env)
 		},
 	}
-	for name, print := range cases {
+	for name, do := range cases {
 		out.Reset()
-		if err := print(); err != nil {
+		if err := do(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		shown(t, name, out.String())
