@@ -127,7 +127,7 @@ func (e *UnsupportedError) Error() string {
 type UnknownCommitError struct{ Hash string }
 
 func (e *UnknownCommitError) Error() string {
-	return fmt.Sprintf("commit %.12s is neither given out by the server nor in the branch's history; "+
+	return fmt.Sprintf("commit %.12s is not in the repository any more, or the branch's history does not hold it; "+
 		"push it to the branch again, or push a newer one without errors", e.Hash)
 }
 

@@ -61,7 +61,7 @@ func TestCommitThatIsGone(t *testing.T) {
 	s := open(t, Options{URL: serve(t, counted(gitHTTP(t, r.dir), &packs)) + "/.git"})
 	for range 3 {
 		_, err := s.FetchCommit(t.Context(), gone)
-		wantError[*UnknownCommitError](t, err, gone[:12], "nor in the branch's history")
+		wantError[*UnknownCommitError](t, err, gone[:12], "the branch's history does not hold it")
 	}
 	if got := packs.Load(); got != 5 {
 		t.Errorf("%d packs were asked for, want 3 by name and 2 of the history", got)
