@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
 	"testing"
 	"time"
 
@@ -52,19 +50,18 @@ func TestCommandsShowNothingThatActs(t *testing.T) {
 	env := &environment{Stdout: &out, Stderr: &out, Now: time.Now}
 	problem := errors.New(nasty)
 	cases := map[string]func() error{
-		"error":   func() error { printError(&out, fmt.Errorf("first\n%w", problem)); return nil },
+		"error":   func() error { printError(env, fmt.Errorf("first\n%w", problem)); return nil },
 		"say":     func() error { return say(env, nasty) },
-		"folded":  func() error { _, err := io.WriteString(&out, folded("  ", nasty)); return err },
+		"folded":  func() error { p := newPage(env); p.folded("  ", nasty); return p.print(&out) },
 		"status":  func() error { return printStatus(env, hostileStatus()) },
 		"as JSON": func() error { return json.NewEncoder(escaping{&out}).Encode(hostileStatus()) },
 		"history": func() error {
 			return historyJSON(env, []state.Entry{{Environment: nasty, Author: nasty, Error: nasty}}, []string{nasty})
 		},
 		"history text": func() error {
-			var b strings.Builder
-			entryText(&b, state.Entry{Environment: nasty, Author: nasty, Error: nasty, Reason: nasty})
-			_, err := io.WriteString(&out, b.String())
-			return err
+			p := newPage(env)
+			entryText(p, state.Entry{Environment: nasty, Author: nasty, Error: nasty, Reason: nasty})
+			return p.print(&out)
 		},
 		"doctor": func() error {
 			d := &doctor{env: env, flags: &runFlags{format: "text"}}
