@@ -14,6 +14,7 @@ func FuzzJudge(f *testing.F) {
 	for _, r := range recorded() {
 		f.Add(r.status, []byte(r.body))
 	}
+	f.Add(200, []byte("{}\v")) // no white space of JSON's
 	f.Fuzz(func(t *testing.T, status int, body []byte) {
 		for _, p := range All() {
 			if p.Probe == nil {

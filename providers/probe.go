@@ -66,10 +66,10 @@ func (a Answer) decode(target any) bool {
 	return a.json() && json.Unmarshal(a.Body, target) == nil
 }
 
-// json reports whether the body is one JSON object.
+// json reports whether the body is one JSON object. White space that JSON does not
+// know makes it none.
 func (a Answer) json() bool {
-	body := bytes.TrimSpace(a.Body)
-	return bytes.HasPrefix(body, []byte("{")) && json.Valid(body)
+	return json.Valid(a.Body) && bytes.HasPrefix(bytes.TrimLeft(a.Body, " \t\r\n"), []byte("{"))
 }
 
 // code is an error code that a provider writes as a number or as a text.
