@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/go-git/go-git/v5/plumbing"
@@ -21,6 +22,7 @@ const largeFile = 8 << 20
 // compress, and looks at our memory while it sends.
 type largeServer struct {
 	t       *testing.T
+	busy    sync.Mutex // held while a request is answered
 	files   int
 	content []byte
 	sent    int64
@@ -60,6 +62,8 @@ func (s *largeServer) look() {
 }
 
 func (s *largeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.busy.Lock()
+	defer s.busy.Unlock()
 	head, small := s.objects()
 	lines := pktline.NewEncoder(w)
 	if r.Method == http.MethodGet {
@@ -100,11 +104,13 @@ func TestPackAboveTheDefaultLimit(t *testing.T) {
 	first, _ := server.objects()
 	fetch(t, s, first.String())
 	runtime.GC()
+	server.busy.Lock()
 	server.look()
 	before := server.peak
 
 	server.files, server.sent, server.peak = 34, 0, 0
 	large, _ := server.objects()
+	server.busy.Unlock()
 	_, err := s.Fetch(t.Context())
 	if !errors.Is(err, ErrTooLarge) || !strings.Contains(err.Error(), "the commit is larger than allowed; keep specs in a repository of their own") {
 		t.Fatalf("got %v", err)
@@ -115,6 +121,7 @@ func TestPackAboveTheDefaultLimit(t *testing.T) {
 	if got := readFile(t, s, first.String(), "f000"); len(got) != largeFile {
 		t.Errorf("the file of the commit before has %d bytes", len(got))
 	}
+	server.busy.Lock() // the server has noticed, too
 	if server.sent < DefaultMaxPack {
 		t.Errorf("refused after %d bytes, which is below the limit", server.sent)
 	}
@@ -126,5 +133,6 @@ func TestPackAboveTheDefaultLimit(t *testing.T) {
 	t.Logf("COUNT large_pack_mib_heap=%d", (server.peak-before)>>20)
 
 	server.files = 1
+	server.busy.Unlock()
 	fetch(t, s, first.String())
 }
