@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/providers"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
@@ -154,18 +155,20 @@ func (a *addition) prove(ctx context.Context, env *environment, runner config.Co
 		why = "the file has no client id to go with it"
 	}
 	if why != "" {
-		return a.unproved(why)
+		a.probe = unproved(why)
+		return nil
 	}
 	asked, warnings, err := openAsking(ctx, env, runner.StateDir, ask, ids)
 	if err != nil {
-		return a.unproved("nobody was asked, because it is not known who was asked within the hour: " + err.Error())
+		a.probe = unproved("nobody was asked, because it is not known who was asked within the hour: " + err.Error())
+		return nil
 	}
 	answer, more := asked.asker.Ask(ctx, a.env.DevID, c.Provider, c.Credentials.ClientID.Value, value)
 	if err := asked.store.Close(); err != nil {
 		return err
 	}
 	for _, text := range append(warnings, more...) {
-		if _, err := fmt.Fprintf(env.Stderr, "warning: %s\n", text); err != nil {
+		if _, err := fmt.Fprintf(env.Stderr, "warning: %s\n", visible.Text(text)); err != nil {
 			return err
 		}
 	}
@@ -175,17 +178,15 @@ func (a *addition) prove(ctx context.Context, env *environment, runner config.Co
 		return fmt.Errorf("%s: %s rejects the new secret: %s; nothing was changed", c.File, c.Provider, said)
 	case plan.Good:
 		a.probe = "accepted: " + said
-		return nil
 	default:
-		return a.unproved(said)
+		a.probe = unproved(said)
 	}
-}
-
-// unproved lets a secret be added of which nobody knows whether it works.
-func (a *addition) unproved(why string) error {
-	a.probe = "unknown: " + why
 	return nil
 }
+
+// unproved is said of a secret of which nobody knows whether it works. It may be
+// added all the same.
+func unproved(why string) string { return "unknown: " + why }
 
 // compare refuses a secret that one of the other keys is already.
 func (a *addition) compare(value secrets.Value, ids *secrets.Identities) error {

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
@@ -50,7 +49,6 @@ func (p *page) folded(head, text string) { p.beside(head, utf8.RuneCountInString
 // there stands below.
 func (p *page) beside(head string, at int, text string) {
 	for i, line := range report.Lines(p.asked.complete(text), width-at) {
-		line = visible.Text(line)
 		left := at
 		if at > 0 {
 			left = report.Indent(line, at, width)
