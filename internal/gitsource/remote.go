@@ -52,8 +52,9 @@ func (s *Source) search(ctx context.Context, want plumbing.Hash) (*snapshot, err
 		if s.searched == (target{object: tip, commit: want}) {
 			return nil, unknown
 		}
-		if depth == all {
+		if depth == all || errors.Is(err, ErrTooLarge) { // more of it is larger still
 			s.searched = target{object: tip, commit: want}
+			return nil, unknown
 		}
 	}
 	return nil, unknown

@@ -33,17 +33,13 @@ func JSON(w io.Writer, r Report) error {
 	if err := encoder.Encode(r); err != nil {
 		return fmt.Errorf("encode report: %w", err)
 	}
-	_, err := w.Write(escapeJSON(document.Bytes()))
+	_, err := w.Write(EscapeJSON(document.Bytes()))
 	return err
 }
 
-// EscapeJSON gives a JSON document in which what a terminal could take for a
-// command stands as a \u escape.
-func EscapeJSON(document []byte) []byte { return escapeJSON(document) }
-
-// escapeJSON writes what hides in a text as \u escapes. Outside of strings JSON
-// has only printable ASCII, space and newline.
-func escapeJSON(document []byte) []byte {
+// EscapeJSON gives a JSON document in which what visible hides stands as a \u
+// escape. Outside of strings JSON has only printable ASCII, space and newline.
+func EscapeJSON(document []byte) []byte {
 	out := make([]byte, 0, len(document))
 	for _, r := range string(document) {
 		if r == '\n' || !visible.Hides(r) {
