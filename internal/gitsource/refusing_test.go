@@ -72,3 +72,24 @@ func TestCommitThatIsGone(t *testing.T) {
 		t.Errorf("after it came back FetchCommit gave %v, %v", got, err)
 	}
 }
+
+// A history that is larger than allowed already with fifty commits is not asked for
+// whole, and not again before the branch moves.
+func TestHistoryThatIsTooLarge(t *testing.T) {
+	r := newRepository(t)
+	r.git("config", "--unset", "uploadpack.allowReachableSHA1InWant")
+	for i := range 40 {
+		r.commit("more", "a", fmt.Sprint("more", i))
+	}
+	gone := r.commit("gone", "a", "2")
+	r.git("reset", "-q", "--hard", "HEAD~1")
+	var packs atomic.Int64
+	s := open(t, Options{URL: serve(t, counted(gitHTTP(t, r.dir), &packs)) + "/.git", MaxPack: 4 << 10})
+	for range 3 {
+		_, err := s.FetchCommit(t.Context(), gone)
+		wantError[*UnknownCommitError](t, err, gone[:12], "push a newer one")
+	}
+	if got := packs.Load(); got != 4 {
+		t.Errorf("%d packs were asked for, want 3 by name and 1 of the history", got)
+	}
+}
