@@ -181,4 +181,10 @@ func TestRotateAddAsksOnceAnHour(t *testing.T) {
 	if !strings.Contains(b.outText, "  probe     unknown: the file has no client id to go with it\n") || *asked != 1 {
 		t.Errorf("got\n%s", b.outText)
 	}
+	b.write("production/strava.yaml", "provider: strava\ncredentials:\n  client_id: \"123456\"\n")
+	b.write("state/state.db", "this is no state")
+	b.mustRotate(newSecret(5), add...)
+	if got := strings.Join(strings.Fields(b.outText), " "); !strings.Contains(got, "probe unknown: nobody was asked, because it is not known who was asked within the hour") || *asked != 1 {
+		t.Errorf("with a damaged state it asked %d times; got\n%s", *asked, b.outText)
+	}
 }

@@ -224,6 +224,15 @@ func TestDoctorLooksIntoSecrets(t *testing.T) {
 	}
 	s.planted = []string{mistake}
 	s.searchLeaks(t)
+	before := asked
+	if err := os.WriteFile(filepath.Join(e.vars["RECONCILE_STATE_DIR"], "state.db"), []byte("this is no state"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out = e.run(1, "doctor", "--config", e.daemonFile("probes: {strava: \""+strava.URL+"\"}\n"), "--probe")
+	holds(t, out, "warn probe: nobody was asked, because it is not known who was asked within the hour")
+	if asked != before {
+		t.Errorf("with a damaged state it asked %d times", asked-before)
+	}
 }
 
 func TestDescribeToken(t *testing.T) {
