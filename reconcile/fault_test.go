@@ -93,13 +93,7 @@ func faultAt(t *testing.T, w *world, s scene, n int, after bool) (struck bool) {
 	if r := w.dryRun(); r.ExitCode != report.ExitDone || !s.done(w) {
 		t.Fatalf("%s: does not converge\n%s", where, w.show(r))
 	}
-	seen := map[string]bool{}
-	for _, c := range w.terra.Effects() {
-		if seen[effectOf(c)] {
-			t.Errorf("%s: %s had an effect twice", where, effectOf(c))
-		}
-		seen[effectOf(c)] = true
-	}
+	checkOnce(t, w, where)
 	checkOwned(t, w, where)
 	return true
 }

@@ -232,6 +232,14 @@ func (f fault) strike(t *testing.T, w *world) (struck bool) {
 	if again := w.dryRun(); !s.atRest(again) || !s.done(w) {
 		t.Fatalf("%s: does not converge\nfirst %s\nthen %s", where, w.show(r), w.show(again))
 	}
+	checkOnce(t, w, where)
+	checkOwned(t, w, where)
+	return struck
+}
+
+// checkOnce tells of each effect on Terra that came twice.
+func checkOnce(t *testing.T, w *world, where string) {
+	t.Helper()
 	seen := map[string]bool{}
 	for _, c := range w.terra.Effects() {
 		if seen[effectOf(c)] {
@@ -239,8 +247,6 @@ func (f fault) strike(t *testing.T, w *world) (struck bool) {
 		}
 		seen[effectOf(c)] = true
 	}
-	checkOwned(t, w, where)
-	return struck
 }
 
 // checkReported holds a report against what was done to Terra.

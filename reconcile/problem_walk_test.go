@@ -82,12 +82,6 @@ func (p refusalAt) strike(t *testing.T, w *world) {
 	if again := w.dryRun(); again.ExitCode != report.ExitDone || !s.done(w) {
 		t.Fatalf("%s: does not converge\nfirst %s\nthen %s", where, w.show(r), w.show(again))
 	}
-	seen := map[string]bool{}
-	for _, c := range w.terra.Effects() {
-		if seen[effectOf(c)] {
-			t.Errorf("%s: %s had an effect twice", where, effectOf(c))
-		}
-		seen[effectOf(c)] = true
-	}
+	checkOnce(t, w, where)
 	checkOwned(t, w, where)
 }
