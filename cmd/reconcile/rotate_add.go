@@ -155,13 +155,11 @@ func (a *addition) prove(ctx context.Context, env *environment, runner config.Co
 		why = "the file has no client id to go with it"
 	}
 	if why != "" {
-		a.probe = unproved(why)
-		return nil
+		return a.unproved(why)
 	}
 	asked, warnings, err := openAsking(ctx, env, runner.StateDir, ask, ids)
 	if err != nil {
-		a.probe = unproved("nobody was asked, because it is not known who was asked within the hour: " + err.Error())
-		return nil
+		return a.unproved("nobody was asked, because it is not known who was asked within the hour: " + err.Error())
 	}
 	answer, more := asked.asker.Ask(ctx, a.env.DevID, c.Provider, c.Credentials.ClientID.Value, value)
 	if err := asked.store.Close(); err != nil {
@@ -178,15 +176,17 @@ func (a *addition) prove(ctx context.Context, env *environment, runner config.Co
 		return fmt.Errorf("%s: %s rejects the new secret: %s; nothing was changed", c.File, c.Provider, said)
 	case plan.Good:
 		a.probe = "accepted: " + said
+		return nil
 	default:
-		a.probe = unproved(said)
+		return a.unproved(said)
 	}
-	return nil
 }
 
-// unproved is said of a secret of which nobody knows whether it works. It may be
-// added all the same.
-func unproved(why string) string { return "unknown: " + why }
+// unproved lets a secret be added of which nobody knows whether it works.
+func (a *addition) unproved(why string) error {
+	a.probe = "unknown: " + why
+	return nil
+}
 
 // compare refuses a secret that one of the other keys is already.
 func (a *addition) compare(value secrets.Value, ids *secrets.Identities) error {
