@@ -28,8 +28,9 @@ type wanted struct {
 	review       []string // warnings of this run's review of the keys
 }
 
-// resolve turns a connection file into what the plan compares. It opens no secret;
-// one whose digest is not remembered is left to open.
+// resolve turns a connection file into what the plan compares. It opens a secret only
+// to follow a watch over one that was sealed anew; others whose digest is not
+// remembered are left to open.
 func resolve(env spec.Environment, c spec.Connection, b *book, now time.Time, life plan.KeyLife) wanted {
 	w := wanted{due: -1, probe: c.Rotation.Probe, rotation: c.Rotation, life: life}
 	w.desired = plan.Desired{

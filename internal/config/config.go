@@ -66,7 +66,8 @@ type Config struct {
 // Repo says where the config repository is and how to reach it.
 type Repo struct {
 	// URL is https://, ssh://, git@host:path, file:///path or a directory. A
-	// directory that does not begin with "/" is relative to daemon.yaml's folder. daemon.yaml: repo.url, required. It may not hold a password.
+	// directory that does not begin with "/" is relative to daemon.yaml's folder.
+	// daemon.yaml: repo.url, required. It may not hold a password.
 	URL string
 	// Ref is a branch; empty means the one the remote's HEAD names.
 	// daemon.yaml: repo.ref.
