@@ -3,6 +3,7 @@ package state
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -52,4 +53,32 @@ func TestOutboxOfAKilledProcessIsDelivered(t *testing.T) {
 	if got := ids(read(t, dir, HistoryFilter{})); got != "a x y" {
 		t.Errorf("opened again: got %q", got)
 	}
+}
+
+// A pause that was set or lifted is said to be so where the history cannot be told:
+// who reads only of the history would take the one for off and the other for on.
+func TestKillSwitchIsInEffectWithoutItsLine(t *testing.T) {
+	dir := t.TempDir()
+	s := opened(t, dir)
+	must(t, s.Record(line("a")))
+	path := filepath.Join(dir, historyName)
+	must(t, os.Rename(path, path+".aside"))
+	must(t, os.Symlink("/dev/full", path))
+	const said = "it is in effect, and the history is told of it later"
+	if err := s.SetKillSwitch(killSwitch("production", "")); err == nil || !strings.Contains(err.Error(), said) {
+		t.Errorf("set: got %v", err)
+	}
+	if lifted, err := s.LiftKillSwitch("production", "sam", noon()); !lifted || err == nil || !strings.Contains(err.Error(), said) {
+		t.Errorf("lifted: got %v, %v", lifted, err)
+	}
+	if all, err := s.KillSwitches(noon()); len(all) != 0 || err != nil {
+		t.Errorf("got %+v, %v", all, err)
+	}
+	must(t, s.Close())
+	must(t, os.Rename(path+".aside", path))
+	s = opened(t, dir)
+	if entries := read(t, dir, HistoryFilter{}); len(entries) != 3 || entries[1].Event != EventPause || entries[2].Event != EventResume {
+		t.Errorf("got %+v", entries)
+	}
+	closed(t, s)
 }

@@ -139,7 +139,10 @@ func (s *Store) editKillSwitches(now time.Time, edit func(*bolt.Tx, *killSwitche
 	if err != nil {
 		return err
 	}
-	return s.tellKillSwitches()
+	if err := s.tellKillSwitches(); err != nil {
+		return fmt.Errorf("it is in effect, and the history is told of it later: %w", err)
+	}
+	return nil
 }
 
 func putKillSwitches(tx *bolt.Tx, record killSwitchesRecord) error {
