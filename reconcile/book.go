@@ -129,11 +129,10 @@ func (b *book) remembered(s sealedSecret) (d state.Digest, plain, ok bool) {
 			continue
 		}
 		key := cacheKey(s, plain)
-		d, ok := b.used[key]
-		if !ok {
-			d, ok = b.known[key]
+		if d, ok := b.used[key]; ok {
+			return d, plain, true
 		}
-		if ok {
+		if d, ok := b.known[key]; ok {
 			b.used[key] = d
 			return d, plain, true
 		}
@@ -157,10 +156,11 @@ func (b *book) maskOf(digest string) (mask string, ok bool) {
 // cacheKey names a ciphertext at its place: the same ciphertext copied to another
 // place must not pass for one that was opened there.
 func cacheKey(s sealedSecret, plain bool) string {
+	to := s.binding
 	if plain {
-		return s.sealed.Token() + " plain " + s.binding.String()
+		return s.sealed.Token() + " plain " + to.String()
 	}
-	return s.sealed.Token() + " " + s.binding.String()
+	return s.sealed.Token() + " " + to.DevID + "/" + to.Provider + "/" + to.Field // String, without a copy: it is asked for often
 }
 
 func (b *book) unboundWarning(s sealedSecret, plain bool) []providers.Finding {

@@ -157,10 +157,9 @@ func (w *wanted) refused(c spec.Connection, key int) *plan.Refused {
 
 // parse reads a sealed secret. One that was opened before needs no second look.
 func (w *wanted) parse(s spec.Secret, to secrets.Binding, b *book) secrets.Sealed {
-	if sealed, ok := secrets.Skim(s.Armor); ok {
-		if _, _, opened := b.remembered(sealedSecret{sealed: sealed, binding: to}); opened {
-			return sealed
-		}
+	skimmed := secrets.Skim(s.Armor)
+	if _, _, opened := b.remembered(sealedSecret{sealed: skimmed, binding: to}); opened {
+		return skimmed
 	}
 	sealed, err := secrets.Parse(s.Armor)
 	if err != nil && w.desired.Unreadable == "" {

@@ -54,15 +54,14 @@ func Parse(armored string) (Sealed, error) {
 	return sealed, nil
 }
 
-// Skim is Parse without a look at the age header, for a caller who knows by its
-// token that the same file was opened before. It leaves to Parse what is not written
-// in the canonical form.
-func Skim(armored string) (Sealed, bool) {
+// Skim names an armored file by its text, unread, for a caller who remembers tokens:
+// a token is made of canonical text only, so a known one proves that this is such a
+// file and was opened before. Of an unknown one it proves nothing; leave it to Parse.
+func Skim(armored string) Sealed {
 	if len(armored) > maxArmored {
-		return Sealed{}, false
+		return Sealed{}
 	}
-	_, sealed, canonical := readCanonical(armored)
-	return sealed, canonical
+	return sealedAs(armored)
 }
 
 // readCanonical reads an armored file in one piece when it is written in the

@@ -60,10 +60,10 @@ func (k call) commits() bool { return k.op.write && !k.dryRun }
 // the one that was named.
 func (k call) check() error {
 	var errs []error
-	if strings.Contains(k.op.path, "{dev_id}") {
+	if k.devID != "" || strings.Contains(k.op.path, "{dev_id}") {
 		errs = append(errs, checkSegment("dev_id", k.devID))
 	}
-	if strings.Contains(k.op.path, "{provider}") {
+	if k.provider != "" || strings.Contains(k.op.path, "{provider}") {
 		errs = append(errs, checkSegment("provider", k.provider))
 	}
 	if k.commits() && k.key == "" {
