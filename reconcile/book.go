@@ -34,6 +34,13 @@ type sealedSecret struct {
 	sealed  secrets.Sealed
 	binding secrets.Binding
 	origin  spec.Origin
+	before  *remembered // nil: nobody remembers what it opens to
+}
+
+// remembered is what is known of a secret that was opened before.
+type remembered struct {
+	digest state.Digest
+	plain  bool
 }
 
 // openBook loads identities and the digest key. A digest key that does not open
@@ -69,6 +76,7 @@ func (b *book) takeKey(store *state.Store, mode report.Mode) (warnings []string,
 		if err == nil {
 			b.digester, b.lasting = secrets.NewDigester(key), true
 			b.known, err = store.Digests()
+			b.used = make(map[string]state.Digest, len(b.known))
 			return nil, err
 		}
 		warnings = append(warnings, "the digests in the state were made with another identity and are dropped: "+err.Error())
@@ -93,8 +101,8 @@ func (b *book) takeKey(store *state.Store, mode report.Mode) (warnings []string,
 // digest gives the keyed digests of a secret, opening it only when they are not
 // known.
 func (b *book) digest(s sealedSecret, p providers.Provider) (state.Digest, error) {
-	if d, _, ok := b.remembered(s); ok {
-		return d, nil
+	if known := b.recall(s); known != nil {
+		return known.digest, nil
 	}
 	_, d, _, err := b.openAndDigest(s, p)
 	return d, err
@@ -121,7 +129,11 @@ func (b *book) openAndDigest(s sealedSecret, p providers.Provider) (secrets.Valu
 	return v, d, append(findings, b.unboundWarning(s, opened.Plain)...), nil
 }
 
-func (b *book) remembered(s sealedSecret) (d state.Digest, plain, ok bool) {
+// recall gives what is remembered of a secret, nil when that is nothing.
+func (b *book) recall(s sealedSecret) *remembered {
+	if s.before != nil {
+		return s.before
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, plain := range []bool{false, true} {
@@ -130,14 +142,14 @@ func (b *book) remembered(s sealedSecret) (d state.Digest, plain, ok bool) {
 		}
 		key := cacheKey(s, plain)
 		if d, ok := b.used[key]; ok {
-			return d, plain, true
+			return &remembered{digest: d, plain: plain}
 		}
 		if d, ok := b.known[key]; ok {
 			b.used[key] = d
-			return d, plain, true
+			return &remembered{digest: d, plain: plain}
 		}
 	}
-	return state.Digest{}, false, false
+	return nil
 }
 
 // maskOf gives the digest of the mask of a secret that was opened before, by the

@@ -76,7 +76,7 @@ func (w *wanted) secrets(env spec.Environment, c spec.Connection, b *book, now t
 		schedule[i] = secrets.Schedule{Unknown: k.Unknown, NotBefore: k.NotBefore}
 		s := sealedSecret{origin: k.Secret.Origin, binding: secrets.Binding{DevID: env.DevID, Provider: c.Provider, Field: plan.FieldClientSecret}}
 		if !k.Unknown {
-			s.sealed = w.parse(k.Secret, s.binding, b)
+			s = w.parse(k.Secret, s.binding, b)
 		}
 		w.keys = append(w.keys, s)
 		w.entries = append(w.entries, entryOf(c, k, s.sealed))
@@ -96,7 +96,7 @@ func (w *wanted) secrets(env spec.Environment, c spec.Connection, b *book, now t
 		w.desired.VerificationSecret = plan.Setting[plan.Secret]{Mode: plan.Default, Origin: at(v.Origin)}
 	case v.Given():
 		to := secrets.Binding{DevID: env.DevID, Provider: c.Provider, Field: plan.FieldVerificationSecret}
-		w.verification = sealedSecret{origin: v.Value.Origin, sealed: w.parse(v.Value, to, b), binding: to}
+		w.verification = w.parse(v.Value, to, b)
 		w.desired.VerificationSecret = w.known(w.verification, b)
 	}
 }
@@ -156,16 +156,16 @@ func (w *wanted) refused(c spec.Connection, key int) *plan.Refused {
 }
 
 // parse reads a sealed secret. One that was opened before needs no second look.
-func (w *wanted) parse(s spec.Secret, to secrets.Binding, b *book) secrets.Sealed {
-	skimmed := secrets.Skim(s.Armor)
-	if _, _, opened := b.remembered(sealedSecret{sealed: skimmed, binding: to}); opened {
-		return skimmed
+func (w *wanted) parse(s spec.Secret, to secrets.Binding, b *book) sealedSecret {
+	out := sealedSecret{sealed: secrets.Skim(s.Armor), binding: to, origin: s.Origin}
+	if out.before = b.recall(out); out.before != nil {
+		return out
 	}
-	sealed, err := secrets.Parse(s.Armor)
-	if err != nil && w.desired.Unreadable == "" {
+	var err error
+	if out.sealed, err = secrets.Parse(s.Armor); err != nil && w.desired.Unreadable == "" {
 		w.desired.Unreadable = fmt.Sprintf("%s: read %s: %v", at(s.Origin), to.Field, err)
 	}
-	return sealed
+	return out
 }
 
 // known gives the plan's view of a sealed secret, as far as it can be had without
@@ -179,13 +179,13 @@ func (w *wanted) known(s sealedSecret, b *book) plan.Setting[plan.Secret] {
 	if out.Value.Closed = b.closed(); out.Value.Closed != "" {
 		return out
 	}
-	d, plain, remembered := b.remembered(s)
-	if !remembered {
+	before := b.recall(s)
+	if before == nil {
 		w.unopened = append(w.unopened, s.binding.Field)
 		return out
 	}
-	w.take(b.unboundWarning(s, plain))
-	out.Value.Digest = d.Value
+	w.take(b.unboundWarning(s, before.plain))
+	out.Value.Digest = before.digest.Value
 	return out
 }
 

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -67,22 +66,21 @@ func (o *observer) observe(ctx context.Context, want []wanted) (observation, err
 
 func (o *observer) readConnections(ctx context.Context, want []wanted, out *observation) error {
 	read := make([]plan.Observed, len(want))
-	var done atomic.Int64
+	var next, done atomic.Int64
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.SetLimit(readsAtOnce)
-	for i := range want {
-		w := &want[i]
-		source, live := out.sources[w.desired.Provider]
-		if !live || w.desired.State == plan.Disabled || w.desired.Unreadable != "" {
-			w.open(o.book)
-			done.Add(1)
-			continue
-		}
+	for range min(readsAtOnce, len(want)) {
 		group.Go(contained(func() error {
 			var err error
-			read[i], err = o.connection(groupCtx, w, source)
-			o.o.Progress(Progress{Environment: o.env.Name, Done: int(done.Add(1)), Total: len(want)})
-			return err
+			for i := int(next.Add(1)) - 1; i < len(want); i = int(next.Add(1)) - 1 {
+				source, live := out.sources[want[i].desired.Provider]
+				if !live || want[i].desired.State == plan.Disabled || want[i].desired.Unreadable != "" {
+					want[i].open(o.book)
+				} else if read[i], err = o.connection(groupCtx, &want[i], source); err != nil {
+					return err
+				}
+				o.o.Progress(Progress{Environment: o.env.Name, Done: int(done.Add(1)), Total: len(want)})
+			}
+			return nil
 		}))
 	}
 	if err := group.Wait(); err != nil {
@@ -99,12 +97,9 @@ func (o *observer) readConnections(ctx context.Context, want []wanted, out *obse
 // sourceTypes gives what Terra offers, from memory when that is less than a day
 // old. It is advice: when it cannot be read the plan goes on without it.
 func (o *observer) sourceTypes(ctx context.Context) (map[string]plan.Type, string) {
-	body, when, err := o.o.Store.SourceTypes(o.env.DevID)
-	if err == nil && len(body) > 0 && o.o.Now().Sub(when) < sourceTypesFresh && !when.After(o.o.Now()) {
-		var types map[string]plan.Type
-		if json.Unmarshal(body, &types) == nil && len(types) > 0 {
-			return types, ""
-		}
+	types, when, err := o.o.Store.SourceTypes(o.env.DevID)
+	if err == nil && len(types) > 0 && o.o.Now().Sub(when) < sourceTypesFresh && !when.After(o.o.Now()) {
+		return types, ""
 	}
 	list, err := o.client.ListSourceTypes(ctx, o.env.DevID)
 	if err != nil || len(list) == 0 {
@@ -113,7 +108,7 @@ func (o *observer) sourceTypes(ctx context.Context) (map[string]plan.Type, strin
 		}
 		return nil, "what Terra offers here is unknown: " + err.Error()
 	}
-	types := map[string]plan.Type{}
+	types = make(map[string]plan.Type, len(list))
 	for _, t := range list {
 		types[strings.ToLower(t.Provider)] = plan.Type{
 			BYO: t.BYOSupported, CustomCredentials: t.CustomCredentialsAllowed, CustomScopes: t.CustomScopesSupported,
@@ -121,11 +116,7 @@ func (o *observer) sourceTypes(ctx context.Context) (map[string]plan.Type, strin
 		}
 	}
 	if o.mode == report.Apply {
-		body, err := json.Marshal(types)
-		if err == nil {
-			err = o.o.Store.SaveSourceTypes(o.env.DevID, body, o.o.Now())
-		}
-		if err != nil {
+		if err := o.o.Store.SaveSourceTypes(o.env.DevID, types, o.o.Now()); err != nil {
 			return types, err.Error()
 		}
 	}

@@ -26,7 +26,7 @@ const (
 	manyEnvironments = 100
 	manyConnected    = 100 // in each
 	rounds           = 2
-	secondPasses     = 3 // in each round
+	secondPasses     = 5 // in each round
 )
 
 // timings is what the part of the engine measured: CPU time of its own process.

@@ -22,7 +22,7 @@ func filled(t testing.TB) string {
 			s.SetDigestKey(nil, []byte("sealed")),
 			s.SaveMemory(dev, memoryOf("strava", "garmin")),
 			s.SaveCommits(dev, Commits{"production", "bbb", "aaa"}),
-			s.SaveSourceTypes(dev, []byte("{}"), noon()),
+			s.SaveSourceTypes(dev, offered(), noon()),
 			s.SaveGood([]Good{{dev, "production", "bbb"}}),
 			s.SetKillSwitch(killSwitch("production", "")),
 			s.SaveDigests(noon(), map[string]Digest{"sha256:a": {Value: "v", Mask: "m"}}),

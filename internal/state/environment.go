@@ -7,29 +7,46 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 )
 
 type sourceTypesRecord struct {
-	V    int       `json:"v"`
-	At   time.Time `json:"at"`
-	Body []byte    `json:"body"`
+	V     int                  `json:"v"`
+	At    time.Time            `json:"at"`
+	Types map[string]plan.Type `json:"types"`
 }
 
 func (r sourceTypesRecord) version() int { return r.V }
 
 // SourceTypes gives Terra's last saved answer about what an environment can
-// connect, and when it was given (UTC). body is nil when none was saved.
-func (s *Store) SourceTypes(devID string) (body []byte, at time.Time, err error) {
-	record, err := readOne[sourceTypesRecord](s, devID, keySourceTypes)
+// connect, by provider, and when it was given (UTC). types is nil when none was
+// saved, or only in the form of an older version. It is shared: do not change it.
+func (s *Store) SourceTypes(devID string) (types map[string]plan.Type, at time.Time, err error) {
+	var record sourceTypesRecord
+	err = s.view(func(tx *bolt.Tx) error {
+		env := environment(tx, devID)
+		if env == nil {
+			return nil
+		}
+		value := env.Get([]byte(keySourceTypes))
+		if value == nil {
+			return nil
+		}
+		record, err = s.offered.decode(devID, value, func() (sourceTypesRecord, error) {
+			return decode[sourceTypesRecord](s, keySourceTypes+" of "+devID, value)
+		})
+		return err
+	})
 	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("recall source types of %s: %w", devID, err)
 	}
-	return record.Body, record.At, nil
+	return record.Types, record.At, nil
 }
 
 // SaveSourceTypes replaces Terra's answer about what an environment can connect.
-func (s *Store) SaveSourceTypes(devID string, body []byte, at time.Time) error {
-	err := saveOne(s, devID, keySourceTypes, sourceTypesRecord{V: recordVersion, At: utc(at), Body: body})
+func (s *Store) SaveSourceTypes(devID string, types map[string]plan.Type, at time.Time) error {
+	err := saveOne(s, devID, keySourceTypes, sourceTypesRecord{V: recordVersion, At: utc(at), Types: types})
 	if err != nil {
 		return fmt.Errorf("save source types of %s: %w", devID, err)
 	}

@@ -72,11 +72,14 @@ func (s *Store) connections(env *bolt.Bucket, devID string, into map[string]plan
 		return nil
 	}
 	return bucket.ForEach(func(provider, value []byte) error {
-		record, err := decode[connectionRecord](s, fmt.Sprintf("connection %s of %s", provider, devID), value)
+		slug := string(provider)
+		record, err := s.recalled.decode(devID+"/"+slug, value, func() (connectionRecord, error) {
+			return decode[connectionRecord](s, "connection "+slug+" of "+devID, value)
+		})
 		if err != nil {
 			return err
 		}
-		into[string(provider)] = record.Remembered
+		into[slug] = record.Clone()
 		return nil
 	})
 }

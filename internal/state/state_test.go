@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -93,7 +94,7 @@ func TestSavingTheSameDoesNotWrite(t *testing.T) {
 	save := func() {
 		must(t, s.SaveMemory(dev, memoryOf("strava", "garmin")))
 		must(t, s.SaveCommits(dev, Commits{"production", "c2", "c1"}))
-		must(t, s.SaveSourceTypes(dev, []byte(`{"a": 1}`), noon()))
+		must(t, s.SaveSourceTypes(dev, offered(), noon()))
 		must(t, s.SaveDigests(noon(), map[string]Digest{"sha256:a": {Value: "v", Mask: "m"}}))
 	}
 	save()
@@ -106,6 +107,10 @@ func TestSavingTheSameDoesNotWrite(t *testing.T) {
 	if after := transactions(t, s); after != before+1 {
 		t.Errorf("writing transactions after a change: got %d, want %d", after, before+1)
 	}
+}
+
+func offered() map[string]plan.Type {
+	return map[string]plan.Type{"strava": {BYO: true}, "fitbit": {Deprecated: true}}
 }
 
 func transactions(t *testing.T, s *Store) int {
@@ -121,23 +126,22 @@ func TestCommitsAndSourceTypesRoundTrip(t *testing.T) {
 	s := opened(t, dir)
 	commits, err := s.Commits(dev)
 	must(t, err)
-	body, at, err := s.SourceTypes(dev)
+	types, at, err := s.SourceTypes(dev)
 	must(t, err)
-	if commits != (Commits{}) || body != nil || !at.IsZero() {
-		t.Errorf("new state: got %q %q %v, want nothing", commits, body, at)
+	if commits != (Commits{}) || types != nil || !at.IsZero() {
+		t.Errorf("new state: got %q %v %v, want nothing", commits, types, at)
 	}
-	want := []byte("{\n \"data\": []}\n")
 	must(t, s.SaveCommits(dev, Commits{"production", "bbb", "aaa"}))
-	must(t, s.SaveSourceTypes(dev, want, noon()))
+	must(t, s.SaveSourceTypes(dev, offered(), noon()))
 	closed(t, s)
 
 	s = opened(t, dir)
 	commits, err = s.Commits(dev)
 	must(t, err)
-	body, at, err = s.SourceTypes(dev)
+	types, at, err = s.SourceTypes(dev)
 	must(t, err)
-	if commits != (Commits{"production", "bbb", "aaa"}) || !bytes.Equal(body, want) || !at.Equal(noon()) {
-		t.Errorf("got %q %q %v, want bbb aaa %q %v", commits, body, at, want, noon())
+	if commits != (Commits{"production", "bbb", "aaa"}) || !maps.Equal(types, offered()) || !at.Equal(noon()) {
+		t.Errorf("got %q %v %v, want bbb aaa %v %v", commits, types, at, offered(), noon())
 	}
 	memory, err := s.Memory(dev)
 	must(t, err)
@@ -152,7 +156,7 @@ func TestEmptyNamesAreRefused(t *testing.T) {
 		"memory of no environment":    s.SaveMemory("", memoryOf("strava")),
 		"memory of no connection":     s.SaveMemory(dev, memoryOf("")),
 		"commits of no environment":   s.SaveCommits("", Commits{"production", "a", "b"}),
-		"source types of none":        s.SaveSourceTypes("", []byte("{}"), noon()),
+		"source types of none":        s.SaveSourceTypes("", offered(), noon()),
 		"empty digest key":            s.SetDigestKey(nil, nil),
 		"empty digest":                s.SaveDigests(noon(), map[string]Digest{"sha256:a": {}}),
 		"digest of nothing":           s.SaveDigests(noon(), map[string]Digest{"": {Value: "v"}}),
@@ -178,7 +182,7 @@ func TestReadOnlyWritesNothing(t *testing.T) {
 	s := opened(t, dir)
 	must(t, s.SaveMemory(dev, memoryOf("strava")))
 	must(t, s.SaveCommits(dev, Commits{"production", "same", "same"}))
-	must(t, s.SaveSourceTypes(dev, []byte("same"), noon()))
+	must(t, s.SaveSourceTypes(dev, offered(), noon()))
 	must(t, s.Begin(Intent{ID: "1", DevID: dev, Key: "k", At: noon()}))
 	closed(t, s)
 	before, err := os.ReadFile(filepath.Join(dir, fileName))
@@ -213,7 +217,7 @@ func refusesWrites(t *testing.T, s *Store) {
 	t.Helper()
 	for name, err := range map[string]error{
 		"same commits":    s.SaveCommits(dev, Commits{"production", "same", "same"}),
-		"same types":      s.SaveSourceTypes(dev, []byte("same"), noon()),
+		"same types":      s.SaveSourceTypes(dev, offered(), noon()),
 		"same memory":     s.SaveMemory(dev, memoryOf("strava")),
 		"SaveMemory":      s.SaveMemory(dev, memoryOf("strava", "garmin")),
 		"SaveCommits":     s.SaveCommits(dev, Commits{"production", "b", "a"}),
@@ -221,7 +225,7 @@ func refusesWrites(t *testing.T, s *Store) {
 		"SaveGood":        s.SaveGood(nil),
 		"SetKillSwitch":   s.SetKillSwitch(killSwitch("", "")),
 		"LiftKillSwitch":  second(s.LiftKillSwitch("", "sam", noon())),
-		"SaveSourceTypes": s.SaveSourceTypes(dev, []byte("{}"), noon()),
+		"SaveSourceTypes": s.SaveSourceTypes(dev, nil, noon()),
 		"SetDigestKey":    s.SetDigestKey(nil, []byte("sealed")),
 		"SaveDigests":     s.SaveDigests(noon(), nil),
 		"Record":          s.Record(Entry{ID: "1"}),
@@ -276,14 +280,14 @@ func readsNothing(t *testing.T, s *Store) {
 	must(t, err)
 	digests, err := s.Digests()
 	must(t, err)
-	body, _, err := s.SourceTypes(dev)
+	types, _, err := s.SourceTypes(dev)
 	must(t, err)
 	pending, err := s.Pending(dev)
 	must(t, err)
 	ongoing, err := s.Ongoing(dev)
 	must(t, err)
-	if memory.Known || len(memory.Connections)+len(key)+len(digests)+len(body)+len(pending)+len(ongoing.Held) != 0 {
-		t.Errorf("got %v %q %v %q %v %v, want nothing", memory, key, digests, body, pending, ongoing)
+	if memory.Known || len(memory.Connections)+len(key)+len(digests)+len(types)+len(pending)+len(ongoing.Held) != 0 {
+		t.Errorf("got %v %q %v %v %v %v, want nothing", memory, key, digests, types, pending, ongoing)
 	}
 }
 

@@ -42,6 +42,8 @@ type Store struct {
 	missing  bool
 	reason   string
 	digests  digestTable
+	recalled recall[connectionRecord]
+	offered  recall[sourceTypesRecord]
 
 	history *history    // nil: nothing can be told
 	inode   fs.FileInfo // of the file that is open for writing

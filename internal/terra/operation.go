@@ -59,17 +59,17 @@ func (k call) commits() bool { return k.op.write && !k.dryRun }
 // check refuses, before anything is sent, what could reach another resource than
 // the one that was named.
 func (k call) check() error {
-	var errs []error
+	var devID, provider, key error
 	if k.devID != "" || strings.Contains(k.op.path, "{dev_id}") {
-		errs = append(errs, checkSegment("dev_id", k.devID))
+		devID = checkSegment("dev_id", k.devID)
 	}
 	if k.provider != "" || strings.Contains(k.op.path, "{provider}") {
-		errs = append(errs, checkSegment("provider", k.provider))
+		provider = checkSegment("provider", k.provider)
 	}
 	if k.commits() && k.key == "" {
-		errs = append(errs, ErrNoIdempotencyKey)
+		key = ErrNoIdempotencyKey
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(devID, provider, key); err != nil {
 		return fmt.Errorf("%s: %w", k.op.step(), err)
 	}
 	return nil
@@ -80,7 +80,12 @@ func checkSegment(name, value string) error {
 		return fmt.Errorf("%s is empty", name)
 	}
 	odd := func(r rune) bool {
-		return unicode.IsSpace(r) || !unicode.IsPrint(r) || strings.ContainsRune(`/\?#%`, r)
+		switch {
+		case 'a' <= r && r <= 'z', '0' <= r && r <= '9':
+			return false // nearly all
+		default:
+			return unicode.IsSpace(r) || !unicode.IsPrint(r) || strings.ContainsRune(`/\?#%`, r)
+		}
 	}
 	if value == "." || value == ".." || strings.ContainsFunc(value, odd) {
 		return fmt.Errorf("%s %.80q is not a name that fits in a path", name, value)

@@ -1,6 +1,9 @@
 package plan
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // Memory is what was last agreed between the repository and one dev_id.
 type Memory struct {
@@ -28,6 +31,12 @@ type Remembered struct {
 	Held       map[string]Cause  `json:"held,omitempty"`  // field -> adopt, or drift of the keys, while a change of it was held for that
 	VerifiedAt time.Time         `json:"verified_at"`
 	UpdatedAt  time.Time         `json:"updated_at"`
+}
+
+// Clone gives a copy that shares nothing with m.
+func (m Remembered) Clone() Remembered {
+	m.Fields, m.Held = maps.Clone(m.Fields), maps.Clone(m.Held)
+	return m
 }
 
 // known gives a connection that was adopted or that we enabled.
