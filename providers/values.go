@@ -54,6 +54,9 @@ func TerraHost(address string) string {
 	return ""
 }
 
+// TerraHosts gives the hosts of Terra's own redirect addresses.
+func TerraHosts() []string { return []string{terraHost, legacyHost} }
+
 // Ticket returns the letter to send to support, filled in. It is "" for a
 // provider that needs none.
 func (p Provider) Ticket(v Values) string {

@@ -28,7 +28,8 @@ const (
 	sourceTypesFresh   = 24 * time.Hour
 )
 
-// Options is what an Engine works with. All but Prober and Progress are required.
+// Options is what an Engine works with. All but Prober,
+// RedirectHosts and Progress are required.
 type Options struct {
 	// Client gives the client for an account and a dev_id, or says why that
 	// account may not touch that dev_id. For a dry run it is read-only.
@@ -41,6 +42,9 @@ type Options struct {
 	Now func() time.Time
 	// Prober asks the provider itself about a pair; nil asks nobody.
 	Prober Prober
+	// RedirectHosts gives the hosts, beside Terra's own, to which the runner lets an
+	// account's environments send end users; nil gives none.
+	RedirectHosts func(account string) []string
 	// Progress is told about reading, from several goroutines, one at a time.
 	Progress func(Progress)
 }

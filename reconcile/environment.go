@@ -12,6 +12,7 @@ import (
 
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/providers"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 	"github.com/terra-reconcile/terra-reconcile/spec"
@@ -117,6 +118,10 @@ func (e *Engine) prepare(ctx context.Context, r Run, env spec.Environment, b *bo
 	}
 	if p.input.Environment, err = environmentOf(env); err != nil {
 		return nil, err
+	}
+	p.input.RedirectHosts = providers.TerraHosts()
+	if e.o.RedirectHosts != nil {
+		p.input.RedirectHosts = append(p.input.RedirectHosts, e.o.RedirectHosts(env.Account)...)
 	}
 	if p.before, err = e.o.Store.Memory(env.DevID); err != nil {
 		return nil, err

@@ -35,6 +35,7 @@ type world struct {
 	now        time.Time
 	options    terra.Options
 	prober     Prober
+	hosts      []string                                  // that the runner lists
 	ctx        context.Context                           // of the runs; nil is the test's own
 	wrap       func(http.RoundTripper) http.RoundTripper // around Terra; nil is none
 	planted    []string                                  // every plaintext secret of this world
@@ -42,7 +43,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, files: fstest.MapFS{}, stateDir: t.TempDir(), now: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)}
+	w := &world{t: t, files: fstest.MapFS{}, hosts: []string{"*.acme.example"}, stateDir: t.TempDir(), now: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)}
 	w.terra = terratest.New(terratest.Config{Clock: func() time.Time { return w.now }})
 	w.terra.Watch(t)
 	w.token = w.terra.AddToken(terratest.Token{}).Bearer
@@ -127,6 +128,7 @@ func (w *world) engine(mode report.Mode) (*Engine, *state.Store) {
 	return New(Options{
 		Client: func(string, string) (*terra.Client, error) { return client, nil }, Store: store, Prober: w.prober,
 		Identities: func() (*secrets.Identities, error) { return w.identities, nil }, Now: func() time.Time { return w.now },
+		RedirectHosts: func(string) []string { return w.hosts },
 	}), store
 }
 

@@ -128,7 +128,7 @@ func (f *follower) Run(ctx context.Context, name string) report.Report {
 	}
 	engine := reconcile.New(reconcile.Options{
 		Client: newClients(f.config, f.clientOptions()), Store: f.memory(), Identities: identities(f.config.Identities),
-		Now: f.env.Now, Prober: f.prober,
+		Now: f.env.Now, Prober: f.prober, RedirectHosts: redirectHosts(f.config),
 	})
 	r := reconcile.Run{Set: g.set, Problems: g.problems, Commit: g.hash, Author: g.author, Only: []string{name}, Mode: f.mode}
 	approval, err := f.store.Approval(g.environment.DevID, f.env.Now())

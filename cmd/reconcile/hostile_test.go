@@ -251,10 +251,20 @@ func nameAttacks() []attack {
 		}, dry: 2, exit: 4, says: "${TERRA_ADMIN_TOKEN}", spared: nobody},
 		attack{name: "a redirect to a foreign host", before: func(h *hostile) {
 			h.credential("staging/strava.yaml", "redirect_url: https://evil.example/steal")
-		}, dry: 2, exit: 4, says: "the host is neither Terra's nor a custom domain", spared: nobody},
+		}, dry: 2, exit: 3, says: "redirect_url leads to evil.example", spared: exampleStaging + "/strava"},
 		attack{name: "a redirect to a port of one's own", before: func(h *hostile) {
 			h.credential("staging/strava.yaml", "redirect_url: "+h.foreign+"/steal")
-		}, dry: 2, exit: 4, says: "must be an https address without port", spared: nobody},
+		}, dry: 2, exit: 3, says: "redirect-host", spared: exampleStaging + "/strava"},
+		attack{name: "a redirect to a foreign host, allowed by oneself", before: func(h *hostile) {
+			h.credential("staging/strava.yaml", "redirect_url: https://access.tryterra.co.evil.example/steal")
+			h.more("staging/strava.yaml", "policy: {allow: [{change: redirect_url, until: 2027-01-01, reason: mine}, {change: adopt, until: 2027-01-01, reason: mine}, {change: update-credentials, until: 2027-01-01, reason: mine}]}\n")
+		}, dry: 2, exit: 3, says: "redirect_url leads to access.tryterra.co.evil.example", spared: exampleStaging + "/strava"},
+		attack{name: "a domain of one's own", before: func(h *hostile) {
+			h.more("staging/strava.yaml", "domain: auth.evil.example\n")
+		}, dry: 2, exit: 3, says: "domain leads to auth.evil.example", spared: nobody},
+		attack{name: "hosts of one's own for everything", before: func(h *hostile) {
+			h.more("staging/environment.yaml", "redirect_hosts: [evil.example]\n")
+		}, dry: 1, exit: 4, says: "unknown field `redirect_hosts`", spared: exampleStaging},
 		attack{name: "an approval of one's own for everything", before: func(h *hostile) {
 			h.more("staging/environment.yaml", "policy: {allow: [{connection: strava, change: client_id, until: 2027-01-01, reason: mine}]}\n")
 		}, dry: 1, exit: 4, says: "must name its target", spared: exampleStaging},

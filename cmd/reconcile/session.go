@@ -73,11 +73,12 @@ func openSession(ctx context.Context, env *environment, f *runFlags, mode report
 	s.engine = reconcile.New(reconcile.Options{
 		Client: newClients(c, terra.Options{Transport: terra.NewTransport(), Limits: terra.NewLimits(),
 			Version: env.Version, ReadOnly: mode == report.DryRun, Notice: s.notice}),
-		Store:      s.store,
-		Identities: identities(c.Identities),
-		Now:        env.Now,
-		Prober:     ask,
-		Progress:   s.progress.show,
+		Store:         s.store,
+		Identities:    identities(c.Identities),
+		Now:           env.Now,
+		Prober:        ask,
+		Progress:      s.progress.show,
+		RedirectHosts: redirectHosts(c),
 	})
 	return s, nil
 }
@@ -240,6 +241,11 @@ func newClients(c config.Config, o terra.Options) func(account, devID string) (*
 		}
 		return clients[name], nil
 	}
+}
+
+// redirectHosts gives what the runner lists for an account.
+func redirectHosts(c config.Config) func(account string) []string {
+	return func(account string) []string { return c.Accounts[account].RedirectHosts }
 }
 
 func identities(c config.Identities) func() (*secrets.Identities, error) {

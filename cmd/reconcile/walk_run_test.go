@@ -145,7 +145,7 @@ func (w *walker) run(repo string) (r report.Report, killed bool, err error) {
 func (w *walker) prepare(repo, url string) (config string, env []string, err error) {
 	config = filepath.Join(w.folder, "daemon.yaml")
 	text := "repo: {url: " + repo + ", poll: 1h}\napply: true\nlisten: 127.0.0.1:0\naccounts:\n  default: {token_env: TERRA_ADMIN_TOKEN, base_url: \"" +
-		url + emulator.BasePath + "\", dev_ids: [\"*\"]}\nprobes: {strava: \"" + url + emulator.ProvidersPath + "/www.strava.com/oauth/token\"}\n"
+		url + emulator.BasePath + "\", dev_ids: [\"*\"], redirect_hosts: [garmin.acme.example]}\nprobes: {strava: \"" + url + emulator.ProvidersPath + "/www.strava.com/oauth/token\"}\n"
 	env = []string{
 		"HOME=" + w.folder, "RECONCILE_STATE_DIR=" + w.stateDir(), "RECONCILE_AGE_KEY=" + w.identity, "TERRA_ADMIN_TOKEN=" + w.token,
 		"RECONCILE_TEST_CLOCK=" + filepath.Join(w.folder, "clock"), "RECONCILE_TEST_POINTS=" + filepath.Join(w.folder, "points"),

@@ -16,6 +16,7 @@ var (
 	accountName  = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
 	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	providerName = regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*$`)
+	redirectHost = regexp.MustCompile(`^(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])?$`)
 	pluginName   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]*$`)
 )
 
@@ -71,6 +72,15 @@ func checkRepoURL(text string) error {
 	}
 	if _, found := u.User.Password(); found || (u.User != nil && strings.HasPrefix(u.Scheme, "http")) {
 		return errors.New("holds credentials; take them out and set repo.auth.token_file or repo.auth.token_env")
+	}
+	return nil
+}
+
+// checkRedirectHost wants a name that can be compared letter by letter. After `*.`
+// stand at least two labels, so that nobody lists a whole top-level domain.
+func checkRedirectHost(text string) error {
+	if !redirectHost.MatchString(text) || len(text) > 253 {
+		return errors.New(`is not the name of a host in small letters, as in auth.acme.example or *.acme.example; no address, port or path, other alphabets as xn--…`)
 	}
 	return nil
 }

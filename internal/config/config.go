@@ -111,6 +111,11 @@ type Account struct {
 	// DevIDs lists the dev-ids the account may touch, or only "*" for all that
 	// the token reaches. daemon.yaml: accounts.NAME.dev_ids, required.
 	DevIDs []string
+	// RedirectHosts are the hosts, beside Terra's own, to which a commit may send end
+	// users by redirect_url or domain: names in small letters, and `*.` in place of
+	// the first label for any one label. daemon.yaml: accounts.NAME.redirect_hosts,
+	// default none.
+	RedirectHosts []string
 }
 
 // Allows reports whether the account may touch the environment devID. An

@@ -41,7 +41,7 @@ func TestLoadReadsEveryField(t *testing.T) {
 		Accounts: map[string]Account{
 			"default": {
 				Token: FileSecret("/run/secrets/terra"), BaseURL: "https://access.tryterra.co/api/v3/admin",
-				DevIDs: []string{"prod-app-x81LmQ", "staging-app-1"},
+				DevIDs: []string{"prod-app-x81LmQ", "staging-app-1"}, RedirectHosts: []string{"auth.acme.example", "*.users.acme.example"},
 			},
 			"sandbox_2": {
 				Token: EnvSecret("SANDBOX_TOKEN", nil), BaseURL: "http://127.0.0.1:9000/api/v3/admin",
@@ -162,7 +162,7 @@ func TestFromEnvironment(t *testing.T) {
 		"RECONCILE_AGE_KEY_FILE": "/a::/b", "SOPS_AGE_KEY_FILE": "/sops", "RECONCILE_AGE_KEY": "AGE-1\nAGE-2\n",
 		"RECONCILE_STATE_DIR": "/state", "XDG_STATE_HOME": "/xdg", "HOME": "/home/ada",
 		"RECONCILE_GIT_USERNAME": "bot", "RECONCILE_GIT_TOKEN": "t", "RECONCILE_GIT_SSH_KEY_FILE": "/id",
-		"RECONCILE_GIT_KNOWN_HOSTS_FILE": "/known",
+		"RECONCILE_GIT_KNOWN_HOSTS_FILE": "/known", "RECONCILE_REDIRECT_HOSTS": "auth.acme.example, *.users.acme.example,",
 	}
 	c, err := FromEnvironment(env(full))
 	if err != nil {
@@ -171,6 +171,9 @@ func TestFromEnvironment(t *testing.T) {
 	account := c.Accounts[DefaultAccount]
 	if account.BaseURL != "http://localhost:1/api" || !account.Allows("anything") {
 		t.Errorf("account is %+v, want the loopback URL and every dev-id", account)
+	}
+	if diff := cmp.Diff([]string{"auth.acme.example", "*.users.acme.example"}, account.RedirectHosts); diff != "" {
+		t.Errorf("redirect hosts differ (-want +got):\n%s", diff)
 	}
 	if got, err := account.Token.Read(); got != "terra_at_x" || err != nil {
 		t.Errorf("token is %q, %v", got, err)
@@ -187,6 +190,26 @@ func TestFromEnvironment(t *testing.T) {
 	}
 	if c.Apply || c.StateDir != "/state" {
 		t.Errorf("apply %v, state %q, want false and /state", c.Apply, c.StateDir)
+	}
+}
+
+// TestRedirectHostsAreNames: what could be read as more than it says is refused.
+func TestRedirectHostsAreNames(t *testing.T) {
+	for host, want := range map[string]bool{
+		"auth.acme.example": true, "acme.example": true, "*.acme.example": true, "xn--bcher-kva.example": true, "a-1.b2.acme.example": true,
+		"*": false, "*.example": false, "example": false, "**.acme.example": false, "*.*.acme.example": false, "a.*.example": false, "*acme.example": false,
+		"Auth.acme.example": false, "auth.acme.example.": false, ".acme.example": false, "a..example": false, "-a.example": false, "a-.example": false,
+		"203.0.113.9": false, "[::1]": false, "auth.acme.example:443": false, "https://auth.acme.example": false, "auth.acme.example/a": false,
+		"bücher.example": false, "аuth.acme.example": false, "a.example b.example": false, "user@a.example": false,
+		strings.Repeat("a.", 130) + "example": false,
+	} {
+		_, err := FromEnvironment(env(map[string]string{"RECONCILE_REDIRECT_HOSTS": "first.acme.example," + host}))
+		if (err == nil) != want {
+			t.Errorf("%q: got error %v, want taken %t", host, err, want)
+		}
+		if err != nil && !strings.HasPrefix(err.Error(), "RECONCILE_REDIRECT_HOSTS: ") {
+			t.Errorf("%q: the error does not name the variable: %v", host, err)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 //	RECONCILE_AGE_KEY_FILE          identity files, ":" between them
 //	SOPS_AGE_KEY_FILE               the same, when RECONCILE_AGE_KEY_FILE is empty
 //	RECONCILE_AGE_KEY               identities themselves, one a line
+//	RECONCILE_REDIRECT_HOSTS        [Account.RedirectHosts], "," between them
 //	RECONCILE_STATE_DIR             see [Config.StateDir]
 //	RECONCILE_GIT_USERNAME          see [RepoAuth], as are the next three
 //	RECONCILE_GIT_TOKEN
@@ -32,10 +33,15 @@ func FromEnvironment(getenv func(string) string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("TERRA_BASE_URL: %w", err)
 	}
+	hosts, err := hostsFrom(getenv("RECONCILE_REDIRECT_HOSTS"))
+	if err != nil {
+		return Config{}, fmt.Errorf("RECONCILE_REDIRECT_HOSTS: %w", err)
+	}
 	c.Accounts[DefaultAccount] = Account{
-		Token:   EnvSecret("TERRA_ADMIN_TOKEN", getenv),
-		BaseURL: base,
-		DevIDs:  []string{AnyDevID},
+		Token:         EnvSecret("TERRA_ADMIN_TOKEN", getenv),
+		BaseURL:       base,
+		DevIDs:        []string{AnyDevID},
+		RedirectHosts: hosts,
 	}
 	c.Repo.Auth = RepoAuth{
 		Username:       getenv("RECONCILE_GIT_USERNAME"),
@@ -46,6 +52,20 @@ func FromEnvironment(getenv func(string) string) (Config, error) {
 		c.Repo.Auth.Token = EnvSecret("RECONCILE_GIT_TOKEN", getenv)
 	}
 	return c, nil
+}
+
+func hostsFrom(text string) ([]string, error) {
+	var hosts []string
+	for _, host := range strings.Split(text, ",") {
+		if host = strings.TrimSpace(host); host == "" {
+			continue
+		}
+		if err := checkRedirectHost(host); err != nil {
+			return nil, fmt.Errorf("%q %w", host, err)
+		}
+		hosts = append(hosts, host)
+	}
+	return hosts, nil
 }
 
 // defaults is what holds when daemon.yaml says nothing.

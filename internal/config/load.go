@@ -170,6 +170,7 @@ func (d *decoder) accounts(where string, n *yaml.Node, accounts map[string]Accou
 			a.BaseURL = strings.TrimRight(a.BaseURL, "/")
 		}
 		fields["dev_ids"] = d.list(&a.DevIDs)
+		fields["redirect_hosts"] = d.list(&a.RedirectHosts, checkRedirectHost)
 		seen := d.mapping(where, value, fields)
 		d.oneSecret(value, where, seen, true)
 		d.devIDs(value, where, seen, a.DevIDs)

@@ -28,6 +28,7 @@ type story struct {
 	IgnoreTime   bool // --now
 	KillSwitches []KillSwitch
 	Asks         bool // this run asks the providers
+	Hosts        []string
 }
 
 type storyEnvironment struct {
@@ -95,7 +96,8 @@ func (f *field[T]) UnmarshalJSON(b []byte) error {
 }
 
 func readStory(text []byte) (Input, error) {
-	s := story{Now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC), Environment: storyEnvironment{Environment: Environment{
+	hosts := []string{"a.example", "new.example", "*.acme.example"} // unless a story has its own
+	s := story{Now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC), Hosts: hosts, Environment: storyEnvironment{Environment: Environment{
 		Name: "production", DevID: "prod-1", Origin: "production/environment.yaml:1", RevertDrift: true,
 		CapCount: 100, CapPercent: 100, CapOrigin: "production/environment.yaml:9", MaxRotations: 3,
 		PruneOrigin: "production/environment.yaml:2", WindowsOrigin: "production/environment.yaml:5", ProtectOrigin: "production/environment.yaml:11",
@@ -110,7 +112,8 @@ func readStory(text []byte) (Input, error) {
 
 func (s story) input() (Input, error) {
 	in := Input{Now: s.Now, Environment: s.Environment.Environment, Observed: s.Terra, Types: s.Types, Users: map[string]Users{},
-		Probes: s.Probes, ApprovedAll: s.Approved, NowFlag: s.IgnoreTime, KillSwitches: s.KillSwitches, Asks: s.Asks}
+		Probes: s.Probes, ApprovedAll: s.Approved, NowFlag: s.IgnoreTime, KillSwitches: s.KillSwitches, Asks: s.Asks,
+		RedirectHosts: s.Hosts}
 	for _, w := range s.Environment.Windows {
 		window, err := w.window()
 		if err != nil {

@@ -29,6 +29,7 @@ func checks() []check {
 		{"probe", checkProbe},
 		{"probe-required", checkProven},
 		{"roll-back", checkGoBack},
+		{guardRedirectHost, checkRedirectHost},
 		{"empty-list", checkEmptyList},
 		{"adopt", checkAdopt},
 		{guardSecretDrift, checkSecretDrift},

@@ -12,11 +12,14 @@ type Input struct {
 	Memory      Memory
 	// KillSwitches that concern the environment.
 	KillSwitches []KillSwitch
-	Users        map[string]Users // by provider; absent is not counted or unknown
-	Probes       map[string]Probe // by provider
-	ApprovedAll  bool             // a person approved the hash of this very plan
-	NowFlag      bool             // and asked to ignore windows (needs ApprovedAll)
-	Asks         bool             // this run asks the providers about pairs; otherwise none is proved
+	// RedirectHosts are the hosts to which end users may be sent, Terra's own and the
+	// runner's: names in small letters, or `*.` in place of the first label.
+	RedirectHosts []string
+	Users         map[string]Users // by provider; absent is not counted or unknown
+	Probes        map[string]Probe // by provider
+	ApprovedAll   bool             // a person approved the hash of this very plan
+	NowFlag       bool             // and asked to ignore windows (needs ApprovedAll)
+	Asks          bool             // this run asks the providers about pairs; otherwise none is proved
 }
 
 // Environment is the part of environment.yaml that decides about changes.

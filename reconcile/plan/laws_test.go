@@ -56,6 +56,23 @@ func rulesOfTerra(in Input, p Plan) []string {
 		replaces := c.Action == SetDomain && live != nil && live.Hostname != ""
 		return c.Gate == Ready && (replaces || onDomain && !serves && has(c.Fields, FieldRedirectURL))
 	})...)
+	out = append(out, each(p, "sends users to a host that nobody but a committer names", func(c Change) bool {
+		d, was := desiredOf(in, c.Provider), ""
+		if live := in.Observed[c.Provider].Credentials; live != nil && live.RedirectURL != nil {
+			was = *live.RedirectURL
+		}
+		isKnown := func(address string) bool {
+			u, err := url.Parse(address)
+			if err != nil {
+				return false
+			}
+			name := strings.ToLower(u.Host)
+			_, parent, _ := strings.Cut(name, ".")
+			return slices.Contains(in.RedirectHosts, name) || slices.Contains(in.RedirectHosts, "*."+parent)
+		}
+		redirects := has(c.Fields, FieldRedirectURL) && d.RedirectURL.Mode == Given && !isKnown(d.RedirectURL.Value) && !sameHost(d.RedirectURL.Value, was)
+		return c.Gate == Ready && !in.ApprovedAll && (redirects || c.Action == SetDomain && !isKnown("https://"+d.Domain.Value))
+	})...)
 	out = append(out, each(p, "enables before its steps are done", func(c Change) bool {
 		return c.Gate == Ready && c.Action == Enable && len(desiredOf(in, c.Provider).Waits) > 0
 	})...)
@@ -63,6 +80,12 @@ func rulesOfTerra(in Input, p Plan) []string {
 		live := in.Observed[c.Provider].Webhooks
 		return c.Gate == Ready && c.Action == ApplyWebhooks && (live == nil || live.Locked || live.Reason != "")
 	})...)
+}
+
+func sameHost(a, b string) bool {
+	u, err := url.Parse(a)
+	w, alsoErr := url.Parse(b)
+	return err == nil && alsoErr == nil && strings.EqualFold(u.Host, w.Host)
 }
 
 // TestEveryGuardIsMissed takes the guards out one by one. Each must be missed by a

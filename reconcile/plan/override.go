@@ -31,6 +31,7 @@ func Overrides() []Override {
 		{"probe", "a secret that the provider itself rejects", no, no, no, "another key", "a provider that accepts it"},
 		{"probe-required", "a secret that the provider has not accepted, where the file says probe: require", yes, yes, yes, "probe: prefer", "a provider that accepts it"},
 		{"roll-back", "going back from a rejected live key to one that was not live before or that the provider does not accept now", yes, yes, yes, "another key", "a provider that accepts the key before it"},
+		{guardRedirectHost, "a redirect_url or domain on a host that is neither Terra's own, nor live in that field, nor in the runner's redirect_hosts", no, yes, yes, "a host that is one of these, or null", "a runner that lists the host"},
 		{"empty-list", "every change while Terra lists nothing and there were connections before", yes, yes, yes, "", "a list that is not empty"},
 		{"adopt", "the first disruptive change, or overwriting keys, of a connection of which nothing is remembered", yes, yes, yes, "what Terra has", ""},
 		{guardSecretDrift, "reverting a client_id or secret that somebody set by hand", yes, yes, yes, "the live key, or on_secret_drift: revert", "a provider that, asked in this run, accepts the wanted pair"},

@@ -117,14 +117,22 @@ func ends() map[string][]func(*Input, Change) {
 	}
 	later := func(in *Input, _ Change) { in.Now = in.Now.AddDate(1, 0, 0) }
 	return map[string][]func(*Input, Change){
-		"pause":           {later, func(in *Input, _ Change) { in.KillSwitches = nil }},
-		"suspend":         {later},
-		"observe":         {func(in *Input, _ Change) { in.Environment.Observe = false }},
-		"protect":         {file(func(d *Desired) { d.Protect = Setting[bool]{Mode: Given} })},
-		"on_drift":        {func(in *Input, _ Change) { in.Environment.RevertDrift = true }},
-		"probe":           {accepted, otherKey},
-		"probe-required":  {accepted, file(func(d *Desired) { d.ProbeRequired = "" })},
-		"roll-back":       {otherKey},
+		"pause":          {later, func(in *Input, _ Change) { in.KillSwitches = nil }},
+		"suspend":        {later},
+		"observe":        {func(in *Input, _ Change) { in.Environment.Observe = false }},
+		"protect":        {file(func(d *Desired) { d.Protect = Setting[bool]{Mode: Given} })},
+		"on_drift":       {func(in *Input, _ Change) { in.Environment.RevertDrift = true }},
+		"probe":          {accepted, otherKey},
+		"probe-required": {accepted, file(func(d *Desired) { d.ProbeRequired = "" })},
+		"roll-back":      {otherKey},
+		guardRedirectHost: {
+			file(func(d *Desired) {
+				d.RedirectURL, d.Domain = Setting[string]{Mode: Default}, Setting[string]{Mode: Default}
+			}),
+			func(in *Input, _ Change) {
+				in.RedirectHosts = []string{"evil.example", "*.evil.example", "auth.evil.example"}
+			},
+		},
 		"empty-list":      {func(in *Input, _ Change) { in.Observed = map[string]Observed{"nobody-names-it": {}} }},
 		"on_secret_drift": {accepted, sameKeys, func(in *Input, _ Change) { in.Environment.RevertSecretDrift = true }},
 		"window":          {func(in *Input, _ Change) { in.Environment.Windows = nil }},

@@ -61,6 +61,7 @@ func (r dice) input() Input {
 		Probes: map[string]Probe{}, ApprovedAll: r.chance(25), NowFlag: r.chance(20), Asks: r.chance(50),
 		Memory: Memory{Known: r.chance(80), Suspended: r.chance(10), Connections: map[string]Remembered{}},
 	}
+	in.RedirectHosts = pick(r, []string{"a.example", "b.example", "other.example"}, []string{"*.example"}, []string{"a.example"}, nil)
 	if r.chance(12) {
 		in.KillSwitches = append(in.KillSwitches, KillSwitch{Provider: pick(r, "", "strava", "whoop"), Target: "production", Reason: "r", Owner: "o",
 			Until: now.Add(time.Duration(r.IntN(3)-1) * time.Hour)})

@@ -45,6 +45,8 @@ func wayThrough(in Input, guard string, c Change) string {
 		ways = []string{"run with --probe", commit(own, "rotation: {probe: prefer}")}
 	case guardSecretDrift:
 		ways = []string{"commit the live key to " + own}
+	case guardRedirectHost:
+		return strings.Join(append([]string{"approve this plan"}, redirectWays(in, c)...), "; or ")
 	case "empty-list", "adopt", "destructive", "after-suspend", "secret-ref":
 	default: // the reason of what comparing alone holds says it already
 		return ""

@@ -1,0 +1,118 @@
+package plan
+
+import (
+	"cmp"
+	"strings"
+)
+
+const guardRedirectHost = "redirect-host"
+
+// checkRedirectHost holds what sends end users to a host that nobody but a
+// committer vouches for: whoever answers there gets the codes that they sign in
+// with. No allow lifts it, because the same committer writes that.
+func checkRedirectHost(in Input, c *Change, _ bool) (Gate, string) {
+	if in.ApprovedAll {
+		return Ready, ""
+	}
+	for _, f := range c.Fields {
+		if host, foreign := foreignHost(in, f); foreign {
+			return Approval, f.Field + " leads to " + host + " (" + redirectOrigin(in, *c, f.Field) + "), which is neither Terra's own host nor one that the runner lists"
+		}
+	}
+	return Ready, ""
+}
+
+// foreignHost gives the host to which a field sends end users, and whether nobody
+// vouches for it: not the runner, nor Terra, which has it in that field already. A
+// value whose host cannot be told for certain is foreign as a whole.
+func foreignHost(in Input, f FieldChange) (host string, foreign bool) {
+	if f.Field != FieldRedirectURL && f.Field != FieldDomain || f.To.Value == nil {
+		return "", false
+	}
+	host, isPlain := hostOf(f.Field, *f.To.Value)
+	if !isPlain {
+		return *f.To.Value, true
+	}
+	for _, listed := range in.RedirectHosts {
+		if listsHost(listed, host) {
+			return host, false
+		}
+	}
+	if f.From.Value == nil {
+		return host, true
+	}
+	live, told := hostOf(f.Field, *f.From.Value)
+	return host, !told || live != host
+}
+
+// hostOf gives the host of a redirect_url or a domain in small letters. It is plain
+// only where no reader of addresses could take another one from it: https, and from
+// there to the path nothing but letters, digits, hyphens and dots.
+func hostOf(field, value string) (host string, isPlain bool) {
+	if field == FieldRedirectURL {
+		rest, isHTTPS := strings.CutPrefix(value, "https://")
+		if !isHTTPS {
+			return "", false
+		}
+		if value = rest; strings.ContainsAny(rest, "/?#") {
+			value = rest[:strings.IndexAny(rest, "/?#")]
+		}
+	}
+	return hostName(value)
+}
+
+// hostName gives a name of at least two labels in small letters; ok is false for
+// whatever else there is, an IP address, a final dot and other alphabets among it.
+func hostName(text string) (name string, ok bool) {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.'
+	}
+	if strings.ContainsFunc(text, func(r rune) bool { return !plain(r) }) {
+		return "", false
+	}
+	labels := strings.Split(strings.ToLower(text), ".")
+	for _, label := range labels {
+		if label == "" || strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-") {
+			return "", false
+		}
+	}
+	last := labels[len(labels)-1]
+	isName := len(labels) > 1 && last[0] >= 'a' && last[0] <= 'z'
+	return strings.Join(labels, "."), isName
+}
+
+// listsHost tells whether an entry of the runner's list is about a host in small
+// letters: the name itself, or `*.` in place of exactly its first label.
+func listsHost(entry, host string) bool {
+	if below, isAny := strings.CutPrefix(entry, "*."); isAny {
+		_, parent, _ := strings.Cut(host, ".")
+		return parent == below
+	}
+	return entry == host
+}
+
+func redirectOrigin(in Input, c Change, field string) string {
+	d := desiredOf(in, c.Provider)
+	origin := d.RedirectURL.Origin
+	if field == FieldDomain {
+		origin = d.Domain.Origin
+	}
+	return cmp.Or(origin, c.Origin)
+}
+
+// redirectWays names what a person with the runner's access can do. A host that is
+// not clear can be listed nowhere.
+func redirectWays(in Input, c Change) []string {
+	const instead = "write a plain host, as in https://HOST/PATH"
+	var hosts []string
+	for _, f := range c.Fields {
+		host, foreign := foreignHost(in, f)
+		if _, isPlain := hostName(host); foreign && !isPlain {
+			return []string{instead}
+		} else if foreign {
+			hosts = append(hosts, host)
+		}
+	}
+	return []string{"list it for the runner, as redirect_hosts: [" + strings.Join(hosts, ", ") +
+		"] of the account in daemon.yaml, else in RECONCILE_REDIRECT_HOSTS"}
+}
