@@ -25,7 +25,10 @@ func TestFreeStyleLibreRegions(t *testing.T) {
 			c.Options = nil
 		}
 		gates, warnings := p.Waits(c, false)
-		told := strings.Join(warnings, "\n")
+		told := ""
+		for _, w := range warnings {
+			told += w.Text
+		}
 		if len(gates) != test.gates || test.open == "" && told != "" || !strings.HasSuffix(told, test.open) {
 			t.Errorf("%q: waits for %v, warnings %q; want %d and %q", test.regions, gates, told, test.gates, test.open)
 		}

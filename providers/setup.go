@@ -16,13 +16,19 @@ type Wait struct {
 	OwnApp bool   // it concerns the connection's own keys, not the provider as such
 }
 
+// Unshown is what a file does not show of human steps, and holds nothing back.
+type Unshown struct {
+	Cause string // the same words for every connection of which it is so
+	Text  string // which steps, and what to write
+}
+
 // Waits tells which human steps are not shown to be done. The gates hold
 // `enable` of this connection and nothing else, so a connection that is live is
 // never held; where Wait.OwnApp is set they concern its keys as well. The
 // warnings are at most one text for steps that a working key would prove, and
 // one for regions of which only some must wait. With requireSetup every missing
 // step is a gate. A connection that is to be disabled waits for nothing.
-func (p Provider) Waits(c spec.Connection, requireSetup bool) (gates []Wait, warnings []string) {
+func (p Provider) Waits(c spec.Connection, requireSetup bool) (gates []Wait, warnings []Unshown) {
 	if c.State == spec.Disabled {
 		return nil, nil
 	}
@@ -51,8 +57,8 @@ func (p Provider) Waits(c spec.Connection, requireSetup bool) (gates []Wait, war
 		warnings = append(warnings, partlyOpen(partly, c))
 	}
 	if len(unrecorded) > 0 {
-		warnings = append(warnings, "not recorded under setup: "+strings.Join(unrecorded, ", ")+
-			"; write `setup: {"+strings.Join(unrecorded, ": {done: DATE}, ")+": {done: DATE}}` once done (what: `reconcile providers "+p.Slug+"`)")
+		warnings = append(warnings, Unshown{"steps not recorded under `setup`", "not recorded under setup: " + strings.Join(unrecorded, ", ") +
+			"; write `setup: {" + strings.Join(unrecorded, ": {done: DATE}, ") + ": {done: DATE}}` once done (what: `reconcile providers " + p.Slug + "`)"})
 	}
 	return gates, warnings
 }
@@ -93,14 +99,15 @@ func (p Provider) WaitsForAnswer(c spec.Connection) bool {
 }
 
 // partlyOpen says which values of an option wait for the steps, and which do not.
-func partlyOpen(steps []Step, c spec.Connection) string {
+func partlyOpen(steps []Step, c spec.Connection) Unshown {
 	var names, missing []string
 	for _, s := range steps {
 		names = append(names, s.Name)
 		missing = append(missing, s.missing(c)...)
 	}
 	waiting, open := steps[0].When.split(c)
-	return waiting + " must wait for " + strings.Join(names, ", ") + " (" + strings.Join(missing, "; ") + "); open: " + open
+	waits := waiting + " must wait for " + strings.Join(names, ", ")
+	return Unshown{waits + "; open: " + open, waits + " (" + strings.Join(missing, "; ") + "); open: " + open}
 }
 
 // reach is how much of a connection a step concerns.

@@ -87,7 +87,7 @@ func TestWaits(t *testing.T) {
 			switch {
 			case test.warning == "" && len(warnings) > 0:
 				t.Errorf("warnings = %q, want none", warnings)
-			case test.warning != "" && (len(warnings) != 1 || !strings.Contains(warnings[0], test.warning)):
+			case test.warning != "" && (len(warnings) != 1 || !strings.Contains(warnings[0].Text, test.warning)):
 				t.Errorf("warnings = %q, want one with %q", warnings, test.warning)
 			}
 		})
@@ -107,7 +107,7 @@ func TestWaitsSayWhatIsMissing(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", gates, want)
 	}
 	_, warnings := p.Waits(spec.Connection{Options: options("regions", "de,GB,fr,us"), Setup: c.Setup}, false)
-	if len(warnings) != 1 || !strings.HasPrefix(warnings[0], "DE, FR must wait for practice, activation (") || !strings.HasSuffix(warnings[0], "; open: GB, US") {
+	if len(warnings) != 1 || !strings.HasPrefix(warnings[0].Text, "DE, FR must wait for practice, activation (") || !strings.HasSuffix(warnings[0].Text, "; open: GB, US") {
 		t.Errorf("warnings = %q", warnings)
 	}
 }

@@ -41,6 +41,55 @@ func (e *Engine) permitted(r Run, p *prepared) string {
 	return ""
 }
 
+// approval says what a yes to the plan would let through, and what is remembered of
+// one now.
+func (e *Engine) approval(p *prepared) (report.Approval, error) {
+	held := func(c plan.Change) bool { return c.Gate != plan.Ready }
+	if !slices.ContainsFunc(p.plan.Changes, held) {
+		return report.Approval{}, nil
+	}
+	out := report.Approval{}
+	in := p.input
+	in.ApprovedAll = true
+	out.Frees = max(0, ready(plan.Make(in))-ready(p.plan))
+	in.NowFlag = true
+	out.FreesNow = max(0, ready(plan.Make(in))-ready(p.plan))
+	if at, ok := in.Environment.Opens(in.Now); ok && out.FreesNow > out.Frees {
+		out.Opens = at
+	}
+	left, used, err := e.o.Store.ApprovalsOf(p.env.DevID, p.hash)
+	if err != nil {
+		return out, err
+	}
+	if used != nil {
+		out.UsedAt, out.UsedRun = used.At, used.Run
+	}
+	switch waits := in.Now.Before(left.Until); {
+	case left.Hash == "":
+		return out, nil
+	case left.Hash == p.hash && waits:
+		out.Standing = report.ApprovalWaits
+	case left.Hash == p.hash:
+		out.Standing = report.ApprovalEnded
+	case waits:
+		out.Standing = report.ApprovalOfOther
+	default:
+		return out, nil
+	}
+	out.Hash, out.Now, out.Owner, out.At, out.Until = left.Hash, left.Now, left.Owner, left.At, left.Until
+	return out, nil
+}
+
+func ready(p plan.Plan) int {
+	n := 0
+	for _, c := range p.Changes {
+		if c.Gate == plan.Ready {
+			n++
+		}
+	}
+	return n
+}
+
 // dropped forgets an approval that can serve no run any more, so that it refuses
 // one run and not each that follows, and says why.
 func (e *Engine) dropped(devID, hash, why string) string {

@@ -85,3 +85,56 @@ func TestUsedApprovalRefusesOneRun(t *testing.T) {
 		t.Errorf("strava is %s", n)
 	}
 }
+
+// TestApprovalIsTold: a dry run says what a yes would let through, and what is
+// remembered of one.
+func TestApprovalIsTold(t *testing.T) {
+	w := newWorld(t)
+	w.strava(secretA, "")
+	w.applied()
+	w.terra.SetUsers(devID, "strava", 7, 0)
+	w.environment("windows: [{days: [sat], from: \"02:00\", to: \"05:00\", tz: UTC}]\n")
+	w.strava(secretA, "state: paused\n")
+	first := w.dryRun().Environments[0]
+	opens := first.Approval.Opens
+	if opens.Weekday() != time.Saturday || opens.Hour() != 2 {
+		t.Errorf("the window opens %s", opens)
+	}
+	left := func(hash string, until time.Duration) func(*state.Store) error {
+		return func(s *state.Store) error {
+			return s.SaveApproval(devID, state.Approval{Hash: hash, Owner: "jo", At: w.now, Until: w.now.Add(until)})
+		}
+	}
+	saved := report.Approval{FreesNow: 1, Opens: opens, Owner: "jo", At: w.now}
+	with := func(standing report.ApprovalStanding, hash string, until time.Duration) report.Approval {
+		saved.Standing, saved.Hash, saved.Until = standing, hash, w.now.Add(until)
+		return saved
+	}
+	used := report.Approval{FreesNow: 1, Opens: opens, UsedAt: w.now, UsedRun: "run 1"}
+	for _, step := range []struct {
+		name  string
+		state func(*state.Store) error
+		later time.Duration
+		want  report.Approval
+	}{
+		{"nothing is remembered", func(*state.Store) error { return nil }, 0, report.Approval{FreesNow: 1, Opens: opens}},
+		{"it waits", left(first.PlanHash, time.Hour), 0, with(report.ApprovalWaits, first.PlanHash, time.Hour)},
+		{"another one waits", left("sha256:0", time.Hour), 0, with(report.ApprovalOfOther, "sha256:0", time.Hour)},
+		{"another one has ended", left("sha256:0", time.Second), time.Second, report.Approval{FreesNow: 1, Opens: opens}},
+		{"it has ended", left(first.PlanHash, time.Second), time.Second, with(report.ApprovalEnded, first.PlanHash, time.Second)},
+		{"it was used", func(s *state.Store) error { return s.UseApproval(devID, first.PlanHash, w.now, w.now, "run 1") }, 0, used},
+	} {
+		began := w.now
+		w.inState(step.state)
+		w.now = w.now.Add(step.later)
+		got := w.dryRun().Environments[0]
+		w.now = began
+		if got.PlanHash != first.PlanHash || got.Approval != step.want || got.ApproveNext == "" {
+			t.Errorf("%s: got %+v\nwant %+v (%s)", step.name, got.Approval, step.want, got.ApproveNext)
+		}
+	}
+	w.environment("")
+	if a := w.dryRun().Environments[0].Approval; a != (report.Approval{}) {
+		t.Errorf("nothing is held: got %+v", a)
+	}
+}

@@ -19,9 +19,9 @@ func (p *prepared) consultCatalogue() {
 func (p *prepared) consult(i int) {
 	c, w := p.env.Connections[i], &p.want[i]
 	provider, known, warnings := p.provider(c)
-	name := p.env.Name + "/" + c.Provider + ": "
+	name := p.env.Name + "/" + c.Provider
 	for _, text := range warnings {
-		w.desired.Warnings = append(w.desired.Warnings, name+text)
+		w.desired.Warnings = append(w.desired.Warnings, plan.Warn(name, text))
 	}
 	if !known {
 		return
@@ -33,7 +33,8 @@ func (p *prepared) consult(i int) {
 		w.desired.Waits = append(w.desired.Waits, plan.Wait{Step: g.Step, Reason: g.Reason, OwnApp: g.OwnApp})
 	}
 	for _, text := range open {
-		w.desired.Warnings = append(w.desired.Warnings, name+text)
+		w.desired.Warnings = append(w.desired.Warnings, plan.Warning{About: name, Cause: text.Cause, Text: name + ": " + text.Text,
+			Next: "`reconcile providers " + c.Provider + "` says what to do"})
 	}
 }
 

@@ -25,7 +25,7 @@ type wanted struct {
 	rotation     spec.Rotation
 	tokens       time.Duration // how long a bad secret can stay unseen; 0 unknown
 	life         plan.KeyLife
-	review       []string // warnings of this run's review of the keys
+	review       []plan.Warning // warnings of this run's review of the keys
 }
 
 // resolve turns a connection file into what the plan compares. It opens a secret only
@@ -39,6 +39,12 @@ func resolve(env spec.Environment, c spec.Connection, b *book, now time.Time, li
 		ClientID: setting(c.Credentials.ClientID), RedirectURL: setting(c.Credentials.RedirectURL),
 		Sandbox: setting(c.Credentials.Sandbox), Scopes: setting(c.Scopes), Domain: setting(c.Domain),
 		Ignore: c.Policy.Ignore, Protect: setting(c.Policy.Protect), Suspend: suspend(c.Suspend),
+	}
+	switch provider, listed := providers.Lookup(c.Provider); {
+	case listed && provider.Probe == nil, !listed:
+		w.desired.Unasked = "there is no way to ask this provider"
+	case c.Rotation.Probe == "off":
+		w.desired.Unasked = "rotation.probe is off, " + at(c.Rotation.Origin)
 	}
 	if c.Rotation.Probe == "require" {
 		w.desired.ProbeRequired = at(c.Rotation.Origin)
@@ -55,17 +61,17 @@ func resolve(env spec.Environment, c spec.Connection, b *book, now time.Time, li
 
 func (w *wanted) take(found []providers.Finding) {
 	for _, f := range found {
-		text := f.Message
-		if place := at(f.Origin); place != "" {
-			text = place + ": " + text
+		about := plan.Warning{About: at(f.Origin), Cause: f.Message, Next: f.Hint, Text: f.Message}
+		if about.About != "" {
+			about.Text = about.About + ": " + about.Text
 		}
 		if f.Hint != "" {
-			text += "; " + f.Hint
+			about.Text += "; " + f.Hint
 		}
 		if f.Severity == spec.Error && w.desired.Unreadable == "" {
-			w.desired.Unreadable = text
+			w.desired.Unreadable = about.Text
 		} else {
-			w.desired.Warnings = append(w.desired.Warnings, text)
+			w.desired.Warnings = append(w.desired.Warnings, about)
 		}
 	}
 }

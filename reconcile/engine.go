@@ -69,6 +69,7 @@ type Run struct {
 	Now      bool                 // with an approved hash: ignore windows
 	Stop     bool                 // begin nothing more after the first failure, in any environment
 	Probe    bool                 // ask the providers in a dry run too
+	Holder   report.Holder        // who else writes the state
 
 	tokens  *tokens
 	id      string       // of this run, in its report and in the history
@@ -114,7 +115,7 @@ func (e *Engine) Run(ctx context.Context, r Run) report.Report {
 	}
 	started := e.o.Now()
 	r.id = rand.Text()
-	out := report.Report{Schema: report.Schema, RunID: r.id, Mode: r.Mode, Commit: r.Commit, StartedAt: started, Warnings: []string{}}
+	out := report.Report{Schema: report.Schema, RunID: r.id, Mode: r.Mode, Commit: r.Commit, StartedAt: started, Warnings: []string{}, StateHolder: r.Holder}
 	err := usable(r)
 	if err != nil && r.Mode == report.Apply {
 		if telling := TellRefusedCommit(e.o.Store, r, "", "", err, started); telling != nil {

@@ -47,7 +47,7 @@ func (e *Engine) environment(ctx context.Context, r Run, env spec.Environment, b
 	}()
 	out = report.Environment{
 		Name: env.Name, DevID: env.DevID, Warnings: []string{}, Unmanaged: []string{},
-		NotCompared: []plan.NotCompared{}, Changes: []report.Change{}, Events: []report.Event{}, Keys: []report.KeyStatus{}, MayHaveWritten: []string{},
+		NotCompared: []plan.NotCompared{}, Changes: []report.Change{}, Events: []report.Event{}, Keys: []report.KeyStatus{}, MayHaveWritten: []string{}, WarningDetails: []plan.Warning{},
 	}
 	p, err := e.prepare(ctx, r, env, b)
 	if r.Mode == report.Apply && env.DevID != "" && ctx.Err() == nil {
@@ -84,14 +84,17 @@ func (e *Engine) environment(ctx context.Context, r Run, env spec.Environment, b
 		}
 	}
 	out.Warnings = append(out.Warnings, p.warnings...)
-	out.Warnings = append(out.Warnings, p.plan.Warnings...)
 	sinceWhen(out.Changes, p.ongoing, p.input.Now)
-	out.Warnings = append(out.Warnings, p.resetWarnings()...)
 	out.Keys = p.keyStatuses(out.Changes)
-	out.Warnings = append(out.Warnings, keyWarnings(out.Keys)...)
+	out.Warn(p.plan.Warnings...)
+	out.Warn(p.resetWarnings()...)
+	out.Warn(keyWarnings(out.Keys, p.input.Now)...)
 	out.Events = append(out.Events, report.StuckEvents(out.Changes, p.input.Now)...)
 	out.Events = append(out.Events, keyEvents(out.Keys, out.Changes)...)
 	out.Summary = report.Summarise(p.plan, out.Changes)
+	if out.Approval, err = e.approval(p); err != nil {
+		out.Warnings = append(out.Warnings, err.Error())
+	}
 	return out
 }
 

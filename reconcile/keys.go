@@ -146,7 +146,7 @@ func (p *prepared) take(i int, v verdict) {
 		p.watched[provider] = *v.users
 	}
 	for _, text := range v.warnings {
-		p.want[i].review = append(p.want[i].review, p.env.Name+"/"+provider+": "+text)
+		p.want[i].review = append(p.want[i].review, plan.Warn(p.env.Name+"/"+provider, text))
 	}
 }
 

@@ -222,12 +222,12 @@ func (s keyReview) place() string {
 }
 
 // resetWarnings are what a provider's own ways ask a person to know of a rotation.
-func (p *prepared) resetWarnings() []string {
-	var out []string
+func (p *prepared) resetWarnings() []plan.Warning {
+	var out []plan.Warning
 	for _, c := range p.plan.Changes {
 		provider, _ := providers.Lookup(c.Provider)
 		if c.Action == plan.RotateSecret && writesSecret(c) && provider.Reset.Warns != "" {
-			out = append(out, c.Connection+": "+provider.Reset.Warns)
+			out = append(out, plan.Warn(c.Connection, provider.Reset.Warns))
 		}
 	}
 	return out
@@ -235,11 +235,13 @@ func (p *prepared) resetWarnings() []string {
 
 // keyWarnings are what stands in every report about keys that grow old; one that
 // is overdue is an event.
-func keyWarnings(keys []report.KeyStatus) []string {
-	var out []string
+func keyWarnings(keys []report.KeyStatus, now time.Time) []plan.Warning {
+	var out []plan.Warning
 	for _, k := range keys {
 		if k.State == report.KeyAgeing {
-			out = append(out, k.Connection+": "+k.Do)
+			left := k.Issued.AddDate(0, 0, k.MaxAgeDays).Sub(now)
+			out = append(out, plan.Warning{About: k.Connection, Cause: "the live key reaches rotation.max_age", Detail: fmt.Sprintf("in %d days", int(left/day)),
+				Next: "`reconcile rotate status` says what to do", Text: k.Connection + ": " + k.Do})
 		}
 	}
 	return out

@@ -14,6 +14,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
 // stateFlags say where the state is that a command is about.
@@ -128,18 +129,33 @@ func (l local) Resume(_ context.Context, r daemon.ResumeRequest) (daemon.Resumed
 
 // memoryFor opens the memory for a command that changes nothing, from a copy: of
 // the process that holds it, or of the file. Where it can not be had the command
-// goes on without, and its Reason says so.
-func memoryFor(ctx context.Context, dir string) (*state.Store, error) {
-	store, err := state.OpenSnapshot(dir)
+// goes on without, and its Reason says so. holder is who else writes it.
+func memoryFor(ctx context.Context, dir string) (store *state.Store, holder report.Holder, err error) {
+	store, err = state.OpenSnapshot(dir)
 	var locked *state.LockedError
 	if !errors.As(err, &locked) {
-		return store, err
+		return store, "", err
 	}
 	store, why := copyOf(ctx, dir, locked.Path)
 	if why != "" {
 		store = state.None(err.Error() + "; a copy could not be had: " + why + "; going on without memory")
 	}
-	return store, nil
+	return store, holderOf(ctx, dir), nil
+}
+
+// holderOf asks the process that holds the state in dir what it is.
+func holderOf(ctx context.Context, dir string) report.Holder {
+	status, err := daemon.NewClient(dir).Status(ctx)
+	var refused *daemon.RefusedError
+	switch {
+	case errors.As(err, &refused):
+		return report.RunHolds
+	case err != nil:
+		return report.UnknownHolds
+	case status.Mode != report.Apply:
+		return report.LookerHolds
+	}
+	return report.DaemonHolds
 }
 
 // copyOf asks the process that holds the state in dir for a copy, or says why

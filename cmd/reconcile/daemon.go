@@ -58,7 +58,7 @@ func serveDaemon(ctx context.Context, env *environment, c config.Config, log *sl
 	if err != nil {
 		return err
 	}
-	store, err := openStore(ctx, c.StateDir, report.Apply) // also a daemon that only looks remembers pauses and good commits
+	store, _, err := openStore(ctx, c.StateDir, report.Apply) // also a daemon that only looks remembers pauses and good commits
 	if err != nil {
 		return err
 	}

@@ -130,7 +130,10 @@ func (f *follower) Run(ctx context.Context, name string) report.Report {
 		Client: newClients(f.config, f.clientOptions()), Store: f.memory(), Identities: identities(f.config.Identities),
 		Now: f.env.Now, Prober: f.prober, RedirectHosts: redirectHosts(f.config),
 	})
-	r := reconcile.Run{Set: g.set, Problems: g.problems, Commit: g.hash, Author: g.author, Only: []string{name}, Mode: f.mode}
+	r := reconcile.Run{Set: g.set, Problems: g.problems, Commit: g.hash, Author: g.author, Only: []string{name}, Mode: f.mode, Holder: report.DaemonHolds}
+	if f.mode == report.DryRun {
+		r.Holder = report.LookerHolds
+	}
 	approval, err := f.store.Approval(g.environment.DevID, f.env.Now())
 	if err != nil {
 		return f.failed(g.hash, err.Error())
@@ -139,11 +142,6 @@ func (f *follower) Run(ctx context.Context, name string) report.Report {
 		r.Approve, r.Given, r.Now = map[string]string{name: approval.Hash}, approval.At, approval.Now
 	}
 	out := engine.Run(ctx, r)
-	for i, e := range out.Environments {
-		if e.ApproveWay != "" {
-			out.Environments[i].ApproveWay = "`reconcile approve " + e.Name + " " + e.PlanHash + "`"
-		}
-	}
 	f.env.asked.elsewhere().completeReport(&out)
 	return out
 }

@@ -176,13 +176,16 @@ func (v invocation) completeReport(r *report.Report) {
 	v.completeEach(r.Warnings)
 	for i := range r.Environments {
 		e := &r.Environments[i]
-		v.completeAll(&e.Error, &e.ApproveWay)
+		v.completeAll(&e.Error, &e.ApproveWay, &e.ApproveNext)
 		v.completeEach(e.Warnings)
+		for j := range e.WarningDetails {
+			v.completeAll(&e.WarningDetails[j].Next, &e.WarningDetails[j].Text)
+		}
 		for j := range e.NotCompared {
 			v.completeAll(&e.NotCompared[j].Reason)
 		}
 		for j := range e.Changes {
-			v.completeAll(&e.Changes[j].GateReason, &e.Changes[j].GateWay, &e.Changes[j].Error)
+			v.completeAll(&e.Changes[j].GateReason, &e.Changes[j].GateWay, &e.Changes[j].AskWay, &e.Changes[j].Error)
 		}
 		for j := range e.Events {
 			v.completeAll(&e.Events[j].Text)

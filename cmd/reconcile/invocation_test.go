@@ -126,15 +126,17 @@ func TestShellWord(t *testing.T) {
 func TestCompleteReport(t *testing.T) {
 	const text = "do `reconcile resume`"
 	r := report.Report{Error: text, Warnings: []string{text}, Environments: []report.Environment{{
-		Error: text, ApproveWay: text, Warnings: []string{text}, NotCompared: []plan.NotCompared{{Reason: text}},
-		Changes: []report.Change{{Change: plan.Change{Reason: text, GateReason: text, GateWay: text}, Error: text}},
+		Error: text, ApproveWay: text, ApproveNext: text, Warnings: []string{text}, NotCompared: []plan.NotCompared{{Reason: text}},
+		Changes: []report.Change{{Change: plan.Change{Reason: text, GateReason: text, GateWay: text, AskWay: text}, Error: text}},
 		Events:  []report.Event{{Text: text}}, Keys: []report.KeyStatus{{Do: text}},
+		WarningDetails: []plan.Warning{{Next: text, Text: text}},
 	}}}
 	askedWith(t, "--state", "s").completeReport(&r)
 	e := r.Environments[0]
 	c := e.Changes[0]
 	for _, got := range []string{
 		r.Error, r.Warnings[0], e.Error, e.ApproveWay, e.Warnings[0], e.NotCompared[0].Reason, c.GateReason, c.GateWay, c.Error, e.Events[0].Text, e.Keys[0].Do,
+		e.ApproveNext, c.AskWay, e.WarningDetails[0].Next, e.WarningDetails[0].Text,
 	} {
 		if got != "do `reconcile resume --state s`" {
 			t.Errorf("got %s", got)

@@ -29,7 +29,7 @@ func (k keyFile) spareKeys(ctx context.Context, env *environment, f *keyFlags) (
 	if dir == "" {
 		return k.assumed(now, "no state folder is known (--state or RECONCILE_STATE_DIR names it)"), nil
 	}
-	store, err := memoryFor(ctx, dir)
+	store, _, err := memoryFor(ctx, dir)
 	if err != nil {
 		return spareKeys{}, err
 	}

@@ -32,6 +32,7 @@ type session struct {
 	environments []string
 	engine       *reconcile.Engine
 	store        *state.Store
+	holder       report.Holder // who else writes the state
 	progress     *progress
 	asked        invocation
 	stopControl  func() // nil: nobody can ask this run
@@ -57,7 +58,7 @@ func openSession(ctx context.Context, env *environment, f *runFlags, mode report
 		s.progress.clear()
 		return nil, err
 	}
-	if s.store, err = openStore(ctx, c.StateDir, mode); err != nil {
+	if s.store, s.holder, err = openStore(ctx, c.StateDir, mode); err != nil {
 		s.progress.clear()
 		return nil, err
 	}
@@ -112,7 +113,7 @@ func (s *session) serve(ctx context.Context, env *environment, dir string) {
 func (s *session) run(ctx context.Context, r reconcile.Run) report.Report {
 	r.Set, r.Problems = spec.Load(s.files, providers.Vocabulary())
 	r.Commit, r.Only = s.commit.Hash, s.environments
-	r.Author = s.commit.Author
+	r.Author, r.Holder = s.commit.Author, s.holder
 	out := s.engine.Run(ctx, r)
 	s.progress.clear()
 	out.Warnings = append(s.warnings, out.Warnings...)
@@ -208,15 +209,15 @@ func openSource(repo config.Repo) (*gitsource.Source, error) {
 
 // openStore opens the memory. A dry run that cannot have it goes on without and
 // says so; a run that writes never does.
-func openStore(ctx context.Context, dir string, mode report.Mode) (*state.Store, error) {
-	if mode == report.Apply {
-		if dir == "" {
-			return nil, errors.New("open state: no folder is known for it; set RECONCILE_STATE_DIR or --state")
-		}
-		return state.Open(dir, state.Options{})
-	}
-	if dir == "" {
-		return state.None("no state folder is known, so every connection counts as found for the first time"), nil
+func openStore(ctx context.Context, dir string, mode report.Mode) (*state.Store, report.Holder, error) {
+	switch {
+	case mode == report.Apply && dir == "":
+		return nil, "", errors.New("open state: no folder is known for it; set RECONCILE_STATE_DIR or --state")
+	case mode == report.Apply:
+		store, err := state.Open(dir, state.Options{})
+		return store, "", err
+	case dir == "":
+		return state.None("no state folder is known, so every connection counts as found for the first time"), "", nil
 	}
 	return memoryFor(ctx, dir)
 }

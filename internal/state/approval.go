@@ -54,6 +54,20 @@ func (s *Store) Approval(devID string, now time.Time) (Approval, error) {
 	return record.Approval, nil
 }
 
+// ApprovalsOf gives what is remembered of approvals: the one that was left for the
+// next run of an environment and has not served, be it of another plan or ended; and
+// when one of this hash last served, nil where none did.
+func (s *Store) ApprovalsOf(devID, hash string) (left Approval, used *UsedError, err error) {
+	record, err := readOne[approvalRecord](s, devID, keyApproval)
+	if err != nil {
+		return Approval{}, nil, aboutApproval("recall", devID, err)
+	}
+	if err := s.ApprovalUsed(devID, hash, time.Time{}); err != nil && !errors.As(err, &used) {
+		return Approval{}, nil, err
+	}
+	return record.Approval, used, nil
+}
+
 // DropApproval forgets the approval of this hash, if it waits: it is on disk that
 // no run can use it any more when DropApproval returns nil.
 func (s *Store) DropApproval(devID, hash string) error {

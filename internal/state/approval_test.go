@@ -90,3 +90,25 @@ func TestApprovalHasServed(t *testing.T) {
 	}
 	closed(t, s)
 }
+
+// TestApprovalsOf: what was left and not used is told of whatever plan it is, also when
+// it has ended, and so is when one of this plan served.
+func TestApprovalsOf(t *testing.T) {
+	s := opened(t, t.TempDir())
+	defer closed(t, s)
+	if left, used, err := s.ApprovalsOf(dev, "sha256:1"); left != (Approval{}) || used != nil || err != nil {
+		t.Errorf("of nothing: got %+v, %v, %v", left, used, err)
+	}
+	want := Approval{Hash: "sha256:2", Owner: "jo", At: noon(), Until: noon().Add(1)}
+	must(t, errors.Join(s.UseApproval(dev, "sha256:1", noon(), noon(), "run 1"), s.SaveApproval(dev, want)))
+	left, used, err := s.ApprovalsOf(dev, "sha256:1")
+	if left != want || used == nil || *used != (UsedError{"sha256:1", noon(), "run 1"}) || err != nil {
+		t.Errorf("of one that served: got %+v, %v, %v", left, used, err)
+	}
+	if left, used, err := s.ApprovalsOf(dev, "sha256:2"); left != want || used != nil || err != nil {
+		t.Errorf("of one that was left: got %+v, %v, %v", left, used, err)
+	}
+	if left, used, err := None("").ApprovalsOf(dev, "sha256:1"); left != (Approval{}) || used != nil || err != nil {
+		t.Errorf("without memory: got %+v, %v, %v", left, used, err)
+	}
+}

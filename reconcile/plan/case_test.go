@@ -57,7 +57,7 @@ type storyFile struct {
 	Protect      field[bool]
 	Suspend      *Suspend
 	Waits        []Wait
-	Warnings     []string
+	Warnings     []Warning
 	Unreadable   string
 
 	Refused       *Refused

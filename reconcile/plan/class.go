@@ -35,9 +35,9 @@ func Classes() []ClassRule {
 		{Resume, "we paused it ourselves", Safe, Safe, ours},
 		{Resume, "somebody paused it by hand", Disruptive, Safe, always},
 		{SetCredentials, "the provider accepts the pair", Safe, Safe, probeGood},
-		{SetCredentials, "the pair is not proved", Disruptive, Safe, always},
+		{SetCredentials, notProved, Disruptive, Safe, always},
 		{RotateSecret, "the provider accepts the pair", Safe, Safe, probeGood},
-		{RotateSecret, "the pair is not proved", Disruptive, Safe, always},
+		{RotateSecret, notProved, Disruptive, Safe, always},
 		{UpdateCredentials, "client_id, sandbox or secret_ref: every user may have to reconnect", Destructive, Destructive, critical},
 		{UpdateCredentials, "redirect_url or verification_secret", Disruptive, Safe, always},
 		{SetScopes, "scopes are only added", Safe, Safe, onlyAdds},
@@ -79,11 +79,11 @@ func classify(in Input, changes []Change) {
 		case counted && users.Exact && users.Count == 0:
 			c.Class, c.ClassReason = rule.WithNone, "no active end users"
 		case counted && users.Exact:
-			c.ClassReason = fmt.Sprintf("%s; %s", classWords(rule), people(users.Count))
+			c.ClassReason = fmt.Sprintf("%s; %s", classWords(in, rule, *c), people(users.Count))
 		case counted:
-			c.ClassReason = fmt.Sprintf("%s; at least %s", classWords(rule), people(users.Count))
+			c.ClassReason = fmt.Sprintf("%s; at least %s", classWords(in, rule, *c), people(users.Count))
 		default:
-			c.ClassReason = classWords(rule) + "; end users not counted"
+			c.ClassReason = classWords(in, rule, *c) + "; end users not counted"
 		}
 	}
 }
@@ -95,11 +95,34 @@ func people(n int) string {
 	return fmt.Sprintf("%d active end users", n)
 }
 
-func classWords(r ClassRule) string {
-	if r.Action == Enable {
+func classWords(in Input, r ClassRule, c Change) string {
+	switch {
+	case r.Action == Enable:
 		return "end users may be linked from before"
+	case r.When == notProved:
+		return r.When + because(unproved(in, c.Provider))
 	}
 	return r.When
+}
+
+// notProved is said of a pair that the provider has not accepted.
+const notProved = "the pair is not proved"
+
+// unproved says why the provider has not accepted a pair, "" where nothing is known.
+func unproved(in Input, provider string) string {
+	switch unasked := desiredOf(in, provider).Unasked; {
+	case unasked != "":
+		return unasked
+	case !in.Asks:
+		return "the provider is asked when this is applied"
+	}
+	return in.Probes[provider].Reason
+}
+
+// mayYetBeProved tells that a run which asks the provider may find a pair proved that
+// this one has not asked about.
+func mayYetBeProved(in Input, c Change) bool {
+	return !in.Asks && desiredOf(in, c.Provider).Unasked == "" && (c.Action == SetCredentials || has(c.Fields, FieldClientSecret))
 }
 
 // NeedsUsers names the providers whose count of active end users decides a

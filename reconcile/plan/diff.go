@@ -29,7 +29,7 @@ type diff struct {
 	isOffered   bool // meaningful when in.Types is not nil
 	changes     []Change
 	notCompared []NotCompared
-	warnings    []string
+	warnings    []Warning
 	isShut      bool // Terra shows no keys, and those of the file cannot be opened here
 }
 
@@ -55,7 +55,7 @@ func (d *diff) run() {
 		}
 		return
 	case !d.isLive && d.ignored(FieldState):
-		d.warnings = append(d.warnings, d.id+": it is not enabled and policy.ignore leaves its state alone, so nothing else is compared")
+		d.warnings = append(d.warnings, Warn(d.id, "it is not enabled and policy.ignore leaves its state alone, so nothing else is compared"))
 		return
 	}
 	d.diffState()
@@ -158,7 +158,7 @@ func (d *diff) noLongerManaged() {
 	}
 	slices.Sort(dropped)
 	for _, field := range dropped {
-		d.warnings = append(d.warnings, fmt.Sprintf("%s: %s is no longer managed; it stays as it is", d.id, field))
+		d.warnings = append(d.warnings, Warn(d.id, field+" is no longer managed; it stays as it is"))
 	}
 }
 

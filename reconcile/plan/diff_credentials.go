@@ -30,7 +30,7 @@ func (d *diff) diffCredentials() {
 	case d.want.App.Mode != Unmanaged && wantedVariant(d.want.App) == "standard" && !d.isOffered:
 		d.skip("credentials", "it is not known whether users can meet Terra's app beside an own one of "+d.want.Provider)
 	case leavesCredentials(d.in, d.want):
-		d.warnings = append(d.warnings, d.id+": users meet Terra's app, so its credentials have no effect and are left as they are")
+		d.warnings = append(d.warnings, Warn(d.id, "users meet Terra's app, so its credentials have no effect and are left as they are"))
 	case d.isLive && live == nil:
 		d.skip("credentials", "the credentials could not be read")
 	case !d.isLive || !live.Set:

@@ -30,7 +30,7 @@ func (d *diff) diffDomain() {
 		d.add(SetDomain, want.Origin, []FieldChange{{Field: FieldDomain, From: text(live.Hostname), To: text(want.Value)}}).block("domain",
 			fmt.Sprintf("replacing %s is never automatic: move the redirect_url away, commit `domain: null`, then name %s", live.Hostname, want.Value))
 	case !live.Live:
-		d.warnings = append(d.warnings, fmt.Sprintf("%s: %s is %s and does not serve yet; publish %s", d.id, live.Hostname, live.State, live.Publish))
+		d.warnings = append(d.warnings, Warn(d.id, fmt.Sprintf("%s is %s and does not serve yet; publish %s", live.Hostname, live.State, live.Publish)))
 	}
 }
 

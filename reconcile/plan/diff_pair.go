@@ -104,8 +104,7 @@ func (d *diff) diffSecret() {
 		d.skip(FieldClientSecret, want.Value.Closed)
 	case seen.Result == Equal:
 	case seen.Result == Differs && seen.LiveKey > want.Value.Key && !d.refusedIsLive():
-		d.warnings = append(d.warnings, fmt.Sprintf("%s: key %d of %d is live before its time; accepted as rotated early by hand",
-			d.id, seen.LiveKey, d.want.Keys))
+		d.warnings = append(d.warnings, Warn(d.id, fmt.Sprintf("key %d of %d is live before its time; accepted as rotated early by hand", seen.LiveKey, d.want.Keys)))
 	case seen.Result == Differs:
 		from := FieldValue{Mask: d.live.Credentials.Mask, Key: seen.LiveKey, Compared: Differs}
 		d.add(RotateSecret, want.Origin, []FieldChange{{Field: FieldClientSecret, From: from, To: sealed(want.Value)}})

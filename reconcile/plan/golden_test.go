@@ -137,6 +137,9 @@ func render(in Input, p Plan) string {
 			fmt.Fprintf(&b, "  ready\n")
 		} else {
 			fmt.Fprintf(&b, "  %s by %s: %s\n  way: %s\n", c.Gate, c.Guard, c.GateReason, c.GateWay)
+			if c.AskWay != "" {
+				fmt.Fprintf(&b, "  ask: %s\n", c.AskWay)
+			}
 		}
 	}
 	b.WriteString("\n")
@@ -147,7 +150,7 @@ func render(in Input, p Plan) string {
 		fmt.Fprintf(&b, "unmanaged %s\n", u)
 	}
 	for _, w := range p.Warnings {
-		fmt.Fprintf(&b, "warning %s\n", w)
+		fmt.Fprintf(&b, "warning %s\n", w.Text)
 	}
 	after := Remember(in, p, applied)
 	for _, provider := range slices.Sorted(maps.Keys(after.Connections)) {

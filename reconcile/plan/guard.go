@@ -69,6 +69,11 @@ func askGuards(in Input, p *Plan, without string) {
 	}
 	holdFollowers(p)
 	holdBehindKeys(p)
+	for i := range p.Changes {
+		if c := &p.Changes[i]; c.Gate != Ready {
+			c.AskWay = askWay(in, c.Guard, *c)
+		}
+	}
 }
 
 // stronger says whether a gate may replace another: blocked beats approval

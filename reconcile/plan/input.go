@@ -122,6 +122,7 @@ type Desired struct {
 	WasLive            bool            // the pair of Secret was live before the rejected one
 	WatchedSince       time.Time       // when the live key was written; zero when it is not watched
 	ProbeRequired      string          // not "": where the file demands that the provider accepts a pair first
+	Unasked            string          // not "": why no run asks the provider about a pair
 	RedirectURL        Setting[string]
 	VerificationSecret Setting[Secret]
 	Sandbox            Setting[bool]
@@ -131,9 +132,9 @@ type Desired struct {
 	Ignore             []string // fields not compared
 	Protect            Setting[bool]
 	Suspend            *Suspend
-	Waits              []Wait   // human steps that gate enable
-	Warnings           []string // said once, with the plan
-	Unreadable         string   // not "": why this connection cannot be planned (a secret that does not open)
+	Waits              []Wait    // human steps that gate enable
+	Warnings           []Warning // said once, with the plan
+	Unreadable         string    // not "": why this connection cannot be planned (a secret that does not open)
 }
 
 // Wait is a human step without which enabling makes no sense. One that is about

@@ -176,7 +176,7 @@ func checkGoBack(in Input, c *Change, approved bool) (Gate, string) {
 	case !d.WasLive:
 		why = "nobody remembers that " + back + " was ever live"
 	case probe.Verdict != Good:
-		why = "the provider has not accepted " + back + " now" + because(probe.Reason)
+		why = "the provider has not accepted " + back + " now" + because(unproved(in, c.Provider))
 	case probe.At.Before(d.WatchedSince):
 		why = "the provider was not asked about " + back + " since; it is asked at most once an hour"
 	default:
@@ -193,10 +193,10 @@ func checkProven(in Input, c *Change, approved bool) (Gate, string) {
 	switch {
 	case !writes || required == "" || approved || probe.Verdict == Good:
 		return Ready, ""
-	case !in.Asks:
+	case mayYetBeProved(in, *c):
 		return Waiting, "probe: require (" + required + "); the provider is asked when this is applied"
 	default:
-		return Approval, "probe: require (" + required + ") and the pair is not proved" + because(probe.Reason)
+		return Approval, "probe: require (" + required + ") and " + notProved + because(unproved(in, c.Provider))
 	}
 }
 

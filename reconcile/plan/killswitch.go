@@ -83,9 +83,9 @@ func tellKillSwitches(in Input, p *Plan) {
 		if s.Provider != "" {
 			what += "/" + s.Provider
 		}
-		p.Warnings = append(p.Warnings, what+" is "+s.String()+"; "+s.Lift()+" lifts it")
+		p.Warnings = append(p.Warnings, Warning{About: what, Cause: s.String(), Next: s.Lift() + " lifts it", Text: what + " is " + s.String() + "; " + s.Lift() + " lifts it"})
 	}
-	slices.Sort(p.Warnings[len(p.Warnings)-len(inForce(in)):])
+	slices.SortFunc(p.Warnings[len(p.Warnings)-len(inForce(in)):], func(a, b Warning) int { return cmp.Compare(a.Text, b.Text) })
 }
 
 func checkKillSwitch(in Input, c *Change, _ bool) (Gate, string) {

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 )
 
@@ -15,7 +14,7 @@ func Make(in Input) Plan { return makeWithout(in, "") }
 func makeWithout(in Input, guard string) Plan {
 	p := Plan{
 		Environment: in.Environment.Name, DevID: in.Environment.DevID,
-		Changes: []Change{}, NotCompared: []NotCompared{}, Unmanaged: []string{}, Warnings: []string{},
+		Changes: []Change{}, NotCompared: []NotCompared{}, Unmanaged: []string{}, Warnings: []Warning{},
 		Live: len(in.Observed),
 	}
 	desired := slices.Clone(in.Desired)
@@ -80,7 +79,9 @@ func diffUnnamed(in Input, p *Plan) {
 				Fields: []FieldChange{{Field: FieldState, From: text(stateOf(in.Observed[provider])), To: text(string(Disabled))}},
 			})
 		case known:
-			p.Warnings = append(p.Warnings, fmt.Sprintf("%s is no longer named by any file; it stays as it is", id))
+			w := Warn(id, "no longer named by any file; it stays as it is")
+			w.Text = id + " is " + w.Cause
+			p.Warnings = append(p.Warnings, w)
 		}
 	}
 }

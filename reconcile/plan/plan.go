@@ -76,7 +76,7 @@ type Plan struct {
 	Changes     []Change      `json:"changes"`
 	NotCompared []NotCompared `json:"not_compared"`
 	Unmanaged   []string      `json:"unmanaged"` // live providers that no file names, sorted
-	Warnings    []string      `json:"warnings"`
+	Warnings    []Warning     `json:"warnings"`
 	Unchanged   int           `json:"unchanged"` // connections wholly in sync
 	Live        int           `json:"live"`      // connections Terra listed
 }
@@ -96,6 +96,7 @@ type Change struct {
 	Gate        Gate          `json:"gate"`
 	GateReason  string        `json:"gate_reason"`
 	GateWay     string        `json:"gate_way"` // what to type or to commit to get it through; "" where the reason says it
+	AskWay      string        `json:"ask_way"`  // what asks the provider first, where a pair that it accepts is not held
 	Guard       string        `json:"guard"`    // the guard behind a gate that is not ready
 	Origin      string        `json:"origin"`   // file:line in the repository
 }

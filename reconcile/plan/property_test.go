@@ -225,7 +225,7 @@ func TestRandomHashes(t *testing.T) {
 		for i := range other.Desired {
 			d := &other.Desired[i]
 			d.Secret.Value.Key += 2
-			d.Secret.Value.Digest, d.Warnings, d.Suspend, d.Waits = "x", []string{"w"}, nil, nil
+			d.Secret.Value.Digest, d.Warnings, d.Suspend, d.Waits = "x", []Warning{{Text: "w"}}, nil, nil
 			if d.Refused != nil {
 				shifted := *d.Refused
 				shifted.Key, d.Refused = shifted.Key+2, &shifted

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,13 +37,13 @@ func wayThrough(in Input, guard string, c Change) string {
 	case "on_drift":
 		return commit(place(env.DriftOrigin, env.Origin), "on_drift: revert") + "; or commit to " + own + " what Terra has"
 	case "window":
-		return "wait, or approve this plan and run with --now"
+		return "wait, or approve this plan with --now"
 	case "probe":
 		return "`reconcile rotate add " + c.Connection + "`"
 	case "roll-back":
 		ways = []string{"`reconcile rotate add " + c.Connection + "`"}
 	case "probe-required":
-		ways = []string{"run with --probe", commit(own, "rotation: {probe: prefer}")}
+		ways = []string{commit(own, "rotation: {probe: prefer}")}
 	case guardSecretDrift:
 		ways = []string{"commit the live key to " + own}
 	case guardRedirectHost:
@@ -63,6 +64,16 @@ func wayThroughCap(in Input, origin, lines string) string {
 		return "approve this plan, or commit fewer at a time"
 	}
 	return "approve this plan; or " + commit(place(origin, in.Environment.Origin), lines)
+}
+
+// askWay is the command that asks the provider, as a run that applies does anyway, where
+// a pair that it accepts is not held by that guard; else "".
+func askWay(in Input, guard string, c Change) string {
+	byProof := []string{"roll-back", "probe-required", guardSecretDrift, "after-suspend", "window", "max_changes"}
+	if c.Action == UpdateCredentials || !slices.Contains(byProof, guard) || !mayYetBeProved(in, c) {
+		return ""
+	}
+	return "`reconcile --dry-run --probe --env " + in.Environment.Name + "`"
 }
 
 func commit(path, lines string) string { return "commit to " + path + ": " + lines }

@@ -59,6 +59,10 @@ func openNow(windows []Window, t time.Time) bool {
 	return len(windows) == 0
 }
 
+// Opens is when the next window of an environment opens after t. It is false where
+// none does within nine days.
+func (e Environment) Opens(t time.Time) (time.Time, bool) { return nextOpening(e.Windows, t) }
+
 // nextOpening is the earliest opening of all windows after t.
 func nextOpening(windows []Window, t time.Time) (time.Time, bool) {
 	var first time.Time

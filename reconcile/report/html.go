@@ -42,7 +42,8 @@ type page struct {
 	Started      string
 	Commit       string
 	Error        []string
-	Warnings     []string
+	Warnings     []pageCause
+	WarningTitle string
 	Environments []pageEnvironment
 	Quiet        []pageQuiet
 	QuietWords   string
@@ -57,13 +58,17 @@ type pageEnvironment struct {
 	Standing              string
 	Error                 []string
 	MayHaveWritten        string
-	Warnings              []string
 	Events                []pageRow
 	Changes               []pageChange
 	NotCompared           []pageRow
 	Unmanaged             []string
 	Lifts                 []pageRow
-	Approve               string
+	Approve               []span
+}
+
+type pageCause struct {
+	Line  []span
+	Texts []string // in full, where the line leaves something out
 }
 
 type pageChange struct {
@@ -77,6 +82,9 @@ type pageField struct{ Field, From, To string }
 
 type pageRow struct{ Label, Text string }
 
+// Spans is the text with its commands apart.
+func (r pageRow) Spans() []span { return spans(r.Text) }
+
 func newPage(r Report) page {
 	t := total(r)
 	sum := sha256.Sum256([]byte(pageStyle))
@@ -86,7 +94,6 @@ func newPage(r Report) page {
 		Title:  t.verdict(), Occasion: occasion(r) + "." + t.effect(r.Mode), Commit: clean(r.Commit),
 		Started:    r.StartedAt.UTC().Format("2006-01-02 15:04:05 UTC"),
 		Error:      cleanLines(r.Error),
-		Warnings:   cleanAll(r.Warnings),
 		QuietWords: "Unchanged",
 	}
 	if t.certain() {
@@ -100,6 +107,15 @@ func newPage(r Report) page {
 		p.Environments = append(p.Environments, newPageEnvironment(e, i))
 	}
 	p.Several = len(p.Environments) > 1
+	found := causes(r)
+	p.WarningTitle = warningsTitle(found)
+	for _, c := range found {
+		w := pageCause{Line: spans(c.line())}
+		if len(c.texts) > 1 || c.texts[0] != c.line() {
+			w.Texts = c.texts
+		}
+		p.Warnings = append(p.Warnings, w)
+	}
 	return p
 }
 
@@ -108,7 +124,7 @@ func newPageEnvironment(e Environment, at int) pageEnvironment {
 	t.addEnvironment(e)
 	out := pageEnvironment{
 		Name: clean(e.Name), DevID: clean(e.DevID), PlanHash: clean(e.PlanHash), Anchor: fmt.Sprintf("environment-%d", at+1),
-		Standing: t.environmentWords(), Error: cleanLines(e.Error), Warnings: cleanAll(e.Warnings), Unmanaged: cleanAll(e.Unmanaged),
+		Standing: t.environmentWords(), Error: cleanLines(e.Error), Unmanaged: cleanAll(e.Unmanaged),
 	}
 	if len(e.MayHaveWritten) > 0 {
 		out.MayHaveWritten = mayHaveWritten(e)
@@ -116,7 +132,7 @@ func newPageEnvironment(e Environment, at int) pageEnvironment {
 	for _, event := range told(e) {
 		out.Events = append(out.Events, pageRow{event.label(), clean(event.Text)})
 	}
-	for _, c := range e.Changes {
+	for _, c := range inOrder(e.Changes) {
 		out.Changes = append(out.Changes, newPageChange(c))
 	}
 	for _, n := range e.NotCompared {
@@ -131,7 +147,7 @@ func newPageEnvironment(e Environment, at int) pageEnvironment {
 			out.Lifts = append(out.Lifts, pageRow{clean(h.Guard), h.Way})
 		}
 	}
-	out.Approve = strings.Trim(clean(e.ApproveWay), "`")
+	out.Approve = spans(sentence(clean(e.ApproveNext)))
 	return out
 }
 

@@ -37,7 +37,9 @@ func TestJSONKeepsThePublishedForm(t *testing.T) {
 		t.Fatal(err)
 	}
 	later := compact.String()
-	for _, added := range []string{`"warnings":[],"error":"",`, `,"may_have_written":[]`, `,"events":[]`, `,"keys":[]`, `,"approve_way":""`} {
+	for _, added := range []string{`"warnings":[],"error":"",`, `,"may_have_written":[]`, `,"events":[]`, `,"keys":[]`, `,"approve_way":""`,
+		`"warning_details":[],`, `"ask_way":"",`, `,"approve_next":""`, `,"state_holder":""`,
+		`,"approval":{"frees":0,"frees_now":0,"standing":"","hash":"","now":false,"owner":"","used_run":""}`} {
 		later = strings.Replace(later, added, "", 1)
 	}
 	var want bytes.Buffer

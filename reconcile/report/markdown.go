@@ -28,12 +28,6 @@ func Markdown(w io.Writer, r Report) error {
 	t := total(r)
 	m.must(Marker + "\n### terra-reconcile: " + md(t.verdict()) + "\n\n")
 	m.must(md(occasion(r)+"."+t.effect(r.Mode)) + "\n")
-	for i, warning := range r.Warnings {
-		if !m.add("\n> **warning** " + mdLong(warning) + "\n") {
-			m.omit(len(r.Warnings)-i, "warning")
-			break
-		}
-	}
 	if r.Error != "" {
 		m.must("\n> **error** " + mdLong(r.Error) + "\n")
 	}
@@ -51,6 +45,13 @@ func Markdown(w io.Writer, r Report) error {
 			words = "in sync"
 		}
 		m.must(fmt.Sprintf("\n%s %s.\n", counted(quiet, "environment"), words))
+	}
+	if found := causes(r); len(found) > 0 {
+		items := make([]string, 0, len(found))
+		for _, c := range found {
+			items = append(items, "- "+mdText(c.line())+"\n")
+		}
+		m.fold(warningsTitle(found), items, "cause of warnings")
 	}
 	m.finish()
 	_, err := io.WriteString(w, m.out.String())
@@ -112,21 +113,20 @@ func (m *markdown) environment(e Environment) {
 		m.omit(1, "environment")
 		return
 	}
-	for i, event := range told(e) {
-		if !m.add("\n> **" + md(event.label()) + "** " + mdLong(event.Text) + "\n") {
-			m.omit(len(told(e))-i, "event")
-			break
-		}
-	}
 	if len(e.Changes) > 0 {
 		m.changes(e)
 	}
 	m.list(notComparedItems(e), "Not compared", "field that was not compared")
-	m.list(mdItems(e.Unmanaged), "Not managed: live, and no file names them", "connection that is not managed")
-	m.list(mdItems(e.Warnings), "Warnings", "warning")
-	if e.ApproveWay != "" {
-		m.add("\nTo approve this very plan: <code>" + md(strings.Trim(e.ApproveWay, "`")) + "</code>\n")
+	if e.ApproveNext != "" && !m.add("\n"+mdText(sentence(e.ApproveNext))+"\n") {
+		m.omit(1, "word about approving")
 	}
+	for i, event := range told(e) {
+		if !m.add("\n> **" + md(event.label()) + "** " + mdText(event.Text) + "\n") {
+			m.omit(len(told(e))-i, "event")
+			break
+		}
+	}
+	m.list(mdItems(e.Unmanaged), "Not managed: live, and no file names them", "connection that is not managed")
 }
 
 // changes writes the table of an environment, then its details in a fold.
@@ -135,8 +135,8 @@ func (m *markdown) changes(e Environment) {
 		m.omit(len(e.Changes), "change")
 		return
 	}
-	shown := 0
-	for _, c := range e.Changes {
+	shown, changes := 0, inOrder(e.Changes)
+	for _, c := range changes {
 		if !m.add(markdownRow(c)) {
 			break
 		}
@@ -144,7 +144,7 @@ func (m *markdown) changes(e Environment) {
 	}
 	m.omit(len(e.Changes)-shown, "change")
 	var details []string
-	for _, c := range e.Changes[:shown] {
+	for _, c := range changes[:shown] {
 		details = append(details, markdownDetail(c))
 	}
 	m.fold("Why, and where it is written", details, "detail")
@@ -235,6 +235,19 @@ func (m *markdown) fold(title string, items []string, noun string) {
 	}
 	m.omit(len(items)-shown, noun)
 	m.must(end)
+}
+
+// mdText is a text of ours about things of others, with its commands as code.
+func mdText(s string) string {
+	var out strings.Builder
+	for _, piece := range spans(clean(s)) {
+		if piece.Code {
+			out.WriteString("<code>" + md(piece.Text) + "</code>")
+		} else {
+			out.WriteString(md(piece.Text))
+		}
+	}
+	return out.String()
 }
 
 func mdLong(s string) string { return md(middle(clean(s), markdownItem)) }

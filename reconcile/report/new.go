@@ -24,11 +24,12 @@ func NewEnvironment(p plan.Plan, hash string) Environment {
 	for _, c := range p.Changes {
 		changes = append(changes, Change{Change: c})
 	}
-	return complete(Environment{
-		Name: p.Environment, DevID: p.DevID, PlanHash: hash,
-		Warnings: slices.Clone(p.Warnings), Unmanaged: slices.Clone(p.Unmanaged),
+	out := complete(Environment{
+		Name: p.Environment, DevID: p.DevID, PlanHash: hash, Unmanaged: slices.Clone(p.Unmanaged),
 		Summary: Summarise(p, changes), NotCompared: slices.Clone(p.NotCompared), Changes: changes,
 	})
+	out.Warn(p.Warnings...)
+	return out
 }
 
 // FailedEnvironment reports an environment of which no plan could be made.
@@ -71,10 +72,8 @@ func (r *Report) Finish(ended time.Time) {
 		e := &r.Environments[i]
 		s := count(e.Changes)
 		s.Unchanged, s.Unmanaged, s.NotCompared = e.Summary.Unchanged, len(e.Unmanaged), len(e.NotCompared)
-		e.Summary, e.ApproveWay = s, ""
-		if approvable(*e) {
-			e.ApproveWay = "`reconcile --approve " + e.Name + "=" + e.PlanHash + "`"
-		}
+		e.Summary = s
+		e.ApproveWay, e.ApproveNext = approving(*r, *e)
 	}
 	r.ExitCode = ExitCode(*r)
 }
@@ -82,6 +81,7 @@ func (r *Report) Finish(ended time.Time) {
 // complete turns lists that are nil into empty ones, which JSON shows as [].
 func complete(e Environment) Environment {
 	e.Warnings = notNil(e.Warnings)
+	e.WarningDetails = notNil(e.WarningDetails)
 	e.Unmanaged = notNil(e.Unmanaged)
 	e.NotCompared = notNil(e.NotCompared)
 	e.MayHaveWritten = notNil(e.MayHaveWritten)

@@ -43,24 +43,31 @@ type Report struct {
 	Warnings     []string      `json:"warnings"` // of the whole run
 	Error        string        `json:"error"`    // of the whole run
 	Environments []Environment `json:"environments"`
+	StateHolder  Holder        `json:"state_holder"` // who else writes the state, and so takes approvals
 }
 
 // Environment is the part of a report about one environment.
 type Environment struct {
-	Name        string             `json:"name"`
-	DevID       string             `json:"dev_id"`
-	PlanHash    string             `json:"plan_hash"`
-	Error       string             `json:"error"`
-	Warnings    []string           `json:"warnings"`
-	Unmanaged   []string           `json:"unmanaged"`
-	Summary     Summary            `json:"summary"`
-	NotCompared []plan.NotCompared `json:"not_compared"`
-	Changes     []Change           `json:"changes"`
-	Events      []Event            `json:"events"`
-	Keys        []KeyStatus        `json:"keys"` // of connections with an own app
+	Name     string   `json:"name"`
+	DevID    string   `json:"dev_id"`
+	PlanHash string   `json:"plan_hash"`
+	Error    string   `json:"error"`
+	Warnings []string `json:"warnings"`
+	// WarningDetails takes apart those of Warnings that have a cause of which there may
+	// be more.
+	WarningDetails []plan.Warning     `json:"warning_details"`
+	Unmanaged      []string           `json:"unmanaged"`
+	Summary        Summary            `json:"summary"`
+	NotCompared    []plan.NotCompared `json:"not_compared"`
+	Changes        []Change           `json:"changes"`
+	Events         []Event            `json:"events"`
+	Keys           []KeyStatus        `json:"keys"` // of connections with an own app
 	// ApproveWay is what to type to approve this very plan, in backticks; "" where that
-	// lets nothing through.
+	// lets nothing through or one command does not do.
 	ApproveWay string `json:"approve_way"`
+	// ApproveNext is all there is to say about approving it, ApproveWay included.
+	ApproveNext string   `json:"approve_next"`
+	Approval    Approval `json:"approval"`
 	// MayHaveWritten names fields that a server changed, or may have, although it
 	// was asked for a dry run. Not empty, it ends the run.
 	MayHaveWritten []string `json:"may_have_written"`

@@ -44,9 +44,6 @@ type text struct {
 func (t *text) report(r Report) {
 	var quiet []Environment
 	t.labels = len("warning")
-	for _, warning := range r.Warnings {
-		t.paragraph("warning: "+warning, yellow)
-	}
 	if r.Error != "" {
 		t.paragraph("error: "+r.Error, red)
 	}
@@ -64,6 +61,7 @@ func (t *text) report(r Report) {
 		}
 		t.quiet(quiet)
 	}
+	t.warnings(causes(r))
 	if len(quiet) == 0 {
 		t.gap()
 	}
@@ -72,9 +70,29 @@ func (t *text) report(r Report) {
 	}
 }
 
-// isQuiet: nothing to say but how many connections it has.
+// warnings follow what is going on: most of them are true every day.
+func (t *text) warnings(list []cause) {
+	if len(list) == 0 {
+		return
+	}
+	t.gap()
+	t.line(t.paint.bold(warningsTitle(list)))
+	for _, c := range list {
+		for i, line := range lines(c.line(), t.width-4) {
+			if i == 0 {
+				t.line("  " + t.paint.color(yellow, "!") + " " + line)
+				continue
+			}
+			t.line(strings.Repeat(" ", Indent(line, 4, t.width)) + line)
+		}
+	}
+	t.gap()
+}
+
+// isQuiet: nothing to say but how many connections it has, and warnings, which are
+// told for all environments together.
 func isQuiet(e Environment) bool {
-	return e.Error == "" && len(e.Changes)+len(e.NotCompared)+len(e.Warnings)+len(e.Unmanaged)+len(e.MayHaveWritten)+len(told(e)) == 0
+	return e.Error == "" && len(e.Changes)+len(e.NotCompared)+len(e.Unmanaged)+len(e.MayHaveWritten)+len(told(e)) == 0
 }
 
 func (t *text) quiet(environments []Environment) {
@@ -104,16 +122,12 @@ func (t *text) environment(e Environment) {
 	if len(e.MayHaveWritten) > 0 {
 		t.note("may have written", mayHaveWritten(e), red)
 	}
-	for _, warning := range e.Warnings {
-		t.note("warning", warning, yellow)
-	}
-	for _, event := range told(e) {
-		t.note(event.label(), event.Text, yellow)
-	}
 	shared := columnsFor(e)
-	for _, c := range e.Changes {
+	var above Change
+	for _, c := range inOrder(e.Changes) {
 		t.gap()
-		t.change(c, shared)
+		t.change(c, above, shared)
+		above = c
 	}
 	t.rest(e)
 }
@@ -132,11 +146,16 @@ func (t *text) rest(e Environment) {
 			t.detail(middle(where, longestName), what, plain)
 		}
 	}
-	if len(e.Unmanaged) > 0 {
+	t.lifts(e)
+	if len(told(e))+len(e.Unmanaged) > 0 {
 		t.gap()
+	}
+	for _, event := range told(e) {
+		t.note(event.label(), event.Text, yellow)
+	}
+	if len(e.Unmanaged) > 0 {
 		t.note("not managed", cleanList(e.Unmanaged)+" (live, and no file names them)", plain)
 	}
-	t.lifts(e)
 	if len(e.Changes) == 0 && len(e.NotCompared) == 0 && e.Error == "" {
 		words := "unchanged"
 		if t.certain {
@@ -160,11 +179,13 @@ func (t *text) lifts(e Environment) {
 		}
 		t.detail(clean(h.Guard), h.Way+" ("+counted(h.Count, "change")+")", plain)
 	}
-	if e.ApproveWay != "" {
+	if e.ApproveNext != "" {
 		t.gap()
-		t.line("  to approve this very plan, which is")
-		t.line("  " + clean(e.PlanHash))
-		t.line("  run " + strings.ReplaceAll(clean(e.ApproveWay), clean(e.PlanHash), "HASH"))
+	}
+	for _, line := range lines(e.ApproveNext, t.width-2) {
+		if line != "" {
+			t.line("  " + line)
+		}
 	}
 }
 

@@ -18,7 +18,7 @@ func columnsFor(e Environment) headline {
 	return h
 }
 
-func (t *text) change(c Change, h headline) {
+func (t *text) change(c, above Change, h headline) {
 	connection := middle(name(c), longestName)
 	action, class := clean(string(c.Action)), clean(string(c.Class))
 	head := "  " + t.paint.color(colourOf(c), symbol(c.Action)) + " " +
@@ -42,7 +42,11 @@ func (t *text) change(c Change, h headline) {
 		t.detail("users", u, plain)
 	}
 	if c.Gate != plan.Ready && c.Outcome != Applied {
-		t.detail(string(c.Gate), heldBy(c), yellow)
+		reason := heldBy(c)
+		if c.Connection == above.Connection && c.Gate == above.Gate && reason == heldBy(above) {
+			reason = "as above"
+		}
+		t.detail(string(c.Gate), reason, yellow)
 	}
 	if c.Outcome == Unknown {
 		t.detail("unknown", "it was sent, and nobody could read back whether it took effect", red)

@@ -1,11 +1,14 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 )
@@ -50,6 +53,28 @@ func standing(c Change) string {
 	case plan.Ready:
 	}
 	return string(c.Outcome)
+}
+
+// inOrder gives the changes of an environment as a person reads them: connections of
+// which something failed, then those of which something happens or is ready, then
+// those that are only held. Those of one connection stay together, and as they follow.
+func inOrder(changes []Change) []Change {
+	rank := map[string]int{}
+	for _, c := range changes {
+		n := 1
+		switch {
+		case c.Outcome == Failed || c.Outcome == Unknown:
+			n = 0
+		case c.Gate != plan.Ready && c.Outcome != Applied:
+			n = 2
+		}
+		if before, known := rank[c.Connection]; !known || n < before {
+			rank[c.Connection] = n
+		}
+	}
+	out := slices.Clone(changes)
+	slices.SortStableFunc(out, func(a, b Change) int { return cmp.Compare(rank[a.Connection], rank[b.Connection]) })
+	return out
 }
 
 // name of a connection inside its environment.
@@ -190,27 +215,25 @@ type hold struct {
 
 func holds(e Environment) []hold {
 	var out []hold
-	for _, c := range e.Changes {
-		if c.Gate == plan.Ready || c.Guard == "" || c.Outcome == Applied {
-			continue
-		}
-		way := clean(c.GateWay)
-		at := slices.IndexFunc(out, func(h hold) bool { return h.Guard == c.Guard && h.Way == way })
+	add := func(guard, way string) {
+		at := slices.IndexFunc(out, func(h hold) bool { return h.Guard == guard && h.Way == way })
 		if at < 0 {
-			out = append(out, hold{Guard: c.Guard, Way: way})
+			out = append(out, hold{Guard: guard, Way: way})
 			at = len(out) - 1
 		}
 		out[at].Count++
 	}
+	for _, c := range inOrder(e.Changes) {
+		if c.Gate != plan.Ready && c.Guard != "" && c.Outcome != Applied {
+			add(c.Guard, clean(c.GateWay))
+		}
+	}
+	for _, c := range e.Changes {
+		if c.AskWay != "" && c.Outcome != Applied {
+			add("ask", "see whether the provider accepts the pair, which is then not held: "+clean(c.AskWay))
+		}
+	}
 	return out
-}
-
-// approvable reports whether approving the plan would let anything through.
-func approvable(e Environment) bool {
-	return e.PlanHash != "" && slices.ContainsFunc(holds(e), func(h hold) bool {
-		o, ok := plan.OverrideOf(h.Guard)
-		return ok && (o.Hash || o.Now)
-	})
 }
 
 // mayHaveWritten names the fields that a dry run may have changed.
@@ -238,6 +261,15 @@ func duration(ms int64) string {
 		return fmt.Sprintf("%.1f s", float64(ms)/1000)
 	}
 	return (time.Duration(ms) * time.Millisecond).Round(time.Second).String()
+}
+
+// sentence begins with a capital letter.
+func sentence(s string) string {
+	if s == "" {
+		return ""
+	}
+	first, size := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(first)) + s[size:]
 }
 
 // counted is a number with its noun, which takes an s for any number but one.
