@@ -42,7 +42,8 @@ func (p *proof) unlock() { <-p.turn }
 // just now. nil means that the server honours the flag; it is asked once per
 // base URL and token, however many callers there are, and a server that ignored
 // the flag is not asked again. Every other outcome is a *DryRunUnprovenError: all
-// who waited for it share it, and a later call asks again.
+// who waited for it share it, and a later call asks again. An answer that cannot be
+// read is such an outcome.
 func (c *Client) ProveDryRun(ctx context.Context, devID string, s Source) error {
 	p, err := c.proof()
 	if err != nil {
@@ -72,14 +73,16 @@ func (c *Client) askDryRun(ctx context.Context, devID string, s Source) (proofSt
 	k.body = plainBody(SourceUpdate{Active: &s.Active})
 	k.op.does = "send a change that changes nothing to"
 	a, err := c.do(ctx, k)
-	switch {
-	case err != nil:
+	if err != nil {
 		return unasked, err
-	case !a.dryRun(k):
-		return ignored, nil
-	default:
+	}
+	if a.dryRun(k) {
 		return honoured, nil
 	}
+	if _, err := a.document(k); err != nil && a.status == http.StatusOK {
+		return unasked, err // a page of a proxy, half an answer: it says nothing about the server
+	}
+	return ignored, nil
 }
 
 // CompareCredentials asks whether Terra already holds the one field that patch

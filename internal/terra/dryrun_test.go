@@ -86,11 +86,8 @@ func TestServerThatIgnoresDryRun(t *testing.T) {
 		"the source":     replyJSON(sourceJSON),
 		"false":          replyJSON(`{"dry_run":false,"would":"noop"}`),
 		"text":           replyJSON(`{"dry_run":"true","would":"noop"}`),
-		"empty":          replyJSON(``),
-		"broken":         replyJSON(`{"dry_run":true,`),
 		"204":            reply(204, "", ""),
 		"202":            reply(202, mediaJSON, dryRunJSON),
-		"not JSON":       reply(200, "text/html", dryRunJSON),
 		"a list of them": replyJSON("[" + dryRunJSON + "]"),
 	} {
 		server := inTurn(with(answer))
@@ -120,6 +117,28 @@ func TestProofThatTellsNothingIsAskedAgain(t *testing.T) {
 	}
 	if err := c.ProveDryRun(t.Context(), "dev-1", source()); err != nil {
 		t.Errorf("second proof: %v", err)
+	}
+}
+
+// TestUnreadableProofIsAskedAgain: a page of a proxy in the place of an answer says
+// nothing about the server, so it proves nothing and is no reason to ask never again.
+func TestUnreadableProofIsAskedAgain(t *testing.T) {
+	for name, answer := range map[string]*http.Response{
+		"empty":    replyJSON(``),
+		"broken":   replyJSON(`{"dry_run":true,`),
+		"not JSON": reply(200, "text/html", dryRunJSON),
+	} {
+		server := inTurn(with(answer), with(replyJSON(dryRunJSON)))
+		c := newClient(t, server)
+		if err := c.ProveDryRun(t.Context(), "dev-1", source()); !as[*DryRunUnprovenError](err) || !as[*BadAnswerError](err) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := c.CompareCredentials(t.Context(), "dev-1", "strava", secretPatch()); !as[*DryRunUnprovenError](err) || len(server.requests()) != 1 {
+			t.Errorf("%s: a secret was sent on an unreadable proof: %v", name, err)
+		}
+		if err := c.ProveDryRun(t.Context(), "dev-1", source()); err != nil {
+			t.Errorf("%s: it is not asked again: %v", name, err)
+		}
 	}
 }
 
