@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"time"
@@ -46,40 +45,34 @@ type controls struct {
 	uid    int  // who may ask, beside root
 }
 
-// Serve answers on the socket of the state folder dir, 0600, until stop. Only the
-// process that holds the state there may call it: a socket that another one has
-// left behind is replaced. boss is nil for a run that is no daemon.
+// Serve answers on the socket of the state folder dir, 0600, until stop, and makes it
+// again when somebody has removed it. Only the process that holds the state there may
+// call it: a socket that another one has left behind is replaced. boss is nil for a
+// run that is no daemon.
 func Serve(ctx context.Context, dir string, keeper Keeper, boss Boss, log *slog.Logger) (stop func(), err error) {
-	path := SocketPath(dir)
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("listen on %s: %w", path, err)
+	s := newSocket(dir, keeper, boss, log)
+	if err := s.listen(); err != nil {
+		return nil, err
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "unix", path)
-	if err == nil {
-		err = os.Chmod(path, 0o600)
-	}
-	if err != nil {
-		if listener != nil {
-			err = errors.Join(err, listener.Close())
-		}
-		return nil, fmt.Errorf("listen on %s: %w; a socket's path has at most 107 bytes, and its folder must be ours", path, err)
-	}
-	c := &controls{keeper: keeper, boss: boss, uid: os.Getuid()}
-	server := &http.Server{
-		Handler: c.handler(), ReadTimeout: answerWithin, WriteTimeout: answerWithin, IdleTimeout: answerWithin,
-		MaxHeaderBytes: 1 << 14, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}
+	keeping, end := context.WithCancel(ctx)
+	ended := make(chan struct{})
 	go func() {
-		if err := server.Serve(peers{listener}); !errors.Is(err, http.ErrServerClosed) {
-			log.Error("control socket ended", "error", err.Error())
-		}
+		defer close(ended)
+		s.keep(keeping)
 	}()
 	return func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-		defer cancel()
-		_ = server.Shutdown(ctx)
-		_ = listener.Close() // removes the socket also where serving had not begun yet
+		end()
+		<-ended
+		s.stop(ctx)
 	}, nil
+}
+
+func newSocket(dir string, keeper Keeper, boss Boss, log *slog.Logger) *socket {
+	c := &controls{keeper: keeper, boss: boss, uid: os.Getuid()}
+	return &socket{path: SocketPath(dir), log: log, server: &http.Server{
+		Handler: c.handler(), ReadTimeout: answerWithin, WriteTimeout: answerWithin, IdleTimeout: answerWithin,
+		MaxHeaderBytes: 1 << 14, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}}
 }
 
 func (c *controls) handler() http.Handler {

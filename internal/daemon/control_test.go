@@ -100,6 +100,48 @@ func TestProtocol(t *testing.T) {
 	}
 }
 
+// TestSocketIsMadeAgain where its file is gone, is another one, or is not there to be
+// made until its folder is; each trouble is told once.
+func TestSocketIsMadeAgain(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	var log bytes.Buffer
+	s := newSocket(dir, &answers{}, &answers{}, slog.New(slog.NewTextHandler(&log, nil)))
+	if err := errors.Join(os.Mkdir(dir, 0o700), s.listen()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.stop(t.Context()) })
+	for name, disturb := range map[string]func() error{
+		"removed":  func() error { return os.Remove(s.path) },
+		"replaced": func() error { return errors.Join(os.Remove(s.path), os.WriteFile(s.path, nil, 0o644)) },
+		"moved": func() error {
+			if err := os.Rename(dir, dir+".away"); err != nil {
+				return err
+			}
+			s.look()
+			s.look()
+			return os.Rename(dir+".away", dir)
+		},
+		"nothing": func() error { return nil },
+	} {
+		log.Reset()
+		if err := disturb(); err != nil {
+			t.Fatal(err)
+		}
+		s.look()
+		if _, err := NewClient(dir).Status(t.Context()); err != nil {
+			t.Errorf("%s: nobody answers: %v", name, err)
+		}
+		if file, err := os.Lstat(s.path); err != nil || file.Mode() != os.ModeSocket|0o600 {
+			t.Errorf("%s: the file is %v, %v", name, file, err)
+		}
+		again, failed := strings.Count(log.String(), "it is made again"), strings.Count(log.String(), "cannot be made again")
+		want := map[string][2]int{"removed": {1, 0}, "replaced": {1, 0}, "moved": {0, 1}, "nothing": {0, 0}}[name]
+		if [2]int{again, failed} != want {
+			t.Errorf("%s: told %d times that it is made again and %d that it cannot, want %v\n%s", name, again, failed, want, &log)
+		}
+	}
+}
+
 // TestWhatIsRefused comes back as the reason that the other end gives.
 func TestWhatIsRefused(t *testing.T) {
 	broken := &answers{err: errors.New("the state is damaged")}
