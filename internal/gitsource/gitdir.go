@@ -107,7 +107,7 @@ func openGitDir(dir, root string) (local, error) {
 	if err := checkFormat(settings); err != nil {
 		return local{}, err
 	}
-	return local{store: store, root: root}, nil
+	return local{store: store, files: files, root: root}, nil
 }
 
 // checkFormat refuses repositories that store things in ways not known here.

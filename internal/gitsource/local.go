@@ -6,15 +6,22 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"strings"
+	"time"
 
+	"github.com/go-git/go-billy/v5"
+	"github.com/go-git/go-billy/v5/util"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
 	"github.com/go-git/go-git/v5/plumbing/storer"
+	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
 )
 
 // local is a repository on this machine.
 type local struct {
 	store storer.Storer
+	// files is the git directory.
+	files billy.Filesystem
 	// root is the work tree's folder, "" for a bare repository.
 	root string
 }
@@ -68,8 +75,54 @@ func (l local) below(dir, sub string) (string, error) {
 	return sub, nil
 }
 
-// resolve finds the commit that ref stands for.
-func (l local) resolve(ref string) (plumbing.Hash, error) {
+// What is tried again while a ref is being written: git puts a new file in the place
+// of the old one, other programs empty the file and then fill it.
+const (
+	emptyRefTries = 20
+	emptyRefWait  = 25 * time.Millisecond
+)
+
+// resolve finds the commit that ref stands for. A ref whose file is empty counts as
+// somebody else's write under way, and only after half a second as damage.
+func (l local) resolve(ref string) (hash plumbing.Hash, err error) {
+	for range emptyRefTries {
+		hash, err = l.resolveNow(ref)
+		if !errors.Is(err, dotgit.ErrEmptyRefFile) {
+			break
+		}
+		<-time.After(emptyRefWait)
+	}
+	if errors.Is(err, dotgit.ErrEmptyRefFile) {
+		err = &CorruptError{Reason: "the refs can not be read: " + clean(err.Error())}
+	}
+	return hash, err
+}
+
+// follow reads a ref, and the one that it names. A file that is empty is told: go-git
+// would look for an older value among the packed refs, and find one.
+func (l local) follow(name plumbing.ReferenceName) (*plumbing.Reference, error) {
+	for range 10 {
+		ref, err := l.reference(name)
+		if err != nil || ref.Type() == plumbing.HashReference {
+			return ref, err
+		}
+		name = ref.Target()
+	}
+	return nil, storer.ErrMaxResolveRecursion
+}
+
+func (l local) reference(name plumbing.ReferenceName) (*plumbing.Reference, error) {
+	text, err := util.ReadFile(l.files, name.String())
+	if err != nil {
+		return l.store.Reference(name)
+	}
+	if len(text) == 0 {
+		return nil, dotgit.ErrEmptyRefFile
+	}
+	return plumbing.NewReferenceFromStrings(name.String(), strings.TrimSpace(string(text))), nil
+}
+
+func (l local) resolveNow(ref string) (plumbing.Hash, error) {
 	names := []string{"HEAD"}
 	if ref == "" {
 		ref = "HEAD"
@@ -78,9 +131,12 @@ func (l local) resolve(ref string) (plumbing.Hash, error) {
 		names = candidates(ref)
 	}
 	for _, name := range names {
-		found, err := storer.ResolveReference(l.store, plumbing.ReferenceName(name))
+		found, err := l.follow(plumbing.ReferenceName(name))
 		if err == nil {
 			return l.peel(found.Hash())
+		}
+		if errors.Is(err, dotgit.ErrEmptyRefFile) {
+			return plumbing.ZeroHash, err
 		}
 		if !errors.Is(err, plumbing.ErrReferenceNotFound) {
 			return plumbing.ZeroHash, &CorruptError{Reason: fmt.Sprintf("ref %q can not be read: %s", clean(name), clean(err.Error()))}
@@ -107,6 +163,9 @@ func (l local) refs() (map[string]plumbing.Hash, error) {
 			}
 			return nil
 		})
+	}
+	if errors.Is(err, dotgit.ErrEmptyRefFile) {
+		return nil, err
 	}
 	if err != nil {
 		return nil, &CorruptError{Reason: "the refs can not be read: " + clean(err.Error())}

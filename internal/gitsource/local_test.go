@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 // The static image holds no git: this machine's repositories are read without.
@@ -51,6 +53,39 @@ func TestLocalInsideARepository(t *testing.T) {
 	}
 	_, err := open(t, Options{URL: "file://" + r.dir + "/eu"}).Fetch(t.Context())
 	wantError[*NotFoundError](t, err)
+}
+
+// TestRefThatIsBeingWritten: a ref is empty for a moment while some programs write
+// it. That is no damage, unless it stays so.
+func TestRefThatIsBeingWritten(t *testing.T) {
+	r := newRepository(t)
+	r.commit("first", "a", "1")
+	r.git("pack-refs", "--all") // an older value, which must not be found instead
+	head := r.commit("second", "a", "2")
+	for _, name := range []string{"HEAD", "refs/heads/main"} {
+		path := filepath.Join(r.dir, ".git", name)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := open(t, Options{URL: r.dir})
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			_, err := s.Fetch(t.Context())
+			wantError[*CorruptError](t, err, "is empty")
+			if took := time.Since(began); took > time.Second {
+				t.Errorf("%s stays empty: told after %s", name, took)
+			}
+			go func() {
+				time.Sleep(200 * time.Millisecond)
+				_ = os.WriteFile(path, text, 0o600)
+			}()
+			fetch(t, s, head)
+		})
+	}
 }
 
 func TestLocalDamage(t *testing.T) {
