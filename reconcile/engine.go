@@ -29,7 +29,7 @@ const (
 )
 
 // Options is what an Engine works with. All but Prober,
-// RedirectHosts and Progress are required.
+// Remember, RedirectHosts and Progress are required.
 type Options struct {
 	// Client gives the client for an account and a dev_id, or says why that
 	// account may not touch that dev_id. For a dry run it is read-only.
@@ -42,6 +42,9 @@ type Options struct {
 	Now func() time.Time
 	// Prober asks the provider itself about a pair; nil asks nobody.
 	Prober Prober
+	// Remember keeps what a provider told a dry run, whose Store refuses to; nil: nobody
+	// does. It may be called from several goroutines.
+	Remember Remember
 	// RedirectHosts gives the hosts, beside Terra's own, to which the runner lets an
 	// account's environments send end users; nil gives none.
 	RedirectHosts func(account string) []string

@@ -41,11 +41,8 @@ func (e *Engine) reviewKeys(ctx context.Context, r Run, p *prepared) error {
 		return nil
 	}
 	p.input.Asks = true
-	q := &questions{prober: e.o.Prober, store: e.o.Store, book: p.book, devID: p.env.DevID, now: e.o.Now, answers: map[string]plan.Probe{}}
-	if r.Mode == report.Apply {
-		q.remember = e.o.Store.SaveProbe
-	}
-	defer func() { p.warnings = append(p.warnings, q.warnings...) }()
+	q := e.questions(r, p)
+	defer func() { p.warnings = append(p.warnings, q.told()...) }()
 	for marked := p.all(); len(marked) > 0; {
 		var err error
 		if marked, err = e.reviewOnce(ctx, p, q, marked); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 )
 
@@ -38,6 +39,17 @@ type questions struct {
 	mu       sync.Mutex
 	answers  map[string]plan.Probe
 	warnings []string
+}
+
+func (e *Engine) questions(r Run, p *prepared) *questions {
+	q := &questions{prober: e.o.Prober, store: e.o.Store, book: p.book, devID: p.env.DevID, now: e.o.Now, answers: map[string]plan.Probe{}}
+	switch {
+	case r.Mode == report.Apply:
+		q.remember = e.o.Store.SaveProbe
+	case p.book.lasting: // else under a name that nobody else can make
+		q.remember = e.o.Remember
+	}
+	return q
 }
 
 // ask gives the answer about a pair that is at most an hour old, else asks. An
@@ -88,6 +100,14 @@ func (q *questions) remembered(pair string) (plan.Probe, bool) {
 	}
 	age := q.now().Sub(answer.At)
 	return answer, ok && age >= 0 && age < askAgain
+}
+
+// told gives what there is to warn about once all is asked.
+func (q *questions) told() []string {
+	if q.remember != nil || len(q.answers) == 0 {
+		return q.warnings
+	}
+	return append(q.warnings, "what the providers answered is not remembered, so do not ask again within an hour: there is no memory yet, or no identity opens its key")
 }
 
 // name is a keyed digest: the state holds no pair.

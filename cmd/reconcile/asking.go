@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
@@ -55,12 +57,38 @@ func openAsking(ctx context.Context, env *environment, dir string, ask prober, i
 	return a, append(warnings, more...), err
 }
 
+// leave keeps what providers told a dry run. The run itself can save nothing: the
+// process that holds the state in dir is told, or where there is none the answer alone
+// is written, so that the next one who wants to ask knows.
+func leave(ctx context.Context, dir string) reconcile.Remember {
+	var mu sync.Mutex // environments ask side by side, and one at a time may write
+	return func(devID, pair string, answer plan.Probe) error {
+		mu.Lock()
+		defer mu.Unlock()
+		alone, err := holding(ctx, dir, func(c *daemon.Client) error { return handOver(ctx, c)(devID, pair, answer) }, func() error {
+			store, err := state.Open(dir, state.Options{MustExist: true})
+			if err != nil {
+				return err
+			}
+			return errors.Join(store.SaveProbe(devID, pair, answer), store.Close())
+		})
+		if alone && err != nil {
+			return notRemembered(err)
+		}
+		return err
+	}
+}
+
+func notRemembered(err error) error {
+	return fmt.Errorf("the answer is not remembered, so do not ask again within an hour: %w", err)
+}
+
 // handOver tells the holder of the state what a provider said.
 func handOver(ctx context.Context, c *daemon.Client) reconcile.Remember {
 	return func(devID, pair string, answer plan.Probe) error {
 		err := c.Remember(ctx, daemon.ProbeAnswer{DevID: devID, Pair: pair, Verdict: string(answer.Verdict), Reason: answer.Reason})
 		if err != nil {
-			return fmt.Errorf("the answer is not remembered, so do not ask again within an hour: %w", err)
+			return notRemembered(err)
 		}
 		return nil
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -186,5 +187,17 @@ func TestRotateAddAsksOnceAnHour(t *testing.T) {
 	b.mustRotate(newSecret(5), add...)
 	if got := strings.Join(strings.Fields(b.outText), " "); !strings.Contains(got, "probe unknown: nobody was asked, because it is not known who was asked within the hour") || *asked != 1 {
 		t.Errorf("with a damaged state it asked %d times; got\n%s", *asked, b.outText)
+	}
+}
+
+// TestDryRunBeginsNoMemory: what a provider told a dry run is no reason to begin one.
+func TestDryRunBeginsNoMemory(t *testing.T) {
+	dir := t.TempDir()
+	err := leave(t.Context(), dir)("prod-x", "hmac-sha256:"+strings.Repeat("0a", 32), plan.Probe{Verdict: plan.Good})
+	if err == nil || !strings.Contains(err.Error(), "do not ask again within an hour") {
+		t.Errorf("got error %v", err)
+	}
+	if files, err := os.ReadDir(dir); err != nil || len(files) != 0 {
+		t.Errorf("left %v, %v", files, err)
 	}
 }

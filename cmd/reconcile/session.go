@@ -71,7 +71,12 @@ func openSession(ctx context.Context, env *environment, f *runFlags, mode report
 	case reason != "":
 		s.warnings = append(s.warnings, reason)
 	}
+	var remember reconcile.Remember
+	if f.probe && mode == report.DryRun {
+		remember = leave(ctx, c.StateDir)
+	}
 	s.engine = reconcile.New(reconcile.Options{
+		Remember: remember,
 		Client: newClients(c, terra.Options{Transport: terra.NewTransport(), Limits: terra.NewLimits(),
 			Version: env.Version, ReadOnly: mode == report.DryRun, Notice: s.notice}),
 		Store:         s.store,
