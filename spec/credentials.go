@@ -182,7 +182,7 @@ func (o object) address(field string) Field[string] {
 		return f
 	}
 	u, err := url.Parse(f.Value)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.Fragment != "" || strings.Contains(f.Value, " ") {
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.ContainsAny(f.Value, " #") {
 		o.errorf(f.Origin, "write it like `https://auth.example.com/callback`", "%s must be an https address without user name and fragment", o.name(field))
 		return Field[string]{}
 	}

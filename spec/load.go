@@ -2,17 +2,34 @@ package spec
 
 import (
 	"cmp"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
 )
 
-// maxSearches is for how many broken files of one load the exact line is
-// looked for.
-const maxSearches = 8
+// What one load is worth: a commit must not keep everybody busy, or fill the memory,
+// for as long as its author likes.
+const (
+	// maxSearches is for how many broken files the exact line is looked for.
+	maxSearches = 8
+	// maxBytes is how large all files may be together: git stores equal ones once.
+	maxBytes = 256 << 20
+	// maxListed is how many problems of one file are listed.
+	maxListed = 200
+	// maxOfEnvironment is after how many problems no further file of an environment
+	// is read, and maxProblems after how many none of the commit.
+	maxOfEnvironment = 2_000
+	maxProblems      = 100_000
+)
 
-// Load reads the whole repository below the root of fsys. It returns every
-// problem of every file at once, sorted by file, line and column.
+// Load reads the whole repository below the root of fsys. It returns the
+// problems of every file at once, sorted by file, line and column: all of them,
+// but for a file with more than 200, of which the others are counted.
+//
+// After 2,000 problems of an environment no further file of it is read; after
+// 100,000 in all, or 256 MiB, none of the commit is. Each is an Error about what
+// was not read.
 //
 // With any Error the set is for display only: an environment with Invalid true
 // must not be planned, and an Error with Environment "" is about the commit
@@ -61,14 +78,27 @@ type loader struct {
 	defaults *node
 	rotation *node
 	searches int
+	bytes    int
+	stopped  bool
 	problems []Problem
 }
 
 // parse reads and parses one file; what is wrong with it goes to s.
 func (l *loader) parse(s *sink, file string) *node {
+	if l.stopped {
+		return nil
+	}
 	src, err := readFile(l.fsys, file)
 	if err != nil {
 		s.errorf(Origin{File: file}, "", "this file cannot be read: %v", reason(err))
+		return nil
+	}
+	switch l.bytes += len(src); {
+	case l.bytes > maxBytes:
+		l.stop(file, "give the configuration a repository or a path of its own", "the files up to this one hold more than 256 MiB")
+		return nil
+	case len(l.problems) > maxProblems:
+		l.stop(file, "mend the others first", "this file and what follows was not read, because there are too many problems")
 		return nil
 	}
 	n, problems := parse(file, src, l.searches < maxSearches)
@@ -79,6 +109,26 @@ func (l *loader) parse(s *sink, file string) *node {
 	return n
 }
 
+// stop gives the commit up at a file.
+func (l *loader) stop(file, hint, message string) {
+	l.stopped = true
+	l.problems = append(l.problems, Problem{Origin: Origin{File: file}, Message: message, Hint: hint})
+}
+
+// shorten keeps the first problems that a file added from an index on, errors before
+// warnings, and counts the others.
+func (s *sink) shorten(from int, file string) {
+	found := s.problems[from:]
+	if len(found) <= maxListed {
+		return
+	}
+	slices.SortStableFunc(found, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Severity, b.Severity), compareProblems(a, b))
+	})
+	s.problems = slices.Clone(s.problems[:from+maxListed])
+	s.add(found[0].Severity, Origin{File: file}, "mend these first", fmt.Sprintf("%d more problems are not listed", len(found)-maxListed))
+}
+
 func (l *loader) reader(environment string) *reader {
 	return &reader{sink: &sink{environment: environment}, words: l.words, names: l.names}
 }
@@ -86,8 +136,11 @@ func (l *loader) reader(environment string) *reader {
 // root reads terra.yaml and keeps its defaults if there is no error in it.
 func (l *loader) root(w *walker) Root {
 	r := l.reader("")
-	defer func() { l.problems = append(l.problems, r.problems...) }()
 	file := w.terra
+	defer func() {
+		r.shorten(0, file)
+		l.problems = append(l.problems, r.problems...)
+	}()
 	switch {
 	case file == "" && w.partial:
 		return Root{}
@@ -116,18 +169,24 @@ func (l *loader) environment(f folder) Environment {
 	if n := l.parse(r.sink, f.main); n != nil {
 		e = r.environment(merge(l.defaults, n, ""))
 	}
+	r.shorten(0, f.main)
 	e.Name = f.name
 	if e.Origin.File == "" {
 		e.Origin = Origin{File: f.main}
 	}
 	seen := map[string]Origin{}
 	for _, file := range f.files {
-		n := l.parse(r.sink, file)
-		if n == nil {
-			continue
+		before := len(r.problems)
+		if before > maxOfEnvironment {
+			r.add(Error, Origin{File: file}, "mend the others first", "this file and what follows in its folder was not read, because there are too many problems")
+			break
 		}
-		c := r.connection(n, l.rotation)
-		if c.Provider == "" {
+		n := l.parse(r.sink, file)
+		c := Connection{}
+		if n != nil {
+			c = r.connection(n, l.rotation)
+		}
+		if r.shorten(before, file); c.Provider == "" {
 			continue
 		}
 		if first, twice := seen[c.Provider]; twice {

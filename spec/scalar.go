@@ -19,6 +19,13 @@ var (
 // day is the length of the d unit.
 const day = 24 * time.Hour
 
+// The years a moment may lie in. Beyond 9999 no report could be written, and what is
+// added to a moment must not lead there.
+const (
+	firstYear = 1970
+	lastYear  = 2999
+)
+
 // scalar returns the node of a field that must be an unsealed scalar.
 func (o object) scalar(field, want string) *node {
 	n := o.get(field)
@@ -202,11 +209,16 @@ func (o object) moment(field string) Field[time.Time] {
 		o.errorf(n.origin, "write it like `2026-12-01` (00:00 UTC) or `2026-12-01T14:30:00Z`", "%s must be a date", o.name(field))
 		return Field[time.Time]{}
 	}
-	if err != nil || value.IsZero() {
+	value = value.UTC()
+	switch {
+	case err != nil:
 		o.errorf(n.origin, "", "%s is not a day of the calendar", o.name(field))
-		return Field[time.Time]{}
+	case value.Year() < firstYear || value.Year() > lastYear:
+		o.errorf(n.origin, "", "%s must lie in the years %d to %d", o.name(field), firstYear, lastYear)
+	default:
+		return Field[time.Time]{Presence: Given, Value: value, Origin: n.origin}
 	}
-	return Field[time.Time]{Presence: Given, Value: value.UTC(), Origin: n.origin}
+	return Field[time.Time]{}
 }
 
 // clock reads a time of day such as 02:00.

@@ -58,7 +58,7 @@ func (p *parser) checkBytes(src []byte) bool {
 		case '[', '{':
 			open++
 		case ']', '}':
-			open--
+			open = max(0, open-1)
 		}
 		if open > maxBrackets {
 			p.errorf(line, column, "", "this is nested too deeply")
@@ -98,7 +98,7 @@ func (p *parser) syntax(src []byte, err error, exact bool) {
 	if exact {
 		line = brokenLine(src, line)
 	}
-	message, hint := explain(err.Error())
+	message, hint := explain(err.Error(), lineOf(src, line))
 	column := firstColumn(src, line)
 	if indentedByTab(src, line) {
 		message, hint, column = "a tab indents this line", "YAML wants spaces", 1
@@ -106,8 +106,11 @@ func (p *parser) syntax(src []byte, err error, exact bool) {
 	p.errorf(line, column, hint, "%s", message)
 }
 
-// explanations are searched in order for a part of the library's text.
-func explain(text string) (message, hint string) {
+// explain searches, in order, for a part of the library's text about a line.
+func explain(text, line string) (message, hint string) {
+	if strings.Contains(text, "mapping values are not allowed") && strings.Count(line+" ", ": ") < 2 {
+		text = "did not find expected key"
+	}
 	for _, e := range [...]struct{ part, message, hint string }{
 		{"tab character", "a tab indents this line", "YAML wants spaces"},
 		{"unknown anchor", "aliases are not allowed", "write the value out"},

@@ -15,6 +15,9 @@ const maxDepth = 16
 // ageTag marks a sealed scalar.
 const ageTag = "!age"
 
+// lfsPointer is how a file begins whose content Git LFS keeps elsewhere.
+const lfsPointer = "version https://git-lfs.github.com/spec/"
+
 type kind int
 
 const (
@@ -66,6 +69,10 @@ type parser struct {
 func parse(file string, src []byte, exact bool) (*node, []Problem) {
 	p := &parser{file: file}
 	if !p.checkBytes(src) {
+		return nil, p.problems
+	}
+	if bytes.HasPrefix(src, []byte(lfsPointer)) {
+		p.errorf(1, 1, "keep YAML out of Git LFS", "this is a pointer of Git LFS, not the file itself")
 		return nil, p.problems
 	}
 	doc, err := decode(src)
@@ -199,6 +206,9 @@ func (p *parser) scalar(n *node, raw *yaml.Node) {
 	n.plain = raw.Style&styles == 0
 	n.empty = isEmpty(raw)
 	n.null = n.plain && !n.age && raw.Value == "null"
+	if raw.Tag == "!!null" && !n.null && !n.empty {
+		p.errorf(raw.Line, raw.Column, "write `null`, or put it in quotes", "%s is null by another name", quoted(raw.Value))
+	}
 	if !isShown(raw.Value, !n.plain) {
 		p.errorf(raw.Line, raw.Column, "retype it", "the value holds a control or invisible character")
 	}

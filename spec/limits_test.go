@@ -1,0 +1,122 @@
+package spec_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+// manyFiles is an environment with n files that hold text, beside another that is
+// right.
+func manyFiles(n int, text string) fstest.MapFS {
+	fsys := files(map[string]string{
+		"terra.yaml":               "version: 1\nsecrets: {binding: require}\n",
+		"many/environment.yaml":    "dev_id: many-x\nprune: never\n",
+		"staging/environment.yaml": "dev_id: staging-x\nprune: never\n",
+	})
+	data := []byte(text)
+	for i := range n {
+		fsys[fmt.Sprintf("many/%04d.yaml", i)] = &fstest.MapFile{Data: data}
+	}
+	return fsys
+}
+
+// oddFile has more problems than are listed.
+func oddFile() string { return "provider: strava\n" + strings.Repeat("odd: 1\n", 300) }
+
+// invalid names the environments that must not be planned.
+func invalid(set spec.Set) string {
+	var names []string
+	for _, e := range set.Environments {
+		if e.Invalid {
+			names = append(names, e.Name)
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+func TestProblemsOfOneFileAreCounted(t *testing.T) {
+	for name, c := range map[string]struct {
+		text, last string
+		want       int
+	}{
+		"as many as are listed": {"provider: strava\n" + strings.Repeat("odd: 1\n", 201), ":202:1: this field is already on line 2, keep one", 200},
+		"one more":              {"provider: strava\nodder: 1\n" + strings.Repeat("odd: 1\n", 202), "many/0000.yaml:203:1: this field is already on line 3, keep one", 201},
+		"fifty thousand":        {"provider: strava\nscopes: [" + strings.Repeat("a,", 50_000) + "]\n", "`a` stands twice in scopes, keep one", 201},
+	} {
+		set, problems := spec.Load(manyFiles(1, c.text), vocabulary())
+		if len(problems) != c.want || !strings.HasSuffix(problems[len(problems)-1].String(), c.last) || invalid(set) != "many" {
+			t.Errorf("%s: got %d problems, want %d, the last is %s; invalid: %s", name, len(problems), c.want, problems[len(problems)-1], invalid(set))
+		}
+		if first := problems[0].String(); c.want > 200 && (!strings.HasPrefix(first, "many/0000.yaml: ") || !strings.HasSuffix(first, " more problems are not listed, mend these first")) {
+			t.Errorf("%s: the first is %s", name, first)
+		}
+	}
+}
+
+// TestErrorsAreListedBeforeWarnings: what is left out must not be what makes the
+// environment invalid.
+func TestErrorsAreListedBeforeWarnings(t *testing.T) {
+	warnings := strings.Repeat("    - {connection: acme, change: prune, until: 2026-12-01, reason: x}\n", 250)
+	fsys := manyFiles(0, "")
+	for text, want := range map[string]string{"": "", "zebra: 1\n": "many"} {
+		fsys["many/environment.yaml"] = &fstest.MapFile{Data: []byte("dev_id: many-x\nprune: never\npolicy:\n  allow:\n" + warnings + text)}
+		set, problems := spec.Load(fsys, vocabulary())
+		if len(problems) != 201 || invalid(set) != want {
+			t.Errorf("%q: got %d problems, invalid %q, want %q; the first is %s", text, len(problems), invalid(set), want, problems[0])
+		}
+	}
+}
+
+// One environment that is not worth the time is not read to its end, and holds up no
+// other one.
+func TestLoadGivesUpAnEnvironment(t *testing.T) {
+	set, problems := spec.Load(manyFiles(20, oddFile()), vocabulary())
+	last := problems[len(problems)-1].String()
+	if want := "many/0010.yaml: this file and what follows in its folder was not read, because there are too many problems, mend the others first"; last != want {
+		t.Errorf("the last is %s, want %s", last, want)
+	}
+	if len(problems) != 10*201+1 || invalid(set) != "many" {
+		t.Errorf("got %d problems; invalid: %s", len(problems), invalid(set))
+	}
+}
+
+// A commit that is not worth the time is refused as a whole: what was not read says
+// nothing.
+func TestLoadGivesUpACommit(t *testing.T) {
+	environments := manyFiles(0, "")
+	for e := range 60 {
+		dir := fmt.Sprintf("env-%02d/", e)
+		environments[dir+"environment.yaml"] = &fstest.MapFile{Data: []byte(fmt.Sprintf("dev_id: x-%d\nprune: never\n", e))}
+		for i := range 9 {
+			environments[fmt.Sprintf("%s%d.yaml", dir, i)] = &fstest.MapFile{Data: []byte(oddFile())}
+		}
+	}
+	for name, c := range map[string]struct {
+		files fstest.MapFS
+		want  string
+	}{
+		"too many problems": {environments, "env-56/environment.yaml: this file and what follows was not read, because there are too many problems, mend the others first"},
+		"too many bytes": {
+			manyFiles(257, strings.Repeat("\x00", 1<<20)),
+			"many/0255.yaml: the files up to this one hold more than 256 MiB, give the configuration a repository or a path of its own",
+		},
+	} {
+		set, problems := spec.Load(c.files, vocabulary())
+		found := 0
+		for _, p := range problems {
+			if p.Environment == "" {
+				found++
+				if p.String() != c.want {
+					t.Errorf("%s: got %s, want %s", name, p, c.want)
+				}
+			}
+		}
+		if found != 1 || len(problems) > 105_000 || len(strings.Fields(invalid(set))) != len(set.Environments) {
+			t.Errorf("%s: it is said %d times, %d problems; invalid: %s", name, found, len(problems), invalid(set))
+		}
+	}
+}
