@@ -8,6 +8,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 )
 
 // LockPath is where a config repository keeps its [Lock], below its root.
@@ -43,7 +46,7 @@ func ParseLock(text []byte) (Lock, error) {
 			return Lock{}, fmt.Errorf("%d: %w", number, err)
 		}
 		if have, twice := l.entries[token]; twice && !slices.Equal(have, recipients) {
-			return Lock{}, fmt.Errorf("%d: the same secret has another list of recipients above; run `reconcile secret rekey`", number)
+			return Lock{}, fmt.Errorf("%d: the same secret has another list of recipients above; remove both lines, then run `reconcile secret rekey`", number)
 		}
 		l.set(token, recipients)
 	}
@@ -60,12 +63,15 @@ func parseLockLine(s string) (string, []string, error) {
 	digest, sha := strings.CutPrefix(token, "sha256:")
 	raw, err := hex.DecodeString(digest)
 	if !found || !sha || err != nil || len(raw) != 32 || strings.ToLower(digest) != digest {
-		return "", nil, errors.New("not `sha256:DIGEST RECIPIENT,…`; run `reconcile secret rekey` to write it anew")
+		return "", nil, errors.New("not `sha256:DIGEST RECIPIENT,…`; remove the line, then run `reconcile secret rekey`")
 	}
 	recipients := strings.Split(list, ",")
 	for _, r := range recipients {
-		if r == "" || strings.TrimSpace(r) != r {
-			return "", nil, errors.New("a recipient is empty or has white space around it")
+		switch {
+		case r == "" || strings.TrimSpace(r) != r:
+			return "", nil, errors.New("a recipient is empty or has white space around it; remove the line, then run `reconcile secret rekey`")
+		case strings.ContainsFunc(r, visible.Hides) || !utf8.ValidString(r):
+			return "", nil, errors.New("a recipient holds a control or invisible character; remove the line, then run `reconcile secret rekey`")
 		}
 	}
 	return token, canonical(recipients), nil

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"filippo.io/age"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 )
 
 // Seal seals v for the place b and the recipients r, and armors it. Every call
@@ -47,13 +48,11 @@ func Check(v Value) error {
 		return errors.New("secret is not UTF-8 text")
 	case strings.TrimSpace(text) != text:
 		return errors.New("secret begins or ends with white space; was a line ending pasted along?")
-	case strings.ContainsFunc(text, invisible):
+	case strings.ContainsFunc(text, visible.Hides):
 		return errors.New("secret holds a control or invisible character; was it pasted from a document?")
 	}
 	return nil
 }
-
-func invisible(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }
 
 func encrypt(contents []byte, recipients []age.Recipient) ([]byte, error) {
 	var out bytes.Buffer
