@@ -61,7 +61,7 @@ func addKey(src []byte, key NewKey) ([]byte, error) {
 
 func (k NewKey) check() string {
 	for _, when := range []string{k.Issued, k.NotBefore} {
-		if when != "" && !datePattern.MatchString(when) && !timePattern.MatchString(when) {
+		if _, err := ParseMoment(when); when != "" && err != nil {
 			return "a date must be like 2026-12-01 or 2026-12-01T14:30:00Z"
 		}
 	}

@@ -1,6 +1,8 @@
 package spec
 
 import (
+	"errors"
+	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -191,29 +193,48 @@ func showSpan(d time.Duration) string {
 	return strconv.Itoa(int(d/time.Second)) + "s"
 }
 
-// moment reads a date, which is 00:00 UTC of that day, or a time with its
-// zone. The result is in UTC.
+var (
+	errNotDate = errors.New("must be a date")
+	errNoDay   = errors.New("is not a day of the calendar")
+	errYears   = fmt.Errorf("must lie in the years %d to %d", firstYear, lastYear)
+)
+
+// ParseMoment reads a moment as a file holds it: a date, which is 00:00 UTC of that
+// day, or a time to the second with its zone. The result is in UTC. The error says
+// what is wrong and does not repeat the text.
+func ParseMoment(text string) (time.Time, error) {
+	var value time.Time
+	var err error
+	switch {
+	case datePattern.MatchString(text):
+		value, err = time.Parse(time.DateOnly, text)
+	case timePattern.MatchString(text):
+		value, err = time.Parse(time.RFC3339, text)
+	default:
+		return time.Time{}, errNotDate
+	}
+	switch value = value.UTC(); {
+	case err != nil:
+		return time.Time{}, errNoDay
+	case value.Year() < firstYear || value.Year() > lastYear:
+		return time.Time{}, errYears
+	}
+	return value, nil
+}
+
+// moment reads what [ParseMoment] does.
 func (o object) moment(field string) Field[time.Time] {
 	n := o.scalar(field, "a date")
 	if n == nil {
 		return Field[time.Time]{}
 	}
-	var value time.Time
-	var err error
+	value, err := ParseMoment(n.text)
 	switch {
-	case datePattern.MatchString(n.text):
-		value, err = time.Parse(time.DateOnly, n.text)
-	case timePattern.MatchString(n.text):
-		value, err = time.Parse(time.RFC3339, n.text)
-	default:
+	case errors.Is(err, errNotDate):
 		o.errorf(n.origin, "write it like `2026-12-01` (00:00 UTC) or `2026-12-01T14:30:00Z`", "%s must be a date", o.name(field))
-		return Field[time.Time]{}
-	}
-	value = value.UTC()
-	switch {
-	case err != nil:
+	case errors.Is(err, errNoDay):
 		o.errorf(n.origin, "", "%s is not a day of the calendar", o.name(field))
-	case value.Year() < firstYear || value.Year() > lastYear:
+	case err != nil:
 		o.errorf(n.origin, "", "%s must lie in the years %d to %d", o.name(field), firstYear, lastYear)
 	default:
 		return Field[time.Time]{Presence: Given, Value: value, Origin: n.origin}

@@ -64,8 +64,7 @@ func (k keyFile) binding() secrets.Binding {
 // openKeyFile finds the file of a connection, given as ENVIRONMENT/PROVIDER. A
 // file with errors is refused: what is added to it could mean something else.
 func openKeyFile(dir, name string) (keyFile, error) {
-	environment, provider, ok := strings.Cut(name, "/")
-	if !ok || strings.HasSuffix(name, ".yaml") {
+	if !strings.Contains(name, "/") || strings.HasSuffix(name, ".yaml") {
 		return keyFile{}, usageError("%q is not a connection; write it as production/strava", name)
 	}
 	repository, err := openSecretRepository(dir)
@@ -76,8 +75,8 @@ func openKeyFile(dir, name string) (keyFile, error) {
 	var known []string
 	for _, e := range repository.set.Environments {
 		for _, c := range e.Connections {
-			known = append(known, e.Name+"/"+c.Provider)
-			if e.Name == environment && c.Provider == provider {
+			is := e.Name + "/" + c.Provider
+			if known = append(known, is); is == name {
 				k.env, k.connection = e, c
 			}
 		}
@@ -91,7 +90,7 @@ func openKeyFile(dir, name string) (keyFile, error) {
 		}
 		return keyFile{}, fmt.Errorf("%s; mend it first", bad[0])
 	}
-	if _, k.names, err = fieldNames(provider, plan.FieldClientSecret); err != nil {
+	if _, k.names, err = fieldNames(k.connection.Provider, plan.FieldClientSecret); err != nil {
 		return keyFile{}, err
 	}
 	k.text, err = os.ReadFile(repository.path(k.connection.File))

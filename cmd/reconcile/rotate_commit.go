@@ -12,8 +12,8 @@ import (
 
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/config"
-	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
+	"github.com/go-git/go-git/v5/storage/filesystem"
 )
 
 // commitment is one git commit of a few files that is going to be made.
@@ -72,8 +72,8 @@ func (c *commitment) alone(repo *git.Repository) error {
 	if _, err := repo.Head(); err != nil {
 		return errors.New("the repository has no commit yet; make the first one yourself")
 	}
-	if _, err := repo.Reference(plumbing.ReferenceName("MERGE_HEAD"), false); err == nil {
-		return errors.New("a merge is not finished; finish it first")
+	if what := unfinished(repo); what != "" {
+		return fmt.Errorf("a %s is not finished; finish it first", what)
 	}
 	status, err := c.tree.Status()
 	if err != nil {
@@ -94,6 +94,24 @@ func (c *commitment) alone(repo *git.Repository) error {
 		}
 	}
 	return nil
+}
+
+// unfinished says what somebody began in the repository, in the midst of which a
+// commit would end up in the wrong place; "" for nothing.
+func unfinished(repo *git.Repository) string {
+	store, ok := repo.Storer.(*filesystem.Storage)
+	if !ok {
+		return ""
+	}
+	for _, begun := range [...]struct{ file, what string }{
+		{"MERGE_HEAD", "merge"}, {"CHERRY_PICK_HEAD", "cherry-pick"}, {"REVERT_HEAD", "revert"},
+		{"rebase-merge", "rebase"}, {"rebase-apply", "rebase"}, {"BISECT_LOG", "bisect"},
+	} {
+		if _, err := store.Filesystem().Stat(begun.file); err == nil {
+			return begun.what
+		}
+	}
+	return ""
 }
 
 // make commits the files and returns the first digits of the hash.

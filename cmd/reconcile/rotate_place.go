@@ -32,14 +32,11 @@ func (p placement) before() int {
 func (k keyFile) placeFor(flag string, now time.Time) (placement, error) {
 	p := placement{written: now.Format(time.RFC3339), notBefore: now.Truncate(time.Second)}
 	if flag != "" {
-		at, err := time.Parse(time.DateOnly, flag)
+		at, err := spec.ParseMoment(flag)
 		if err != nil {
-			at, err = time.Parse(time.RFC3339, flag)
+			return p, usageError("--not-before %q: write it like 2026-11-28 (00:00 UTC) or 2026-11-28T02:00:00Z: it %w", flag, err)
 		}
-		if err != nil {
-			return p, usageError("--not-before %q: write it like 2026-11-28 (00:00 UTC) or 2026-11-28T02:00:00Z", flag)
-		}
-		p.written, p.notBefore = flag, at.UTC()
+		p.written, p.notBefore = flag, at
 	}
 	keys := k.connection.Credentials.Keys
 	older := slices.IndexFunc(keys, func(key spec.Key) bool { return key.NotBefore.After(p.notBefore) })

@@ -37,11 +37,11 @@ was rejected, or an environment that could not be read.`,
 			only := ""
 			if len(args) == 1 {
 				only = args[0]
-				name, provider, ok := strings.Cut(only, "/")
-				if !ok || name == "" || provider == "" {
+				at := strings.LastIndexByte(only, '/') // an environment's name may hold slashes itself
+				if at <= 0 || at == len(only)-1 {
 					return usageError("%q is no connection; write it as ENVIRONMENT/PROVIDER, like production/strava", only)
 				}
-				flags.environments = []string{name}
+				flags.environments = []string{only[:at]}
 			}
 			return rotateStatus(cmd, env, flags, only)
 		},

@@ -137,6 +137,8 @@ func TestRotateAddRefuses(t *testing.T) {
 		{"no provider", "", []string{"add", "production"}, exitUsage, "is not a connection"},
 		{"not in the repository", typedSecret, []string{"add", "production/oura"}, exitFailed, "production/oura: no file describes this connection; the repository has production/polar, production/strava"},
 		{"a bad time", typedSecret, []string{"add", "production/strava", "--not-before", "tomorrow"}, exitUsage, `--not-before "tomorrow": write it like`},
+		{"part of a second", typedSecret, []string{"add", "production/strava", "--not-before", "2026-11-28T02:00:00.5Z"}, exitUsage, `--not-before "2026-11-28T02:00:00.5Z": write it like`},
+		{"a year that the file may not hold", typedSecret, []string{"add", "production/strava", "--not-before", "0001-01-01"}, exitUsage, "it must lie in the years 1970 to 2999"},
 		{"before the key that is due", newSecret(2), []string{"add", "production/withings", "--not-before", "2026-11-19"}, exitFailed, "production/withings.yaml:5:7: key 2 is due since 2026-11-20T00:00:00Z, and a key from before that would never be live; to have the new one at once leave --not-before out"},
 		{"the same secret", typedSecret, []string{"add", "production/strava"}, exitFailed, "production/strava.yaml:5:18: key 1 is this very secret; make a new one in the provider's portal; nothing was changed"},
 		{"pasted with a space", " " + newSecret(2), []string{"add", "production/strava"}, exitFailed, "begins or ends with white space"},
@@ -229,6 +231,43 @@ func headOf(t *testing.T, repo *git.Repository) *object.Commit {
 		t.Fatal(err)
 	}
 	return commit
+}
+
+// In the midst of what somebody began, a commit would end up in the wrong place.
+func TestRotateCommitsNothingIntoWhatIsUnfinished(t *testing.T) {
+	b := newBench(t)
+	b.must(typedSecret, "encrypt", "production/strava.yaml")
+	repo := b.repository()
+	head := headOf(t, repo)
+	for file, what := range map[string]string{
+		"MERGE_HEAD": "merge", "CHERRY_PICK_HEAD": "cherry-pick", "REVERT_HEAD": "revert",
+		"rebase-merge/onto": "rebase", "rebase-apply/onto": "rebase", "BISECT_LOG": "bisect",
+	} {
+		b.write(".git/"+file, head.Hash.String()+"\n")
+		before := b.snapshot()
+		want := "prepare commit: a " + what + " is not finished; finish it first; nothing was changed"
+		if code := b.rotate(newSecret(2), "add", "production/strava", "--commit"); code != exitFailed || !strings.Contains(b.errText, want) || b.changed(before) != "" {
+			t.Errorf("%s: got exit %d, %q, changed %q, want %q", file, code, b.errText, b.changed(before), want)
+		}
+		if err := os.RemoveAll(b.at(".git/" + strings.Split(file, "/")[0])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.mustRotate(newSecret(2), "add", "production/strava", "--commit")
+}
+
+// An environment's name may hold slashes itself.
+func TestRotateInANestedEnvironment(t *testing.T) {
+	b := newBench(t)
+	b.write("eu/production/environment.yaml", "dev_id: eu-x\nprune: never\n")
+	b.write("eu/production/strava.yaml", "provider: strava\ncredentials:\n  client_id: \"123456\"\n")
+	if out := b.mustRotate(typedSecret, "add", "eu/production/strava"); !strings.Contains(out, "Added key 1 of eu/production/strava") {
+		t.Errorf("got\n%s", out)
+	}
+	b.mustRotate(newSecret(2), "add", "eu/production/strava", "--not-before", "2026-11-28")
+	if code := b.rotate("", "prune", "eu/production/strava", "--key", "1"); code != exitFailed || !strings.Contains(b.errText, "key 1 may still be needed") {
+		t.Errorf("prune: got exit %d, %q", code, b.errText)
+	}
 }
 
 func TestRotateCommits(t *testing.T) {

@@ -160,9 +160,9 @@ func (w writtenCredentials) path(field string, names []string, key int) ([]strin
 // asFirstKey is the place of an entry of credentials.keys that says when it was
 // issued, in a file that has no client secret yet.
 func (p secretPlace) asFirstKey(issued string, now time.Time) (secretPlace, error) {
-	day, err := time.Parse(time.DateOnly, issued)
+	day, err := spec.ParseMoment(issued)
 	switch {
-	case err != nil || day.After(now):
+	case err != nil || len(issued) != len(time.DateOnly) || day.After(now):
 		return p, usageError("--issued %q: write the day on which it was made, like 2026-11-20", issued)
 	case p.binding.Field != plan.FieldClientSecret:
 		return p, usageError("--issued: only a client secret has an age")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -138,8 +139,31 @@ func (r secretRepository) errorsIn(file string) []spec.Problem {
 	return out
 }
 
+// lockPath is where the lock stands. A link that a commit put there would lead out of
+// the repository; it is neither read nor written.
+func (r secretRepository) lockPath() (string, error) {
+	for _, at := range []struct {
+		name, want string
+		kind       fs.FileMode
+	}{{path.Dir(secrets.LockPath), "folder", fs.ModeDir}, {secrets.LockPath, "file", 0}} {
+		info, err := os.Lstat(r.path(at.name))
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return "", err
+		case info.Mode().Type() != at.kind:
+			return "", fmt.Errorf("%s: it is not a %s of this repository; remove it", at.name, at.want)
+		}
+	}
+	return r.path(secrets.LockPath), nil
+}
+
 func (r secretRepository) lock() (secrets.Lock, error) {
-	text, err := os.ReadFile(r.path(secrets.LockPath))
+	path, err := r.lockPath()
+	if err != nil {
+		return secrets.Lock{}, err
+	}
+	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return secrets.Lock{}, nil
 	}
@@ -163,7 +187,10 @@ func (r secretRepository) saveLock(lock secrets.Lock) error {
 }
 
 func (r secretRepository) writeLock(lock secrets.Lock) error {
-	path := r.path(secrets.LockPath)
+	path, err := r.lockPath()
+	if err != nil {
+		return err
+	}
 	if have, err := os.ReadFile(path); err == nil && bytes.Equal(have, lock.Bytes()) {
 		return nil
 	}

@@ -234,6 +234,53 @@ func TestRecipientsAreChecked(t *testing.T) {
 	}
 }
 
+// A commit may hold anything where the lock is to stand. None of it leads out of the
+// repository, acts on a terminal, or keeps the next step that is told from working.
+func TestHostileLock(t *testing.T) {
+	b := newBench(t)
+	outside := t.TempDir()
+	for name, c := range map[string]struct {
+		link, target, want string
+	}{
+		"a folder elsewhere": {".reconcile", outside, ".reconcile: it is not a folder of this repository; remove it"},
+		"a file elsewhere":   {".reconcile/recipients.lock", filepath.Join(outside, "new"), ".reconcile/recipients.lock: it is not a file of this repository; remove it"},
+	} {
+		if err := os.MkdirAll(filepath.Dir(b.at(c.link)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(c.target, b.at(c.link)); err != nil {
+			t.Fatal(err)
+		}
+		before := b.read("production/strava.yaml")
+		for _, command := range []func() int{
+			func() int { return b.do(typedSecret, "encrypt", "production/strava.yaml") },
+			func() int { return b.rotate(typedSecret, "add", "production/strava") },
+		} {
+			if code := command(); code != exitFailed || !strings.Contains(b.errText, c.want) || b.read("production/strava.yaml") != before {
+				t.Errorf("%s: got exit %d, %q, want %q and no change", name, code, b.errText, c.want)
+			}
+		}
+		if left, err := os.ReadDir(outside); err != nil || len(left) > 0 {
+			t.Errorf("%s: outside there is %v, %v", name, left, err)
+		}
+		if err := os.RemoveAll(b.at(".reconcile")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.write("production/whoop.yaml", "provider: whoop\n")
+	b.must(typedSecret, "encrypt", "production/strava.yaml")
+	good := b.read(".reconcile/recipients.lock")
+	b.write(".reconcile/recipients.lock", strings.Replace(good, " age1", " age1\x1b[2J,age1", 1))
+	for _, command := range []string{"recipients", "rekey"} {
+		if code := b.do("", command, b.dir); code != exitFailed || strings.Contains(b.outText+b.errText, "\x1b") || !strings.Contains(b.errText, "remove the line, then run `reconcile secret rekey ") {
+			t.Errorf("%s: got exit %d, %q, %q", command, code, b.outText, b.errText)
+		}
+	}
+	b.write(".reconcile/recipients.lock", good[:strings.Index(good, "sha256:")])
+	b.must("", "rekey", b.dir)
+	b.must("", "recipients", "--check", b.dir)
+}
+
 func TestKeygen(t *testing.T) {
 	b := newBench(t)
 	info, err := os.Stat(b.at("identity.txt"))
@@ -280,6 +327,8 @@ func TestFirstSecretWithItsAge(t *testing.T) {
 		{"strava", "2026-11-20", "verification_secret", "only a client secret has an age"},
 		{"strava", "2026-11-24", "client_secret", `--issued "2026-11-24": write the day on which it was made`},
 		{"strava", "20.11.2026", "client_secret", "write the day on which it was made"},
+		{"strava", "0001-01-01", "client_secret", "write the day on which it was made"},
+		{"strava", "2026-11-20T10:00:00Z", "client_secret", "write the day on which it was made"},
 	} {
 		before := b.snapshot()
 		args := []string{"encrypt", "production/" + c.file + ".yaml", "--issued", c.issued, "--field", c.field}
