@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 var (
@@ -17,6 +18,7 @@ var (
 	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	providerName = regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*$`)
 	redirectHost = regexp.MustCompile(`^(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])?$`)
+	devID        = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 	pluginName   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]*$`)
 )
 
@@ -41,7 +43,7 @@ func checkProbeURL(text string) error {
 func checkAddress(text, sent, example string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
-	case err != nil || u.Host == "":
+	case err != nil || u.Hostname() == "" || !isPort(u.Port()):
 		return nil, fmt.Errorf("is not a URL; it should look like %s", example)
 	case u.User != nil:
 		return nil, fmt.Errorf("holds a user or password; take it out, %s has its own place", sent)
@@ -51,6 +53,12 @@ func checkAddress(text, sent, example string) (*url.URL, error) {
 		return nil, fmt.Errorf("would send %s unprotected; use https:// (http:// only on this machine)", sent)
 	}
 	return u, nil
+}
+
+// isPort lets "" pass, which is the scheme's own port.
+func isPort(text string) bool {
+	_, err := strconv.ParseUint(text, 10, 16)
+	return text == "" || err == nil
 }
 
 func isLoopback(host string) bool {
@@ -63,15 +71,24 @@ func isLoopback(host string) bool {
 
 // checkRepoURL refuses a password inside the URL; the rest is for the git client.
 func checkRepoURL(text string) error {
+	credentials := errors.New("holds credentials; take them out and set repo.auth.token_file or repo.auth.token_env")
 	if !strings.Contains(text, "://") {
+		place, _, _ := strings.Cut(text, "/")
+		if user, _, found := strings.Cut(place, "@"); found && strings.Contains(user, ":") {
+			return credentials
+		}
 		return nil
 	}
 	u, err := url.Parse(text)
 	if err != nil {
 		return errors.New("is not a URL; use https://, ssh://, git@host:path, file:/// or a directory")
 	}
-	if _, found := u.User.Password(); found || (u.User != nil && strings.HasPrefix(u.Scheme, "http")) {
-		return errors.New("holds credentials; take them out and set repo.auth.token_file or repo.auth.token_env")
+	_, password := u.User.Password()
+	switch {
+	case password || u.User != nil && strings.HasPrefix(u.Scheme, "http"):
+		return credentials
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return errors.New("ends in ? or #; take that off, and give credentials by repo.auth.token_file or repo.auth.token_env")
 	}
 	return nil
 }
@@ -123,9 +140,24 @@ func oneOf(words ...string) func(string) error {
 	}
 }
 
-func notBlank(text string) error {
-	if strings.TrimSpace(text) == "" {
+// checkDevID refuses what is no dev-id, and so would allow nothing.
+func checkDevID(text string) error {
+	if text != AnyDevID && !devID.MatchString(text) {
+		return errors.New(`is not a dev-id; write it out as Terra shows it, or ["*"] alone for all`)
+	}
+	return nil
+}
+
+// checkLine refuses what is never meant: nothing, and what a block of YAML or a slip
+// leaves around a text, which would be looked for under that name.
+func checkLine(text string) error {
+	switch {
+	case strings.TrimSpace(text) == "":
 		return errors.New("is empty")
+	case strings.TrimSpace(text) != text:
+		return errors.New("has white space around it, or a line end after it; take it off")
+	case strings.ContainsFunc(text, unicode.IsControl):
+		return errors.New("holds a line end or another control character; take it out")
 	}
 	return nil
 }

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"gopkg.in/yaml.v3"
 )
@@ -50,6 +52,8 @@ func (d *decoder) pairs(where string, n *yaml.Node, visit func(key, value *yaml.
 		switch {
 		case key.Kind != yaml.ScalarNode || key.ShortTag() != "!!str":
 			d.problem(key, "the name of a field must be text")
+		case strings.ContainsFunc(key.Value, unicode.IsControl):
+			d.problem(key, "the name of a field holds a line end or another control character")
 		case slices.Contains(seen, key.Value):
 			d.problem(key, "field %q stands here twice", key.Value)
 		case value.Kind == yaml.ScalarNode && value.ShortTag() == "!!null":
@@ -70,7 +74,7 @@ func (d *decoder) text(dst *string, checks ...func(string) error) field {
 			d.problem(n, "%s must be text (put it in quotes if it is)", where)
 			return
 		}
-		for _, check := range append([]func(string) error{notBlank}, checks...) {
+		for _, check := range append([]func(string) error{checkLine}, checks...) {
 			if err := check(n.Value); err != nil {
 				d.problem(n, "%s %v", where, err)
 				return

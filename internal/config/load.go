@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 )
@@ -20,7 +21,10 @@ import (
 // maxFile bounds daemon.yaml, in bytes.
 const maxFile = 1 << 20
 
-var yamlLine = regexp.MustCompile(`^yaml: line (\d+): `)
+var (
+	yamlLine   = regexp.MustCompile(`^yaml: line (\d+): `)
+	yamlAnchor = regexp.MustCompile(`unknown anchor '(.*)' referenced`)
+)
 
 // Load reads the daemon.yaml at path. Files it names by a relative path are
 // relative to its own folder. getenv, usually [os.Getenv], gives the variables
@@ -80,28 +84,36 @@ func (d *decoder) document(data []byte) *yaml.Node {
 	case errors.Is(err, io.EOF):
 		return whole("is empty; it needs at least repo, accounts and apply")
 	case err != nil:
-		return d.syntax(err)
+		return d.syntax(data, err)
 	}
 	switch err := decode.Decode(&second); {
 	case err == nil:
 		d.problem(&second, "a second document begins here; keep one")
 		return nil
 	case !errors.Is(err, io.EOF):
-		return d.syntax(err)
+		return d.syntax(data, err)
 	}
-	if len(doc.Content) == 0 {
+	if len(doc.Content) == 0 || doc.Content[0].Kind == yaml.ScalarNode && doc.Content[0].Value == "" {
 		return whole("is empty; it needs at least repo, accounts and apply")
 	}
 	return doc.Content[0]
 }
 
-// syntax reports what the YAML reader could not read. It knows no column.
-func (d *decoder) syntax(err error) *yaml.Node {
+// syntax reports what the YAML reader could not read. It knows no column, and of an
+// alias only the name, which may be what somebody forgot to put in quotes.
+func (d *decoder) syntax(data []byte, err error) *yaml.Node {
 	at := &yaml.Node{Line: 1, Column: 1}
 	text := err.Error()
 	if m := yamlLine.FindStringSubmatch(text); m != nil {
 		at.Line, _ = strconv.Atoi(m[1])
 		text = text[len(m[0]):]
+	}
+	if m := yamlAnchor.FindStringSubmatch(text); m != nil {
+		before, _, _ := strings.Cut(string(data), "*"+m[1])
+		line := before[strings.LastIndexByte(before, '\n')+1:]
+		d.problem(&yaml.Node{Line: 1 + strings.Count(before, "\n"), Column: 1 + utf8.RuneCountInString(line)},
+			"aliases (*) are not allowed here; write the value out, or put it in quotes")
+		return nil
 	}
 	d.problem(at, "is not YAML: %s", strings.TrimPrefix(text, "yaml: "))
 	return nil
@@ -169,7 +181,7 @@ func (d *decoder) accounts(where string, n *yaml.Node, accounts map[string]Accou
 			d.text(&a.BaseURL, func(text string) error { _, err := checkBaseURL(text); return err })(where, n)
 			a.BaseURL = strings.TrimRight(a.BaseURL, "/")
 		}
-		fields["dev_ids"] = d.list(&a.DevIDs)
+		fields["dev_ids"] = d.list(&a.DevIDs, checkDevID)
 		fields["redirect_hosts"] = d.list(&a.RedirectHosts, checkRedirectHost)
 		seen := d.mapping(where, value, fields)
 		d.oneSecret(value, where, seen, true)

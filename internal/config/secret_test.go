@@ -70,32 +70,3 @@ func TestAccountAllows(t *testing.T) {
 		}
 	}
 }
-
-func FuzzParse(f *testing.F) {
-	f.Add([]byte(smallest))
-	files, err := filepath.Glob("testdata/*/*.yaml")
-	if err != nil || len(files) == 0 {
-		f.Fatalf("no seeds: %v", err)
-	}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(data)
-	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := Parse("daemon.yaml", data, env(nil))
-		if err != nil {
-			return
-		}
-		if c.Repo.URL == "" || len(c.Accounts) == 0 {
-			t.Errorf("accepted a configuration without repository or account: %+v", c)
-		}
-		for name, a := range c.Accounts {
-			if _, err := checkBaseURL(a.BaseURL); err != nil || len(a.DevIDs) == 0 || !a.Token.IsSet() {
-				t.Errorf("accepted account %q: %+v", name, a)
-			}
-		}
-	})
-}
