@@ -61,15 +61,22 @@ func (e *MissingPathError) Error() string {
 // HostKeyError says that an ssh server did not prove who it is.
 type HostKeyError struct {
 	Host        string // as known_hosts spells it
-	Fingerprint string // SHA256:… of the key that the server showed
+	Fingerprint string // SHA256:… of the key that the server showed; "": none of a kind that is pinned
 	Changed     bool   // true: another key is pinned for it; false: none is
+	Revoked     bool   // the key is marked @revoked
 	File        string // the known_hosts file
 }
 
 func (e *HostKeyError) Error() string {
-	if e.Changed {
-		return fmt.Sprintf("host %s shows key %s, which is not the one pinned in %s; "+
-			"somebody may be listening in: ask the server's owner, then replace its line", e.Host, e.Fingerprint, e.File)
+	const listening = "somebody may be listening in: ask the server's owner, then replace its line"
+	switch {
+	case e.Fingerprint == "":
+		return fmt.Sprintf("host %s has no key of a kind that is pinned for it in %s; %s", e.Host, e.File, listening)
+	case e.Revoked:
+		return fmt.Sprintf("host %s shows key %s, which is revoked in %s; somebody may be listening in: "+
+			"ask the server's owner for the new one", e.Host, e.Fingerprint, e.File)
+	case e.Changed:
+		return fmt.Sprintf("host %s shows key %s, which is not the one pinned in %s; %s", e.Host, e.Fingerprint, e.File, listening)
 	}
 	return fmt.Sprintf("host %s with key %s is not known; compare the fingerprint with the server's owner, "+
 		"then add the key to %s (ssh-keyscan prints the line)", e.Host, e.Fingerprint, e.File)

@@ -119,6 +119,9 @@ func classifyTransport(err error) error {
 	if errors.As(err, &refused) {
 		return &UnreachableError{Reason: fmt.Sprintf("the server said %q", clean(refused.Text))}
 	}
+	if strings.Contains(err.Error(), "object-format=sha256") { // among the capabilities of a listing that cannot be read
+		return &UnsupportedError{What: "SHA-256"}
+	}
 	return &CorruptError{Reason: "the answer makes no sense: " + clean(err.Error())}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
+	xknownhosts "golang.org/x/crypto/ssh/knownhosts"
 )
 
 // sshSession runs git-upload-pack on the server. Everything it does ends when
@@ -75,7 +76,7 @@ func sshConfig(l location, auth Auth) (*ssh.ClientConfig, *handshakeFailure, err
 	if err != nil {
 		return nil, nil, refuse("known hosts", auth.KnownHostsFile, err)
 	}
-	failure := &handshakeFailure{}
+	failure := &handshakeFailure{host: knownhosts.Normalize(l.host), file: auth.KnownHostsFile}
 	check := pinned.HostKeyCallback()
 	return &ssh.ClientConfig{
 		User: l.user,
@@ -85,7 +86,7 @@ func sshConfig(l location, auth Auth) (*ssh.ClientConfig, *handshakeFailure, err
 			if err != nil {
 				failure.hostKey = &HostKeyError{
 					Host: knownhosts.Normalize(host), Fingerprint: ssh.FingerprintSHA256(key),
-					Changed: !knownhosts.IsHostUnknown(err), File: auth.KnownHostsFile,
+					Changed: !knownhosts.IsHostUnknown(err), Revoked: is[*xknownhosts.RevokedError](err), File: auth.KnownHostsFile,
 				}
 			}
 			return err
@@ -95,12 +96,17 @@ func sshConfig(l location, auth Auth) (*ssh.ClientConfig, *handshakeFailure, err
 }
 
 // handshakeFailure remembers what the ssh library only tells as text.
-type handshakeFailure struct{ hostKey *HostKeyError }
+type handshakeFailure struct {
+	hostKey    *HostKeyError
+	host, file string
+}
 
 func (f *handshakeFailure) explain(err error) error {
 	switch {
 	case f.hostKey != nil:
 		return f.hostKey
+	case strings.Contains(err.Error(), "no common algorithm for host key"):
+		return &HostKeyError{Host: f.host, Changed: true, File: f.file}
 	case strings.Contains(err.Error(), "unable to authenticate"):
 		return &AuthError{Reason: "the server refused the ssh key; add its public half there with the right to read"}
 	}
