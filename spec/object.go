@@ -144,7 +144,7 @@ func (o object) objects(field string, known ...string) []object {
 	}
 	var list []object
 	for i, item := range n.items {
-		if one, ok := o.open(item, fmt.Sprintf("%s[%d]", o.name(field), i), known); ok {
+		if one, ok := o.open(item, fmt.Sprintf("%s[%d]", o.name(field), i+1), known); ok {
 			list = append(list, one)
 		}
 	}

@@ -103,6 +103,8 @@ func (o object) ageRecipients(keys Field[[]Field[string]]) []string {
 		switch recipientKind(f.Value) {
 		case "":
 			o.errorf(f.Origin, "write `age1…`, `ssh-ed25519 …` or `ssh-rsa …`", "this is not an age recipient")
+		case "tagged":
+			o.errorf(f.Origin, "write the plugin's own recipient", "tagged recipients are not supported")
 		case "classic":
 			classic = true
 		case "post-quantum":
@@ -115,8 +117,8 @@ func (o object) ageRecipients(keys Field[[]Field[string]]) []string {
 	return values(keys.Value)
 }
 
-// recipientKind returns "classic", "post-quantum", "plugin", or "" for what is
-// no recipient.
+// recipientKind returns "classic", "post-quantum", "plugin", "tagged", or "" for
+// what is no recipient.
 func recipientKind(text string) string {
 	if sshRecipient.MatchString(text) {
 		return "classic"
@@ -126,10 +128,12 @@ func recipientKind(text string) string {
 		return ""
 	}
 	switch prefix := text[:i]; {
-	case prefix == "age" && len(text) == 62, prefix == "age1tag":
+	case prefix == "age" && len(text) == 62:
 		return "classic"
-	case prefix == "age1pq", prefix == "age1tagpq":
+	case prefix == "age1pq":
 		return "post-quantum"
+	case prefix == "age1tag", prefix == "age1tagpq":
+		return "tagged"
 	case strings.HasPrefix(prefix, "age1") && plainName.MatchString(prefix[len("age1"):]):
 		return "plugin"
 	}
