@@ -117,7 +117,15 @@ func (w *configWatch) wait(ctx context.Context, log *slog.Logger) *configured {
 		}
 		found := digestOf(w.file)
 		settled := found == w.seen
-		if w.seen = found; found == w.running || found == w.refused || !settled && !told {
+		w.seen = found
+		switch {
+		case told && found == w.running:
+			log.Info("the configuration is the one in use", "file", w.file)
+			continue
+		case told && found == w.refused:
+			log.Warn("the configuration is the one that could not be used; change it, or start the daemon anew", "file", w.file)
+			continue
+		case found == w.running, found == w.refused, !settled && !told:
 			continue
 		}
 		c, err := config.Load(w.file, w.getenv)

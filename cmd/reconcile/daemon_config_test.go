@@ -68,6 +68,7 @@ func TestConfigWatch(t *testing.T) {
 		{"half of it is written", 9 * time.Second, func() { put("daemon.yaml", someConfig+"4") }, ""},
 		{"and the rest", time.Minute, func() { put("daemon.yaml", someConfig+"41\n") }, "127.0.0.1:41"},
 		{"wrong", time.Hour, func() { put("daemon.yaml", "apply: perhaps\n") }, ""},
+		{"wrong, and a person says that it is done", 2 * time.Second, func() { asked <- syscall.SIGHUP }, ""},
 		{"as before", time.Hour, func() { put("daemon.yaml", someConfig+"41\n") }, ""},
 		{"gone", time.Hour, func() { do(os.Remove(file)) }, ""},
 		{"a link, as in a ConfigMap", time.Minute, func() {
@@ -87,6 +88,11 @@ func TestConfigWatch(t *testing.T) {
 	} {
 		if got := within(step.within, step.meanwhile); got != step.want {
 			t.Errorf("%s: got %q, want %q", step.name, got, step.want)
+		}
+	}
+	for _, said := range []string{"the configuration is the one in use", "the configuration is the one that could not be used; change it, or start the daemon anew"} {
+		if got := strings.Count(log.String(), said); got != 1 {
+			t.Errorf("%q is said %d times, want once, to whoever asked:\n%s", said, got, log)
 		}
 	}
 	if got := strings.Count(log.String(), "level=ERROR"); got != 2 {

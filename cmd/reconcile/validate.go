@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,6 +28,9 @@ what is sealed stays sealed.`,
 			dir := "."
 			if len(args) == 1 {
 				dir = args[0]
+			}
+			if strings.Contains(dir, "://") || strings.Contains(dir, "@") && strings.Contains(dir, ":") { // it may hold a password
+				return usageError("validate: name a folder of this machine, not a URL; clone the repository first")
 			}
 			info, err := os.Stat(dir)
 			if err != nil {

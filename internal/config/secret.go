@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode"
 )
 
 // maxSecret bounds what is read from one secret file, in bytes.
@@ -31,6 +32,9 @@ func EnvSecret(name string, getenv func(string) string) Secret {
 
 // IsSet reports whether s names a place at all; the place may still be empty.
 func (s Secret) IsSet() bool { return s.file != "" || s.env != "" }
+
+// File is the path of the file that s is kept in, "" where it is kept elsewhere.
+func (s Secret) File() string { return s.file }
 
 // String names the place, never the secret: "file /run/secrets/terra" or
 // "environment variable TERRA_ADMIN_TOKEN", and "nowhere" for the zero value.
@@ -60,8 +64,8 @@ func (s Secret) Read() (string, error) {
 	if text == "" {
 		return "", fmt.Errorf("read secret: %s is empty; put the secret there", s)
 	}
-	if !s.lines && strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return "", fmt.Errorf("read secret: %s holds more than one line or a control character; keep only the secret there", s)
+	if !s.lines && strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }) {
+		return "", fmt.Errorf("read secret: %s holds more than one line, or a control or invisible character; keep only the secret there", s)
 	}
 	return text, nil
 }

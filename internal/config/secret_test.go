@@ -30,6 +30,7 @@ func TestSecretIsReadAnew(t *testing.T) {
 func TestSecretRefusals(t *testing.T) {
 	for name, content := range map[string]string{
 		"empty": " \n", "two lines": "hunter2\nhunter3\n", "control": "hunter2\x1b[0m", "huge": strings.Repeat("hunter2", 10000),
+		"byte order mark": "\ufeffhunter2\n", "no-break space": "hunter2\u00a0x", "UTF-16": "h\x00u\x00n\x00t\x00", "not UTF-8": "hunter2\xff",
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "token")
