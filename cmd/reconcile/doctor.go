@@ -111,6 +111,7 @@ func (d *doctor) examine(ctx context.Context) {
 	if !d.configuration() {
 		return
 	}
+	d.secretFiles("/")
 	if d.repository(ctx) && d.load() {
 		d.secrets()
 		d.recipients()

@@ -139,7 +139,7 @@ func (d *doctor) recipients() {
 	}
 	lock, err := secrets.ParseLock(text)
 	if err != nil {
-		d.fail("recipients", "", fmt.Sprintf("%s: %v", secrets.LockPath, err), "seal the secrets again with `reconcile secret rekey`")
+		d.fail("recipients", "", fmt.Sprintf("%s:%v", secrets.LockPath, err), "")
 		return
 	}
 	all, wrong, first := d.sealed(), 0, ""
