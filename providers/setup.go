@@ -57,7 +57,7 @@ func (p Provider) Waits(c spec.Connection, requireSetup bool) (gates []Wait, war
 		warnings = append(warnings, partlyOpen(partly, c))
 	}
 	if len(unrecorded) > 0 {
-		warnings = append(warnings, Unshown{"steps not recorded under `setup`", "not recorded under setup: " + strings.Join(unrecorded, ", ") +
+		warnings = append(warnings, Unshown{"steps not recorded under setup", "not recorded under setup: " + strings.Join(unrecorded, ", ") +
 			"; write `setup: {" + strings.Join(unrecorded, ": {done: DATE}, ") + ": {done: DATE}}` once done (what: `reconcile providers " + p.Slug + "`)"})
 	}
 	return gates, warnings

@@ -75,17 +75,20 @@ func inForce(in Input) []KillSwitch {
 	return slices.DeleteFunc(slices.Clone(in.KillSwitches), func(s KillSwitch) bool { return !in.Now.Before(s.Until) })
 }
 
-// tellKillSwitches lets the reader of a plan know of each one, also where it holds
-// no change at this moment.
+// tellKillSwitches lets the reader of a plan know of each one, before all else that it
+// warns of, also where it holds no change at this moment.
 func tellKillSwitches(in Input, p *Plan) {
+	var told []Warning
 	for _, s := range inForce(in) {
-		what := in.Environment.Name
+		about, what := "", in.Environment.Name
 		if s.Provider != "" {
 			what += "/" + s.Provider
+			about = what
 		}
-		p.Warnings = append(p.Warnings, Warning{About: what, Cause: s.String(), Next: s.Lift() + " lifts it", Text: what + " is " + s.String() + "; " + s.Lift() + " lifts it"})
+		told = append(told, Warning{About: about, Cause: s.String(), Next: s.Lift() + " lifts it", Text: what + " is " + s.String() + "; " + s.Lift() + " lifts it"})
 	}
-	slices.SortFunc(p.Warnings[len(p.Warnings)-len(inForce(in)):], func(a, b Warning) int { return cmp.Compare(a.Text, b.Text) })
+	slices.SortFunc(told, func(a, b Warning) int { return cmp.Compare(a.Text, b.Text) })
+	p.Warnings = append(told, p.Warnings...)
 }
 
 func checkKillSwitch(in Input, c *Change, _ bool) (Gate, string) {

@@ -91,7 +91,7 @@ func (a Approval) waiting(r Report, e Environment) (way, next string) {
 	case windowed && a.Frees == 0 && a.Opens.IsZero():
 		next += ", waits for a window"
 	case windowed && a.Frees == 0:
-		next += ", waits for the window that opens " + a.Opens.Format("Mon 2 Jan 2006 15:04 MST")
+		next += ", waits for the window that opens " + a.Opens.Format(openingForm)
 	case r.StateHolder == DaemonHolds:
 		next += ", waits for the daemon's next run; `reconcile now " + e.Name + "` makes it run at once"
 	default:
@@ -128,16 +128,27 @@ func (a Approval) nowFlag() string {
 	return ""
 }
 
-// rest is about what waits for a window beside what does not.
+// rest is about what waits for a window.
 func (a Approval) rest() string {
-	if left := a.FreesNow - a.Frees; a.Frees > 0 && left > 0 {
-		return " (" + counted(left, "change") + " more with --now, else in the window)"
+	window := ""
+	if !a.Opens.IsZero() {
+		window = " that opens " + a.Opens.Format(openingForm)
 	}
-	return ""
+	switch left := a.FreesNow - a.Frees; {
+	case left == 0:
+		return ""
+	case a.Frees == 0:
+		return " (--now does not wait for the window" + window + ")"
+	default:
+		return " (" + counted(left, "change") + " more with --now, else in the window" + window + ")"
+	}
 }
 
 // byDaemon tells whether the holder of the state is to be told: what may be a daemon
 // counts, for a run cannot take the state from it.
 func byDaemon(h Holder) bool { return h == DaemonHolds || h == UnknownHolds }
+
+// openingForm is in the zone of the window.
+const openingForm = "Mon 2 Jan 2006 15:04 MST"
 
 func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }

@@ -73,10 +73,13 @@ type pageCause struct {
 
 type pageChange struct {
 	Symbol, Name, Action, Class, Standing, Tone string
-	Open                                        bool // a person should look at it
+	Brief                                       string // what becomes what, as much as fits a line
+	Open                                        bool   // a person should look at it
 	Fields                                      []pageField
 	Rows                                        []pageRow
 }
+
+const briefValue = 60 // columns of a field in the line of its change
 
 type pageField struct{ Field, From, To string }
 
@@ -135,12 +138,8 @@ func newPageEnvironment(e Environment, at int) pageEnvironment {
 	for _, c := range inOrder(e.Changes) {
 		out.Changes = append(out.Changes, newPageChange(c))
 	}
-	for _, n := range e.NotCompared {
-		where := short(n.Connection, e.Name)
-		if n.Field != "" {
-			where += " " + clean(n.Field)
-		}
-		out.NotCompared = append(out.NotCompared, pageRow{where, clean(n.Reason)})
+	for _, n := range notCompared(e) {
+		out.NotCompared = append(out.NotCompared, pageRow{n.what, n.why})
 	}
 	for _, h := range holds(e) {
 		if h.Way != "" {
@@ -155,12 +154,15 @@ func newPageChange(c Change) pageChange {
 	out := pageChange{
 		Symbol: symbol(c.Action), Name: name(c), Action: clean(string(c.Action)), Class: clean(string(c.Class)),
 		Standing: standing(c), Tone: tone(c),
-		Open: c.Class != plan.Safe || c.Gate != plan.Ready || c.Outcome != "" && c.Outcome != Applied,
+		Open: c.Class != plan.Safe || c.Gate == plan.Blocked || c.Gate == plan.Approval || c.Outcome == Failed || c.Outcome == Unknown,
 	}
 	if out.Standing == "" {
 		out.Standing = string(plan.Ready)
 	}
-	for _, f := range c.Fields {
+	for i, f := range c.Fields {
+		if i < 2 {
+			out.Brief += strings.Repeat("; ", i) + middle(clean(f.Field)+" "+side(f.From)+" → "+side(f.To), briefValue)
+		}
 		out.Fields = append(out.Fields, pageField{clean(f.Field), side(f.From), side(f.To)})
 	}
 	add := func(label, text string) {

@@ -116,7 +116,9 @@ func (m *markdown) environment(e Environment) {
 	if len(e.Changes) > 0 {
 		m.changes(e)
 	}
-	m.list(notComparedItems(e), "Not compared", "field that was not compared")
+	if n := len(e.NotCompared); n > 0 {
+		m.folded("<details open>", "Not compared ("+number(n)+")", notComparedItems(e), "reason for not comparing")
+	}
 	if e.ApproveNext != "" && !m.add("\n"+mdText(sentence(e.ApproveNext))+"\n") {
 		m.omit(1, "word about approving")
 	}
@@ -181,25 +183,24 @@ func markdownDetail(c Change) string {
 		if way := clean(c.GateWay); way != "" {
 			parts = append(parts, "way through: "+way)
 		}
+		if c.AskWay != "" {
+			parts = append(parts, askWords+clean(c.AskWay))
+		}
 	}
 	if c.Error != "" {
 		parts = append(parts, "error: "+clean(c.Error))
 	}
 	parts = append(parts, clean(c.Origin))
 	for i := range parts {
-		parts[i] = md(middle(parts[i], markdownItem))
+		parts[i] = mdText(middle(parts[i], markdownItem))
 	}
 	return "- **" + md(middle(name(c), markdownItem)) + " " + md(string(c.Action)) + "**: " + strings.Join(parts, "; ") + "\n"
 }
 
 func notComparedItems(e Environment) []string {
 	items := make([]string, 0, len(e.NotCompared))
-	for _, n := range e.NotCompared {
-		where := short(n.Connection, e.Name)
-		if n.Field != "" {
-			where += " " + clean(n.Field)
-		}
-		items = append(items, "- "+md(middle(where, markdownItem))+": "+md(middle(clean(n.Reason), markdownItem))+"\n")
+	for _, n := range notCompared(e) {
+		items = append(items, "- "+md(middle(n.what, markdownItem))+": "+mdText(n.why)+"\n")
 	}
 	return items
 }
@@ -221,8 +222,12 @@ func (m *markdown) list(items []string, title, noun string) {
 
 // fold writes as many items as fit into a closed fold.
 func (m *markdown) fold(title string, items []string, noun string) {
+	m.folded("<details>", title, items, noun)
+}
+
+func (m *markdown) folded(begin, title string, items []string, noun string) {
 	const end = "\n</details>\n"
-	if !m.add("\n<details><summary>" + title + "</summary>\n\n") {
+	if !m.add("\n" + begin + "<summary>" + title + "</summary>\n\n") {
 		m.omit(len(items), noun)
 		return
 	}

@@ -137,13 +137,8 @@ func (t *text) rest(e Environment) {
 	if len(e.NotCompared) > 0 {
 		t.gap()
 		t.line("  " + t.paint.color(yellow, "?") + " not compared")
-		for _, n := range e.NotCompared {
-			where := short(n.Connection, e.Name)
-			what := clean(n.Reason)
-			if n.Field != "" {
-				what = clean(n.Field) + ": " + what
-			}
-			t.detail(middle(where, longestName), what, plain)
+		for _, n := range notCompared(e) {
+			t.detail(middle(n.what, longestName), n.why, plain)
 		}
 	}
 	t.lifts(e)
@@ -243,6 +238,11 @@ func lines(s string, room int) []string {
 
 func labelWidth(e Environment) int {
 	width := len(plan.FieldClientSecret)
+	for _, h := range holds(e) {
+		if h.Way != "" {
+			width = max(width, columns(clean(h.Guard)))
+		}
+	}
 	for _, c := range e.Changes {
 		for _, f := range c.Fields {
 			width = max(width, min(columns(clean(f.Field)), longestName))

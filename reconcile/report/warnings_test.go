@@ -101,3 +101,15 @@ func TestInOrder(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// What is not compared for one reason is told once, and in full.
+func TestNotComparedIsFolded(t *testing.T) {
+	got := notCompared(Environment{Name: "eu", NotCompared: []plan.NotCompared{
+		{Connection: "eu/strava", Field: "client_secret", Reason: "no identity"}, {Connection: "eu/oura", Reason: "503"},
+		{Connection: "eu/whoop", Field: "client_secret", Reason: "no identity"}, {Connection: "eu/polar", Field: "scopes", Reason: "no identity"},
+	}})
+	want := []skipped{{"2 connections", "client_secret: no identity: strava, whoop"}, {"oura", "503"}, {"polar", "scopes: no identity"}}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(skipped{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -53,28 +52,6 @@ func standing(c Change) string {
 	case plan.Ready:
 	}
 	return string(c.Outcome)
-}
-
-// inOrder gives the changes of an environment as a person reads them: connections of
-// which something failed, then those of which something happens or is ready, then
-// those that are only held. Those of one connection stay together, and as they follow.
-func inOrder(changes []Change) []Change {
-	rank := map[string]int{}
-	for _, c := range changes {
-		n := 1
-		switch {
-		case c.Outcome == Failed || c.Outcome == Unknown:
-			n = 0
-		case c.Gate != plan.Ready && c.Outcome != Applied:
-			n = 2
-		}
-		if before, known := rank[c.Connection]; !known || n < before {
-			rank[c.Connection] = n
-		}
-	}
-	out := slices.Clone(changes)
-	slices.SortStableFunc(out, func(a, b Change) int { return cmp.Compare(rank[a.Connection], rank[b.Connection]) })
-	return out
 }
 
 // name of a connection inside its environment.
@@ -192,48 +169,6 @@ func usersWords(u *plan.Users) string {
 		return number(u.Count) + " active"
 	}
 	return "at least " + number(u.Count) + " active"
-}
-
-// heldBy is the reason of a gate with the guard that closed it.
-func heldBy(c Change) string {
-	reason := clean(c.GateReason)
-	if c.Guard == "" || c.Gate == plan.Ready {
-		return reason
-	}
-	if reason == "" {
-		return "guard " + clean(c.Guard)
-	}
-	return reason + " (guard " + clean(c.Guard) + ")"
-}
-
-// hold is a guard that holds changes of an environment, and the way through.
-type hold struct {
-	Guard string
-	Count int
-	Way   string
-}
-
-func holds(e Environment) []hold {
-	var out []hold
-	add := func(guard, way string) {
-		at := slices.IndexFunc(out, func(h hold) bool { return h.Guard == guard && h.Way == way })
-		if at < 0 {
-			out = append(out, hold{Guard: guard, Way: way})
-			at = len(out) - 1
-		}
-		out[at].Count++
-	}
-	for _, c := range inOrder(e.Changes) {
-		if c.Gate != plan.Ready && c.Guard != "" && c.Outcome != Applied {
-			add(c.Guard, clean(c.GateWay))
-		}
-	}
-	for _, c := range e.Changes {
-		if c.AskWay != "" && c.Outcome != Applied {
-			add("ask", "see whether the provider accepts the pair, which is then not held: "+clean(c.AskWay))
-		}
-	}
-	return out
 }
 
 // mayHaveWritten names the fields that a dry run may have changed.
