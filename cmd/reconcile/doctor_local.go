@@ -190,6 +190,7 @@ type openPair struct {
 	connection, devID, provider, clientID string
 	file                                  string // of the connection, in the repository
 	key                                   string // which of several, for people; "" for the only one
+	off                                   string // why its file lets nobody ask; "" where it does
 	due                                   bool
 	secret                                secrets.Value
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 )
@@ -10,6 +11,33 @@ import (
 // same reports whether a provider would be asked the same.
 func (p openPair) same(o openPair) bool {
 	return p.provider == o.provider && p.clientID == o.clientID && p.secret.Equal(o.secret)
+}
+
+// unasked says why nobody is asked about a pair; "" where somebody can be.
+func (p openPair) unasked(ask prober) string {
+	if p.off != "" {
+		return p.off
+	}
+	return ask.unasked(p.provider)
+}
+
+// tellUnasked says what --probe would ask about.
+func (d *doctor) tellUnasked(ask prober) {
+	n := 0
+	var reasons []string
+	for _, pair := range d.pairs {
+		if why := pair.unasked(ask); why == "" {
+			n++
+		} else if !slices.Contains(reasons, why) {
+			reasons = append(reasons, why)
+		}
+	}
+	switch {
+	case n > 0:
+		d.skip("probe", "", "the providers were not asked about "+plural(n, "pair", "pairs"), "add --probe; each is asked at most once an hour")
+	case len(reasons) > 0:
+		d.skip("probe", "", "no provider is asked about a pair, with --probe neither: "+strings.Join(reasons, "; "), "")
+	}
 }
 
 func (p openPair) name() string {
@@ -28,9 +56,7 @@ func (d *doctor) probe(ctx context.Context) {
 		d.fail("probe", "", err.Error(), "correct "+d.flags.config)
 		return
 	case !d.flags.probe:
-		if len(d.pairs) > 0 {
-			d.skip("probe", "", "the providers were not asked about "+plural(len(d.pairs), "pair", "pairs"), "add --probe; each is asked at most once an hour")
-		}
+		d.tellUnasked(ask)
 		return
 	case len(d.pairs) == 0:
 		d.skip("probe", "", "no pair of client id and secret is open", "")
@@ -45,7 +71,7 @@ func (d *doctor) probe(ctx context.Context) {
 		d.warn("probe", "", text, "do not ask again within an hour")
 	}
 	for i, pair := range d.pairs {
-		if why := ask.unasked(pair.provider); why != "" {
+		if why := pair.unasked(ask); why != "" {
 			d.skip("probe", pair.name(), why, "")
 			continue
 		}

@@ -121,6 +121,9 @@ func (d *doctor) keepPair(s sealedAt, value secrets.Value) {
 	}
 	pair := openPair{connection: s.environment.Name + "/" + s.connection.Provider, devID: s.environment.DevID, provider: s.connection.Provider, file: s.connection.File,
 		clientID: s.connection.Credentials.ClientID.Value, secret: value, due: s.key == due}
+	if s.connection.Rotation.Probe == "off" {
+		pair.off = fmt.Sprintf("rotation.probe of %s is off (%s)", pair.connection, s.connection.Rotation.Origin)
+	}
 	if len(keys) > 1 {
 		pair.key = fmt.Sprintf("key %d of %d", s.key+1, len(keys))
 	}

@@ -289,3 +289,28 @@ func TestHealthAddress(t *testing.T) {
 		}
 	}
 }
+
+// TestDoctorAsksNobodyWhereAFileSaysSo: rotation.probe off counts for doctor too, and
+// it does not offer to ask then.
+func TestDoctorAsksNobodyWhereAFileSaysSo(t *testing.T) {
+	e := newExample(t, time.Now())
+	strava := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("somebody was asked") }))
+	defer strava.Close()
+	for _, name := range []string{"production", "staging"} {
+		path := filepath.Join(e.repository(), name, "strava.yaml")
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, append(text, "rotation: {probe: off}\n"...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.commit("Ask nobody")
+	file := e.daemonFile("probes: {strava: \"" + strava.URL + "\"}\n")
+	holds(t, e.run(0, "doctor", "--config", file, "--probe"), "skip probe production/strava (key 2 of 2): rotation.probe of production/strava is off (production/strava.yaml:")
+	out := e.run(0, "doctor", "--config", file)
+	if holds(t, out, "skip probe: no provider is asked about a pair, with --probe neither: "); strings.Contains(out, "add --probe") {
+		t.Errorf("it offers to ask:\n%s", out)
+	}
+}
