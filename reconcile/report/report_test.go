@@ -186,3 +186,26 @@ func TestReportFromPlans(t *testing.T) {
 		t.Errorf("got %s first, %d ms, exit %d, %v", r.Environments[0].Name, r.DurationMS, r.ExitCode, r.StartedAt)
 	}
 }
+
+// The last line names the environments that failed: it is where people look first.
+func TestVerdictNamesWhatFailed(t *testing.T) {
+	failed := func(names ...string) (out []Environment) {
+		for _, name := range names {
+			out = append(out, Environment{Name: name, Error: "401"})
+		}
+		return out
+	}
+	for _, row := range []struct {
+		r    Report
+		want string
+	}{
+		{Report{Error: "no network"}, "1 error, 0 unchanged"},
+		{Report{Environments: failed("eu")}, "1 error (eu), 0 unchanged"},
+		{Report{Error: "disk", Environments: failed("eu", "us")}, "3 errors (the run, eu, us), 0 unchanged"},
+		{Report{Environments: failed("a", "b", "c", "d", "e")}, "5 errors (a, b, c and 2 more), 0 unchanged"},
+	} {
+		if got := total(row.r).verdict(); got != row.want {
+			t.Errorf("got %q, want %q", got, row.want)
+		}
+	}
+}

@@ -162,7 +162,7 @@ func (t *text) rest(e Environment) {
 
 // lifts says once for an environment what would let its held changes through.
 func (t *text) lifts(e Environment) {
-	first := true
+	first, above := true, ""
 	for _, h := range holds(e) {
 		if h.Way == "" {
 			continue
@@ -172,7 +172,12 @@ func (t *text) lifts(e Environment) {
 			t.line("  the way through")
 			first = false
 		}
-		t.detail(clean(h.Guard), h.Way+" ("+counted(h.Count, "change")+")", plain)
+		label := clean(h.Guard)
+		if label == above {
+			label = ""
+		}
+		above = clean(h.Guard)
+		t.detail(label, h.Way+" ("+counted(h.Count, "change")+")", plain)
 	}
 	if e.ApproveNext != "" {
 		t.gap()

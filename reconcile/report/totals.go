@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
@@ -12,6 +13,7 @@ type totals struct {
 	ready, waiting, blocked, approval int // changes that were not tried
 	skipped, notAttempted             int
 	errors                            int // environments, and the run itself
+	failedIn                          []string
 	mayHaveWritten                    bool
 }
 
@@ -29,6 +31,7 @@ func total(r Report) totals {
 func (t *totals) addEnvironment(e Environment) {
 	if e.Error != "" || len(e.MayHaveWritten) > 0 {
 		t.errors++
+		t.failedIn = append(t.failedIn, middle(clean(e.Name), longestName))
 	}
 	t.mayHaveWritten = t.mayHaveWritten || len(e.MayHaveWritten) > 0
 	t.Unchanged += e.Summary.Unchanged
@@ -103,7 +106,7 @@ func (t totals) verdict() string {
 	}
 	var parts []string
 	if t.errors > 0 {
-		parts = append(parts, counted(t.errors, "error"))
+		parts = append(parts, counted(t.errors, "error")+t.where())
 	}
 	if t.Changes > 0 {
 		parts = append(parts, counted(t.Changes, "change")+" ("+t.standings()+")")
@@ -118,11 +121,28 @@ func (t totals) verdict() string {
 	return strings.Join(parts, ", ")
 }
 
+// where names the environments with errors, as many as a line has room for.
+func (t totals) where() string {
+	const shown = 3
+	list := t.failedIn
+	if len(list) > 0 && len(list) < t.errors {
+		list = append([]string{"the run"}, list...)
+	}
+	switch {
+	case len(list) == 0:
+		return ""
+	case len(list) > shown:
+		return fmt.Sprintf(" (%s and %d more)", strings.Join(list[:shown], ", "), len(list)-shown)
+	}
+	return " (" + strings.Join(list, ", ") + ")"
+}
+
 // environmentWords says how one environment stands.
 func (t totals) environmentWords() string {
 	if t.inSync() {
 		return counted(t.Unchanged, "connection") + " unchanged"
 	}
+	t.failedIn = nil // it stands below its name
 	return t.verdict()
 }
 
