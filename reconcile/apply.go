@@ -203,6 +203,9 @@ func (a *applier) remember() error {
 	if err := a.follow(); err != nil {
 		return err
 	}
+	if err := a.o.Store.Follow(env, a.r.Commit); err != nil {
+		return err
+	}
 	commits, err := a.o.Store.Commits(env)
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ type prepared struct {
 	input    plan.Input
 	plan     plan.Plan
 	hash     string
+	newer    string // the commit from which the branch went back, "" where it did not
 	pending  []state.Intent
 	ongoing  state.Ongoing
 	lives    map[string]plan.KeyLife // by provider, as they are on disk
@@ -122,10 +123,10 @@ func (e *Engine) prepare(ctx context.Context, r Run, env spec.Environment, b *bo
 	if p.input.Environment, err = environmentOf(env); err != nil {
 		return nil, err
 	}
-	p.input.RedirectHosts = providers.TerraHosts()
-	if e.o.RedirectHosts != nil {
-		p.input.RedirectHosts = append(p.input.RedirectHosts, e.o.RedirectHosts(env.Account)...)
+	if err := e.lookBack(r, env, p); err != nil {
+		return nil, err
 	}
+	p.input.RedirectHosts = e.redirectHosts(env)
 	if p.before, err = e.o.Store.Memory(env.DevID); err != nil {
 		return nil, err
 	}
@@ -158,6 +159,15 @@ func (e *Engine) prepare(ctx context.Context, r Run, env spec.Environment, b *bo
 	}
 	p.desire()
 	return p, e.decide(ctx, r, p)
+}
+
+// redirectHosts gives Terra's own hosts and those that the runner lists.
+func (e *Engine) redirectHosts(env spec.Environment) []string {
+	hosts := providers.TerraHosts()
+	if e.o.RedirectHosts != nil {
+		hosts = append(hosts, e.o.RedirectHosts(env.Account)...)
+	}
+	return hosts
 }
 
 func (e *Engine) observer(r Run, p *prepared) *observer {

@@ -28,6 +28,7 @@ type following struct {
 	now         time.Time
 	changes     []report.Change // with their outcomes
 	notCompared []plan.NotCompared
+	newer       string // the commit from which the branch went back
 }
 
 func isHeld(c report.Change) bool { return c.Gate != plan.Ready && c.Outcome != report.Applied }
@@ -49,7 +50,9 @@ func (f following) find(id string) (report.Change, bool) {
 // follow says what lasts after this run, and what began, changed or ended in it.
 func (f following) follow(before state.Ongoing) (state.Ongoing, []state.Entry) {
 	after := state.Ongoing{Held: map[string]state.Hold{}, Drifts: map[string]state.Drift{}}
-	entries := f.followHolds(before.Held, after.Held)
+	var entries []state.Entry
+	after.Back, entries = f.followBack(before.Back)
+	entries = append(entries, f.followHolds(before.Held, after.Held)...)
 	return after, append(entries, f.followDrifts(before.Drifts, after.Drifts)...)
 }
 

@@ -111,7 +111,8 @@ func (e *Engine) tellUnapproved(r Run, env spec.Environment, why string) error {
 // and ended.
 func (a *applier) follow() error {
 	f := following{line: func(event string) state.Entry { return a.r.line(a.p.env, event, a.o.Now()) },
-		environment: a.p.env.Name, devID: a.p.env.DevID, now: a.o.Now(), changes: a.changes, notCompared: a.p.plan.NotCompared}
+		environment: a.p.env.Name, devID: a.p.env.DevID, now: a.o.Now(), changes: a.changes, notCompared: a.p.plan.NotCompared,
+		newer: a.p.newer}
 	after, entries := f.follow(a.p.ongoing)
 	a.p.ongoing = after
 	return a.o.Store.SaveOngoing(a.p.env.DevID, after, entries)

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io/fs"
@@ -142,7 +143,7 @@ func (w *world) run(r Run) report.Report {
 		}
 	}()
 	r.Set, r.Problems = w.load()
-	r.Commit = "c0ffee"
+	r.Commit = cmp.Or(r.Commit, "c0ffee")
 	ctx := w.ctx
 	if ctx == nil {
 		ctx = w.t.Context()

@@ -39,6 +39,9 @@ func (b boss) Status() (daemon.Status, error) {
 		e := &s.Environments[i]
 		c := commits[e.DevID]
 		e.Attempted, e.Applied = c.Attempted, c.Applied
+		if e.Newer, err = b.follower.store.NewerThan(e.DevID, e.Commit); err != nil {
+			return s, err
+		}
 		a, err := b.follower.store.Approval(e.DevID, b.follower.env.Now())
 		if err != nil {
 			return s, err

@@ -218,6 +218,10 @@ func entryWords(e state.Entry) string {
 			field = e.Fields[0].Field
 		}
 		return fmt.Sprintf("drift of %s ended after %s: %s", field, lasted(e.LastedMS), ended)
+	case state.EventWentBack:
+		return "the repository went back to an older commit, " + e.Reason
+	case state.EventWentBackEnd:
+		return "the repository moved on after " + lasted(e.LastedMS)
 	case state.EventPause:
 		return fmt.Sprintf("paused until %s by %s", minute(e.Until), e.Owner)
 	case state.EventResume:

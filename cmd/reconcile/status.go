@@ -104,6 +104,9 @@ func environmentWords(out *page, e daemon.EnvironmentStatus) {
 	if e.Behind != "" {
 		out.labelled("behind", e.Behind)
 	}
+	if e.Newer != "" {
+		out.labelled("went back", "from commit "+short(e.Newer)+", which was followed after it: what could hurt waits for approval, or for a new commit")
+	}
 	out.labelled("last run", lastRunWords(e.LastRun))
 	switch {
 	case e.Running != nil:

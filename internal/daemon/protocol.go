@@ -118,6 +118,7 @@ type EnvironmentStatus struct {
 	Attempted string      `json:"attempted"` // tried last
 	Applied   string      `json:"applied"`   // last in effect as a whole
 	Behind    string      `json:"behind"`    // why it is not on the newest commit
+	Newer     string      `json:"newer"`     // the commit that it followed after this one: the branch went back
 	Running   *time.Time  `json:"running"`   // since when a run is under way
 	LastRun   *LastRun    `json:"last_run"`
 	NextRun   *time.Time  `json:"next_run"` // by its schedule

@@ -29,6 +29,8 @@ const (
 	EventDriftEnded  = "drift-ended"  // a field that somebody changed elsewhere is as agreed, or agreed anew
 	EventRefused     = "refused"      // a whole environment is refused from now on, or one approval was
 	EventRefusedEnd  = "refused-ended"
+	EventWentBack    = "went-back" // the branch stands on a commit from before: Reason names the newest
+	EventWentBackEnd = "went-back-ended"
 	EventPause       = "pause"  // a kill switch was set, in the place of a former one on the same
 	EventResume      = "resume" // one was lifted before its end
 )

@@ -12,6 +12,14 @@ type Ongoing struct {
 	Held    map[string]Hold  `json:"held,omitempty"`   // by the id of the change
 	Drifts  map[string]Drift `json:"drifts,omitempty"` // by provider/field
 	Refused *Refused         `json:"refused,omitempty"`
+	Back    *Back            `json:"back,omitempty"`
+}
+
+// Back is a branch that stands on a commit which was followed before a newer one.
+type Back struct {
+	Since  time.Time `json:"since"` // UTC
+	Commit string    `json:"commit"`
+	Newer  string    `json:"newer"` // the newest that was followed
 }
 
 // Hold is a change that is held.

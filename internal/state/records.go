@@ -18,6 +18,7 @@ import (
 //	                        connections    <provider> -> connection
 //	                        source_types   what Terra offers here
 //	                        commits        attempted and applied
+//	                        followed       the commits that it followed, each once
 //	                        token          when it ends, and its name
 //	                        good           the last commit without errors in its files
 //	                        approval       left for the next run by a person
@@ -44,6 +45,7 @@ const (
 	keySourceTypes  = "source_types"
 	keyCommits      = "commits"
 	keyGood         = "good"
+	keyFollowed     = "followed"
 	keyApproval     = "approval"
 	keyOngoing      = "ongoing"
 	keyOutbox       = "outbox"

@@ -29,6 +29,7 @@ type story struct {
 	KillSwitches []KillSwitch
 	Asks         bool // this run asks the providers
 	Hosts        []string
+	OlderCommit  string `json:"older_commit"`
 }
 
 type storyEnvironment struct {
@@ -113,7 +114,7 @@ func readStory(text []byte) (Input, error) {
 func (s story) input() (Input, error) {
 	in := Input{Now: s.Now, Environment: s.Environment.Environment, Observed: s.Terra, Types: s.Types, Users: map[string]Users{},
 		Probes: s.Probes, ApprovedAll: s.Approved, NowFlag: s.IgnoreTime, KillSwitches: s.KillSwitches, Asks: s.Asks,
-		RedirectHosts: s.Hosts}
+		RedirectHosts: s.Hosts, OlderCommit: s.OlderCommit}
 	for _, w := range s.Environment.Windows {
 		window, err := w.window()
 		if err != nil {

@@ -30,6 +30,7 @@ func checks() []check {
 		{"probe-required", checkProven},
 		{"roll-back", checkGoBack},
 		{guardRedirectHost, checkRedirectHost},
+		{guardOlderCommit, checkOlderCommit},
 		{"empty-list", checkEmptyList},
 		{"adopt", checkAdopt},
 		{guardSecretDrift, checkSecretDrift},

@@ -12,6 +12,8 @@ type Input struct {
 	Memory      Memory
 	// KillSwitches that concern the environment.
 	KillSwitches []KillSwitch
+	// OlderCommit says, where the branch went back, to which commit and from which.
+	OlderCommit string
 	// RedirectHosts are the hosts to which end users may be sent, Terra's own and the
 	// runner's: names in small letters, or `*.` in place of the first label.
 	RedirectHosts []string

@@ -13,6 +13,11 @@ func rulesOfMemory(in Input, p Plan) []string {
 		held := in.Memory.Suspended || in.Memory.Known && in.Memory.Connections[c.Provider].Suspended
 		return c.Gate == Ready && c.Class != Safe && held && !isApproved(in, c)
 	})
+	out = append(out, each(p, "follows an old commit into keys or harm", func(c Change) bool {
+		harms := c.Class != Safe || has(c.Fields, FieldClientID) || has(c.Fields, FieldClientSecret) || has(c.Fields, FieldVerificationSecret) ||
+			has(c.Fields, FieldRedirectURL) || has(c.Fields, FieldSandbox)
+		return c.Gate == Ready && in.OlderCommit != "" && harms && !in.ApprovedAll
+	})...)
 	before := false
 	for _, m := range in.Memory.Connections {
 		before = before || in.Memory.Known && !m.Noted && m.Fields[FieldState] != "disabled"

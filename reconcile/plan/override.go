@@ -32,6 +32,7 @@ func Overrides() []Override {
 		{"probe-required", "a secret that the provider has not accepted, where the file says probe: require", yes, yes, yes, "probe: prefer", "a provider that accepts it"},
 		{"roll-back", "going back from a rejected live key to one that was not live before or that the provider does not accept now", yes, yes, yes, "another key", "a provider that accepts the key before it"},
 		{guardRedirectHost, "a redirect_url or domain on a host that is neither Terra's own, nor live in that field, nor in the runner's redirect_hosts", no, yes, yes, "a host that is one of these, or null", "a runner that lists the host"},
+		{guardOlderCommit, "disruptive and destructive changes, and all that writes keys, while the branch stands on a commit that was followed before a newer one", no, yes, yes, "what is wanted, as a new commit", "a branch that is on the newest commit again"},
 		{"empty-list", "every change while Terra lists nothing and there were connections before", yes, yes, yes, "", "a list that is not empty"},
 		{"adopt", "the first disruptive change, or overwriting keys, of a connection of which nothing is remembered", yes, yes, yes, "what Terra has", ""},
 		{guardSecretDrift, "reverting a client_id or secret that somebody set by hand", yes, yes, yes, "the live key, or on_secret_drift: revert", "a provider that, asked in this run, accepts the wanted pair"},

@@ -133,6 +133,7 @@ func ends() map[string][]func(*Input, Change) {
 				in.RedirectHosts = []string{"evil.example", "*.evil.example", "auth.evil.example"}
 			},
 		},
+		guardOlderCommit:  {func(in *Input, _ Change) { in.OlderCommit = "" }},
 		"empty-list":      {func(in *Input, _ Change) { in.Observed = map[string]Observed{"nobody-names-it": {}} }},
 		"on_secret_drift": {accepted, sameKeys, func(in *Input, _ Change) { in.Environment.RevertSecretDrift = true }},
 		"window":          {func(in *Input, _ Change) { in.Environment.Windows = nil }},

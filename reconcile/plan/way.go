@@ -46,6 +46,8 @@ func wayThrough(in Input, guard string, c Change) string {
 		ways = []string{commit(own, "rotation: {probe: prefer}")}
 	case guardSecretDrift:
 		ways = []string{"commit the live key to " + own}
+	case guardOlderCommit:
+		return "approve this plan; or commit what is wanted anew, as git revert does"
 	case guardRedirectHost:
 		return strings.Join(append([]string{"approve this plan"}, redirectWays(in, c)...), "; or ")
 	case "empty-list", "adopt", "destructive", "after-suspend", "secret-ref":
