@@ -100,23 +100,38 @@ func openKeyFile(dir, name string) (keyFile, error) {
 // keyEdit is a change of a file's keys that can be saved whole.
 type keyEdit struct {
 	keyFile
-	lock   secrets.Lock
-	commit *commitment // nil: none is wanted
+	commit     bool
+	now        time.Time
+	sealed     secrets.Sealed // a new one, to be noted; zero for none
+	recipients secrets.Recipients
 }
 
-// begin makes sure, before anything is changed, that a change can be saved.
+// begin makes sure, before anything is asked or changed, that a change can be saved.
 func (k keyFile) begin(commit bool, now time.Time) (keyEdit, error) {
-	e := keyEdit{keyFile: k}
-	var err error
-	if e.lock, err = k.repository.lock(); err != nil || !commit {
-		return e, err
-	}
-	e.commit, err = prepareCommit(k.repository.root, []string{k.connection.File, secrets.LockPath}, now)
+	e := keyEdit{keyFile: k, commit: commit, now: now}
+	_, _, err := e.prepare()
 	return e, err
 }
 
-// save writes the file and the lock, and commits both if that was wanted.
+func (e keyEdit) prepare() (secrets.Lock, *commitment, error) {
+	lock, err := e.repository.lock()
+	if err != nil || !e.commit {
+		return lock, nil, err
+	}
+	commit, err := prepareCommit(e.repository.root, []string{e.connection.File, secrets.LockPath}, e.now)
+	return lock, commit, err
+}
+
+// save writes the file and the lock, and commits both if that was wanted. Both are
+// looked at again: a person may have taken an hour to find the secret.
 func (e keyEdit) save(text []byte, message string) (hash string, err error) {
+	lock, commit, err := e.prepare()
+	if err == nil {
+		err = e.repository.unchanged(e.connection.File, e.text)
+	}
+	if err != nil {
+		return "", err
+	}
 	if err := replaceFile(e.repository.path(e.connection.File), text); err != nil {
 		return "", err
 	}
@@ -124,13 +139,14 @@ func (e keyEdit) save(text []byte, message string) (hash string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if err := after.saveLock(e.lock); err != nil {
+	lock.Record(e.sealed, e.recipients)
+	if err := after.saveLock(lock); err != nil {
 		return "", err
 	}
-	if e.commit == nil {
+	if commit == nil {
 		return "", nil
 	}
-	if hash, err = e.commit.make(message); err != nil {
+	if hash, err = commit.make(message); err != nil {
 		return "", fmt.Errorf("%s and %s are written but not committed: %w", e.connection.File, secrets.LockPath, err)
 	}
 	return hash, nil

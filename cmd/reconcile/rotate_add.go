@@ -108,7 +108,7 @@ func addKey(ctx context.Context, env *environment, name string, f *addFlags) err
 	if err != nil {
 		return fmt.Errorf("%s: %w", k.connection.File, err)
 	}
-	edit.lock.Record(sealed, recipients)
+	edit.sealed, edit.recipients = sealed, recipients
 	a.recipients = len(recipients.Strings())
 	if a.commit, err = edit.save(text, a.message()); err != nil {
 		return err

@@ -59,8 +59,7 @@ func encryptSecret(cmd *cobra.Command, env *environment, name string, flags *sec
 	if err != nil {
 		return err
 	}
-	lock, err := repository.lock()
-	if err != nil {
+	if _, err := repository.lock(); err != nil { // before anything is asked
 		return err
 	}
 	value, err := readSecret(cmd.Context(), env, fmt.Sprintf("%s of %s", at.binding.Field, at.connection))
@@ -77,6 +76,13 @@ func encryptSecret(cmd *cobra.Command, env *environment, name string, flags *sec
 	text, err := at.with(sealed, issued)
 	if err != nil {
 		return fmt.Errorf("%s: %w", at.file, err)
+	}
+	lock, err := repository.lock()
+	if err == nil {
+		err = repository.unchanged(at.file, at.text)
+	}
+	if err != nil {
+		return err
 	}
 	if err := replaceFile(repository.path(at.file), text); err != nil {
 		return err

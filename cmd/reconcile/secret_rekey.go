@@ -53,8 +53,9 @@ type rekeying struct {
 	plugins    []string
 	rebind     []string // files below the root
 	lock       secrets.Lock
-	files      map[string][]byte
-	digester   secrets.Digester // of this run only
+	files      map[string][]byte // as they are to be
+	read       map[string][]byte // as they were
+	digester   secrets.Digester  // of this run only
 	done       []resealed
 	blind      int // of them, those that our own identities do not open any more
 	kept       int
@@ -95,7 +96,7 @@ func prepareRekey(repository secretRepository, runner config.Identities, rebind 
 	if bad := repository.errorsIn(""); len(bad) > 0 {
 		return nil, fmt.Errorf("rekey secrets: the repository has %s, the first is %s; see %s", plural(len(bad), "error", "errors"), bad[0], repository.checking())
 	}
-	w := &rekeying{repository: repository, plugins: runner.AllowPlugins, files: map[string][]byte{},
+	w := &rekeying{repository: repository, plugins: runner.AllowPlugins, files: map[string][]byte{}, read: map[string][]byte{},
 		digester: secrets.NewDigester(secrets.GenerateKey())}
 	var err error
 	if w.identities, err = identities(runner)(); err != nil {
@@ -181,7 +182,7 @@ func (w *rekeying) file(e spec.Environment, c spec.Connection) error {
 		}
 	}
 	if string(text) != string(before) {
-		w.files[c.File] = text
+		w.files[c.File], w.read[c.File] = text, before
 	}
 	return nil
 }

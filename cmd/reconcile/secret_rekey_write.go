@@ -21,6 +21,11 @@ func (w *rekeying) finish(env *environment) error {
 			return err
 		}
 	}
+	for _, file := range slices.Sorted(maps.Keys(w.files)) {
+		if err := w.repository.unchanged(file, w.read[file]); err != nil {
+			return err
+		}
+	}
 	if len(w.files) > 0 {
 		if err := w.repository.writeLock(w.lock); err != nil {
 			return fmt.Errorf("nothing was changed: %w", err)

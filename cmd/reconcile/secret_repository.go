@@ -218,6 +218,16 @@ func (r secretRepository) present() ([]secrets.Sealed, error) {
 	return present, nil
 }
 
+// unchanged refuses to go on where somebody else wrote a file since it was read, for
+// instance while a secret was asked for: what they wrote would be lost.
+func (r secretRepository) unchanged(file string, read []byte) error {
+	now, err := os.ReadFile(r.path(file))
+	if err == nil && !bytes.Equal(now, read) {
+		err = fmt.Errorf("%s: it was changed meanwhile, so nothing was written; do it again", file)
+	}
+	return err
+}
+
 // replaceFile puts text in the place of a file in one step: a reader sees the
 // old one or the new one. The permissions stay; a new file gets 0644.
 func replaceFile(path string, text []byte) (err error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +22,22 @@ type bench struct {
 	now     time.Time
 	outText string
 	errText string
+	// meanwhile is what another does while the next command waits for its input.
+	meanwhile func()
+}
+
+// input is what a person types, after meanwhile.
+type input struct {
+	io.Reader
+	meanwhile func()
+}
+
+func (i *input) Read(p []byte) (int, error) {
+	if i.meanwhile != nil {
+		i.meanwhile()
+		i.meanwhile = nil
+	}
+	return i.Reader.Read(p)
 }
 
 func newBench(t *testing.T) *bench {
@@ -75,11 +92,12 @@ func (b *bench) run(stdin string, args ...string) int {
 	b.t.Helper()
 	var out, errs bytes.Buffer
 	env := &environment{
-		Stdin: strings.NewReader(stdin), Stdout: &out, Stderr: &errs,
+		Stdin: &input{strings.NewReader(stdin), b.meanwhile}, Stdout: &out, Stderr: &errs,
 		Getenv:     func(name string) string { return b.vars[name] },
 		Now:        func() time.Time { return b.now },
 		IsTerminal: func(any) bool { return false },
 	}
+	b.meanwhile = nil
 	code := run(b.t.Context(), args, env)
 	b.outText, b.errText = out.String(), errs.String()
 	if !slices.Contains(args, "decrypt") && strings.Contains(b.outText+b.errText, typedSecret[:6]) {
