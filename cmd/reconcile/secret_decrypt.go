@@ -53,7 +53,7 @@ func decryptSecret(env *environment, name string, flags *secretFlags) error {
 		return err
 	}
 	if opened.Plain {
-		if _, err := fmt.Fprintf(env.Stderr, "warning: %s: %s is sealed for no particular place; seal it again with `reconcile secret encrypt %s`\n", origin, dotted(at.path), at.file); err != nil {
+		if _, err := fmt.Fprintf(env.Stderr, "warning: %s: %s is sealed for no particular place; seal it again with %s\n", origin, dotted(at.path), repository.sealing(at.file, flags)); err != nil {
 			return err
 		}
 	}

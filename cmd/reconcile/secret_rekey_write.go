@@ -123,15 +123,15 @@ func (s resealed) remedy(out *page, in secretRepository) {
 	if p, ok := providers.Lookup(s.connection.Provider); ok {
 		portal = p.Portal
 	}
-	command := "`reconcile rotate add " + s.env.Name + "/" + s.connection.Provider
+	command := "`reconcile rotate add " + s.env.Name + "/" + s.connection.Provider + "`"
 	if s.place.Field != plan.FieldClientSecret {
-		command = "`reconcile secret encrypt " + shellWord(in.typed(s.connection.File)) + " --field " + s.place.Field
+		command = in.sealing(s.connection.File, &secretFlags{field: s.place.Field})
 	}
 	out.add(fmt.Sprintf("  %s/%s %s\n", s.env.Name, s.connection.Provider, s.place.Field))
 	if portal != "" {
 		out.add("    " + portal + "\n")
 	}
-	out.folded("    ", command+"`")
+	out.folded("    ", command)
 }
 
 // unnoted says of how many secrets nobody knows who could read them before.

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/terra-reconcile/terra-reconcile/providers"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
@@ -84,6 +85,18 @@ func (r secretRepository) typed(file string) string {
 // checking is the command that lists all errors of the repository, in backticks.
 func (r secretRepository) checking() string {
 	return strings.TrimSuffix("`reconcile validate "+shellWord(r.typed("")), " .") + "`"
+}
+
+// sealing is the command that seals the secret that flags choose anew, in backticks.
+func (r secretRepository) sealing(file string, f *secretFlags) string {
+	command := "`reconcile secret encrypt " + shellWord(r.typed(file))
+	if f.field != plan.FieldClientSecret {
+		command += " --field " + shellWord(f.field)
+	}
+	if f.key != 0 {
+		command += fmt.Sprintf(" --key %d", f.key)
+	}
+	return command + "`"
 }
 
 // connection finds the connection that a file describes.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -9,6 +10,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"filippo.io/age"
+	"filippo.io/age/armor"
 )
 
 const typedSecret = "5f1d3e0c9b8a7f6e5d4c3b2a190807060504f0aa"
@@ -297,6 +301,46 @@ func TestHostileLock(t *testing.T) {
 	b.write(".reconcile/recipients.lock", good[:strings.Index(good, "sha256:")])
 	b.must("", "rekey", b.dir)
 	b.must("", "recipients", "--check", b.dir)
+}
+
+// The command that seals a secret again is about that secret and reads as one word
+// where a shell would read a program.
+func TestDecryptTellsHowToSealAgain(t *testing.T) {
+	b := newBench(t)
+	b.write("terra.yaml", strings.Replace(b.read("terra.yaml"), "require", "allow-plain", 1))
+	if err := os.Remove(b.at("production/strava.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	const file = "production/$(touch x) a.yaml"
+	b.write(file, "provider: strava\ncredentials:\n  keys:\n    - client_secret: "+b.plain()+"    - client_secret: "+b.plain()+"  verification_secret: "+b.plain())
+	quoted := "'" + b.at(file) + "'"
+	for want, args := range map[string][]string{
+		" --key 2`": {"--key", "2"}, " --field verification_secret`": {"--field", "verification_secret"},
+	} {
+		b.must("", append([]string{"decrypt", file}, args...)...)
+		if want = "seal it again with `reconcile secret encrypt " + quoted + want + "\n"; !strings.HasSuffix(b.errText, want) {
+			t.Errorf("got %q, want %q", b.errText, want)
+		}
+	}
+}
+
+// plain is a secret as the age command seals it, below a field.
+func (b *bench) plain() string {
+	b.t.Helper()
+	recipient, err := age.ParseX25519Recipient(b.public)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var text strings.Builder
+	armored := armor.NewWriter(&text)
+	w, err := age.Encrypt(armored, recipient)
+	if err == nil {
+		_, err = io.WriteString(w, typedSecret)
+	}
+	if err = errors.Join(err, w.Close(), armored.Close()); err != nil {
+		b.t.Fatal(err)
+	}
+	return "!age |\n        " + strings.ReplaceAll(strings.TrimSpace(text.String()), "\n", "\n        ") + "\n"
 }
 
 func TestKeygen(t *testing.T) {
