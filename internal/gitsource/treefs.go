@@ -16,6 +16,7 @@ var (
 	errNoFile   = errors.New("is neither a file nor a folder")
 	errTooBig   = errors.New("is above 16 MiB, its content is not kept")
 	errIsFolder = errors.New("is a folder")
+	errNoFolder = errors.New("is not a folder")
 )
 
 // treeFS shows a snapshot as a file system. See [Source.FS].
@@ -108,7 +109,7 @@ func (t treeFS) ReadDir(name string) ([]fs.DirEntry, error) {
 		return nil, err
 	}
 	if !n.mode.IsDir() {
-		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("is not a folder")}
+		return nil, &fs.PathError{Op: "read", Path: name, Err: errNoFolder}
 	}
 	return t.list(n), nil
 }

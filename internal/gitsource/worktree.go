@@ -51,11 +51,10 @@ func workTree(dir, sub string) (Tree, error) {
 	if !fs.ValidPath(sub) {
 		return Tree{}, &OptionError{Option: "path", Reason: `must be a folder inside the work tree with "/" between names`}
 	}
-	root, err := os.OpenRoot(filepath.Join(dir, filepath.FromSlash(sub)))
+	files, err := openBelow(dir, sub)
 	if err != nil {
 		return Tree{}, &NotFoundError{Reason: clean(err.Error()) + "; check the path"}
 	}
-	files := diskFS{root: root}
 	repo, err := openLocal(dir, true)
 	if is[*NotFoundError](err) || (err == nil && repo.root == "") {
 		return Tree{FS: files, Dirty: true}, nil
@@ -75,6 +74,28 @@ func workTree(dir, sub string) (Tree, error) {
 		return Tree{}, err
 	}
 	return Tree{FS: files, Commit: head.String(), Author: author, Dirty: len(changes) > 0, Changes: changes}, nil
+}
+
+// openBelow opens the folder sub of dir. Whoever commits may put a link in the place of
+// a folder, so none is followed from dir on.
+func openBelow(dir, sub string) (diskFS, error) {
+	top, err := os.OpenRoot(dir)
+	if err != nil || sub == "." {
+		return diskFS{root: top}, err
+	}
+	defer func() { _ = top.Close() }()
+	info, err := diskFS{root: top}.find("open", sub)
+	switch {
+	case err == nil && info.Mode().Type() == fs.ModeSymlink:
+		err = errLink
+	case err == nil && !info.IsDir():
+		err = errNoFolder
+	}
+	if err != nil {
+		return diskFS{}, &fs.PathError{Op: "open", Path: filepath.Join(dir, sub), Err: cause(err)}
+	}
+	root, err := top.OpenRoot(sub)
+	return diskFS{root: root}, err
 }
 
 // changes compares the files with the commit, and says who made that.

@@ -187,6 +187,29 @@ func TestWorkTreeFS(t *testing.T) {
 	}
 }
 
+// A folder that a commit replaced by a link leads nowhere, with or without a way out.
+func TestWorkTreeFollowsNoLinkToItsFolder(t *testing.T) {
+	r := newRepository(t)
+	r.commit("first", "real/prod/a", "1")
+	outside := t.TempDir()
+	if err := os.Mkdir(filepath.Join(outside, "prod"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, target := range map[string]string{"out": outside, "in": "real", "real/loop": "loop"} {
+		if err := os.Symlink(target, filepath.Join(r.dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, says := range map[string]string{
+		"out": "is a symbolic link, which is not followed", "in": "is a symbolic link", "real/loop": "is a symbolic link",
+		"out/prod": "does not exist", "in/prod": "does not exist", "real/prod/a": "is not a folder", ".git": "does not exist",
+	} {
+		_, err := WorkTree(r.dir, name)
+		wantError[*NotFoundError](t, err, says)
+	}
+	workTreeOf(t, r.dir, "real/prod")
+}
+
 // What can not be read is never "nothing is there".
 func TestWorkTreeUnreadable(t *testing.T) {
 	r := newRepository(t)
