@@ -91,11 +91,14 @@ func (o object) keys(names []string) []Key {
 	var before time.Time
 	for i, one := range o.objects("keys", known...) {
 		key := one.key(names, i)
+		keys = append(keys, key)
+		if key.NotBefore.IsZero() && one.node.get("not_before") != nil {
+			continue // what is wrong with it was said
+		}
 		if key.NotBefore.Before(before) {
 			one.errorf(one.blame("not_before"), "keys stand oldest first", "not_before is earlier than that of the key above")
 		}
 		before = key.NotBefore
-		keys = append(keys, key)
 	}
 	return keys
 }
