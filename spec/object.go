@@ -74,7 +74,7 @@ func (s *sink) open(n *node, path string, known []string) (object, bool) {
 // could be a piece of a secret.
 func (o object) unknown(m member, known []string) {
 	hint, name := didYouMean(m.name, known), " "+quoted(m.name)
-	slip := edits(plainWord(m.name), nearest(m.name, known)) <= 3
+	slip := edits(plainWord(m.name), Nearest(m.name, known)) <= 3
 	if hint == "" && len(known) > 0 {
 		hint = "known here: " + listed(known)
 	}

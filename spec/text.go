@@ -56,16 +56,16 @@ func listed(words []string) string {
 
 // didYouMean returns the hint that names the nearest of words, or "".
 func didYouMean(word string, words []string) string {
-	if near := nearest(word, words); near != "" {
+	if near := Nearest(word, words); near != "" {
 		return "did you mean `" + near + "`?"
 	}
 	return ""
 }
 
-// nearest returns the one of words that a person most likely meant, or "" when
+// Nearest returns the one of words that a person most likely meant, or "" when
 // none is close: at most one edit in three characters, or one is the beginning
 // of the other. Of equals the first wins.
-func nearest(word string, words []string) string {
+func Nearest(word string, words []string) string {
 	best, distance := "", len(word)+1
 	word = plainWord(word)
 	if len(word) > 64 {

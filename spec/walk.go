@@ -124,10 +124,10 @@ func (w *walker) yaml(dir, file string, found *folder) {
 	case dir == "." && isMain(name, "environment"):
 	default:
 		hint := "a folder is an environment when it holds environment.yaml"
-		if near := nearest(name, []string{"environment.yaml"}); near != "" && dir != "." {
+		if near := Nearest(name, []string{"environment.yaml"}); near != "" && dir != "." {
 			hint = "did you mean `environment.yaml`?"
 		}
-		if near := nearest(name, []string{"terra.yaml"}); near != "" && dir == "." {
+		if near := Nearest(name, []string{"terra.yaml"}); near != "" && dir == "." {
 			hint = "did you mean `terra.yaml`?"
 		}
 		w.report(Warning, "", file, hint, "this file is not read")

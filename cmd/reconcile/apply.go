@@ -34,7 +34,7 @@ written.`,
 		Example: `  reconcile plan --out plan.json
   reconcile apply plan.json
   reconcile apply plan.json --env production --now --max-age 2h`,
-		Args: cobra.ExactArgs(1),
+		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return applyPlan(cmd, env, f, args[0], maxAge) },
 	}
 	f.add(cmd)

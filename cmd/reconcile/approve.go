@@ -19,7 +19,7 @@ func newApproveCommand(env *environment) *cobra.Command {
 and dry runs print it. If the plan has changed until then, that run applies
 nothing and says so. An approval serves once, and unused it ends after a day.`,
 		Example: "  reconcile approve production sha256:96dca68598be…\n  reconcile approve production sha256:96dca68598be… --now\n  reconcile now production",
-		Args:    cobra.ExactArgs(2),
+		Args:    takes(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !strings.HasPrefix(args[1], "sha256:") {
 				return usageError("HASH %q: write it as sha256:…, as a dry run prints it", args[1])

@@ -35,12 +35,12 @@ are wrong stays on its last good commit. SIGTERM lets a call that has left be
 answered, then ends. GET /healthz answers 200 while it makes progress. A changed
 daemon.yaml is taken by itself, or at once by SIGHUP; one that is wrong is not.`,
 		Example: "  reconcile daemon --config /etc/terra-reconcile/daemon.yaml",
-		Args:    cobra.NoArgs,
+		Args:    takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return keepServing(cmd.Context(), env, file)
 		},
 	}
-	cmd.Flags().StringVar(&file, "config", "daemon.yaml", "the runner's own configuration")
+	cmd.Flags().StringVar(&file, "config", "daemon.yaml", "`file` of the runner's own configuration")
 	return cmd
 }
 

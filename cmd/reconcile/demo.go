@@ -25,7 +25,7 @@ It makes a git repository with sealed secrets in a temporary folder, starts an
 emulator of Terra's Admin API and of the data providers behind it on this
 machine, and runs the commands you would run, weeks of them in seconds. It needs
 no account and no network, and removes what it made.`,
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return demo(cmd.Context(), env, keep) },
 	}
 	cmd.Flags().BoolVar(&keep, "keep", false, "leave the repository, the identity and the state behind")

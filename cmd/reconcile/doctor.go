@@ -33,7 +33,7 @@ It exits with 1 when a check fails, else with 0.`,
   reconcile doctor --config /etc/terra-reconcile/daemon.yaml
   reconcile doctor --env production --probe
   reconcile doctor -o json`,
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !oneOf(f.format, "text", "json") {
 				return usageError("--output %q: use text or json", f.format)

@@ -39,15 +39,15 @@ shown as masks and key numbers.`,
 		Example: `  reconcile history --connection production/strava
   reconcile history --env production --since 7d
   reconcile history --since 2026-11-01 --limit 0 -o json | jq '.entries[].error'`,
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: func(*cobra.Command, []string) error { return f.run(env) },
 	}
 	f.add(cmd)
 	cmd.Flags().StringVar(&f.environment, "env", "", "only this environment, by its `name` or dev_id")
-	cmd.Flags().StringVar(&f.connection, "connection", "", "only this connection: `strava` or production/strava")
+	cmd.Flags().StringVar(&f.connection, "connection", "", "only this connection, by its `name`: strava or production/strava")
 	cmd.Flags().StringVar(&f.since, "since", "", "not older than this `time`: 24h, 7d or 2026-11-01")
-	cmd.Flags().IntVar(&f.limit, "limit", 50, "at most so many, the latest; 0 means all")
-	cmd.Flags().StringVarP(&f.format, "output", "o", "text", "`format`, or json")
+	cmd.Flags().IntVar(&f.limit, "limit", 50, "`number` of entries at most, the latest; 0 means all")
+	cmd.Flags().StringVarP(&f.format, "output", "o", "text", "`format`: text or json")
 	return cmd
 }
 

@@ -111,7 +111,7 @@ func (v invocation) completed(command string) string {
 		name, _, _ := strings.Cut(strings.TrimPrefix(word, "--"), "=")
 		return strings.HasPrefix(word, "--") && slices.Contains(completing(), name)
 	})
-	if has || cmd == v.root && !strings.HasPrefix(rest[0], "-") || v.away && (editsFiles(cmd) || cmd.Flags().Lookup("state") == nil) {
+	if has || slices.Contains(rest, "--help") || cmd == v.root && !strings.HasPrefix(rest[0], "-") || v.away && (editsFiles(cmd) || cmd.Flags().Lookup("state") == nil) {
 		return command
 	}
 	out := slices.Clone(words[:n])

@@ -17,7 +17,7 @@ func newNowCommand(env *environment) *cobra.Command {
 the run that is under way, if there is one. Guards, windows and pauses hold what
 they hold at any other time.`,
 		Example: "  reconcile now\n  reconcile now production",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir, err := f.folder(env)
 			if err != nil {

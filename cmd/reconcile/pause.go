@@ -31,30 +31,28 @@ itself.`,
 		Example: `  reconcile pause --for 2h --reason "incident 12"
   reconcile pause production --for 45m --reason "vendor maintenance"
   reconcile pause production/strava --for 7d --reason "moving their app"`,
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			length, err := parseFor(lasts)
+			length, err := parseFor(cmd, lasts)
 			if err != nil {
 				return err
 			}
 			if strings.TrimSpace(reason) == "" {
-				return usageError("--reason is required: whoever meets the pause wants to know")
+				return misused(cmd, "--reason is empty: whoever meets the pause wants to know")
 			}
 			request := daemon.PauseRequest{Target: strings.Join(args, ""), Reason: reason, Seconds: int64(length / time.Second)}
 			return pause(cmd.Context(), env, f, request)
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().StringVar(&lasts, "for", "", "how long: a `duration` such as 45m, 2h or 7d (required)")
+	cmd.Flags().StringVar(&lasts, "for", "", "how long: a `duration` such as 45m, 2h or 7d, at most 30d (required)")
 	cmd.Flags().StringVar(&reason, "reason", "", "`why`, for whoever meets it (required)")
+	require(cmd, "for", "reason")
 	return cmd
 }
 
-// parseFor reads a duration; days are 24 hours.
-func parseFor(text string) (time.Duration, error) {
-	if text == "" {
-		return 0, usageError("--for is required: a pause ends by itself, as in --for 2h")
-	}
+// parseFor reads how long a pause lasts; days are 24 hours.
+func parseFor(cmd *cobra.Command, text string) (time.Duration, error) {
 	hours := text
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		hours = days + "h"
@@ -63,8 +61,11 @@ func parseFor(text string) (time.Duration, error) {
 	if hours != text {
 		d *= 24
 	}
-	if err != nil || d < time.Second {
-		return 0, usageError("--for %q: use a duration such as 45m, 2h or 7d", text)
+	switch {
+	case err != nil || d < time.Second:
+		return 0, misused(cmd, "--for %q: use a duration such as 45m, 2h or 7d", text)
+	case d > longestPause:
+		return 0, misused(cmd, "--for %q: a pause lasts at most 30d; for longer commit a suspend", text)
 	}
 	return d, nil
 }

@@ -42,7 +42,7 @@ answer, the documented addresses are shown and a note says so.`,
   reconcile providers huawei --env production
   reconcile providers whoop --dev-id acme-prod --domain whoop.acme.example
   reconcile providers freestylelibre --ticket`,
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			set := optionalSet(f.repo)
 			if len(args) == 0 {

@@ -36,16 +36,16 @@ func (f *runFlags) addSource(cmd *cobra.Command) {
 func (f *runFlags) add(cmd *cobra.Command) {
 	f.addSource(cmd)
 	p := cmd.Flags()
-	p.StringVarP(&f.format, "output", "o", "text", "`format`, or json, markdown, html (default: as --out ends, else text)")
+	p.StringVarP(&f.format, "output", "o", "", "`format`: text, json, markdown or html (default: as --out ends, else text)")
 	p.StringVar(&f.out, "out", "", "write the report to this `file`, not to standard output")
-	p.StringVar(&f.exitCode, "exit-code", "detailed", "`kind` of exit codes, or simple: 0 instead of 2 for pending changes")
+	p.StringVar(&f.exitCode, "exit-code", "detailed", "`kind` of exit codes: detailed, or simple, with 0 in the place of 2")
 	p.BoolVar(&f.probe, "probe", false, "ask the providers whether they accept new pairs")
 }
 
 // addApplying adds what only a run that applies has.
 func (f *runFlags) addApplying(cmd *cobra.Command, now string) {
 	cmd.Flags().BoolVar(&f.now, "now", false, now)
-	cmd.Flags().StringVar(&f.onError, "on-error", "continue", "`what` to do: continue with other connections, or stop all that is not begun")
+	cmd.Flags().StringVar(&f.onError, "on-error", "continue", "`choice` after a failure: continue with other connections, or stop all that is not begun")
 }
 
 // addAsking adds what says yes on the command line.
@@ -128,7 +128,7 @@ func newPlanCommand(env *environment) *cobra.Command {
 		Use:     "plan",
 		Short:   "Show what would change (the same as --dry-run)",
 		Example: "  reconcile plan --env production\n  reconcile plan --out plan.json\n  reconcile apply plan.json",
-		Args:    cobra.NoArgs,
+		Args:    takes(0, 0),
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runReconcile(cmd, env, flags) },
 	}
 	flags.add(cmd)

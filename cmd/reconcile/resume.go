@@ -19,7 +19,7 @@ func newResumeCommand(env *environment) *cobra.Command {
 everything. The first run afterwards is careful: what could hurt end users waits
 for approval, until a run finds none of it.`,
 		Example: "  reconcile resume\n  reconcile resume production/strava",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return resume(cmd.Context(), env, f, daemon.ResumeRequest{Target: strings.Join(args, "")})
 		},

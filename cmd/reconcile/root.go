@@ -19,7 +19,7 @@ import (
 const (
 	exitOK     = 0
 	exitFailed = 1
-	exitUsage  = 64
+	exitUsage  = report.ExitUsage
 )
 
 // environment is all of the world that a command may touch besides files and
@@ -52,11 +52,6 @@ func (e *exitError) Error() string {
 
 func (e *exitError) Unwrap() error { return e.err }
 
-// usageError is a command line that cannot be understood.
-func usageError(format string, args ...any) error {
-	return &exitError{exitUsage, fmt.Errorf(format, args...)}
-}
-
 // run executes one command line and returns the exit code. Errors are printed
 // here and nowhere else. A panic is not left to the runtime: its exit code 2 is that
 // of a dry run with changes.
@@ -79,28 +74,37 @@ func run(ctx context.Context, args []string, env *environment) (code int) {
 			printError(env, exit.err)
 		}
 		return exit.code
-	case isUsage(err):
-		printError(env, err)
-		return exitUsage
 	default:
 		printError(env, err)
 		return exitFailed
 	}
 }
 
+// printError folds long lines on a terminal, where what is to be copied stays
+// whole. Elsewhere a line stays one, for whoever searches a log.
 func printError(env *environment, err error) {
 	text := strings.ReplaceAll(strings.TrimSpace(err.Error()), "\t", "    ")
-	_, _ = fmt.Fprintf(env.Stderr, "reconcile: %s\n", visible.Lines(env.asked.complete(text)))
+	text = "reconcile: " + visible.Lines(env.asked.complete(text))
+	if env.IsTerminal(env.Stderr) {
+		text = foldLines(text)
+	}
+	_, _ = fmt.Fprintln(env.Stderr, text)
 }
 
-// isUsage recognises cobra's own complaints, which have no type.
-func isUsage(err error) bool {
-	for _, prefix := range []string{"unknown command", "accepts ", "requires ", "invalid argument"} {
-		if strings.HasPrefix(err.Error(), prefix) {
-			return true
+// foldLines folds each line between words, below its own beginning.
+func foldLines(text string) string {
+	var out []string
+	for line := range strings.SplitSeq(text, "\n") {
+		body := strings.TrimLeft(line, " ")
+		indent := line[:len(line)-len(body)]
+		for i, part := range report.Folded(body, width-len(indent)-2) {
+			if i > 0 {
+				part = "  " + part
+			}
+			out = append(out, indent+part)
 		}
 	}
-	return false
+	return strings.Join(out, "\n")
 }
 
 func newRoot(env *environment) *cobra.Command {
@@ -116,21 +120,25 @@ it, after asking. With --dry-run it only shows.`,
   reconcile --dry-run                               preview this folder
   reconcile --dry-run --env production -o markdown  for a pull request
   reconcile --repo https://git.example/acme/terra   preview, ask, apply`,
-		Args:          cobra.NoArgs,
+		Args:          takesCommand,
+		Version:       versionWords(env),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return runReconcile(cmd, env, flags) },
 	}
-	root.PersistentPreRun = func(cmd *cobra.Command, args []string) {
+	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
 		if !env.brief {
 			env.asked = invocationOf(cmd, args)
 		}
+		return needFlags(cmd)
 	}
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages ", fmt.Sprintf(".FlagUsagesWrapped %d ", width)))
+	root.Flags().Bool("version", false, "print the version of reconcile and of the API it speaks")
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetUsageTemplate(usageTemplate(root.UsageTemplate()))
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exitError{exitUsage, err} })
+	root.SetFlagErrorFunc(flagError)
 	flags.add(root)
 	flags.addApplying(root, "with --approve: do not wait for a window")
 	flags.addAsking(root)
@@ -140,13 +148,14 @@ it, after asking. With --dry-run it only shows.`,
 		newApproveCommand(env), newPauseCommand(env), newResumeCommand(env), newNowCommand(env), newStatusCommand(env), newHistoryCommand(env),
 		newVersionCommand(env),
 	)
-	root.InitDefaultCompletionCmd()
+	completeShells(root)
+	root.SetHelpCommand(newHelpCommand())
 	return root
 }
 
 // family is a command that only holds others: by itself it shows its help.
 func family(cmd *cobra.Command, members ...*cobra.Command) *cobra.Command {
-	cmd.Args = cobra.NoArgs
+	cmd.Args = takesCommand
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	cmd.AddCommand(members...)
 	return cmd

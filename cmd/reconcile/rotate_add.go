@@ -43,7 +43,7 @@ hand to compare them. With --commit no git hook runs.`,
   reconcile rotate add production/strava --not-before 2026-11-28T02:00:00Z
   reconcile rotate add production/whoop --probe --commit < new-secret.txt
   reconcile rotate add production/polar --unknown-first`,
-		Args: cobra.ExactArgs(1),
+		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return addKey(cmd.Context(), env, args[0], flags) },
 	}
 	p := cmd.Flags()

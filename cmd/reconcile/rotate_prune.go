@@ -30,7 +30,7 @@ that are or become due, and all while a key is watched, are refused.
 Terra is not changed, and git keeps the old file.`,
 		Example: `  reconcile rotate prune production/strava --key 1
   reconcile rotate prune production/strava --key 1 --key 2 --commit`,
-		Args: cobra.ExactArgs(1),
+		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return pruneKeys(cmd.Context(), env, args[0], numbers, flags)
 		},

@@ -63,7 +63,7 @@ func TestRotatePruneWithoutState(t *testing.T) {
 		{[]string{"prune", "production/whoop", "--key", "0"}, exitFailed, "key 0 may still be needed"},
 		{[]string{"prune", "production/strava", "--key", "1"}, exitFailed, "key 1 may still be needed; none could be removed: no key is due"},
 		{[]string{"prune", "production/whoop", "--key", "1", "--state", b.at("terra.yaml")}, exitFailed, "terra.yaml"},
-		{[]string{"prune"}, exitUsage, "accepts 1 arg"},
+		{[]string{"prune"}, exitUsage, "missing: CONNECTION"},
 	} {
 		if code := b.rotate("", c.args...); code != c.code || !strings.Contains(b.errText, c.want) || b.outText != "" {
 			t.Errorf("%q: got exit %d, %q, want %d, %q", c.args, code, b.errText, c.code, c.want)

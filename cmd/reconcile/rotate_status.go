@@ -29,7 +29,7 @@ was rejected, or an environment that could not be read.`,
 		Example: `  reconcile rotate status
   reconcile rotate status production/strava
   reconcile rotate status --env production -o json`,
-		Args: cobra.MaximumNArgs(1),
+		Args: takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !oneOf(flags.format, "text", "json") {
 				return usageError("--output %q: use text or json", flags.format)
@@ -47,7 +47,7 @@ was rejected, or an environment that could not be read.`,
 		},
 	}
 	flags.addSource(cmd)
-	cmd.Flags().StringVarP(&flags.format, "output", "o", "text", "`format`, or json")
+	cmd.Flags().StringVarP(&flags.format, "output", "o", "text", "`format`: text or json")
 	return cmd
 }
 

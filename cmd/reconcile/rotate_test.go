@@ -132,7 +132,7 @@ func TestRotateAddRefuses(t *testing.T) {
 		code        int
 		want        string
 	}{
-		{"no connection", "", []string{"add"}, exitUsage, "accepts 1 arg"},
+		{"no connection", "", []string{"add"}, exitUsage, "missing: CONNECTION"},
 		{"a file", "", []string{"add", "production/strava.yaml"}, exitUsage, `"production/strava.yaml" is not a connection; write it as production/strava`},
 		{"no provider", "", []string{"add", "production"}, exitUsage, "is not a connection"},
 		{"not in the repository", typedSecret, []string{"add", "production/oura"}, exitFailed, "production/oura: no file describes this connection; the repository has production/polar, production/strava"},

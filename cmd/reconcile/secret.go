@@ -34,8 +34,8 @@ type secretFlags struct {
 
 func (f *secretFlags) add(cmd *cobra.Command) {
 	p := cmd.Flags()
-	p.StringVar(&f.field, "field", "client_secret", "`name`: client_secret, verification_secret or the provider's own")
-	p.IntVar(&f.key, "key", 0, "which entry of credentials.keys, counted from 1")
+	p.StringVar(&f.field, "field", "client_secret", "`name` of the field: client_secret, verification_secret or the provider's own")
+	p.IntVar(&f.key, "key", 0, "`number` of an entry of credentials.keys, 1 is the oldest")
 	p.StringVar(&f.config, "config", "", "take identities and allowed plugins from this `daemon.yaml`")
 }
 

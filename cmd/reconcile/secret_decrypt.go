@@ -20,7 +20,7 @@ with a line ending.
 It needs a private key: RECONCILE_AGE_KEY_FILE or RECONCILE_AGE_KEY. A secret
 that was sealed for another place is refused, as it is when it is applied.`,
 		Example: "  reconcile secret decrypt production/strava.yaml\n  reconcile secret decrypt production/strava.yaml --key 2",
-		Args:    cobra.ExactArgs(1),
+		Args:    takes(1, 1),
 		RunE:    func(_ *cobra.Command, args []string) error { return decryptSecret(env, args[0], flags) },
 	}
 	flags.add(cmd)

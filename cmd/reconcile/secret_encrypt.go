@@ -31,7 +31,7 @@ No private key is needed.`,
   reconcile secret encrypt production/strava.yaml --issued 2026-11-20
   reconcile secret encrypt production/strava.yaml --key 2 < new-secret.txt
   reconcile secret encrypt production/polar.yaml --field verification_secret`,
-		Args: cobra.ExactArgs(1),
+		Args: takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return encryptSecret(cmd, env, args[0], flags, issued) },
 	}
 	flags.add(cmd)

@@ -26,7 +26,7 @@ runs and nowhere else; put the recipient into terra.yaml. One list of recipients
 is all classic or all post-quantum, because age cannot mix them.`,
 		Example: `  reconcile secret keygen --out identity.txt
   reconcile secret keygen --post-quantum | kubectl create secret generic …`,
-		Args: cobra.NoArgs,
+		Args: takes(0, 0),
 		RunE: func(*cobra.Command, []string) error { return generateIdentity(env, out, postQuantum) },
 	}
 	cmd.Flags().StringVar(&out, "out", "", "write the identity to this new `file`, readable by you alone")

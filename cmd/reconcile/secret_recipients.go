@@ -23,7 +23,7 @@ func newSecretRecipientsCommand(env *environment) *cobra.Command {
 It reads .reconcile/recipients.lock, so it needs no private key. With --check it
 prints only what is wrong and then exits with 1: for CI.`,
 		Example: "  reconcile secret recipients\n  reconcile secret recipients --check",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    takes(0, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return listRecipients(env, append(args, ".")[0], configFile, check)
 		},

@@ -36,7 +36,7 @@ Taking a recipient out of terra.yaml is not enough to lock a person out: what
 they could open they may have kept, and git keeps the old files. The command
 names those secrets; make new ones in the provider's portal.`,
 		Example: "  reconcile secret rekey\n  reconcile secret rekey --rebind production/strava.yaml",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    takes(0, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return rekeySecrets(env, append(args, ".")[0], configFile, rebind)
 		},

@@ -180,7 +180,7 @@ func TestSecretCommandsRefuse(t *testing.T) {
 		code        int
 		want        string
 	}{
-		{"no file", "", []string{"encrypt"}, exitUsage, "accepts 1 arg"},
+		{"no file", "", []string{"encrypt"}, exitUsage, "missing: FILE"},
 		{"missing file", typedSecret, []string{"encrypt", "production/gone.yaml"}, exitFailed, "no such file"},
 		{"not a connection", typedSecret, []string{"encrypt", "production/environment.yaml"}, exitFailed, "production/environment.yaml: it is not a connection file"},
 		{"broken YAML", typedSecret, []string{"encrypt", "production/garmin.yaml"}, exitFailed, "reconcile validate"},

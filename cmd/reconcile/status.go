@@ -25,7 +25,7 @@ func newStatusCommand(env *environment) *cobra.Command {
 last run ended, when the next one is due, what is paused and what is held. The
 exit code is 1 where no daemon answers or it makes no progress.`,
 		Example: "  reconcile status\n  reconcile status -o json",
-		Args:    cobra.NoArgs,
+		Args:    takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !oneOf(format, "text", "json") {
 				return usageError("--output %q: use text or json", format)
@@ -49,7 +49,7 @@ exit code is 1 where no daemon answers or it makes no progress.`,
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().StringVarP(&format, "output", "o", "text", "`format`, or json")
+	cmd.Flags().StringVarP(&format, "output", "o", "text", "`format`: text or json")
 	return cmd
 }
 

@@ -37,7 +37,7 @@ can be renewed. The token itself is not shown.
 
 It exits with 1 when a token does not work, has expired, or lacks something.`,
 		Example: "  reconcile token status\n  reconcile token status --config daemon.yaml -o json",
-		Args:    cobra.NoArgs,
+		Args:    takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !oneOf(format, "text", "json") {
 				return usageError("--output %q: use text or json", format)

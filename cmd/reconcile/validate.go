@@ -23,7 +23,7 @@ func newValidateCommand(env *environment) *cobra.Command {
 each with file:line:column. It needs no network, no account and no age identity;
 what is sealed stays sealed.`,
 		Example: "  reconcile validate\n  reconcile validate ./config",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    takes(0, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir := "."
 			if len(args) == 1 {

@@ -14,10 +14,14 @@ func newVersionCommand(env *environment) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version of reconcile and of the API it speaks",
-		Args:  cobra.NoArgs,
+		Args:  takes(0, 0),
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(env.Stdout, "reconcile %s (Terra Admin API %s, %s)\n", env.Version, apiVersion, runtime.Version())
+			_, err := fmt.Fprintln(env.Stdout, versionWords(env))
 			return err
 		},
 	}
+}
+
+func versionWords(env *environment) string {
+	return fmt.Sprintf("reconcile %s (Terra Admin API %s, %s)", env.Version, apiVersion, runtime.Version())
 }

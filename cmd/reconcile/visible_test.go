@@ -47,10 +47,17 @@ func TestLogShowsNothingThatActs(t *testing.T) {
 
 func TestCommandsShowNothingThatActs(t *testing.T) {
 	var out bytes.Buffer
-	env := &environment{Stdout: &out, Stderr: &out, Now: time.Now}
+	terminal := false
+	env := &environment{Stdout: &out, Stderr: &out, Now: time.Now, IsTerminal: func(any) bool { return terminal }}
 	problem := errors.New(nasty)
 	cases := map[string]func() error{
-		"error":   func() error { printError(env, fmt.Errorf("first\n%w", problem)); return nil },
+		"error": func() error { printError(env, fmt.Errorf("first\n%w", problem)); return nil },
+		"error on a terminal": func() error {
+			terminal = true
+			printError(env, fmt.Errorf("first\n%w", problem))
+			terminal = false
+			return nil
+		},
 		"say":     func() error { return say(env, nasty) },
 		"folded":  func() error { p := newPage(env); p.folded("  ", nasty); return p.print(&out) },
 		"status":  func() error { return printStatus(env, hostileStatus()) },

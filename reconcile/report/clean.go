@@ -65,20 +65,27 @@ func middle(s string, room int) string {
 // it can. A command or a hash is not broken, and may be longer: whoever copies it
 // needs it whole.
 func wrap(s string, room int) []string {
+	var all []string
+	for _, word := range words(s, room) {
+		all = append(all, pieces(word, room)...)
+	}
+	return fill(all, room)
+}
+
+// fill puts words into lines.
+func fill(words []string, room int) []string {
 	var lines []string
 	line, used := "", 0
-	for _, word := range words(s, room) {
-		for _, piece := range pieces(word, room) {
-			n := columns(piece)
-			if line != "" && used+1+n <= room {
-				line, used = line+" "+piece, used+1+n
-				continue
-			}
-			if line != "" {
-				lines = append(lines, line)
-			}
-			line, used = piece, n
+	for _, word := range words {
+		n := columns(word)
+		if line != "" && used+1+n <= room {
+			line, used = line+" "+word, used+1+n
+			continue
 		}
+		if line != "" {
+			lines = append(lines, line)
+		}
+		line, used = word, n
 	}
 	if line != "" || len(lines) == 0 {
 		lines = append(lines, line)
@@ -144,3 +151,10 @@ func Indent(line string, at, width int) int { return max(2, min(at, width-column
 // has at most room columns; only a command in backticks or a hash may have more, for
 // it is not broken.
 func Lines(text string, room int) []string { return wrap(clean(text), room) }
+
+// Folded is Lines for text that nothing stands beside: no word is cut, nor what stands
+// in backticks, so that a path, an address or a command can be copied whole.
+func Folded(text string, room int) []string {
+	const whole = 1 << 20
+	return fill(words(clean(text), whole), room)
+}

@@ -2,14 +2,33 @@ package report
 
 import "github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 
-// The exit codes of a run. 64, wrong usage, is the command's own.
+// The exit codes of a run. [Exits] says what they mean.
 const (
-	ExitDone    = 0 // in sync, or everything that is due was applied
-	ExitError   = 1 // an error, and nothing was written
-	ExitChanges = 2 // a dry run found a change, or something was not compared
-	ExitHeld    = 3 // a guard or an approval holds something, or something was not compared
-	ExitFailed  = 4 // something failed or is unknown, or an error after a write
+	ExitDone    = 0
+	ExitError   = 1
+	ExitChanges = 2
+	ExitHeld    = 3
+	ExitFailed  = 4
+	ExitUsage   = 64 // the command's own: nothing ran
 )
+
+// Exit is an exit code of a run, and what it says in help and documents.
+type Exit struct {
+	Code int
+	Says string
+}
+
+// Exits lists the exit codes of a run in the words of every text about them.
+func Exits() []Exit {
+	return []Exit{
+		{ExitDone, "in sync, or everything due was applied (what waits for a time or a step is not due)"},
+		{ExitError, "an error, and nothing was written"},
+		{ExitChanges, "a dry run found a change, or could not compare something (`--exit-code simple`: 0)"},
+		{ExitHeld, "nothing failed, but a guard or an approval holds something, or an apply left something for the next run or could not compare it"},
+		{ExitFailed, "something failed, or is unknown after a write"},
+		{ExitUsage, "wrong usage, and nothing was done"},
+	}
+}
 
 // ExitCode says with which code a run ends:
 //
