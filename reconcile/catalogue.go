@@ -1,6 +1,9 @@
 package reconcile
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/terra-reconcile/terra-reconcile/providers"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/spec"
@@ -22,6 +25,9 @@ func (p *prepared) consult(i int) {
 	name := p.env.Name + "/" + c.Provider
 	for _, text := range warnings {
 		w.desired.Warnings = append(w.desired.Warnings, plan.Warn(name, text))
+	}
+	if why := p.notOffered(c.Provider); why != "" && w.desired.State != plan.Disabled && w.desired.Unreadable == "" {
+		w.desired.Unreadable = at(c.Origin) + ": " + why
 	}
 	if !known {
 		return
@@ -71,6 +77,22 @@ func (p *prepared) provider(c spec.Connection) (provider providers.Provider, kno
 		warnings = nil // whether keys could be set says nothing about a connection without
 	}
 	return provider, true, warnings
+}
+
+// notOffered says that Terra has never heard of a provider, where it said of what it
+// has: a name that was typed wrong, or a provider that it does not offer here. What is
+// live all the same is left to the plan.
+func (p *prepared) notOffered(slug string) string {
+	_, offered := p.seen.types[slug]
+	_, live := p.seen.sources[slug]
+	if p.seen.types == nil || offered || live {
+		return ""
+	}
+	why := "Terra offers no provider `" + slug + "` in this environment"
+	if near := spec.Nearest(slug, slices.Sorted(maps.Keys(p.seen.types))); near != "" {
+		return why + "; did you mean `" + near + "`?"
+	}
+	return why + "; `reconcile providers` lists the names"
 }
 
 func withOrigin(found []providers.Finding, origin spec.Origin) []providers.Finding {

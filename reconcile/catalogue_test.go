@@ -204,11 +204,48 @@ func TestProviderWithoutAFile(t *testing.T) {
 		t.Errorf("live = %+v", live)
 	}
 	w.own("sock_monitor", "left-sock", "Bearer 0123456789abcdef0123", "") // what holds for every secret holds here too
-	w.write("production/nobody_knows.yaml", "provider: nobody_knows\n")
 	r = w.apply()
-	expectGate(t, w.change(r, "nobody_knows:enable"), plan.Blocked, "provider")
 	if n := r.Environments[0].NotCompared; len(n) != 1 || !strings.Contains(n[0].Reason, "Authorization header") {
 		t.Errorf("not compared = %+v", n)
+	}
+}
+
+// TestProviderThatTerraHasNeverHeardOf is an error of that connection alone, with
+// the name that may be meant, and nothing is asked or written about it, until Terra
+// offers it.
+func TestProviderThatTerraHasNeverHeardOf(t *testing.T) {
+	w := newWorld(t)
+	w.strava(secretA, "")
+	w.applied()
+	for slug, hint := range map[string]string{
+		"polarr": "; did you mean `polar`?", "nobody_knows": "; `reconcile providers` lists the names",
+	} {
+		w.own(slug, "left-sock", secretB, "scopes: [a]\ndomain: auth.acme.example\n")
+		w.write("production/oura.yaml", "provider: oura\n")
+		w.terra.ResetLog()
+		r := w.apply()
+		n := r.Environments[0].NotCompared
+		if want := "production/" + slug + ".yaml:1: Terra offers no provider `" + slug + "` in this environment" + hint; len(n) != 1 || n[0].Reason != want {
+			t.Errorf("not compared: %+v, want %s", n, want)
+		}
+		if r.ExitCode != report.ExitHeld || w.terra.Live(devID).Sources["oura"].State != "active" {
+			t.Errorf("exit code %d, or oura was held as well\n%s", r.ExitCode, w.show(r))
+		}
+		for _, call := range w.terra.Log() {
+			if call.Provider == slug {
+				t.Errorf("%s: called %s", slug, call.Operation)
+			}
+		}
+		if said := told(r); strings.Contains(said, "warning:") || !strings.Contains(said, "unknown provider `"+slug+"`") {
+			t.Errorf("warnings: %s", said)
+		}
+		delete(w.files, "production/"+slug+".yaml")
+	}
+	w.write("production/sock_monitor.yaml", "provider: sock_monitor\n")
+	w.dryRun()
+	w.terra.SetSourceType("", terratest.SourceType{Provider: "sock_monitor", DisplayName: "Sock Monitor", AuthType: "oauth2", DataTypes: []string{}})
+	if r := w.apply(); w.terra.Live(devID).Sources["sock_monitor"].State != "active" {
+		t.Errorf("what Terra offers since is not seen at once\n%s", w.show(r))
 	}
 }
 

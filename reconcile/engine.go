@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -175,15 +176,31 @@ func (e *Engine) Run(ctx context.Context, r Run) report.Report {
 // usable refuses a commit as a whole whose terra.yaml has errors, and one that
 // names no environment.
 func usable(r Run) error {
-	for _, p := range r.Problems {
-		if p.Severity == spec.Error && p.Environment == "" {
-			return fmt.Errorf("load config repository: %s", p)
-		}
+	if text := firstError(r.Problems, ""); text != "" {
+		return fmt.Errorf("load config repository: %s", text)
 	}
 	if len(r.Set.Environments) == 0 {
 		return errors.New("load config repository: no folder holds an environment.yaml, so nothing is desired and nothing is changed")
 	}
 	return nil
+}
+
+// firstError tells of the first error of an environment, or of the whole commit, and
+// that there are more.
+func firstError(problems []spec.Problem, environment string) string {
+	var errs []string
+	for _, p := range problems {
+		if p.Severity == spec.Error && p.Environment == environment {
+			errs = append(errs, p.Text())
+		}
+	}
+	switch len(errs) {
+	case 0:
+		return ""
+	case 1:
+		return errs[0]
+	}
+	return fmt.Sprintf("%s; %d more: `reconcile validate` lists all", errs[0], len(errs)-1)
 }
 
 // chosen gives the environments to run, in order.
@@ -194,7 +211,7 @@ func chosen(r Run) ([]spec.Environment, error) {
 	}
 	for approved := range r.Approve {
 		if !slices.Contains(names, approved) {
-			return nil, fmt.Errorf("approve plan of environment %q: the repository has %q", approved, names)
+			return nil, fmt.Errorf("approve plan of environment %q: the repository has %s", approved, strings.Join(names, ", "))
 		}
 	}
 	if len(r.Only) == 0 {
@@ -204,7 +221,7 @@ func chosen(r Run) ([]spec.Environment, error) {
 	for _, only := range r.Only {
 		i := slices.Index(names, only)
 		if i < 0 {
-			return nil, fmt.Errorf("choose environment %q: the repository has %q", only, names)
+			return nil, fmt.Errorf("choose environment %q: the repository has %s", only, strings.Join(names, ", "))
 		}
 		if slices.ContainsFunc(out, func(env spec.Environment) bool { return env.Name == only }) {
 			continue // two runs beside each other would write twice
@@ -213,7 +230,7 @@ func chosen(r Run) ([]spec.Environment, error) {
 	}
 	for approved := range r.Approve {
 		if !slices.Contains(r.Only, approved) {
-			return nil, fmt.Errorf("approve plan of environment %q: it is not chosen, only %q", approved, r.Only)
+			return nil, fmt.Errorf("approve plan of environment %q: it is not chosen, only %s", approved, strings.Join(r.Only, ", "))
 		}
 	}
 	return out, nil
@@ -223,7 +240,7 @@ func wholeCommitWarnings(problems []spec.Problem) []string {
 	var out []string
 	for _, p := range problems {
 		if p.Environment == "" && p.Severity == spec.Warning {
-			out = append(out, p.String())
+			out = append(out, p.Text())
 		}
 	}
 	return out

@@ -102,19 +102,14 @@ func (e *Engine) environment(ctx context.Context, r Run, env spec.Environment, b
 // prepare resolves, observes and plans. An error means that nothing is known of
 // the environment, and so nothing is changed.
 func (e *Engine) prepare(ctx context.Context, r Run, env spec.Environment, b *book) (*prepared, error) {
-	var firstProblem string
 	p := &prepared{env: env, book: b, watched: map[string]plan.Users{}}
 	for _, problem := range r.Problems {
-		switch {
-		case problem.Environment != env.Name:
-		case problem.Severity == spec.Warning:
-			p.warnings = append(p.warnings, problem.String())
-		case firstProblem == "":
-			firstProblem = problem.String()
+		if problem.Environment == env.Name && problem.Severity == spec.Warning {
+			p.warnings = append(p.warnings, problem.Text())
 		}
 	}
-	if env.Invalid || firstProblem != "" {
-		return nil, fmt.Errorf("load environment: %s", firstProblem)
+	if first := firstError(r.Problems, env.Name); env.Invalid || first != "" {
+		return nil, fmt.Errorf("load environment: %s", first)
 	}
 	var err error
 	if p.client, err = e.o.Client(env.Account, env.DevID); err != nil {

@@ -47,7 +47,7 @@ func (o *observer) observe(ctx context.Context, want []wanted) (observation, err
 	}))
 	group.Go(contained(func() error {
 		var warning string
-		if out.types, warning = o.sourceTypes(groupCtx); warning != "" {
+		if out.types, warning = o.sourceTypes(groupCtx, want); warning != "" {
 			out.warnings = append(out.warnings, warning)
 		}
 		return nil
@@ -95,10 +95,13 @@ func (o *observer) readConnections(ctx context.Context, want []wanted, out *obse
 }
 
 // sourceTypes gives what Terra offers, from memory when that is less than a day
-// old. It is advice: when it cannot be read the plan goes on without it.
-func (o *observer) sourceTypes(ctx context.Context) (map[string]plan.Type, string) {
+// old and knows all that is wanted: what Terra offers since is seen at once. When it
+// cannot be read the plan goes on without it.
+func (o *observer) sourceTypes(ctx context.Context, want []wanted) (map[string]plan.Type, string) {
 	types, when, err := o.o.Store.SourceTypes(o.env.DevID)
-	if err == nil && len(types) > 0 && o.o.Now().Sub(when) < sourceTypesFresh && !when.After(o.o.Now()) {
+	unheard := func(w wanted) bool { _, heard := types[w.desired.Provider]; return !heard }
+	isFresh := o.o.Now().Sub(when) < sourceTypesFresh && !when.After(o.o.Now())
+	if err == nil && len(types) > 0 && isFresh && !slices.ContainsFunc(want, unheard) {
 		return types, ""
 	}
 	list, err := o.client.ListSourceTypes(ctx, o.env.DevID)

@@ -113,13 +113,18 @@ type Problem struct {
 	Hint        string // the next step; "" where the message says it
 }
 
-// String returns "file:line:column: message", then ", " and the hint if there
-// is one. A warning says so after the position.
+// String is Text with "warning: " after the position of a warning.
 func (p Problem) String() string {
-	text := p.Message
 	if p.Severity == Warning {
-		text = "warning: " + text
+		p.Message = "warning: " + p.Message
 	}
+	return p.Text()
+}
+
+// Text returns "file:line:column: message", then ", " and the hint if there is one,
+// for where its severity is said already.
+func (p Problem) Text() string {
+	text := p.Message
 	if at := p.Origin.String(); at != "" {
 		text = at + ": " + text
 	}
