@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
+	"github.com/terra-reconcile/terra-reconcile/internal/gitsource"
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/providers"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
@@ -50,7 +51,13 @@ func (d *doctor) repository(ctx context.Context) bool {
 	}
 	d.files = files
 	if commit.Hash == "worktree" {
-		d.warn("repository", "", d.config.Repo.URL+" has changes that are not committed, or no commit", "commit them: only commits are applied")
+		tree, err := gitsource.WorkTree(d.config.Repo.URL, d.config.Repo.Path)
+		if err != nil {
+			d.fail("repository", "", err.Error(), "")
+			return false
+		}
+		why, next := uncommitted(tree)
+		d.warn("repository", "", d.config.Repo.URL+": "+why, next)
 		return true
 	}
 	d.ok("repository", "", fmt.Sprintf("commit %.12s of %s", commit.Hash, d.config.Repo.URL))
@@ -94,7 +101,7 @@ func (d *doctor) load() bool {
 	case len(names) == 0:
 		d.fail("files", "", "no folder holds an environment.yaml, so nothing is desired", "add one, or name the folder of terra.yaml with --path")
 	case len(problems) > 0:
-		d.warn("files", "", fmt.Sprintf("%s; %s, the first is %s", has, plural(len(problems), "warning", "warnings"), problems[0]), all)
+		d.warn("files", "", fmt.Sprintf("%s; %s, the first is %s", has, plural(len(problems), "warning", "warnings"), problems[0].Text()), all)
 	default:
 		d.ok("files", "", has)
 	}

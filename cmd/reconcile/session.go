@@ -169,10 +169,9 @@ func openFiles(ctx context.Context, repo config.Repo, mode report.Mode) (fs.FS, 
 			return tree.FS, gitsource.Commit{Hash: "worktree"}, nil
 		case mode == report.DryRun:
 			return tree.FS, gitsource.Commit{Hash: tree.Commit, Author: tree.Author}, nil
-		case tree.Commit == "":
-			return nil, gitsource.Commit{}, fmt.Errorf("apply %s: it is not a commit of a git repository; run git init, commit, and apply again", repo.URL)
-		case len(changed) > 0:
-			return nil, gitsource.Commit{}, fmt.Errorf("apply %s: it has changes that are not committed (%s); commit or remove them first", repo.URL, few(changed))
+		}
+		if why, next := uncommitted(tree); why != "" {
+			return nil, gitsource.Commit{}, fmt.Errorf("apply %s: %s; %s", repo.URL, why, next)
 		}
 	}
 	source, err := openSource(repo)
@@ -185,6 +184,21 @@ func openFiles(ctx context.Context, repo config.Repo, mode report.Mode) (fs.FS, 
 	}
 	files, err := source.FS(commit.Hash)
 	return files, commit, err
+}
+
+// uncommitted says why a folder is not what a commit holds, and what to do; nothing
+// where it is.
+func uncommitted(tree gitsource.Tree) (why, next string) {
+	changed := configChanges(tree.Changes)
+	switch {
+	case tree.Unborn:
+		return "its git repository has no commit yet", "commit its files: only commits are applied"
+	case tree.Commit == "":
+		return "it is in no git repository", "run git init in it and commit its files: only commits are applied"
+	case len(changed) > 0:
+		return "it has changes that are not committed (" + few(changed) + ")", "commit or remove them: only commits are applied"
+	}
+	return "", ""
 }
 
 // configChanges picks the changed files that could be part of a configuration, by
@@ -205,7 +219,8 @@ func few(names []string) string {
 }
 
 func openSource(repo config.Repo) (*gitsource.Source, error) {
-	auth := gitsource.Auth{Username: repo.Auth.Username, SSHKeyFile: repo.Auth.SSHKeyFile, KnownHostsFile: repo.Auth.KnownHostsFile}
+	auth := gitsource.Auth{Username: repo.Auth.Username, SSHKeyFile: repo.Auth.SSHKeyFile, KnownHostsFile: repo.Auth.KnownHostsFile,
+		Settings: gitsource.Settings(repo.Auth.Settings)}
 	if repo.Auth.Token.IsSet() {
 		auth.Token = repo.Auth.Token.Read
 	}

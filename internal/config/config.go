@@ -97,7 +97,12 @@ type RepoAuth struct {
 	// KnownHostsFile pins the server's host keys, in OpenSSH's format. It stands
 	// with every SSHKeyFile. daemon.yaml: repo.auth.known_hosts_file.
 	KnownHostsFile string
+	// Settings says where these are set, for messages about them.
+	Settings AuthSettings
 }
+
+// AuthSettings are the variables or the fields that a RepoAuth was read from.
+type AuthSettings struct{ Token, SSHKeyFile, KnownHostsFile string }
 
 // Account is one way into Terra's Admin API.
 type Account struct {

@@ -36,7 +36,8 @@ func TestLoadReadsEveryField(t *testing.T) {
 	want := Config{
 		Repo: Repo{
 			URL: "https://git.acme.example/platform/terra.git", Ref: "main", Path: "terra/eu", Poll: 30 * time.Second,
-			Auth: RepoAuth{Username: "reconcile", Token: FileSecret(dir + "/secrets/git-token")},
+			Auth: RepoAuth{Username: "reconcile", Token: FileSecret(dir + "/secrets/git-token"), Settings: AuthSettings{
+				Token: "repo.auth.token_file or token_env in full.yaml", SSHKeyFile: "repo.auth.ssh_key_file", KnownHostsFile: "repo.auth.known_hosts_file in full.yaml"}},
 		},
 		Accounts: map[string]Account{
 			"default": {
@@ -78,7 +79,8 @@ func TestParseFillsDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Config{
-		Repo:          Repo{URL: "/etc/reconcile/specs", Poll: time.Minute},
+		Repo: Repo{URL: "/etc/reconcile/specs", Poll: time.Minute, Auth: RepoAuth{Settings: AuthSettings{
+			Token: "repo.auth.token_file or token_env in daemon.yaml", SSHKeyFile: "repo.auth.ssh_key_file", KnownHostsFile: "repo.auth.known_hosts_file in daemon.yaml"}}},
 		Accounts:      map[string]Account{"default": {Token: EnvSecret("T", nil), BaseURL: DefaultBaseURL, DevIDs: []string{"dev-1"}}},
 		Identities:    Identities{Files: []string{"/a", "/b"}},
 		StateDir:      "/home/ada/.local/state/terra-reconcile",
@@ -184,7 +186,8 @@ func TestFromEnvironment(t *testing.T) {
 	if diff := cmp.Diff([]string{"/a", "/b"}, c.Identities.Files); diff != "" {
 		t.Errorf("identity files differ (-want +got):\n%s", diff)
 	}
-	want := RepoAuth{Username: "bot", Token: EnvSecret("RECONCILE_GIT_TOKEN", nil), SSHKeyFile: "/id", KnownHostsFile: "/known"}
+	want := RepoAuth{Username: "bot", Token: EnvSecret("RECONCILE_GIT_TOKEN", nil), SSHKeyFile: "/id", KnownHostsFile: "/known",
+		Settings: AuthSettings{Token: "RECONCILE_GIT_TOKEN", SSHKeyFile: "RECONCILE_GIT_SSH_KEY_FILE", KnownHostsFile: "RECONCILE_GIT_KNOWN_HOSTS_FILE"}}
 	if diff := cmp.Diff(want, c.Repo.Auth, sameSecret()); diff != "" {
 		t.Errorf("git auth differs (-want +got):\n%s", diff)
 	}

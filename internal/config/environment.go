@@ -47,6 +47,8 @@ func FromEnvironment(getenv func(string) string) (Config, error) {
 		Username:       getenv("RECONCILE_GIT_USERNAME"),
 		SSHKeyFile:     getenv("RECONCILE_GIT_SSH_KEY_FILE"),
 		KnownHostsFile: getenv("RECONCILE_GIT_KNOWN_HOSTS_FILE"),
+		Settings: AuthSettings{Token: "RECONCILE_GIT_TOKEN", SSHKeyFile: "RECONCILE_GIT_SSH_KEY_FILE",
+			KnownHostsFile: "RECONCILE_GIT_KNOWN_HOSTS_FILE"},
 	}
 	if getenv("RECONCILE_GIT_TOKEN") != "" {
 		c.Repo.Auth.Token = EnvSecret("RECONCILE_GIT_TOKEN", getenv)

@@ -52,6 +52,8 @@ func Parse(path string, data []byte, getenv func(string) string) (Config, error)
 		return Config{}, &InvalidError{Problems: d.problems}
 	}
 	c := defaults(getenv)
+	c.Repo.Auth.Settings = AuthSettings{Token: "repo.auth.token_file or token_env in " + filepath.Base(path), SSHKeyFile: "repo.auth.ssh_key_file",
+		KnownHostsFile: "repo.auth.known_hosts_file in " + filepath.Base(path)}
 	d.noAliases(root)
 	if len(d.problems) == 0 {
 		d.config(root, &c, getenv)

@@ -19,8 +19,8 @@ func TestHTTPToken(t *testing.T) {
 	set("hunter2")
 	url := serve(t, withPassword(gitHTTP(t, r.dir), &password)) + "/.git"
 
-	_, err := open(t, Options{URL: url}).Fetch(t.Context())
-	wantError[*AuthError](t, err, "asks for credentials")
+	_, err := open(t, Options{URL: url, Auth: Auth{Settings: Settings{Token: "THE_TOKEN"}}}).Fetch(t.Context())
+	wantError[*AuthError](t, err, "asks for credentials", "; the token is set by THE_TOKEN")
 
 	token := "hunter2"
 	s := open(t, Options{URL: url, Auth: Auth{Username: "bot", Token: func() (string, error) { return token, nil }}})

@@ -1,6 +1,8 @@
 package gitsource
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 	"time"
@@ -48,6 +50,25 @@ type Auth struct {
 	SSHKeyFile string
 	// KnownHostsFile pins the keys of ssh servers. Required for ssh.
 	KnownHostsFile string
+	// Settings says where a person sets these, for messages; empty names are left out.
+	Settings Settings
+}
+
+// Settings are the names of variables or fields.
+type Settings struct{ Token, SSHKeyFile, KnownHostsFile string }
+
+// explained adds to an error about who we are, or about who the server is, where
+// that is set.
+func (s Settings) explained(kind kind, err error) error {
+	var option *OptionError
+	about := is[*AuthError](err) || is[*HostKeyError](err) || errors.As(err, &option) && option.Option == "auth"
+	switch {
+	case kind == overSSH && about && s.SSHKeyFile != "" && s.KnownHostsFile != "":
+		return fmt.Errorf("%w; the ssh key and the known hosts are set by %s and %s", err, s.SSHKeyFile, s.KnownHostsFile)
+	case kind == overHTTP && s.Token != "" && (about || is[*NotFoundError](err)):
+		return fmt.Errorf("%w; the token is set by %s", err, s.Token)
+	}
+	return err
 }
 
 func (o Options) withDefaults() Options {
@@ -79,7 +100,7 @@ func (o Options) check(l location) error {
 	case l.kind != overSSH && (o.Auth.SSHKeyFile != "" || o.Auth.KnownHostsFile != "") && l.kind != onDisk:
 		return refuse("auth", "has an ssh key or known hosts, but the URL is not ssh; use ssh:// or a token")
 	case l.kind == overSSH && o.Auth.SSHKeyFile == "":
-		return refuse("auth", "has no ssh key; name a private key file without a passphrase")
+		return refuse("auth", "has no ssh key; ssh needs a private key file without a passphrase, and a known hosts file")
 	case l.kind == overSSH && o.Auth.KnownHostsFile == "":
 		return refuse("auth", "has no known hosts file; ssh servers must be pinned (ssh-keyscan prints the lines)")
 	case l.kind == overHTTP && l.url.Scheme == "http" && !isLoopback(l.url.Hostname()):

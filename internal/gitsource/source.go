@@ -49,7 +49,7 @@ func Open(o Options) (*Source, error) {
 	}
 	o = o.withDefaults()
 	if err := o.check(l); err != nil {
-		return nil, err
+		return nil, o.Auth.Settings.explained(l.kind, err)
 	}
 	return &Source{options: o, location: l, transport: newTransport()}, nil
 }
@@ -110,7 +110,8 @@ func (s *Source) run(parent context.Context, want plumbing.Hash) (Commit, error)
 		snap, err = s.fetchRemote(ctx, want)
 	}
 	if err != nil {
-		return Commit{}, fmt.Errorf("fetch %s: %w", s, s.explain(parent, ctx, began, err))
+		err = s.options.Auth.Settings.explained(s.location.kind, s.explain(parent, ctx, began, err))
+		return Commit{}, fmt.Errorf("fetch %s: %w", s, err)
 	}
 	s.keep(snap, want.IsZero())
 	return snap.commit, nil

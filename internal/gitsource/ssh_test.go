@@ -26,8 +26,10 @@ func TestSSHTrust(t *testing.T) {
 		t.Fatal(err)
 	}
 	url := "ssh://" + address + "/.git"
+	settings := Settings{SSHKeyFile: "THE_KEY_FILE", KnownHostsFile: "THE_HOSTS_FILE"}
+	const sets = "; the ssh key and the known hosts are set by THE_KEY_FILE and THE_HOSTS_FILE"
 	with := func(key, known string) error {
-		_, err := open(t, Options{URL: url, Auth: Auth{SSHKeyFile: key, KnownHostsFile: known}}).Fetch(t.Context())
+		_, err := open(t, Options{URL: url, Auth: Auth{SSHKeyFile: key, KnownHostsFile: known, Settings: settings}}).Fetch(t.Context())
 		return err
 	}
 	good := pin(t, address, host.signer.PublicKey())
@@ -37,18 +39,20 @@ func TestSSHTrust(t *testing.T) {
 	fetch(t, open(t, Options{URL: "git@" + address[:strings.Index(address, ":")] + ":x", Auth: Auth{SSHKeyFile: user.file, KnownHostsFile: good}}).at(address, "/.git"), head)
 
 	fingerprint := ssh.FingerprintSHA256(host.signer.PublicKey())
-	unknown := wantError[*HostKeyError](t, with(user.file, nobody), fingerprint, "is not known", nobody)
+	unknown := wantError[*HostKeyError](t, with(user.file, nobody), fingerprint, "is not known", nobody, sets)
 	if unknown.Changed || unknown.Fingerprint != fingerprint || !strings.Contains(unknown.Host, "127.0.0.1") {
 		t.Errorf("the error is %+v", unknown)
 	}
-	changed := wantError[*HostKeyError](t, with(user.file, pin(t, address, other.signer.PublicKey())), fingerprint, "not the one pinned")
+	changed := wantError[*HostKeyError](t, with(user.file, pin(t, address, other.signer.PublicKey())), fingerprint, "not the one pinned", sets)
 	if !changed.Changed {
 		t.Errorf("the error is %+v", changed)
 	}
-	wantError[*AuthError](t, with(other.file, good), "refused the ssh key")
-	wantError[*AuthError](t, with(user.file+".none", good), "read ssh key")
+	wantError[*AuthError](t, with(other.file, good), "refused the ssh key", sets)
+	wantError[*AuthError](t, with(user.file+".none", good), "read ssh key", sets)
 	wantError[*AuthError](t, with(good, good), "read ssh key")
-	wantError[*AuthError](t, with(user.file, good+".none"), "read known hosts")
+	wantError[*AuthError](t, with(user.file, good+".none"), "read known hosts", sets)
+	_, err := Open(Options{URL: url, Auth: Auth{Settings: settings}})
+	wantError[*OptionError](t, err, "ssh needs a private key file", sets)
 }
 
 // at points a source elsewhere: scp-like URLs know no port.

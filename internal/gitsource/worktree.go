@@ -20,6 +20,8 @@ type Tree struct {
 	// repository inside the folder as [fs.ModeIrregular], and never leaves the
 	// folder. Unlike a commit's it changes when the folder does.
 	FS fs.FS
+	// Unborn says that it is in a repository that has no commit yet.
+	Unborn bool
 	// Commit is the hash of HEAD, "" without repository or commit.
 	Commit string
 	// Author of that commit, "Name <mail>", fit for a terminal; "" where it does not
@@ -64,7 +66,7 @@ func workTree(dir, sub string) (Tree, error) {
 	}
 	head, err := repo.resolve("HEAD")
 	if errors.Is(err, ErrEmptyRepository) || is[*MissingRefError](err) {
-		return Tree{FS: files, Dirty: true}, nil
+		return Tree{FS: files, Dirty: true, Unborn: true}, nil
 	}
 	if err != nil {
 		return Tree{}, err
