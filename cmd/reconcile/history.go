@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -40,7 +41,7 @@ shown as masks and key numbers.`,
   reconcile history --env production --since 7d
   reconcile history --since 2026-11-01 --limit 0 -o json | jq '.entries[].error'`,
 		Args: takes(0, 0),
-		RunE: func(*cobra.Command, []string) error { return f.run(env) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), env) },
 	}
 	f.add(cmd)
 	cmd.Flags().StringVar(&f.environment, "env", "", "only this environment, by its `name` or dev_id")
@@ -51,7 +52,7 @@ shown as masks and key numbers.`,
 	return cmd
 }
 
-func (f *historyFlags) run(env *environment) error {
+func (f *historyFlags) run(ctx context.Context, env *environment) error {
 	if !oneOf(f.format, "text", "json") {
 		return usageError("--output %q: use text or json", f.format)
 	}
@@ -64,6 +65,9 @@ func (f *historyFlags) run(env *environment) error {
 	}
 	dir, err := f.folder(env)
 	if err != nil {
+		return err
+	}
+	if err := f.checkNames(ctx, dir); err != nil {
 		return err
 	}
 	entries, warnings, err := state.History(dir, state.HistoryFilter{
