@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/visible"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 )
 
 // everyForm renders a report for people in every way there is.
@@ -75,7 +76,7 @@ func TestMarkdownOfHostileNames(t *testing.T) {
 	if !strings.HasPrefix(got, Marker+"\n") {
 		t.Errorf("the first line is %q", strings.SplitN(got, "\n", 2)[0])
 	}
-	for _, ours := range []string{Marker, "<details><summary>", "<details open><summary>", "</summary>", "</details>", "<br>", "&#8203;"} {
+	for _, ours := range []string{Marker, "<details><summary>", "<details open><summary>", "</summary>", "</details>", "<br>", "<code>", "</code>", "&#8203;"} {
 		got = strings.ReplaceAll(got, ours, "")
 	}
 	for _, bad := range []string{"<", "@", "http:", "www.", "](", "\u202e", "\u200b", "\x1b", "**bold"} {
@@ -87,6 +88,45 @@ func TestMarkdownOfHostileNames(t *testing.T) {
 		if strings.HasPrefix(line, "|") && strings.Count(line, "|") != 7 {
 			t.Errorf("a row with %d bars: %s", strings.Count(line, "|"), line)
 		}
+	}
+}
+
+// What is to be copied from a comment is code, and stands as it has to be typed.
+func TestMarkdownCanBeCopied(t *testing.T) {
+	hash := "sha256:" + strings.Repeat("a3", 32)
+	r := fixture(t, "testdata/design.json")
+	e := &r.Environments[0]
+	e.ApproveWay = "`reconcile --config 'a@b#1/daemon.yaml' --approve 'x```y=" + hash + "'`"
+	e.ApproveNext = "to approve this very plan: " + e.ApproveWay
+	way := "reconcile resume --state /" + strings.Repeat("long/", 60) + " production/strava"
+	e.Changes[0].Gate, e.Changes[0].GateReason, e.Changes[0].GateWay = plan.Blocked, "as a_b__c asks", "`"+way+"`, or ` `` a lone ` mark @x"
+	got := everyForm(t, r)["markdown"]
+	for _, want := range []string{
+		"\nTo approve this very plan:\n\n````sh\nreconcile --config 'a@b#1/daemon.yaml' --approve 'x```y=" + hash + "'\n````\n",
+		"\n  - way through: <code>" + way + "</code>, or ", " mark &#64;&#8203;x\n", "as a_b&#95;&#95;c asks",
+		"\n- **strava rotate-secret** (production/strava.yaml&#58;9)\n  - why: rotation: key 2 of 2",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in\n%s", want, got)
+		}
+	}
+}
+
+// Nothing in a comment is a wall of text.
+func TestMarkdownIsReadable(t *testing.T) {
+	measured := 0
+	for name, r := range fixtures(t) {
+		if name == "hostile" {
+			continue
+		}
+		for line := range strings.Lines(everyForm(t, r)["markdown"]) {
+			if measured++; !strings.HasPrefix(line, "|") && utf8.RuneCountInString(line) > 260 {
+				t.Errorf("%s: %d characters: %s", name, utf8.RuneCountInString(line), line)
+			}
+		}
+	}
+	if measured < 50 {
+		t.Fatalf("%d lines", measured)
 	}
 }
 

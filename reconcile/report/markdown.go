@@ -119,7 +119,7 @@ func (m *markdown) environment(e Environment) {
 	if n := len(e.NotCompared); n > 0 {
 		m.folded("<details open>", "Not compared ("+number(n)+")", notComparedItems(e), "reason for not comparing")
 	}
-	if e.ApproveNext != "" && !m.add("\n"+mdText(sentence(e.ApproveNext))+"\n") {
+	if e.ApproveNext != "" && !m.add(markdownApproving(e)) {
 		m.omit(1, "word about approving")
 	}
 	for i, event := range told(e) {
@@ -129,6 +129,15 @@ func (m *markdown) environment(e Environment) {
 		}
 	}
 	m.list(mdItems(e.Unmanaged), "Not managed: live, and no file names them", "connection that is not managed")
+}
+
+// markdownApproving says how the plan is approved, the command last and as a block.
+func markdownApproving(e Environment) string {
+	lead, found := strings.CutSuffix(e.ApproveNext, e.ApproveWay)
+	if e.ApproveWay == "" || !found {
+		return "\n" + mdText(sentence(e.ApproveNext)) + "\n"
+	}
+	return "\n" + mdText(sentence(strings.TrimSpace(lead))) + "\n\n" + codeBlock(strings.Trim(e.ApproveWay, "`"))
 }
 
 // changes writes the table of an environment, then its details in a fold.
@@ -170,31 +179,34 @@ func markdownRow(c Change) string {
 
 func mdSide(v plan.FieldValue) string { return md(middle(side(v), markdownItem)) }
 
+// markdownDetail is an item with a short one below for each thing to know.
 func markdownDetail(c Change) string {
-	parts := []string{why(c)}
-	if c.ClassReason != "" {
-		parts = append(parts, string(c.Class)+": "+clean(c.ClassReason))
+	head := "- **" + md(middle(name(c), markdownItem)) + " " + md(string(c.Action)) + "**"
+	if c.Origin != "" {
+		head += " (" + mdLong(c.Origin) + ")"
 	}
-	if u := impact(c); u != "" {
-		parts = append(parts, "users: "+u)
+	out := head + "\n"
+	below := func(label, text string) {
+		room := markdownItem
+		if strings.Contains(text, commandBegins) {
+			room += longestCommand // a command that was cut could not be copied
+		}
+		if text = middle(clean(text), room); text != "" {
+			out += "  - " + md(label) + ": " + mdText(text) + "\n"
+		}
 	}
+	below("why", why(c))
+	below(string(c.Class), c.ClassReason)
+	below("users", users(c))
 	if c.Gate != plan.Ready && c.Outcome != Applied {
-		parts = append(parts, string(c.Gate)+": "+heldBy(c))
-		if way := clean(c.GateWay); way != "" {
-			parts = append(parts, "way through: "+way)
-		}
+		below(string(c.Gate), heldBy(c))
+		below("way through", c.GateWay)
 		if c.AskWay != "" {
-			parts = append(parts, askWords+clean(c.AskWay))
+			below("ask", askWords+c.AskWay)
 		}
 	}
-	if c.Error != "" {
-		parts = append(parts, "error: "+clean(c.Error))
-	}
-	parts = append(parts, clean(c.Origin))
-	for i := range parts {
-		parts[i] = mdText(middle(parts[i], markdownItem))
-	}
-	return "- **" + md(middle(name(c), markdownItem)) + " " + md(string(c.Action)) + "**: " + strings.Join(parts, "; ") + "\n"
+	below("error", c.Error)
+	return out
 }
 
 func notComparedItems(e Environment) []string {
@@ -240,40 +252,4 @@ func (m *markdown) folded(begin, title string, items []string, noun string) {
 	}
 	m.omit(len(items)-shown, noun)
 	m.must(end)
-}
-
-// mdText is a text of ours about things of others, with its commands as code.
-func mdText(s string) string {
-	var out strings.Builder
-	for _, piece := range spans(clean(s)) {
-		if piece.Code {
-			out.WriteString("<code>" + md(piece.Text) + "</code>")
-		} else {
-			out.WriteString(md(piece.Text))
-		}
-	}
-	return out.String()
-}
-
-func mdLong(s string) string { return md(middle(clean(s), markdownItem)) }
-
-// md makes a clean text of any text, and of that one that Markdown, HTML and a
-// forge show as it stands: everything but letters, digits and harmless signs as
-// a character reference, and a zero-width space after what starts a mention or a
-// reference to an issue.
-func md(s string) string {
-	var out strings.Builder
-	last := rune(0)
-	for _, r := range clean(s) {
-		switch {
-		case r == '@' || r == '#':
-			fmt.Fprintf(&out, "&#%d;&#8203;", r)
-		case r == '.' && (last == 'w' || last == 'W'), r < 0x80 && strings.ContainsRune("\\`*_[]<>|~&:$", r):
-			fmt.Fprintf(&out, "&#%d;", r)
-		default:
-			out.WriteRune(r)
-		}
-		last = r
-	}
-	return out.String()
 }

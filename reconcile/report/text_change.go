@@ -36,9 +36,7 @@ func (t *text) change(c, above Change, h headline) {
 	if c.Class != plan.Safe && c.ClassReason != "" {
 		t.detail("risk", clean(c.ClassReason), plain)
 	}
-	// A class that depends on end users names their number in its reason.
-	// That there is none needs no line of its own.
-	if u := impact(c); u != "" && (c.ActiveUsers == nil || someUsers(c.ActiveUsers)) && !(c.Class != plan.Safe && strings.Contains(c.ClassReason, "end users")) {
+	if u := users(c); u != "" {
 		t.detail("users", u, plain)
 	}
 	if c.Gate != plan.Ready && c.Outcome != Applied {
@@ -54,6 +52,16 @@ func (t *text) change(c, above Change, h headline) {
 	if c.Error != "" {
 		t.detail("error", c.Error, red)
 	}
+}
+
+// users is the impact where nothing else tells it: a class that depends on end users
+// names their number in its reason, and that there is none needs no line of its own.
+func users(c Change) string {
+	none := c.ActiveUsers != nil && !someUsers(c.ActiveUsers)
+	if none || c.Class != plan.Safe && strings.Contains(c.ClassReason, "end users") {
+		return ""
+	}
+	return impact(c)
 }
 
 // whyAndWhere is the cause, and the line of the repository behind it.
