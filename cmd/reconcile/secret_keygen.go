@@ -21,11 +21,12 @@ func newSecretKeygenCommand(env *environment) *cobra.Command {
 		Short: "Make an age identity (private) and its recipient (public)",
 		Long: `Make an age identity (private) and its recipient (public).
 
-The identity opens what is sealed for the recipient. Keep it where the daemon
-runs and nowhere else; put the recipient into terra.yaml. One list of recipients
-is all classic or all post-quantum, because age cannot mix them.`,
+The identity opens what is sealed for the recipient. Keep one where the daemon
+runs, and one more, offline, in case that machine is lost. Who is to read
+secrets has one of their own. Put the recipients into terra.yaml: one list of
+them is all classic or all post-quantum, because age cannot mix them.`,
 		Example: `  reconcile secret keygen --out identity.txt
-  reconcile secret keygen --post-quantum | kubectl create secret generic …`,
+  reconcile secret keygen --post-quantum --out identity-pq.txt`,
 		Args: takes(0, 0),
 		RunE: func(*cobra.Command, []string) error { return generateIdentity(env, out, postQuantum) },
 	}

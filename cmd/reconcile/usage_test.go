@@ -167,6 +167,24 @@ func TestExitCodesAreToldInOneWay(t *testing.T) {
 	}
 }
 
+// Help and document say the same of where an identity is kept.
+func TestKeygenHelpAgreesWithItsPage(t *testing.T) {
+	text, err := os.ReadFile("../../docs/secrets.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := strings.Join(strings.Fields(string(text)), " ")
+	said := strings.Join(strings.Fields(newSecretKeygenCommand(&environment{}).Long), " ")
+	for _, want := range []string{
+		"Keep one where the daemon runs, and one more, offline, in case that machine is lost", "Who is to read secrets has one of their own.",
+		"all classic or all post-quantum, because age cannot mix them.",
+	} {
+		if !strings.Contains(page, want) || !strings.Contains(said, want) {
+			t.Errorf("page %t, help %t: %s", strings.Contains(page, want), strings.Contains(said, want), want)
+		}
+	}
+}
+
 func help(t *testing.T, c *cobra.Command) string {
 	t.Helper()
 	var out bytes.Buffer

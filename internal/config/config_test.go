@@ -273,3 +273,29 @@ func TestBaseURLIsSafe(t *testing.T) {
 		}
 	}
 }
+
+// The page for people who run a daemon names the defaults as they are.
+func TestDefaultsAreDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	short := func(d time.Duration) string { return strings.TrimSuffix(d.String(), "0s") }
+	for field, defaults := range map[string][]string{
+		"| `repo.url`":       {short(DefaultPoll)},
+		"| `accounts.NAME`":  {DefaultBaseURL},
+		"| `state_dir`":      {"RECONCILE_STATE_DIR", "$XDG_STATE_HOME/terra-reconcile", "$HOME/.local/state/terra-reconcile"},
+		"| `listen`":         {DefaultListen},
+		"| `cycle_deadline`": {short(DefaultCycleDeadline)},
+		"| `log`":            {DefaultLogFormat, DefaultLogLevel},
+	} {
+		_, row, found := strings.Cut(string(page), "\n"+field)
+		row, _, _ = strings.Cut(row, "\n")
+		_, row, hasDefault := strings.Cut(strings.ToLower(row), "default")
+		for _, value := range defaults {
+			if !found || !hasDefault || !strings.Contains(row, "`"+strings.ToLower(value)+"`") {
+				t.Errorf("%s … does not say that the default is %s", field, value)
+			}
+		}
+	}
+}
