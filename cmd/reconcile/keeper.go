@@ -14,6 +14,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/providers"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
 const (
@@ -212,7 +213,11 @@ func (k keeper) checkProvider(slug string, devIDs []string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("no connection %q is known; `reconcile providers` lists the names (without one the whole environment is paused)", slug)
+	hint := ""
+	if near := spec.Nearest(slug, slugs()); near != "" {
+		hint = "; did you mean " + near + "?"
+	}
+	return fmt.Errorf("no connection %q is known%s; `reconcile providers` lists the names (without one the whole environment is paused)", slug, hint)
 }
 
 func targetWords(target string) string {

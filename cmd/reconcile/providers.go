@@ -104,7 +104,11 @@ func showProvider(ctx context.Context, env *environment, f *providersFlags, set 
 		p, ok = look.unlisted(ctx, f, set, slug)
 	}
 	if !ok {
-		return usageError("providers %s: not in the catalogue; `reconcile providers` lists it, and others work by what Terra says about them", slug)
+		hint := ""
+		if near := spec.Nearest(slug, slugs()); near != "" {
+			hint = "; did you mean " + near + "?"
+		}
+		return usageError("providers %s: not in the catalogue%s; `reconcile providers` lists it, and others work by what Terra says about them", slug, hint)
 	}
 	if f.ticket && len(p.Letters) == 0 {
 		return usageError("providers %s: it needs no ticket", p.Slug)
@@ -188,4 +192,13 @@ func printWalkthroughs(w io.Writer, p providers.Provider, list []showing) error 
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// slugs are the names of the catalogue.
+func slugs() []string {
+	var out []string
+	for _, p := range providers.All() {
+		out = append(out, p.Slug)
+	}
+	return out
 }

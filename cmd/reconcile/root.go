@@ -71,7 +71,7 @@ func run(ctx context.Context, args []string, env *environment) (code int) {
 		return exitOK
 	case errors.As(err, &exit):
 		if exit.err != nil {
-			printError(env, exit.err)
+			printError(env, err)
 		}
 		return exit.code
 	default:

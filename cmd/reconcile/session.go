@@ -158,7 +158,13 @@ func (f *runFlags) configuration(env *environment) (config.Config, error) {
 // applying takes a commit, from a folder only when what it holds of a configuration
 // is committed.
 func openFiles(ctx context.Context, repo config.Repo, mode report.Mode) (fs.FS, gitsource.Commit, error) {
-	if info, err := os.Stat(repo.URL); err == nil && info.IsDir() && repo.Ref == "" {
+	info, err := os.Stat(repo.URL)
+	if err == nil && repo.Path == "" && repo.Ref == "" {
+		if err := isRoot(repo.URL); err != nil {
+			return nil, gitsource.Commit{}, fmt.Errorf("read repository %s: %w", repo.URL, err)
+		}
+	}
+	if err == nil && info.IsDir() && repo.Ref == "" {
 		tree, err := gitsource.WorkTree(repo.URL, repo.Path)
 		if err != nil {
 			return nil, gitsource.Commit{}, err

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -32,16 +34,32 @@ what is sealed stays sealed.`,
 			if strings.Contains(dir, "://") || strings.Contains(dir, "@") && strings.Contains(dir, ":") { // it may hold a password
 				return usageError("validate: name a folder of this machine, not a URL; clone the repository first")
 			}
-			info, err := os.Stat(dir)
-			if err != nil {
-				return fmt.Errorf("validate: %w", err)
-			}
-			if !info.IsDir() {
-				return usageError("validate %s: name the folder of terra.yaml, not a file", dir)
+			if err := isRoot(dir); err != nil {
+				return fmt.Errorf("validate %s: %w", dir, err)
 			}
 			return validate(env, os.DirFS(dir))
 		},
 	}
+}
+
+// isRoot refuses a folder that cannot be the one of terra.yaml, because it is none or
+// because the one around it is.
+func isRoot(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errors.New("there is no such folder; check the path")
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return usageError("name the folder of terra.yaml, not a file")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "terra.yaml")); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(dir, "..", "terra.yaml")); err == nil {
+			return usageError("name the folder of terra.yaml, which is %s", filepath.Join(dir, ".."))
+		}
+	}
+	return nil
 }
 
 func validate(env *environment, files fs.FS) error {

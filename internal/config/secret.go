@@ -62,7 +62,7 @@ func (s Secret) Read() (string, error) {
 	}
 	text := strings.TrimSpace(raw)
 	if text == "" {
-		return "", fmt.Errorf("read secret: %s is empty; put the secret there", s)
+		return "", fmt.Errorf("read secret: %s is empty or not set; put the secret there", s)
 	}
 	if !s.lines && strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }) {
 		return "", fmt.Errorf("read secret: %s holds more than one line, or a control or invisible character; keep only the secret there", s)

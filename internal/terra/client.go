@@ -217,18 +217,18 @@ func (t *tokenReader) newer(old string) (string, bool) {
 func readToken(read func() (string, error)) (string, error) {
 	token, err := read()
 	if err != nil {
-		return "", &TokenError{Reason: "it cannot be read: " + err.Error(), err: err}
+		return "", &TokenError{Reason: err.Error(), err: err}
 	}
 	token = strings.TrimSpace(token)
 	switch {
 	case token == "":
 		return "", &TokenError{Reason: "it is empty: set TERRA_ADMIN_TOKEN or the account's token file"}
 	case !strings.HasPrefix(token, tokenPrefix):
-		return "", &TokenError{Reason: "it does not start with " + tokenPrefix + ", so it is not an admin token and is not sent"}
+		return "", &TokenError{Reason: "it does not start with " + tokenPrefix + ", so it is not an admin token and is not sent; make one in Terra's dashboard"}
 	case len(token) == len(tokenPrefix):
-		return "", &TokenError{Reason: "nothing follows " + tokenPrefix}
+		return "", &TokenError{Reason: "nothing follows " + tokenPrefix + "; give the whole token"}
 	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return "", &TokenError{Reason: "it holds a space or a character that no token has"}
+		return "", &TokenError{Reason: "it holds a space or a character that no token has; copy it again"}
 	}
 	return token, nil
 }

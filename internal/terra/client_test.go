@@ -69,7 +69,7 @@ func TestTokenIsRefusedUnsent(t *testing.T) {
 		{" \n", nil, "it is empty"},
 		{"terra_at_", nil, "nothing follows"},
 		{"terra_at_a\r\nX-Canary: 1", nil, "a space or a character"},
-		{"", io.ErrUnexpectedEOF, "it cannot be read"},
+		{"", io.ErrUnexpectedEOF, io.ErrUnexpectedEOF.Error()},
 	} {
 		server := always(200, mediaJSON, meJSON)
 		c := newClient(t, server, func(o *Options) { o.Token = func() (string, error) { return test.token, test.err } })
