@@ -126,7 +126,7 @@ func (i *Identities) Recipients() []age.Recipient {
 func readIdentityFile(name string) (string, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return "", fmt.Errorf("read age identity: %w", err)
+		return "", fmt.Errorf("read age identity: %w; correct RECONCILE_AGE_KEY_FILE, or identities.files in daemon.yaml", err)
 	}
 	defer func() { _ = f.Close() }()
 	text, err := io.ReadAll(io.LimitReader(f, maxIdentityFile+1))

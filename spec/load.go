@@ -55,8 +55,8 @@ func Load(fsys fs.FS, vocabulary Vocabulary) (Set, []Problem) {
 	set := Set{Root: l.root(w)}
 	if len(w.folders) == 0 && !w.partial {
 		l.problems = append(l.problems, Problem{
-			Origin: Origin{File: "."}, Message: "there is no environment",
-			Hint: "make a folder with an environment.yaml that says `dev_id` and `prune`",
+			Message: "there is no environment",
+			Hint:    "make a folder with an environment.yaml that says `dev_id` and `prune`",
 		})
 	}
 	for _, f := range w.folders {

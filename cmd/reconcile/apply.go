@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -83,6 +85,9 @@ func applyPlan(cmd *cobra.Command, env *environment, f *runFlags, path string, m
 
 func readPlanFile(path string, now time.Time, maxAge time.Duration) (report.Report, error) {
 	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return report.Report{}, fmt.Errorf("read plan: %w; make one with `reconcile plan --out %s`", err, shellWord(path))
+	}
 	if err != nil {
 		return report.Report{}, fmt.Errorf("read plan: %w", err)
 	}

@@ -26,18 +26,18 @@ func (f *historyFlags) checkNames(ctx context.Context, dir string) error {
 	if err != nil || len(known.environments) == 0 {
 		return err
 	}
-	unknown := func(what, name string, among []string) error {
+	unknown := func(what, name string, among []string, near string) error {
 		hint := ""
-		if near := spec.Nearest(name, among); near != "" {
+		if near != "" {
 			hint = fmt.Sprintf("; did you mean %s?", near)
 		}
 		return fmt.Errorf("read history: no %s %q is known in %s%s; there is %s", what, name, dir, hint, listed(among))
 	}
 	if f.environment != "" && !oneOf(f.environment, known.environments...) && !oneOf(f.environment, known.devIDs...) {
-		return unknown("environment", f.environment, known.environments)
+		return unknown("environment", f.environment, known.environments, spec.Nearest(f.environment, known.environments))
 	}
 	if f.connection != "" && !known.connection(f.connection) {
-		return unknown("connection", f.connection, known.connections)
+		return unknown("connection", f.connection, known.connections, nearConnection(f.connection, known.connections))
 	}
 	return nil
 }
@@ -56,6 +56,33 @@ func (n heardOf) connection(name string) bool {
 	return listed || slices.ContainsFunc(n.connections, func(c string) bool {
 		return strings.EqualFold(c, name) || strings.HasSuffix(strings.ToLower(c), "/"+strings.ToLower(name))
 	})
+}
+
+// nearConnection is the connection that a person most likely meant, or "": its provider
+// or its environment is nearly what they wrote, and the other one is exactly that.
+func nearConnection(name string, known []string) string {
+	split := func(s string) (environment, provider string) {
+		at := strings.LastIndexByte(s, '/')
+		return s[:max(at, 0)], s[at+1:]
+	}
+	environment, provider := split(name)
+	var slugs, environments []string
+	for _, k := range known {
+		e, p := split(k)
+		if e == environment {
+			slugs = append(slugs, p)
+		}
+		if p == provider {
+			environments = append(environments, e)
+		}
+	}
+	if near := spec.Nearest(provider, slugs); near != "" {
+		return environment + "/" + near
+	}
+	if near := spec.Nearest(environment, environments); near != "" {
+		return near + "/" + provider
+	}
+	return ""
 }
 
 func namesIn(ctx context.Context, dir string) (names heardOf, err error) {

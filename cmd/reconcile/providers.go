@@ -44,12 +44,15 @@ answer, the documented addresses are shown and a note says so.`,
   reconcile providers freestylelibre --ticket`,
 		Args: takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			set := optionalSet(f.repo)
+			set, err := f.only(optionalSet(f.repo))
+			if err != nil {
+				return err
+			}
 			if len(args) == 0 {
 				if f.ticket {
 					return usageError("--ticket needs the provider: `reconcile providers SLUG --ticket`")
 				}
-				_, err := io.WriteString(env.Stdout, providers.Table(providers.All(), openSteps(set)))
+				_, err = io.WriteString(env.Stdout, providers.Table(providers.All(), openSteps(set)))
 				return err
 			}
 			return showProvider(cmd.Context(), env, f, set, args[0])
@@ -75,6 +78,31 @@ func optionalSet(dir string) spec.Set {
 	}
 	set, _ := spec.Load(files, providers.Vocabulary())
 	return set
+}
+
+// only keeps the environments that --env names.
+func (f *providersFlags) only(set spec.Set) (spec.Set, error) {
+	if len(f.environments) == 0 {
+		return set, nil
+	}
+	var names []string
+	var kept []spec.Environment
+	for _, e := range set.Environments {
+		names = append(names, e.Name)
+		if slices.Contains(f.environments, e.Name) {
+			kept = append(kept, e)
+		}
+	}
+	for _, name := range f.environments {
+		switch {
+		case len(names) == 0:
+			return set, usageError("--env %s: %s is no config repository; name one with --repo", name, f.repo)
+		case !slices.Contains(names, name):
+			return set, usageError("--env %s: the repository has %s", name, strings.Join(names, ", "))
+		}
+	}
+	set.Environments = kept
+	return set, nil
 }
 
 func openSteps(set spec.Set) map[string][]providers.Standing {
@@ -128,7 +156,7 @@ func showProvider(ctx context.Context, env *environment, f *providersFlags, set 
 func showings(p providers.Provider, f *providersFlags, set spec.Set) []showing {
 	var list []showing
 	for _, e := range set.Environments {
-		if len(f.environments) > 0 && !slices.Contains(f.environments, e.Name) || f.devID != "" {
+		if f.devID != "" {
 			continue
 		}
 		for _, c := range e.Connections {

@@ -82,7 +82,11 @@ func openKeyFile(dir, name string) (keyFile, error) {
 		}
 	}
 	if k.connection.File == "" {
-		return keyFile{}, fmt.Errorf("%s: no file describes this connection; the repository has %s", name, strings.Join(known, ", "))
+		hint := ""
+		if near := nearConnection(name, known); near != "" {
+			hint = "did you mean " + near + "? "
+		}
+		return keyFile{}, fmt.Errorf("%s: no file describes this connection; %sthe repository has %s", name, hint, strings.Join(known, ", "))
 	}
 	if bad := repository.errorsIn(k.connection.File); len(bad) > 0 || k.env.DevID == "" {
 		if len(bad) == 0 {

@@ -136,6 +136,7 @@ func TestRotateAddRefuses(t *testing.T) {
 		{"a file", "", []string{"add", "production/strava.yaml"}, exitUsage, `"production/strava.yaml" is not a connection; write it as production/strava`},
 		{"no provider", "", []string{"add", "production"}, exitUsage, "is not a connection"},
 		{"not in the repository", typedSecret, []string{"add", "production/oura"}, exitFailed, "production/oura: no file describes this connection; the repository has production/polar, production/strava"},
+		{"nearly in the repository", typedSecret, []string{"add", "production/stravaa"}, exitFailed, "production/stravaa: no file describes this connection; did you mean production/strava? the repository has production/polar, "},
 		{"a bad time", typedSecret, []string{"add", "production/strava", "--not-before", "tomorrow"}, exitUsage, `--not-before "tomorrow": write it like`},
 		{"part of a second", typedSecret, []string{"add", "production/strava", "--not-before", "2026-11-28T02:00:00.5Z"}, exitUsage, `--not-before "2026-11-28T02:00:00.5Z": write it like`},
 		{"a year that the file may not hold", typedSecret, []string{"add", "production/strava", "--not-before", "0001-01-01"}, exitUsage, "it must lie in the years 1970 to 2999"},
