@@ -124,8 +124,7 @@ func environmentWords(out *page, e daemon.EnvironmentStatus) {
 		out.labelled("held", fmt.Sprintf("%s, %s: %s (guard %s)", h.Change, h.Gate, h.Reason, h.Guard))
 	}
 	if slices.ContainsFunc(e.Held, func(h daemon.HeldEntry) bool { return h.Gate == "approval" }) && e.Approved == nil {
-		out.labelled("to approve", "look at the plan with `reconcile --dry-run --env "+e.Name+"`, then `reconcile approve "+e.Name+" HASH`")
-		out.add(fmt.Sprintf("  %s\n", visible.Text(e.LastRun.PlanHash))) // whole, to be copied
+		out.labelled("to approve", "`reconcile --dry-run --env "+e.Name+"` shows the plan as it is now, and how it is approved")
 	}
 }
 
