@@ -2,6 +2,7 @@ package providers
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/spec"
@@ -17,8 +18,8 @@ func (p Provider) checkRotation(c spec.Connection) []Finding {
 	}
 	if r.Soak < p.TokenLifetime {
 		found = append(found, Finding{Severity: spec.Warning, Field: "rotation.soak", Origin: r.Origin,
-			Message: fmt.Sprintf("rotation.soak %s is shorter than the %s that access tokens of %s live: a bad secret can stay unseen that long", r.Soak, p.TokenLifetime, p.Name),
-			Hint:    fmt.Sprintf("write `soak: %s` or more", p.TokenLifetime)})
+			Message: fmt.Sprintf("rotation.soak %s is shorter than the %s that access tokens of %s live: a bad secret can stay unseen that long", Span(r.Soak), Span(p.TokenLifetime), p.Name),
+			Hint:    fmt.Sprintf("write `soak: %s` or more", Span(p.TokenLifetime))})
 	}
 	for i, k := range c.Credentials.Keys {
 		if r.MaxAge > 0 && !k.Unknown && k.Issued.IsZero() && k.NotBefore.IsZero() {
@@ -33,4 +34,16 @@ func (p Provider) checkRotation(c spec.Connection) []Finding {
 			Hint:    "write `probe: prefer`, or approve each key"})
 	}
 	return found
+}
+
+// Span writes a duration as a file has it: 6h, not 6h0m0s.
+func Span(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }

@@ -17,7 +17,7 @@ func TestCheckRotation(t *testing.T) {
 		keys       int
 		want       string
 	}{
-		{"shorter than a token lives", "strava", spec.Rotation{Soak: time.Hour, Origin: here}, 1, "shorter than the 6h0m0s"},
+		{"shorter than a token lives", "strava", spec.Rotation{Soak: time.Hour, Origin: here}, 1, "rotation.soak 1h is shorter than the 6h that"},
 		{"as long as a token lives", "strava", spec.Rotation{Soak: 6 * time.Hour, Origin: here}, 1, ""},
 		{"nothing written", "strava", spec.Rotation{}, 1, ""},
 		{"no key", "strava", spec.Rotation{Soak: time.Hour, Origin: here}, 0, ""},
@@ -35,6 +35,15 @@ func TestCheckRotation(t *testing.T) {
 			t.Errorf("%s: got %v, want nothing", row.name, found)
 		case row.want != "" && (len(found) != 1 || !strings.Contains(found[0].Message, row.want) || found[0].Origin != here):
 			t.Errorf("%s: got %v, want %q", row.name, found, row.want)
+		}
+	}
+}
+
+func TestSpan(t *testing.T) {
+	for _, want := range []string{"6h", "1h30m", "45m", "10m", "10s", "1h0m10s", "0s", "100h"} {
+		d, err := time.ParseDuration(want)
+		if got := Span(d); err != nil || got != want {
+			t.Errorf("%s: got %s, %v", want, got, err)
 		}
 	}
 }

@@ -87,7 +87,7 @@ func TestWrongCopyWaitsForTheRightOne(t *testing.T) {
 	w.keys("", key{secretA, ""}, key{secretC, ""})
 	r := w.expectExit(w.runs(time.Hour), report.ExitHeld)
 	c := w.change(r, "strava:rotate-secret:rejected")
-	expectText(t, c.GateReason, "the live key stays, but the provider rejected it too: people fall away; make a new key")
+	expectText(t, c.GateReason, "the live key stays, but the provider rejected it too: people fall away; seal the right one, or a new one: `reconcile rotate add production/strava`")
 	w.expectLive(secretA)
 	w.keys("", key{secretA, ""}, key{secretC, ""}, key{secretB, ""})
 	w.expectExit(w.runs(30*time.Hour), report.ExitDone)

@@ -158,6 +158,9 @@ func (w *wanted) refused(c spec.Connection, key int) *plan.Refused {
 	if why.LiveToo != "" {
 		out.LiveToo = slices.Index(w.entries, why.LiveToo) + 1
 	}
+	if why.AskLive != "" {
+		out.AskLive = slices.Index(w.entries, why.AskLive) + 1
+	}
 	return out
 }
 

@@ -85,8 +85,8 @@ func (e *Engine) reviewOnce(ctx context.Context, p *prepared, q *questions, whic
 		writes := w.due >= 0 && w.desired.Secret.Mode == plan.Given && slices.ContainsFunc(planned.Changes, func(c plan.Change) bool {
 			return c.Provider == w.desired.Provider && writesSecret(c) && !heldAnyway(c)
 		})
-		soaks := w.life.Soak != nil
-		if !writes && !soaks {
+		soaks, doubted := w.life.Soak != nil, p.isDoubted(w)
+		if !writes && !soaks && !doubted {
 			continue
 		}
 		group.Go(contained(func() error {
@@ -96,6 +96,9 @@ func (e *Engine) reviewOnce(ctx context.Context, p *prepared, q *questions, whic
 			}
 			if soaks {
 				e.reviewLive(groupCtx, p, q, w, &v)
+			}
+			if doubted {
+				e.reviewDoubted(groupCtx, p, q, w, &v)
 			}
 			p.mu.Lock()
 			defer p.mu.Unlock()
@@ -121,95 +124,6 @@ func writesSecret(c plan.Change) bool {
 // heldAnyway tells whether no answer of a provider lets a change through.
 func heldAnyway(c plan.Change) bool {
 	return c.Gate == plan.Blocked && !slices.Contains([]string{"max_changes", "max_rotations"}, c.Guard)
-}
-
-// verdict is what a review found out about the keys of one connection.
-type verdict struct {
-	life     plan.KeyLife
-	marked   bool // another key is due now
-	probe    *plan.Probe
-	users    *plan.Users
-	warnings []string
-}
-
-// take puts a verdict where the plan finds it. Its caller holds the lock.
-func (p *prepared) take(i int, v verdict) {
-	p.want[i].life = v.life
-	provider := p.want[i].desired.Provider
-	if v.probe != nil {
-		p.input.Probes[provider] = *v.probe
-	}
-	if v.users != nil {
-		p.watched[provider] = *v.users
-	}
-	for _, text := range v.warnings {
-		p.want[i].review = append(p.want[i].review, plan.Warn(p.env.Name+"/"+provider, text))
-	}
-}
-
-// reviewNew asks about the pair that would be written. One that is refused is
-// marked, and the live pair is asked about too: when it is dead as well, somebody
-// must hurry.
-func (e *Engine) reviewNew(ctx context.Context, p *prepared, q *questions, w wanted, v *verdict) {
-	if w.probe == "off" {
-		return
-	}
-	answer := q.ask(ctx, w.desired.Provider, p.clientID(w), w.keys[w.due])
-	v.probe = &answer
-	if answer.Verdict != plan.Bad || w.entries[w.due] == "" {
-		return
-	}
-	why := plan.Rejection{At: answer.At, Reason: rejected(answer)}
-	live := p.input.Observed[w.desired.Provider].Secret.LiveKey - 1
-	if live >= 0 && live != w.due && !w.keys[live].sealed.IsZero() {
-		if old := q.ask(ctx, w.desired.Provider, p.liveClientID(w), w.keys[live]); old.Verdict == plan.Bad {
-			why.LiveToo = w.entries[live]
-			v.warnings = append(v.warnings, "the provider rejects the live key too ("+old.Reason+"), so syncing stops"+
-				within(w.tokens)+"; make a new one now: `reconcile rotate add "+p.env.Name+"/"+w.desired.Provider+"`")
-		}
-	}
-	v.life.Reject(w.entries[w.due], why)
-	v.marked = true
-}
-
-// reviewLive asks about the key that is watched and counts its end users.
-func (e *Engine) reviewLive(ctx context.Context, p *prepared, q *questions, w wanted, v *verdict) {
-	live := p.liveKey(w)
-	soak := v.life.Soak
-	if live < 0 || w.entries[live] != soak.Entry || p.livePair(w) != soak.Pair {
-		return // something else is live: remembering ends the watch
-	}
-	before, was := v.life.Rejected[soak.Entry]
-	after, is := before, was
-	if w.probe != "off" {
-		answer := q.ask(ctx, w.desired.Provider, p.liveClientID(w), w.keys[live])
-		switch {
-		case answer.Verdict == plan.Bad:
-			after, is = plan.Rejection{At: answer.At, Reason: rejected(answer)}, true
-		case answer.Verdict == plan.Good && is && !after.ByUsers:
-			is = false
-		}
-	}
-	if !is || after.ByUsers {
-		after, is = e.reviewUsers(ctx, p, w, v)
-	}
-	if is == was && (!is || after.Reason == before.Reason) {
-		return
-	}
-	delete(v.life.Rejected, soak.Entry)
-	if is {
-		v.life.Reject(soak.Entry, after)
-	}
-	v.marked = is != was
-}
-
-func rejected(a plan.Probe) string { return "the provider rejects it: " + a.Reason }
-
-func within(tokens time.Duration) string {
-	if tokens == 0 {
-		return ""
-	}
-	return " within " + tokens.String()
 }
 
 // planWithout resolves and reads one connection anew, with what was marked.

@@ -14,8 +14,8 @@ import (
 // unneeded gives the keys that the file need not hold any more: none while a key is
 // watched or the live one was rejected, none where it is not known what is live, and
 // never a key that is live or due.
-func (s keyReview) unneeded(state report.KeyState) []int {
-	if s.life.Soak != nil || state == report.KeyDead {
+func (s keyReview) unneeded() []int {
+	if s.life.Soak != nil || s.liveMarked() {
 		return nil
 	}
 	seen := s.p.input.Observed[s.w.desired.Provider].Secret

@@ -66,7 +66,7 @@ func (s keyReview) status() report.KeyStatus {
 	s.dates(&out)
 	s.watch(&out)
 	out.State = s.state(out)
-	for _, i := range s.unneeded(out.State) {
+	for _, i := range s.unneeded() {
 		out.Unneeded = append(out.Unneeded, i+1)
 	}
 	out.Do = s.next(out)
@@ -112,16 +112,17 @@ func (s keyReview) watch(out *report.KeyStatus) {
 }
 
 func (s keyReview) state(k report.KeyStatus) report.KeyState {
-	isLive := func(r report.RejectedKey) bool { return r.Key == k.Live }
 	left := s.left(k)
 	switch {
-	case slices.ContainsFunc(k.Rejected, isLive):
+	case s.liveMarked() || s.liveToo(k):
 		return report.KeyDead
+	case s.stranger() && (s.change == nil || s.held()):
+		return report.KeyByHand
 	case left != nil && *left < 0:
 		return report.KeyOverdue
 	case len(k.Rejected) > 0 && s.w.desired.Refused != nil:
 		return report.KeyRejected
-	case s.change != nil && (s.change.Gate == plan.Approval || s.change.Gate == plan.Blocked):
+	case s.held():
 		return report.KeyHeld
 	case s.change != nil:
 		return report.KeyDue
@@ -136,6 +137,32 @@ func (s keyReview) state(k report.KeyStatus) report.KeyState {
 	}
 }
 
+// liveMarked tells whether the live key itself was rejected.
+func (s keyReview) liveMarked() bool {
+	if s.live < 0 {
+		return false
+	}
+	_, marked := s.life.Rejected[s.w.entries[s.live]]
+	return marked
+}
+
+// liveToo tells whether the live key was rejected together with the newer one that
+// is kept out.
+func (s keyReview) liveToo(k report.KeyStatus) bool {
+	refused := s.w.desired.Refused
+	return refused != nil && k.Live > 0 && refused.LiveToo == k.Live
+}
+
+// stranger tells whether somebody has set a key that the file does not have. A new
+// reset in the portal would be the end of it.
+func (s keyReview) stranger() bool {
+	return s.live < 0 && s.p.input.Observed[s.w.desired.Provider].Secret.ByHand
+}
+
+func (s keyReview) held() bool {
+	return s.change != nil && (s.change.Gate == plan.Approval || s.change.Gate == plan.Blocked)
+}
+
 // left is how long the live key may still be used; nil where nothing ends it.
 func (s keyReview) left(k report.KeyStatus) *time.Duration {
 	if k.Issued.IsZero() || s.w.rotation.MaxAge == 0 {
@@ -143,82 +170,6 @@ func (s keyReview) left(k report.KeyStatus) *time.Duration {
 	}
 	left := k.Issued.Add(s.w.rotation.MaxAge).Sub(s.now)
 	return &left
-}
-
-// next says what a person does about the keys.
-func (s keyReview) next(k report.KeyStatus) string {
-	last := report.RejectedKey{}
-	if len(k.Rejected) > 0 {
-		last = k.Rejected[len(k.Rejected)-1]
-	}
-	switch k.State {
-	case report.KeyDead, report.KeyRejected:
-		return fmt.Sprintf("key %d: %s; %s", last.Key, last.Reason, s.makeOne()) + prune("; ", k)
-	case report.KeyOverdue:
-		return fmt.Sprintf("key %d is %d days old, rotation.max_age is %d days%s; %s", k.Live, *k.AgeDays, k.MaxAgeDays, s.place(), s.successor(k))
-	case report.KeyAgeing:
-		return fmt.Sprintf("key %d reaches rotation.max_age in %d days%s; %s", k.Live, int(*s.left(k)/day), s.place(), s.successor(k))
-	case report.KeyDue:
-		if s.change.Gate == plan.Ready {
-			return fmt.Sprintf("the next run that applies sets key %d", k.Due)
-		}
-		return fmt.Sprintf("key %d is due and waits (guard %s): %s", k.Due, s.change.Guard, s.change.GateReason)
-	case report.KeyHeld:
-		return fmt.Sprintf("key %d is due, and guard %s holds it: %s; see `reconcile --dry-run --env %s`", k.Due, s.change.Guard, s.change.GateReason, s.p.env.Name)
-	case report.KeyNotKnown:
-		return s.unknown(k)
-	case report.KeyWatched:
-		return "nothing to do; the watch ends " + k.WatchedUntil.Format("2006-01-02 15:04 MST")
-	case report.KeyFine:
-		return prune("", k)
-	}
-	return ""
-}
-
-func (s keyReview) unknown(k report.KeyStatus) string {
-	switch {
-	case s.w.desired.UnknownKey && k.Next > 0:
-		return fmt.Sprintf("a key that was set by hand; key %d replaces it", k.Next)
-	case s.w.desired.UnknownKey:
-		return "a key that was set by hand; " + s.makeOne()
-	case s.w.desired.Secret.Value.Closed != "":
-		return s.w.desired.Secret.Value.Closed
-	default:
-		return "which key is live could not be told in this run"
-	}
-}
-
-func (s keyReview) successor(k report.KeyStatus) string {
-	if k.Next > 0 {
-		return fmt.Sprintf("key %d comes %s; let it come earlier by its not_before, or", k.Next, k.NextAt.Format("2 Jan 2006")) + " " + s.makeOne()
-	}
-	return s.makeOne()
-}
-
-// makeOne is how a person makes a new key at this provider, in the right order.
-func (s keyReview) makeOne() string {
-	p, _ := providers.Lookup(s.w.desired.Provider)
-	where, command := "", "`reconcile rotate add "+s.p.env.Name+"/"+s.w.desired.Provider+"`"
-	if p.Portal != "" {
-		where = " at " + p.Portal
-	}
-	switch p.Reset.Order {
-	case providers.AskTerra:
-		return "ask Terra support for a new key: `reconcile providers " + s.w.desired.Provider + " --ticket`"
-	case providers.CommitFirst:
-		return "make a new key" + where + " (" + string(p.Reset.Order) + "): " + command
-	case providers.ResetFirst:
-		return "make a new key" + where + ", and within minutes: " + command
-	default:
-		return "make a new key" + where + ": " + command
-	}
-}
-
-func (s keyReview) place() string {
-	if place := at(s.w.rotation.Origin); place != "" {
-		return " (" + place + ")"
-	}
-	return ""
 }
 
 // resetWarnings are what a provider's own ways ask a person to know of a rotation.
@@ -255,6 +206,8 @@ func keyEvents(keys []report.KeyStatus, changes []report.Change) []report.Event 
 		switch k.State {
 		case report.KeyDead, report.KeyRejected:
 			e.Kind, e.Since = report.KeyRejectedEvent, k.Rejected[len(k.Rejected)-1].At.UTC()
+		case report.KeyByHand:
+			e.Kind = report.KeyByHandEvent
 		case report.KeyOverdue:
 			e.Kind, e.Since = report.KeyOverdueEvent, k.Issued.AddDate(0, 0, k.MaxAgeDays).UTC()
 		default:
@@ -263,6 +216,11 @@ func keyEvents(keys []report.KeyStatus, changes []report.Change) []report.Event 
 		out = append(out, e)
 	}
 	for _, c := range changes {
+		said := slices.ContainsFunc(out, func(e report.Event) bool { return e.Kind == report.KeyByHandEvent && e.Connection == c.Connection })
+		if revertsPair(c.Change) && c.Gate == plan.Approval && !said {
+			out = append(out, report.Event{Kind: report.KeyByHandEvent, Connection: c.Connection, Change: c.ID, Since: c.GatedSince,
+				Text: c.Connection + ": somebody set keys by hand, perhaps to save the day; to keep them commit them to " + c.Origin + "; or " + c.GateWay})
+		}
 		if !goesBack(c.Change) {
 			continue
 		}
@@ -275,6 +233,14 @@ func keyEvents(keys []report.KeyStatus, changes []report.Change) []report.Event 
 		}
 	}
 	return out
+}
+
+// revertsPair tells whether a change takes back a client id or secret that somebody
+// set by hand.
+func revertsPair(c plan.Change) bool {
+	return c.Cause == plan.Drift && slices.ContainsFunc(c.Fields, func(f plan.FieldChange) bool {
+		return f.Field == plan.FieldClientID || f.Field == plan.FieldClientSecret
+	})
 }
 
 // goesBack tells whether a change replaces a live key by an older one.

@@ -168,7 +168,7 @@ func TestOldDiedOnResetAndNewIsBad(t *testing.T) {
 	w.at("2026-12-01T03:00:00Z")
 	r := w.expectExit(w.apply(), report.ExitHeld)
 	expectText(t, strings.Join(r.Environments[0].Warnings, "\n"), "rejects the live key too")
-	expectText(t, strings.Join(r.Environments[0].Warnings, "\n"), "syncing stops within 6h0m0s")
+	expectText(t, strings.Join(r.Environments[0].Warnings, "\n"), "syncing stops within 6h;")
 	w.expectLive(secretA)
 	p.accepts = []string{secretC}
 	w.keys("", key{secretA, ""}, key{secretB, "2026-12-01T02:00:00Z"}, key{secretC, "2026-12-01T03:00:00Z"})

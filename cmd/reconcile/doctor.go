@@ -38,7 +38,7 @@ It exits with 1 when a check fails, else with 0.`,
 			if !oneOf(f.format, "text", "json") {
 				return usageError("--output %q: use text or json", f.format)
 			}
-			d := &doctor{env: env, flags: f, refused: map[string]bool{}}
+			d := &doctor{env: env, flags: f, older: map[string][]openPair{}, refused: map[string]bool{}}
 			d.examine(cmd.Context())
 			if err := d.print(); err != nil {
 				return fmt.Errorf("print checks: %w", err)
@@ -66,8 +66,9 @@ type doctor struct {
 	set        spec.Set // empty then
 	identities *secrets.Identities
 	pairs      []openPair
-	daemon     bool            // it answers
-	refused    map[string]bool // accounts whose token does not work
+	older      map[string][]openPair // by connection: those before the one that is due
+	daemon     bool                  // it answers
+	refused    map[string]bool       // accounts whose token does not work
 	clock      *clockTransport
 }
 

@@ -28,6 +28,7 @@ func (d *doctor) configuration() bool {
 	}
 	var err error
 	d.config, err = d.flags.configuration(d.env)
+	d.env.asked.reads(d.config.Repo)
 	var invalid *config.InvalidError
 	switch {
 	case errors.As(err, &invalid):
@@ -62,15 +63,6 @@ func (d *doctor) repository(ctx context.Context) bool {
 	}
 	d.ok("repository", "", fmt.Sprintf("commit %.12s of %s", commit.Hash, d.config.Repo.URL))
 	return true
-}
-
-// onDisk is where a file of the repository is, as far as it is on this machine.
-func (d *doctor) onDisk(file string) string {
-	folder := filepath.Join(d.config.Repo.URL, d.config.Repo.Path)
-	if info, err := os.Stat(folder); err == nil && info.IsDir() {
-		return filepath.Join(folder, file)
-	}
-	return file
 }
 
 // load reads the files and tells their errors before their warnings. An
@@ -195,9 +187,8 @@ func writable(dir string, missing bool) error {
 // openPair is a pair of client id and secret that was opened.
 type openPair struct {
 	connection, devID, provider, clientID string
-	file                                  string // of the connection, in the repository
 	key                                   string // which of several, for people; "" for the only one
 	off                                   string // why its file lets nobody ask; "" where it does
-	due                                   bool
+	due, scheduled                        bool   // neither: a newer one is due
 	secret                                secrets.Value
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/terra-reconcile/terra-reconcile/reconcile"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 )
 
@@ -79,14 +80,31 @@ func (d *doctor) probe(ctx context.Context) {
 			d.skip("probe", pair.name(), "the same pair as "+d.pairs[j].name(), "")
 			continue
 		}
-		answer, warnings := asked.asker.Ask(ctx, pair.devID, pair.provider, pair.clientID, pair.secret)
-		for _, text := range warnings {
-			d.warn("probe", pair.name(), text, "")
+		if d.ask(ctx, asked.asker, pair) == plan.Bad && pair.due {
+			d.probeOlder(ctx, asked.asker, pair.connection)
 		}
-		d.answered(pair, answer)
 	}
 	if err := asked.store.Close(); err != nil {
 		d.fail("state", "", err.Error(), "")
+	}
+}
+
+func (d *doctor) ask(ctx context.Context, asker *reconcile.Asker, pair openPair) plan.Verdict {
+	answer, warnings := asker.Ask(ctx, pair.devID, pair.provider, pair.clientID, pair.secret)
+	for _, text := range warnings {
+		d.warn("probe", pair.name(), text, "")
+	}
+	d.answered(pair, answer)
+	return answer.Verdict
+}
+
+// probeOlder asks about the keys before one that is due and refused, the newest
+// first, until one is not: it is most likely the live one.
+func (d *doctor) probeOlder(ctx context.Context, asker *reconcile.Asker, connection string) {
+	for _, pair := range slices.Backward(d.older[connection]) {
+		if d.ask(ctx, asker, pair) != plan.Bad {
+			return
+		}
 	}
 }
 
@@ -96,9 +114,11 @@ func (d *doctor) answered(pair openPair, answer plan.Probe) {
 	case answer.Verdict == plan.Good:
 		d.ok("probe", pair.name(), "good: "+reason)
 	case answer.Verdict == plan.Bad && pair.due:
-		d.fail("probe", pair.name(), "bad: "+reason, "seal the right one with `reconcile secret encrypt "+shellWord(d.onDisk(pair.file))+"`; see `reconcile providers "+pair.provider+"`")
-	case answer.Verdict == plan.Bad:
+		d.fail("probe", pair.name(), "bad: "+reason, "seal the right one with `reconcile rotate add "+pair.connection+"`; see `reconcile providers "+pair.provider+"`")
+	case answer.Verdict == plan.Bad && pair.scheduled:
 		d.warn("probe", pair.name(), "bad: "+reason, "seal the right one before it is due")
+	case answer.Verdict == plan.Bad:
+		d.warn("probe", pair.name(), "bad: "+reason+"; where it is live, syncing stops", "")
 	default:
 		d.warn("probe", pair.name(), "unknown: "+reason, "ask again in an hour")
 	}

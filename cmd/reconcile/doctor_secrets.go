@@ -105,7 +105,8 @@ func (d *doctor) open(s sealedAt) bool {
 	return true
 }
 
-// keepPair keeps the pair that is due, and those that will be.
+// keepPair keeps the pair that is due, those that will be, and apart from them those
+// that were.
 func (d *doctor) keepPair(s sealedAt, value secrets.Value) {
 	keys := s.connection.Credentials.Keys
 	if s.key < 0 || s.connection.State == spec.Disabled || !s.connection.Credentials.ClientID.Given() {
@@ -116,18 +117,19 @@ func (d *doctor) keepPair(s sealedAt, value secrets.Value) {
 		schedule[i] = secrets.Schedule{Unknown: k.Unknown, NotBefore: k.NotBefore}
 	}
 	due := secrets.Due(d.env.Now(), schedule)
-	if s.key < due {
-		return // replaced: its provider may have forgotten it
-	}
-	pair := openPair{connection: s.environment.Name + "/" + s.connection.Provider, devID: s.environment.DevID, provider: s.connection.Provider, file: s.connection.File,
-		clientID: s.connection.Credentials.ClientID.Value, secret: value, due: s.key == due}
+	pair := openPair{connection: s.environment.Name + "/" + s.connection.Provider, devID: s.environment.DevID, provider: s.connection.Provider,
+		clientID: s.connection.Credentials.ClientID.Value, secret: value, due: s.key == due, scheduled: s.key > due}
 	if s.connection.Rotation.Probe == "off" {
 		pair.off = fmt.Sprintf("rotation.probe of %s is off (%s)", pair.connection, s.connection.Rotation.Origin)
 	}
 	if len(keys) > 1 {
 		pair.key = fmt.Sprintf("key %d of %d", s.key+1, len(keys))
 	}
-	if !pair.due {
+	if s.key < due { // replaced: its provider may have forgotten it
+		d.older[pair.connection] = append(d.older[pair.connection], pair)
+		return
+	}
+	if pair.scheduled {
 		pair.key += ", due " + keys[s.key].NotBefore.UTC().Format(time.DateOnly)
 	}
 	d.pairs = append(d.pairs, pair)

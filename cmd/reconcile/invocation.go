@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
@@ -50,6 +51,25 @@ func invocationOf(cmd *cobra.Command, args []string) invocation {
 		v.folder = filepath.Join(repo, path)
 	}
 	return v
+}
+
+// reads notes the folder of a repository that only daemon.yaml names, where it is on
+// this machine and nobody stands in it.
+func (v *invocation) reads(repo config.Repo) {
+	folder, err := filepath.Abs(filepath.Join(repo.URL, repo.Path))
+	if err != nil || v.folder != "" || repo.URL == "" {
+		return
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return
+	}
+	if within, err := filepath.Rel(folder, here); err == nil && filepath.IsLocal(within) {
+		return
+	}
+	if info, err := os.Stat(filepath.Join(folder, "terra.yaml")); err == nil && !info.IsDir() {
+		v.folder = folder
+	}
 }
 
 func mayHoldPassword(repo string) bool {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
@@ -185,4 +186,42 @@ func TestTextsNameCommandsInBackticks(t *testing.T) {
 		t.Fatalf("got %d files, %v", files, err)
 	}
 	t.Logf("COUNT files whose texts name commands=%d", files)
+}
+
+// A repository that only daemon.yaml names is one that a person edits elsewhere than
+// where they stand.
+func TestCompleteNamesTheRepositoryOfDaemonYaml(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, folder := range []string{"config/production", "empty"} {
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile("config/terra.yaml", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	folder, err := filepath.Abs("config")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const add = "reconcile rotate add --config d.yaml"
+	for _, c := range []struct{ here, url, want string }{
+		{".", folder, add + " --repo " + folder + " a/b"},
+		{"config", folder, add + " a/b"},
+		{"config/production", folder, add + " a/b"},
+		{".", folder + "/../empty", add + " a/b"},
+		{".", "https://git.example/acme/terra", add + " a/b"},
+		{".", "", add + " a/b"},
+	} {
+		here := filepath.Join(filepath.Dir(folder), c.here)
+		t.Chdir(here)
+		v := askedWith(t, "--config", "d.yaml")
+		v.reads(config.Repo{URL: c.url})
+		if got := v.complete("`reconcile rotate add a/b`"); got != "`"+c.want+"`" {
+			t.Errorf("in %s, of %q: got %s, want %s", c.here, c.url, got, c.want)
+		}
+		if got := v.complete("`reconcile history`"); got != "`reconcile history --config d.yaml`" {
+			t.Errorf("got %s", got)
+		}
+	}
 }

@@ -43,6 +43,7 @@ type session struct {
 
 func openSession(ctx context.Context, env *environment, f *runFlags, mode report.Mode) (*session, error) {
 	c, err := f.configuration(env)
+	env.asked.reads(c.Repo)
 	if err != nil {
 		return nil, err
 	}

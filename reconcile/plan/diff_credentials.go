@@ -71,7 +71,7 @@ func (d *diff) setCredentials() {
 	case d.want.ClientID.Mode != Given:
 		why = "Terra has no credentials yet, so client_id is needed beside the secret"
 	case secret.Mode != Given:
-		why = "Terra has no credentials yet and no key of the file is due; add one and seal it with `reconcile secret encrypt`"
+		why = "Terra has no credentials yet and no key of the file is due; add one: `reconcile rotate add " + d.id + "`"
 		if d.want.Refused != nil {
 			why = number(d.want.Refused.Key) + ": " + d.want.Refused.words() + "; seal another one: `reconcile rotate add " + d.id + "`"
 		}

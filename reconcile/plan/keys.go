@@ -59,6 +59,9 @@ type Rejection struct {
 	// LiveToo is the entry of the key that was live then, if the provider rejected
 	// that one as well.
 	LiveToo string `json:"live_too,omitempty"`
+	// AskLive is the entry of the key that was live then, as long as its provider has
+	// not been asked since: what is known of it may be from before it died.
+	AskLive string `json:"ask_live,omitempty"`
 }
 
 // Soak is a key that was written and is watched for a while.
@@ -107,6 +110,7 @@ type Refused struct {
 	At      time.Time
 	ByUsers bool
 	LiveToo int // number of the key that was live then and was rejected as well; 0 is none
+	AskLive int // number of the key that was live then and has not been asked about since; 0 is none
 }
 
 // refusedIsLive tells whether the rejected key is the live one, so that going
@@ -122,7 +126,10 @@ func (d *diff) diffRefused() {
 	if refused == nil || d.ignored(FieldClientSecret) {
 		return
 	}
-	next := "; make a new key: `reconcile rotate add " + d.id + "`"
+	next := "; seal the right one, or a new one: `reconcile rotate add " + d.id + "`"
+	if refused.ByUsers {
+		next = "; make a new key: `reconcile rotate add " + d.id + "`"
+	}
 	change := FieldChange{
 		Field: FieldClientSecret, From: FieldValue{Mask: d.live.Credentials.Mask, Key: d.live.Secret.LiveKey, Compared: Differs},
 		To: FieldValue{Key: refused.Key, Sealed: refused.Sealed},
@@ -130,6 +137,9 @@ func (d *diff) diffRefused() {
 	why := refused.words() + "; the live key stays"
 	if refused.LiveToo > 0 && refused.LiveToo == d.live.Secret.LiveKey {
 		why += ", but the provider rejected it too: people fall away"
+	}
+	if refused.AskLive > 0 && refused.AskLive == d.live.Secret.LiveKey {
+		why += ", and the provider, asked about it less than an hour before, is asked again"
 	}
 	why += next
 	if d.refusedIsLive() {

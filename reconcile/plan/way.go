@@ -45,7 +45,7 @@ func wayThrough(in Input, guard string, c Change) string {
 	case "probe-required":
 		ways = []string{commit(own, "rotation: {probe: prefer}")}
 	case guardSecretDrift:
-		ways = []string{"commit the live key to " + own}
+		ways = []string{sealLive(c, own)}
 	case guardOlderCommit:
 		return "approve this plan; or commit what is wanted anew, as git revert does"
 	case guardRedirectHost:
@@ -58,6 +58,14 @@ func wayThrough(in Input, guard string, c Change) string {
 		ways = append(ways, "approve this plan")
 	}
 	return strings.Join(append(ways, commit(own, allowLines(in, c))), "; or ")
+}
+
+// sealLive is how the file learns of a key that was set by hand.
+func sealLive(c Change, file string) string {
+	if has(c.Fields, FieldClientID) || !has(c.Fields, FieldClientSecret) {
+		return "commit the live key to " + file
+	}
+	return "seal the live key: `reconcile rotate add " + c.Connection + "`"
 }
 
 // wayThroughCap raises a cap just so far that this plan passes.

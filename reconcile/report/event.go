@@ -18,6 +18,7 @@ const (
 	KeyOverdueEvent  EventKind = "key-overdue"   // the live key is older than its file allows
 	RolledBack       EventKind = "rolled-back"   // a rejected key was replaced by the one before it
 	RotationHeld     EventKind = "rotation-held" // going back is wanted, and a person must decide
+	KeyByHandEvent   EventKind = "key-by-hand"   // somebody set keys at Terra that the file does not have, and they are left
 )
 
 // StuckAfter is for how long a change may be held before it counts as stuck.

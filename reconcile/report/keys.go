@@ -16,6 +16,7 @@ type KeyState string
 // The states, the one that needs a person most first.
 const (
 	KeyDead     KeyState = "live key rejected" // the live key must not be live
+	KeyByHand   KeyState = "set by hand"       // somebody set one that the file does not have, and it is left
 	KeyOverdue  KeyState = "overdue"           // the live key is older than its file allows
 	KeyRejected KeyState = "rejected"          // a newer key is kept out
 	KeyHeld     KeyState = "held"              // a newer key is due, and somebody must let it through
@@ -57,7 +58,7 @@ type RejectedKey struct {
 
 // Needs tells whether a person has to do something about the keys.
 func (k KeyStatus) Needs() bool {
-	return slices.Contains([]KeyState{KeyDead, KeyOverdue, KeyRejected, KeyHeld, KeyAgeing}, k.State)
+	return slices.Contains([]KeyState{KeyDead, KeyByHand, KeyOverdue, KeyRejected, KeyHeld, KeyAgeing}, k.State)
 }
 
 // Keys writes how the keys of all connections stand, for a person at a terminal:
@@ -115,7 +116,7 @@ func (t *text) keys(k KeyStatus, now time.Time) {
 		limit = fmt.Sprintf("%d d", k.MaxAgeDays)
 	}
 	if k.Next > 0 {
-		next = fmt.Sprintf("%s %s", keyName(k.Next), k.NextAt.UTC().Format(time.DateOnly))
+		next = keyName(k.Next) + " " + comes(k.NextAt.UTC(), now)
 	}
 	if !k.WatchedUntil.IsZero() {
 		watched = hours(now.Sub(k.WatchedSince)) + " of " + hours(k.WatchedUntil.Sub(k.WatchedSince))
@@ -153,6 +154,15 @@ func keyName(n int) string {
 		return "-"
 	}
 	return fmt.Sprintf("key %d", n)
+}
+
+// comes is when a key becomes due: the year where the day alone would not tell,
+// else the time of day where it is not midnight.
+func comes(at, now time.Time) string {
+	if at.After(now.AddDate(0, 11, 0)) || at.Equal(at.Truncate(24*time.Hour)) {
+		return at.Format(time.DateOnly)
+	}
+	return at.Format("2 Jan 15:04")
 }
 
 func hours(d time.Duration) string {

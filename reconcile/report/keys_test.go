@@ -20,7 +20,9 @@ func TestKeysTable(t *testing.T) {
 			WatchedSince: now.Add(-10 * time.Hour), WatchedUntil: now.Add(14 * time.Hour), UsersBefore: &plan.Users{Count: 4, Exact: true}, Do: "nothing to do until 2026-11-29 02:10 UTC"},
 		{Connection: "production/strava", State: KeyAgeing, Live: 1, Due: 1, AgeDays: age(83), MaxAgeDays: 90,
 			Do: "key 1 reaches rotation.max_age in 7 days (production/strava.yaml:20); make a new key at https://www.strava.com/settings/api, and within minutes: reconcile rotate add production/strava"},
-		{Connection: "production/whoop", State: KeyFine, Live: 1, Due: 1, AgeDays: age(30), Next: 2, NextAt: time.Date(2026, 12, 24, 2, 0, 0, 0, time.UTC)},
+		{Connection: "production/whoop", State: KeyFine, Live: 1, Due: 1, AgeDays: age(30), Next: 2, NextAt: time.Date(2026, 12, 24, 2, 30, 0, 0, time.UTC)},
+		{Connection: "production/polar", State: KeyFine, Live: 1, Due: 1, Next: 2, NextAt: time.Date(2026, 12, 24, 0, 0, 0, 0, time.UTC)},
+		{Connection: "production/withings", State: KeyFine, Live: 1, Due: 1, Next: 12, NextAt: time.Date(2027, 11, 24, 2, 30, 0, 0, time.UTC)},
 	}}, {Name: "staging", Keys: []KeyStatus{{Connection: "staging/a-\x1b[31mname-that-is-long", State: KeyNotKnown, Do: "sealed"}}}}
 	var b strings.Builder
 	if err := Keys(&b, r, TextOptions{}); err != nil {
@@ -36,7 +38,9 @@ production/strava      key 1  83 d  90 d  key 1  -                  -
   ageing: key 1 reaches rotation.max_age in 7 days (production/strava.yaml:20);
   make a new key at https://www.strava.com/settings/api, and within minutes:
   reconcile rotate add production/strava
-production/whoop       key 1  30 d  -     key 1  key 2 2026-12-24   -
+production/whoop       key 1  30 d  -     key 1  key 2 24 Dec 02:30 -
+production/polar       key 1  -     -     key 1  key 2 2026-12-24   -
+production/withings    key 1  -     -     key 1  key 12 2027-11-24  -
 staging/a-\u001B[31mname-that-is-long ?      -     -     -      -                  -
   not known: sealed
 `
