@@ -1,6 +1,7 @@
 package providers
 
-// dexcomEU: docs.tryterra.co "Dexcom EU separate credentials" and the sources of
+// dexcomEU: docs.tryterra.co "Dexcom EU separate credentials", Terra's Admin API
+// description (a hostname of another provider is a conflict) and the sources of
 // [dexcom].
 func dexcomEU() Provider {
 	p := dexcom()
@@ -11,9 +12,10 @@ func dexcomEU() Provider {
 		{Name: "partnership", Do: "Ask Dexcom for access to its European service; access for the United States does not include it. The keys are separate.",
 			Evidence: []Evidence{done()}, OwnApp: true},
 		{Name: "redirect_url", Do: "Register {redirect} as redirect URL.",
-			Evidence: []Evidence{{Name: "value", Want: "{redirect}", Says: "the address that stands in the portal", Sample: "https://dexcom.acme.example/auth/dexcom_eu/oauth2"}}, OwnApp: true},
+			Evidence: []Evidence{{Name: "value", Want: "{redirect}", Says: "the address that stands in the portal", Sample: "https://dexcom-eu.acme.example/auth/dexcom_eu/oauth2"}}, OwnApp: true},
 		{Name: "full_access", Do: "Limited access serves 5 users. Ask Dexcom for full access before you need more.",
 			Evidence: []Evidence{done()}, Proof: Advice, OwnApp: true},
 	}
+	p.Notes = append(p.Notes, "Terra gives a hostname to one provider only: take another `domain` than Dexcom's.")
 	return p
 }

@@ -23,8 +23,7 @@ func (p Provider) Example(v Values) string {
 	line := func(parts ...string) { b.WriteString(strings.Join(parts, "") + "\n") }
 	onDomain := p.CustomDomain && (v.Domain != "" || v.AuthRedirectURL == "" && p.livesOnDomain())
 	if onDomain && v.Domain == "" {
-		domain, _, _ := strings.Cut(p.Slug, "_")
-		v.Domain = domain + ".acme.example"
+		v.Domain = strings.ReplaceAll(p.Slug, "_", "-") + ".acme.example" // one hostname serves one provider
 	}
 	line("provider: ", p.Slug)
 	if p.atItsEnd() {

@@ -71,7 +71,7 @@ func TestFactsThatPeopleMiss(t *testing.T) {
 	for slug, want := range map[string]string{
 		"whoop":     "Webhooks are signed with the client secret, so a stale secret loses webhooks as well as refreshes",
 		"dexcom":    "the client id changes as well: every user must connect again",
-		"dexcom_eu": "Ask Dexcom for access to its European service; access for the United States does not include it",
+		"dexcom_eu": "Ask Dexcom for access to its European service; access for the United States does not include it. The keys are separate",
 		"polar":     "The key that signs webhooks is a separate one and stays: leave verification_secret as it is",
 		"withings":  "The secret also signs calls",
 		"oura":      "Terra support sets an own Oura app for an environment",

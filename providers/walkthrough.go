@@ -186,7 +186,7 @@ func (p Provider) facts() []string {
 		facts = append(facts, "Quota: "+q+".")
 	}
 	if p.CustomDomain {
-		facts = append(facts, "A custom domain can be given as `domain`.")
+		facts = append(facts, "A custom domain can be given as `domain`. It waits for an approval unless the runner lists it in `redirect_hosts` (docs/operations.md).")
 	}
 	facts = append(facts, p.Notes...)
 	if len(p.Letters) > 0 {

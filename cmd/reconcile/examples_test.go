@@ -33,14 +33,21 @@ type example struct {
 
 func newExample(t *testing.T, now time.Time) *example {
 	t.Helper()
+	e := newExampleOf(t, "../../examples/config", now)
+	e.terra.AddEnvironment(exampleProduction, terratest.EnvironmentOptions{})
+	e.terra.AddEnvironment(exampleStaging, terratest.EnvironmentOptions{})
+	return e
+}
+
+// newExampleOf copies another repository, whose environments Terra does not have yet.
+func newExampleOf(t *testing.T, repository string, now time.Time) *example {
+	t.Helper()
 	e := &example{t: t, dir: t.TempDir(), now: now, vars: map[string]string{}}
-	if err := os.CopyFS(e.repository(), os.DirFS("../../examples/config")); err != nil {
+	if err := os.CopyFS(e.repository(), os.DirFS(repository)); err != nil {
 		t.Fatal(err)
 	}
 	e.commit("First commit")
 	e.terra = terratest.New(terratest.Config{Clock: func() time.Time { return e.now }})
-	e.terra.AddEnvironment(exampleProduction, terratest.EnvironmentOptions{})
-	e.terra.AddEnvironment(exampleStaging, terratest.EnvironmentOptions{})
 	identity, err := filepath.Abs("../../examples/identity.txt")
 	if err != nil {
 		t.Fatal(err)
