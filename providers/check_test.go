@@ -21,6 +21,7 @@ func TestCheckSecretOfEveryProvider(t *testing.T) {
 		"back quotes": "`" + hex40 + "`", "angle brackets": "<" + hex40 + ">", "one bracket": hex40 + ">",
 		"bearer header": "Bearer " + hex40, "basic header": "Basic " + hex40, "access token": jwt,
 		"Terra admin token": "terra_at_" + hex40, "Terra data token": "terra_dt_" + hex40, "Terra session": "terra_st_" + hex40,
+		"answer of a sign-in": `{"token_type":"Bearer","access_token":"` + hex40 + `"}`, "refresh token": "refresh_token=" + hex40,
 		"age identity": "AGE-SECRET-KEY-1" + hex40, "age file": "-----BEGIN AGE ENCRYPTED FILE-----",
 	}
 	ps := append(All(), madeUp())
@@ -87,6 +88,10 @@ func TestCheckValues(t *testing.T) {
 		{"fitbit", ClientID, "abc", "warning: 6 capital"},
 		{"oura", ClientSecret, "a.b.c", ""},
 		{"oura", ClientSecret, "abc def", "warning: a space, a quote or an angle bracket"},
+		{"polar", ClientID, "abc def", "warning: client_id holds a space, a quote or an angle bracket"},
+		{"polar", ClientID, "abc<def", "warning: client_id holds a space, a quote or an angle bracket"},
+		{"virtuagym", "portal_name", "my <gym", "warning: portal_name holds a space, a quote or an angle bracket"},
+		{"virtuagym", "api_key", "aZ9 " + strings.Repeat("aZ9", 13), "warning: 42 letters"},
 		{"huawei", ClientSecret, "abc>def", "warning: a space, a quote or an angle bracket"},
 	}
 	for _, test := range tests {

@@ -70,6 +70,7 @@ type Field struct {
 	Native string // the provider's documented name, accepted in files; "" where it is the same
 	Label  string // what the portal calls it
 	Sample string // a made-up value for examples; "" for secrets
+	Spaces bool   // it is a name, and may hold some
 	Rules  []Rule
 }
 

@@ -65,9 +65,6 @@ func (p Provider) check(name, text string) []Finding {
 			add(spec.Error, says, hint)
 			return found
 		}
-		if strings.ContainsFunc(text, unicode.IsSpace) || strings.ContainsAny(text, "\"'`<>") {
-			add(spec.Warning, "holds a space, a quote or an angle bracket, which client secrets usually do not", "compare it with the provider's portal")
-		}
 	}
 	for _, r := range f.Rules {
 		if r.Pattern.MatchString(text) != r.Unwanted {
@@ -81,6 +78,9 @@ func (p Provider) check(name, text string) []Finding {
 		if r.Severity == spec.Error {
 			return found
 		}
+	}
+	if strings.ContainsFunc(text, unicode.IsSpace) && !f.Spaces || strings.ContainsAny(text, "\"'`<>") {
+		add(spec.Warning, "holds a space, a quote or an angle bracket, which it usually does not", "compare it with the provider's portal")
 	}
 	return found
 }
@@ -134,6 +134,8 @@ func mistaken(text string) (says, hint string) {
 		return "is an age identity, not a client secret", secret + "; make a new identity, this one was written to a file"
 	case strings.HasPrefix(text, "-----BEGIN "):
 		return "is a key or an age file, not a client secret", secret
+	case strings.Contains(text, "access_token"), strings.Contains(text, "refresh_token"):
+		return "is the answer to a sign-in, with tokens, not a client secret", secret
 	case signedToken(text):
 		return "is an access token (a JWT), not a client secret", secret
 	}

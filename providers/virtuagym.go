@@ -23,7 +23,7 @@ func virtuagym() Provider {
 		Why:    "Virtuagym gives API keys only to its own partners, so Terra has none to lend.",
 		Portal: "https://virtuagym.com/public-api",
 		Fields: []Field{
-			{Name: ClientID, Native: "portal_name", Label: "portal name", Sample: "acme-gym"},
+			{Name: ClientID, Native: "portal_name", Label: "portal name", Sample: "acme-gym", Spaces: true},
 			{Name: ClientSecret, Native: "api_key", Label: "API key", Rules: []Rule{
 				{Pattern: virtuagymClubSecret, Unwanted: true, Severity: spec.Error, Says: "is a club secret (CS-…-ACCESS-…), not the API key", Hint: "use the API key that Virtuagym sent by e-mail"},
 				{Pattern: virtuagymKey, Severity: spec.Warning, Says: "is usually about 42 letters and digits", Hint: "compare it with the e-mail from Virtuagym"},
