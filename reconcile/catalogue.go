@@ -24,7 +24,9 @@ func (p *prepared) consult(i int) {
 	provider, known, warnings := p.provider(c)
 	name := p.env.Name + "/" + c.Provider
 	for _, text := range warnings {
-		w.desired.Warnings = append(w.desired.Warnings, plan.Warn(name, text))
+		if c.State != spec.Disabled { // that is the way out of most of them
+			w.desired.Warnings = append(w.desired.Warnings, plan.Warn(name, text))
+		}
 	}
 	if why := p.notOffered(c.Provider); why != "" && w.desired.State != plan.Disabled && w.desired.Unreadable == "" {
 		w.desired.Unreadable = at(c.Origin) + ": " + why

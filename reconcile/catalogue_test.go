@@ -286,3 +286,27 @@ func TestLiveHostDecidesTheCallbackDomain(t *testing.T) {
 		t.Errorf("warnings lack %q:\n%s", want, got)
 	}
 }
+
+// TestDisabledProviderIsLeftInPeace: who has taken the way out is not told of it again.
+func TestDisabledProviderIsLeftInPeace(t *testing.T) {
+	w := newWorld(t)
+	w.terra.SetSourceType("", terratest.SourceType{Provider: "fitbit", DisplayName: "Fitbit", AuthType: "oauth2", DataTypes: []string{}, Deprecated: true})
+	w.write("production/fitbit.yaml", "provider: fitbit\nstate: disabled\n")
+	if r := w.applied(); len(r.Environments[0].Warnings) > 0 {
+		t.Errorf("warnings: %s", told(r))
+	}
+	w.write("production/fitbit.yaml", "provider: fitbit\nstate: paused\n")
+	if r := w.dryRun(); !strings.Contains(told(r), "Terra marks fitbit as deprecated") {
+		t.Errorf("warnings: %s", told(r))
+	}
+}
+
+// TestWarningsOfFilesSayTheWordOnce: a report puts it in front of each.
+func TestWarningsOfFilesSayTheWordOnce(t *testing.T) {
+	w := newWorld(t)
+	w.write("production/peloton.yaml", "provider: peloton\n")
+	r := w.dryRun()
+	if got := told(r); !strings.Contains(got, "production/peloton.yaml:1:11: unknown provider") || strings.Contains(got, "warning:") {
+		t.Errorf("warnings: %s", got)
+	}
+}
