@@ -52,7 +52,7 @@ answer, the documented addresses are shown and a note says so.`,
 				if f.ticket {
 					return usageError("--ticket needs the provider: `reconcile providers SLUG --ticket`")
 				}
-				_, err = io.WriteString(env.Stdout, providers.Table(providers.All(), openSteps(set)))
+				_, err = io.WriteString(env.Stdout, providers.Table(providers.All(), openSteps(set))+elsewhereListed(set))
 				return err
 			}
 			return showProvider(cmd.Context(), env, f, set, args[0])
@@ -117,6 +117,23 @@ func openSteps(set spec.Set) map[string][]providers.Standing {
 	return out
 }
 
+// elsewhereListed names the connections of the repository to providers that the table
+// does not have, "" for none.
+func elsewhereListed(set spec.Set) string {
+	text := ""
+	for _, e := range set.Environments {
+		for _, c := range e.Connections {
+			if _, ok := providers.Lookup(c.Provider); !ok {
+				text += "  " + e.Name + "/" + c.Provider + "\n"
+			}
+		}
+	}
+	if text == "" {
+		return ""
+	}
+	return "\nNot in this catalogue, and so by what Terra says about them:\n" + text
+}
+
 // showing is one connection to show, or a blank one.
 type showing struct {
 	title      string
@@ -127,11 +144,12 @@ type showing struct {
 
 func showProvider(ctx context.Context, env *environment, f *providersFlags, set spec.Set, slug string) error {
 	look := newTerraLook(env, f)
-	p, ok := providers.Lookup(slug)
-	if !ok {
-		p, ok = look.unlisted(ctx, f, set, slug)
+	p, listed := providers.Lookup(slug)
+	found := listed
+	if !listed {
+		p, found = look.unlisted(ctx, f, set, slug)
 	}
-	if !ok {
+	if !found {
 		hint := ""
 		if near := spec.Nearest(slug, slugs()); near != "" {
 			hint = "; did you mean " + near + "?"
@@ -142,6 +160,9 @@ func showProvider(ctx context.Context, env *environment, f *providersFlags, set 
 		return usageError("providers %s: it needs no ticket", p.Slug)
 	}
 	list := showings(p, f, set)
+	if listed {
+		p = look.believed(ctx, p, list)
+	}
 	for i, s := range list {
 		list[i].values = look.complete(ctx, p.Slug, s.account, s.values)
 	}

@@ -65,8 +65,7 @@ func (l *terraLook) unlisted(ctx context.Context, f *providersFlags, set spec.Se
 		}
 		for _, t := range types {
 			if strings.EqualFold(t.Provider, slug) {
-				p, warning := providers.Unlisted(strings.ToLower(slug), providers.SourceType{DisplayName: t.DisplayName, Deprecated: t.Deprecated,
-					BYOSupported: t.BYOSupported, CustomerCredentialsRequired: t.CustomerCredentialsRequired, CustomCredentialsAllowed: t.CustomCredentialsAllowed})
+				p, warning := providers.Unlisted(strings.ToLower(slug), offerOf(t))
 				_, _ = fmt.Fprintln(l.env.Stderr, "reconcile: "+visible.Text(warning))
 				return p, true
 			}
@@ -74,6 +73,39 @@ func (l *terraLook) unlisted(ctx context.Context, f *providersFlags, set spec.Se
 		return providers.Provider{}, false
 	}
 	return providers.Provider{}, false
+}
+
+func offerOf(t terra.SourceType) providers.SourceType {
+	return providers.SourceType{DisplayName: t.DisplayName, Deprecated: t.Deprecated, BYOSupported: t.BYOSupported,
+		CustomerCredentialsRequired: t.CustomerCredentialsRequired, CustomCredentialsAllowed: t.CustomCredentialsAllowed}
+}
+
+// believed is a provider as Terra sees it in the first environment that answers, and
+// as the catalogue has it where none does. On what they disagree is a note.
+func (l *terraLook) believed(ctx context.Context, p providers.Provider, list []showing) providers.Provider {
+	for _, s := range list {
+		account := cmp.Or(s.account, config.DefaultAccount)
+		if s.values.DevID == "" || !l.atHand(account) {
+			continue
+		}
+		types, err := ask(ctx, l, account, s.values.DevID, (*terra.Client).ListSourceTypes)
+		if err != nil {
+			l.note(s.values.DevID, err)
+			continue
+		}
+		for _, t := range types {
+			if !strings.EqualFold(t.Provider, p.Slug) {
+				continue
+			}
+			p, warnings := p.Believe(offerOf(t), l.env.Now())
+			for _, text := range warnings {
+				_, _ = fmt.Fprintln(l.env.Stderr, "reconcile: "+visible.Text(text))
+			}
+			return p
+		}
+		return p
+	}
+	return p
 }
 
 // atHand reports whether there is a token to ask with.
