@@ -16,6 +16,9 @@ type ClassRule struct {
 	applies  func(Input, Change) bool
 }
 
+// Proved is why a secret may be set although end users are there.
+const Proved = "the provider accepts the pair"
+
 // Classes is the table of classes. For an action the first row that applies
 // decides; the last row of each action always applies.
 func Classes() []ClassRule {
@@ -34,9 +37,9 @@ func Classes() []ClassRule {
 		{Pause, "new sign-ins are refused", Disruptive, Safe, always},
 		{Resume, "we paused it ourselves", Safe, Safe, ours},
 		{Resume, "somebody paused it by hand", Disruptive, Safe, always},
-		{SetCredentials, "the provider accepts the pair", Safe, Safe, probeGood},
+		{SetCredentials, Proved, Safe, Safe, probeGood},
 		{SetCredentials, notProved, Disruptive, Safe, always},
-		{RotateSecret, "the provider accepts the pair", Safe, Safe, probeGood},
+		{RotateSecret, Proved, Safe, Safe, probeGood},
 		{RotateSecret, notProved, Disruptive, Safe, always},
 		{UpdateCredentials, "client_id, sandbox or secret_ref: every user may have to reconnect", Destructive, Destructive, critical},
 		{UpdateCredentials, "redirect_url or verification_secret", Disruptive, Safe, always},

@@ -33,8 +33,11 @@ func (t *text) change(c, above Change, h headline) {
 		t.field(f)
 	}
 	t.detail("why", whyAndWhere(c), plain)
-	if c.Class != plan.Safe && c.ClassReason != "" {
+	switch {
+	case c.Class != plan.Safe && c.ClassReason != "":
 		t.detail("risk", clean(c.ClassReason), plain)
+	case c.ClassReason == plan.Proved:
+		t.detail("proof", clean(c.ClassReason), plain)
 	}
 	if u := users(c); u != "" {
 		t.detail("users", u, plain)
