@@ -354,23 +354,6 @@ func TestSetByHandBeforeItsTimeIsAccepted(t *testing.T) {
 	}
 }
 
-func TestStateLostInTheMiddleOfASoak(t *testing.T) {
-	w, p := rotating(t)
-	w.at("2026-12-01T02:10:00Z")
-	w.expectExit(w.apply(), report.ExitDone)
-	w.stateDir = t.TempDir()
-	p.accepts = []string{secretA} // and now the new key dies
-	w.terra.ResetLog()
-	for range 20 {
-		w.now = w.now.Add(2 * time.Hour)
-		w.apply()
-	}
-	if n := len(w.terra.Effects()); n != 0 {
-		t.Errorf("%d effects on what nobody remembers, want none", n)
-	}
-	w.expectLive(secretB)
-}
-
 func TestStateLostWhileAnOlderKeyIsLive(t *testing.T) {
 	w, _ := rotating(t)
 	w.at("2026-12-01T02:10:00Z")

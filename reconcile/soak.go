@@ -13,6 +13,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
 const (
@@ -174,6 +175,9 @@ func (a *applier) settleKeys() error {
 			life = life.Clone()
 			life.Reject(w.entries[w.due], why)
 		}
+		if life.Soak == nil {
+			life.Soak = a.p.resumed(w, a.o.Now())
+		}
 		if w.desired.Unreadable != "" || life.IsZero() && !begun {
 			continue
 		}
@@ -182,6 +186,25 @@ func (a *applier) settleKeys() error {
 		}
 	}
 	return nil
+}
+
+// resumed is the watch over a live key that nobody remembers, as after a lost state:
+// until its soak has passed, counted from when it became due, its provider is asked
+// about it. End users before it were not counted by anybody, and nothing is remembered
+// to go back to. One that has passed by now is dropped as any other.
+func (p *prepared) resumed(w wanted, now time.Time) *plan.Soak {
+	_, known := p.before.Connections[w.desired.Provider]
+	live, pair := p.liveKey(w), p.livePair(w)
+	if known && p.before.Known || live < 0 || pair.Digest == "" {
+		return nil
+	}
+	i := slices.IndexFunc(p.env.Connections, func(c spec.Connection) bool { return c.Provider == w.desired.Provider })
+	key := p.env.Connections[i].Credentials.Keys[live]
+	since := key.NotBefore
+	if since.IsZero() {
+		since = key.Issued
+	}
+	return &plan.Soak{Pair: pair, Entry: w.entries[live], Began: now, Until: since.Add(w.rotation.Soak)}
 }
 
 // noteRefusal marks a key that Terra would not take because the provider itself
