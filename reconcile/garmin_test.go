@@ -95,6 +95,30 @@ func TestGarminAppliesOnlyWhatWasReviewed(t *testing.T) {
 	}
 }
 
+// TestGarminRowsAreReviewedAfterARotation sets a new secret, and finds the row that the
+// reset in Garmin's portal took away.
+func TestGarminRowsAreReviewedAfterARotation(t *testing.T) {
+	w := garminReady(t)
+	w.apply()
+	w.terra.AcceptPair("garmin", garminID, secretB)
+	w.own("garmin", garminID, secretB, garminFile+garminSetup)
+	r := w.apply()
+	if c := w.change(r, "garmin:rotate-secret"); c.Outcome != report.Applied {
+		t.Fatalf("outcome %q, %s\n%s", c.Outcome, c.GateReason, w.show(r))
+	}
+	expectText(t, strings.Join(r.Environments[0].Warnings, "\n"), "the next run reviews Garmin's webhook rows again")
+	w.inSync()
+	w.terra.SetWebhookRow(garminID, "dailiesUrl", terratest.WebhookRow{})
+	w.now = w.now.Add(time.Hour) // Garmin locks the rows for some minutes after each save
+	if c := w.change(w.apply(), "garmin:apply-webhooks"); c.Outcome != report.Applied {
+		t.Errorf("outcome %q, %s", c.Outcome, c.GateReason)
+	}
+	if row := w.terra.Live(devID).Sources["garmin"].Webhooks["dailiesUrl"]; !row.Enabled {
+		t.Errorf("row = %+v", row)
+	}
+	w.inSync()
+}
+
 func TestGarminRowsAreLockedAfterASave(t *testing.T) {
 	w := garminReady(t)
 	w.terra.SetWebhookRow(garminID, "dailiesUrl", terratest.WebhookRow{})
