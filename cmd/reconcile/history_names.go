@@ -29,9 +29,9 @@ func (f *historyFlags) checkNames(ctx context.Context, dir string) error {
 	unknown := func(what, name string, among []string, near string) error {
 		hint := ""
 		if near != "" {
-			hint = fmt.Sprintf("; did you mean %s?", near)
+			hint = fmt.Sprintf("did you mean %s? ", near)
 		}
-		return fmt.Errorf("read history: no %s %q is known in %s%s; there is %s", what, name, dir, hint, listed(among))
+		return fmt.Errorf("read history: no %s %q is known in %s; %sthere is %s", what, name, dir, hint, listed(among))
 	}
 	if f.environment != "" && !oneOf(f.environment, known.environments...) && !oneOf(f.environment, known.devIDs...) {
 		return unknown("environment", f.environment, known.environments, spec.Nearest(f.environment, known.environments))

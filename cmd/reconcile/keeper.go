@@ -215,9 +215,9 @@ func (k keeper) checkProvider(slug string, devIDs []string) error {
 	}
 	hint := ""
 	if near := spec.Nearest(slug, slugs()); near != "" {
-		hint = "; did you mean " + near + "?"
+		hint = "did you mean " + near + "? "
 	}
-	return fmt.Errorf("no connection %q is known%s; `reconcile providers` lists the names (without one the whole environment is paused)", slug, hint)
+	return fmt.Errorf("no connection %q is known; %s`reconcile providers` lists the names (without one the whole environment is paused)", slug, hint)
 }
 
 func targetWords(target string) string {

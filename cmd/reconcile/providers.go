@@ -152,9 +152,9 @@ func showProvider(ctx context.Context, env *environment, f *providersFlags, set 
 	if !found {
 		hint := ""
 		if near := spec.Nearest(slug, slugs()); near != "" {
-			hint = "; did you mean " + near + "?"
+			hint = "did you mean " + near + "? "
 		}
-		return usageError("providers %s: not in the catalogue%s; `reconcile providers` lists it, and others work by what Terra says about them", slug, hint)
+		return usageError("providers %s: not in the catalogue; %s`reconcile providers` lists it, and others work by what Terra says about them", slug, hint)
 	}
 	if f.ticket && len(p.Letters) == 0 {
 		return usageError("providers %s: it needs no ticket", p.Slug)

@@ -100,9 +100,9 @@ func (o Options) check(l location) error {
 	case l.kind != overSSH && (o.Auth.SSHKeyFile != "" || o.Auth.KnownHostsFile != "") && l.kind != onDisk:
 		return refuse("auth", "has an ssh key or known hosts, but the URL is not ssh; use ssh:// or a token")
 	case l.kind == overSSH && o.Auth.SSHKeyFile == "":
-		return refuse("auth", "has no ssh key; ssh needs a private key file without a passphrase, and a known hosts file")
+		return refuse("auth", "ssh needs a private key file without a passphrase and a known hosts file, and there is no ssh key")
 	case l.kind == overSSH && o.Auth.KnownHostsFile == "":
-		return refuse("auth", "has no known hosts file; ssh servers must be pinned (ssh-keyscan prints the lines)")
+		return refuse("auth", "ssh needs a known hosts file, which pins the server (ssh-keyscan prints its lines), and there is none")
 	case l.kind == overHTTP && l.url.Scheme == "http" && !isLoopback(l.url.Hostname()):
 		if !o.AllowHTTP {
 			return refuse("URL", "is http:// to another machine, where anybody on the way can change the answer; use https://")
