@@ -83,6 +83,9 @@ func (a addition) steps() []string {
 	case providers.CommitFirst:
 		return append(out, last, "Only then make an end of the old secret, at "+p.Portal+".")
 	case providers.ResetFirst:
+		if a.number == 1 {
+			break // of an old secret nothing is known but what is said above
+		}
 		if a.waits() {
 			last += " The old secret may have died when the new one was made: if so, do not wait, give this key an earlier not_before."
 		} else {

@@ -110,7 +110,7 @@ type Account struct {
 	// token_env, exactly one. Its form is checked by who sends it, not here.
 	Token Secret
 	// BaseURL is https://…, or http://… on the loopback interface, without a
-	// trailing slash. daemon.yaml: accounts.NAME.base_url, default
+	// trailing slash. daemon.yaml: accounts.NAME.base_url, default TERRA_BASE_URL, else
 	// https://access.tryterra.co/api/v3/admin.
 	BaseURL string
 	// DevIDs lists the dev-ids the account may touch, or only "*" for all that

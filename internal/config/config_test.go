@@ -250,6 +250,25 @@ func TestFromEnvironmentFallsBack(t *testing.T) {
 	}
 }
 
+// A rehearsal that exports the emulator's address must not reach the real Terra
+// because daemon.yaml says nothing of it.
+func TestAccountWithoutBaseURLFollowsTheVariable(t *testing.T) {
+	const head = "repo: {url: /r}\napply: false\naccounts: {default: {token_env: T, dev_ids: [dev-1]"
+	for _, test := range []struct{ variable, own, want string }{
+		{"", "", DefaultBaseURL},
+		{"http://127.0.0.1:8080/api/", "", "http://127.0.0.1:8080/api"},
+		{"http://127.0.0.1:8080/api", ", base_url: https://terra.example/api", "https://terra.example/api"},
+	} {
+		c, err := Parse("/etc/daemon.yaml", []byte(head+test.own+"}}\n"), env(map[string]string{"TERRA_BASE_URL": test.variable}))
+		if err != nil || c.Accounts["default"].BaseURL != test.want {
+			t.Errorf("%q and %q: got %q, %v, want %q", test.variable, test.own, c.Accounts["default"].BaseURL, err, test.want)
+		}
+	}
+	if _, err := Parse("/etc/daemon.yaml", []byte(head+"}}\n"), env(map[string]string{"TERRA_BASE_URL": "http://terra.example"})); err == nil || !strings.Contains(err.Error(), "TERRA_BASE_URL: ") {
+		t.Errorf("an address that is not safe: got %v, want an error that names the variable", err)
+	}
+}
+
 func TestBaseURLIsSafe(t *testing.T) {
 	for text, want := range map[string]bool{
 		"https://terra.example/api": true, "http://127.0.0.1:8080": true, "http://[::1]:1/": true, "http://localhost": true,

@@ -14,6 +14,7 @@ import (
 // decoder walks YAML nodes and collects problems instead of stopping at one.
 type decoder struct {
 	file     string
+	base     string // of accounts that name none
 	problems []Problem
 }
 

@@ -25,13 +25,9 @@ import (
 // command line's; Apply stays false. The error names the variable that is wrong.
 func FromEnvironment(getenv func(string) string) (Config, error) {
 	c := defaults(getenv)
-	base := getenv("TERRA_BASE_URL")
-	if base == "" {
-		base = DefaultBaseURL
-	}
-	base, err := checkBaseURL(base)
+	base, err := baseFrom(getenv)
 	if err != nil {
-		return Config{}, fmt.Errorf("TERRA_BASE_URL: %w", err)
+		return Config{}, err
 	}
 	hosts, err := hostsFrom(getenv("RECONCILE_REDIRECT_HOSTS"))
 	if err != nil {
@@ -54,6 +50,18 @@ func FromEnvironment(getenv func(string) string) (Config, error) {
 		c.Repo.Auth.Token = EnvSecret("RECONCILE_GIT_TOKEN", getenv)
 	}
 	return c, nil
+}
+
+func baseFrom(getenv func(string) string) (string, error) {
+	text := getenv("TERRA_BASE_URL")
+	if text == "" {
+		return DefaultBaseURL, nil
+	}
+	base, err := checkBaseURL(text)
+	if err != nil {
+		return "", fmt.Errorf("TERRA_BASE_URL: %w", err)
+	}
+	return base, nil
 }
 
 func hostsFrom(text string) ([]string, error) {

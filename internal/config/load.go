@@ -56,6 +56,10 @@ func Parse(path string, data []byte, getenv func(string) string) (Config, error)
 		return Config{}, &InvalidError{Problems: d.problems}
 	}
 	c := defaults(getenv)
+	var err error
+	if d.base, err = baseFrom(getenv); err != nil {
+		return Config{}, err
+	}
 	c.Repo.Auth.Settings = AuthSettings{Token: "repo.auth.token_file or token_env in " + filepath.Base(path), SSHKeyFile: "repo.auth.ssh_key_file",
 		KnownHostsFile: "repo.auth.known_hosts_file in " + filepath.Base(path)}
 	d.noAliases(root)
@@ -180,7 +184,7 @@ func (d *decoder) accounts(where string, n *yaml.Node, accounts map[string]Accou
 		if !accountName.MatchString(key.Value) {
 			d.problem(key, "%q is not an account name; use a-z, 0-9, - and _", key.Value)
 		}
-		a := Account{BaseURL: DefaultBaseURL}
+		a := Account{BaseURL: d.base}
 		where := join(where, key.Value)
 		fields := d.secret(&a.Token, getenv)
 		fields["base_url"] = func(where string, n *yaml.Node) {
