@@ -144,7 +144,7 @@ func rulesOfOrder(in Input, p Plan) []string {
 	}
 	out := each(p, "sends users to an app without keys", func(c Change) bool {
 		d, live := desiredOf(in, c.Provider), in.Observed[c.Provider].Credentials
-		shut := d.Credentials && d.Secret.Value.Closed != "" && live != nil && !live.Set && len(d.Ignore) == 0
+		shut := d.Credentials && d.Secret.Mode == Given && d.Secret.Value.Closed != "" && live != nil && !live.Set && len(d.Ignore) == 0
 		return c.Action == SetApp && c.Gate == Ready && d.App.Value == "own" && (keyless[c.Connection] || shut)
 	})
 	out = append(out, each(p, "overtakes its enable", func(c Change) bool { return held[c.Connection] && c.Gate == Ready })...)
