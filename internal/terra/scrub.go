@@ -54,8 +54,17 @@ func (s scrubber) clean(text string) string {
 }
 
 // mark replaces every stretch of text that is made of pieces of hidden values by
-// one mark. The text is valid UTF-8 before and after.
+// one mark, and leaves the marks that stand there already. The text is valid UTF-8
+// before and after.
 func (s scrubber) mark(text string) string {
+	parts := strings.Split(text, scrubMark)
+	for i := range parts {
+		parts[i] = s.markUnmarked(parts[i])
+	}
+	return strings.Join(parts, scrubMark)
+}
+
+func (s scrubber) markUnmarked(text string) string {
 	found := make([]bool, len(text))
 	for _, v := range s.hidden {
 		secret := v.Reveal()

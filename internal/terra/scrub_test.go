@@ -184,3 +184,11 @@ func FuzzClean(f *testing.F) {
 		}
 	})
 }
+
+// A secret this short makes pieces of one letter, which the mark itself has too.
+func TestMarksAreNotMarkedAgain(t *testing.T) {
+	s := scrubber{}.with(secrets.NewValue([]byte("d")))
+	if got := s.clean("the door"); !strings.Contains(got, scrubMark) || strings.Contains(got, "hi[") {
+		t.Errorf("got %q, want whole marks", got)
+	}
+}
