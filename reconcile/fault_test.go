@@ -3,12 +3,12 @@ package reconcile
 import (
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/internal/walk"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
@@ -44,7 +44,7 @@ func (p *panicky) RoundTrip(r *http.Request) (*http.Response, error) {
 // is, the limiter that later runs share is whole, and the next run converges with
 // no effect twice.
 func TestWalkOfFaults(t *testing.T) {
-	points, all := 0, os.Getenv("WALK") == "all" // else one of both ways at each call
+	points, all := 0, walk.Whole() // else one of both ways at each call
 	before := newWorld(t)
 	for _, s := range scenes() {
 		for n := 1; ; n++ {

@@ -3,10 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -14,6 +11,7 @@ import (
 
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/emulator"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
+	"github.com/terra-reconcile/terra-reconcile/internal/walk"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
@@ -129,7 +127,7 @@ func TestFaultWalk(t *testing.T) {
 			t.Errorf("%s: a scene calls it: %v, want %v", operation, operations[operation], want)
 		}
 	}
-	chosen, seed := sampled(t, all, faultsSampled, func(f fault) string { return f.operation + " " + string(f.kind) })
+	chosen, seed := walk.Sample(t, all, faultsSampled, func(f fault) string { return f.operation + " " + string(f.kind) })
 	t.Logf("COUNT fault_walk_seed=%d", seed)
 	t.Logf("COUNT fault_walk_points=%d", len(all))
 	var struck atomic.Int64
@@ -155,40 +153,6 @@ func TestFaultWalk(t *testing.T) {
 	if struck.Load() < int64(len(chosen)*9/10) {
 		t.Errorf("only %d of %d faults struck", struck.Load(), len(chosen))
 	}
-}
-
-// sampled gives some of all, of each kind at least one, or all when the whole walk
-// was asked for, with the seed that repeats the sample.
-func sampled[T any](t *testing.T, all []T, some int, kind func(T) string) (chosen []T, seed int64) {
-	t.Helper()
-	seed = time.Now().UnixNano() % 1_000_000
-	if text := os.Getenv("WALK_SEED"); text != "" {
-		var err error
-		if seed, err = strconv.ParseInt(text, 10, 64); err != nil {
-			t.Fatalf("WALK_SEED: %v", err)
-		}
-	}
-	if len(all) < some {
-		t.Errorf("there are only %d points", len(all))
-	}
-	if os.Getenv("WALK") == "all" {
-		return all, seed
-	}
-	r := rand.New(rand.NewPCG(uint64(seed), 0))
-	chosen = slices.Clone(all)
-	r.Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
-	seen, first := map[string]bool{}, 0
-	for i := range chosen {
-		if k := kind(chosen[i]); !seen[k] {
-			seen[k] = true
-			chosen[first], chosen[i] = chosen[i], chosen[first]
-			first++
-		}
-	}
-	if first > some {
-		t.Errorf("a sample of %d leaves out some of %d kinds", some, first)
-	}
-	return chosen[:min(some, len(chosen))], seed
 }
 
 func (w *world) cloneFor(t *testing.T) *world {

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
+	"github.com/terra-reconcile/terra-reconcile/internal/walk"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
@@ -51,7 +52,7 @@ func TestProblemWalk(t *testing.T) {
 			}
 		}
 	}
-	chosen, seed := sampled(t, all, problemsSampled, func(p refusalAt) string { return p.code })
+	chosen, seed := walk.Sample(t, all, problemsSampled, func(p refusalAt) string { return p.code })
 	t.Logf("COUNT problem_walk_seed=%d", seed)
 	t.Logf("COUNT problem_walk_points=%d", len(all))
 	for _, p := range chosen {

@@ -19,6 +19,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
+	"github.com/terra-reconcile/terra-reconcile/internal/walk"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
@@ -105,7 +106,7 @@ func (e *example) footprint() (f footprint) {
 // nothing but what a run says.
 func TestQuietWeeksWalk(t *testing.T) {
 	days := 3
-	if os.Getenv("WALK") == "all" {
+	if walk.Whole() {
 		days = 84 // 10,000 runs
 	}
 	e := newExample(t, time.Now())

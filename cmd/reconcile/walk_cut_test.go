@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/walk"
 )
 
 // cutsSampled is how many deaths of all that there are CI tries, as in the kill
@@ -57,7 +59,7 @@ func cut(t *testing.T, program string, scenes []*walked) {
 			}
 		}
 	}
-	chosen, seed := sampled(t, all, cutsSampled, func(a attempt) string { return a.scene.name + a.death.kind })
+	chosen, seed := walk.Sample(t, all, cutsSampled, func(a attempt) string { return a.scene.name + a.death.kind })
 	t.Logf("COUNT cut_walk_seed=%d", seed)
 	t.Logf("COUNT cut_walk_points=%d", len(all))
 	t.Logf("COUNT cut_walk_scenes=%d", len(cutScenes()))

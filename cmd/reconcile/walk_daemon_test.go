@@ -13,6 +13,7 @@ import (
 
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
+	"github.com/terra-reconcile/terra-reconcile/internal/walk"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
@@ -91,7 +92,7 @@ func killDaemon(t *testing.T, scenes []*walked) {
 	for _, scene := range servedScenes(t) {
 		all = append(all, scene.through(t, scenes)...)
 	}
-	chosen, seed := sampled(t, all, daemonsSampled, func(d servedDeath) string { return d.name + d.death.kind })
+	chosen, seed := walk.Sample(t, all, daemonsSampled, func(d servedDeath) string { return d.name + d.death.kind })
 	t.Logf("COUNT daemon_walk_seed=%d", seed)
 	t.Logf("COUNT daemon_walk_points=%d", len(all))
 	t.Logf("COUNT daemon_walk_scenes=%d", len(servedScenes(t)))

@@ -6,17 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
 	"runtime"
 	"slices"
-	"strconv"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -25,6 +22,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/emulator"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
+	"github.com/terra-reconcile/terra-reconcile/internal/walk"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
@@ -69,7 +67,7 @@ func kill(t *testing.T, scenes []*walked) {
 			all = append(all, attempt{s, d})
 		}
 	}
-	chosen, seed := sampled(t, all, killsSampled, func(a attempt) string { return a.scene.name })
+	chosen, seed := walk.Sample(t, all, killsSampled, func(a attempt) string { return a.scene.name })
 	t.Logf("COUNT kill_walk_seed=%d", seed)
 	t.Logf("COUNT kill_walk_points=%d", len(all))
 	var group errgroup.Group
@@ -101,40 +99,6 @@ func kill(t *testing.T, scenes []*walked) {
 			t.Errorf("no process died %s", kind)
 		}
 	}
-}
-
-// sampled gives some of all, of each kind at least one, or all when the whole walk
-// was asked for, with the seed that repeats the sample.
-func sampled[T any](t *testing.T, all []T, some int, kind func(T) string) (chosen []T, seed int64) {
-	t.Helper()
-	seed = time.Now().UnixNano() % 1_000_000
-	if text := os.Getenv("WALK_SEED"); text != "" {
-		var err error
-		if seed, err = strconv.ParseInt(text, 10, 64); err != nil {
-			t.Fatalf("WALK_SEED: %v", err)
-		}
-	}
-	if len(all) < some {
-		t.Errorf("there are only %d points", len(all))
-	}
-	if os.Getenv("WALK") == "all" {
-		return all, seed
-	}
-	r := rand.New(rand.NewPCG(uint64(seed), 0))
-	chosen = slices.Clone(all)
-	r.Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
-	seen, first := map[string]bool{}, 0
-	for i := range chosen {
-		if k := kind(chosen[i]); !seen[k] {
-			seen[k] = true
-			chosen[first], chosen[i] = chosen[i], chosen[first]
-			first++
-		}
-	}
-	if first > some {
-		t.Errorf("a sample of %d leaves out some of %d kinds", some, first)
-	}
-	return chosen[:min(some, len(chosen))], seed
 }
 
 // buildForWalk builds the binary that is killed.

@@ -37,6 +37,7 @@ func law() []row {
 		{name: "internal/config"},
 		{name: "internal/notify", may: []string{"reconcile/report"}},
 		{name: "internal/visible"},
+		{name: "internal/walk"},
 		{name: "internal/archtest"},
 	}
 }
@@ -91,7 +92,7 @@ func standard(name string) bool {
 // check itself against the contract.
 func checkTestOnly(t tree) []finding {
 	only := map[string][]string{
-		"testing":                               {"internal/terra/terratest"},
+		"testing":                               {"internal/terra/terratest", "internal/walk"},
 		"testing/fstest":                        nil,
 		"net/http/httptest":                     {"internal/terra/terratest"},
 		"github.com/google/go-cmp":              nil,
@@ -101,6 +102,7 @@ func checkTestOnly(t tree) []finding {
 		"github.com/chromedp":                   nil,
 		"github.com/pb33f/libopenapi-validator": {"internal/terra/terratest"},
 		module + "/internal/terra/terratest":    {"cmd/terra-emulator"},
+		module + "/internal/walk":               nil,
 	}
 	var found []finding
 	for _, f := range t.code() {
