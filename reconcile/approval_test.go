@@ -138,3 +138,20 @@ func TestApprovalIsTold(t *testing.T) {
 		t.Errorf("nothing is held: got %+v", a)
 	}
 }
+
+// TestRefusedApprovalLiftsNothing in what the report shows either.
+func TestRefusedApprovalLiftsNothing(t *testing.T) {
+	w := newWorld(t)
+	w.strava(secretA, "")
+	w.applied()
+	w.terra.SetUsers(devID, "strava", 7, 0)
+	w.environment("policy: {max_changes: {count: 0}}\n")
+	w.strava(secretA, "state: paused\n")
+	hash := w.dryRun().Environments[0].PlanHash
+	w.inState(func(s *state.Store) error { return s.UseApproval(devID, hash, w.now, w.now, "run") })
+	r := w.run(Run{Mode: report.Apply, Approve: map[string]string{"production": hash}})
+	expectText(t, r.Environments[0].Error, "was used already")
+	if c := w.change(r, "strava:pause"); c.Gate != plan.Blocked || c.Guard != "max_changes" {
+		t.Errorf("it is shown as %s, guard %q", c.Gate, c.Guard)
+	}
+}

@@ -66,22 +66,27 @@ func (e *Engine) environment(ctx context.Context, r Run, env spec.Environment, b
 	}
 	out.PlanHash = p.hash
 	out.Unmanaged, out.NotCompared = p.plan.Unmanaged, p.plan.NotCompared
+	if r.Mode == report.Apply {
+		if out.Error = e.permitted(r, p); out.Error != "" {
+			p.input.ApprovedAll, p.input.NowFlag = false, false // what guards hold is shown as held
+			p.plan = plan.Make(p.input)
+		}
+	}
 	for _, c := range p.plan.Changes {
 		out.Changes = append(out.Changes, report.Change{Change: c})
 	}
-	if r.Mode == report.Apply {
-		if out.Error = e.permitted(r, p); out.Error != "" {
-			if err := e.tellUnapproved(r, env, out.Error); err != nil {
-				out.Warnings = append(out.Warnings, err.Error())
-			}
+	switch {
+	case r.Mode != report.Apply:
+	case out.Error != "":
+		if err := e.tellUnapproved(r, env, out.Error); err != nil {
+			out.Warnings = append(out.Warnings, err.Error())
 		}
-		if out.Error == "" {
-			var wrote []string
-			out.Changes, wrote, err = e.apply(ctx, r, p)
-			out.MayHaveWritten = append(out.MayHaveWritten, wrote...)
-			if err != nil {
-				out.Error = err.Error()
-			}
+	default:
+		var wrote []string
+		out.Changes, wrote, err = e.apply(ctx, r, p)
+		out.MayHaveWritten = append(out.MayHaveWritten, wrote...)
+		if err != nil {
+			out.Error = err.Error()
 		}
 	}
 	out.Warnings = append(out.Warnings, p.warnings...)

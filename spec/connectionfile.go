@@ -127,6 +127,7 @@ func (o object) members(field string, names []string, known bool, provider strin
 	var list []member
 	for _, m := range n.members {
 		switch {
+		case m.value.bad:
 		case m.value.empty:
 			o.errorf(m.value.origin, "write a value, or remove the line", "%s.%s is empty", field, m.name)
 		case known && len(names) == 0:

@@ -25,7 +25,7 @@ func manyFiles(n int, text string) fstest.MapFS {
 }
 
 // oddFile has more problems than are listed.
-func oddFile() string { return "provider: strava\n" + strings.Repeat("odd: 1\n", 300) }
+func oddFile() string { return strings.Repeat("odd: 1\n", 300) }
 
 // invalid names the environments that must not be planned.
 func invalid(set spec.Set) string {
@@ -43,15 +43,15 @@ func TestProblemsOfOneFileAreCounted(t *testing.T) {
 		text, last string
 		want       int
 	}{
-		"as many as are listed": {"provider: strava\n" + strings.Repeat("odd: 1\n", 201), ":202:1: this field is already on line 2, keep one", 200},
-		"one more":              {"provider: strava\nodder: 1\n" + strings.Repeat("odd: 1\n", 202), "many/0000.yaml:203:1: this field is already on line 3, keep one", 201},
+		"as many as are listed": {"provider: strava\n" + strings.Repeat("odd: 1\n", 200), ":201:1: this field is already on line 2, keep one", 200},
+		"one more":              {"provider: strava\nodder: 1\n" + strings.Repeat("odd: 1\n", 200), "many/0000.yaml:201:1: this field is already on line 3, keep one", 201},
 		"fifty thousand":        {"provider: strava\nscopes: [" + strings.Repeat("a,", 50_000) + "]\n", "`a` stands twice in scopes, keep one", 201},
 	} {
 		set, problems := spec.Load(manyFiles(1, c.text), vocabulary())
 		if len(problems) != c.want || !strings.HasSuffix(problems[len(problems)-1].String(), c.last) || invalid(set) != "many" {
 			t.Errorf("%s: got %d problems, want %d, the last is %s; invalid: %s", name, len(problems), c.want, problems[len(problems)-1], invalid(set))
 		}
-		if first := problems[0].String(); c.want > 200 && (!strings.HasPrefix(first, "many/0000.yaml: ") || !strings.HasSuffix(first, " more problems are not listed, mend these first")) {
+		if first := problems[0].String(); c.want > 200 && (!strings.HasPrefix(first, "many/0000.yaml:1:1: ") || !strings.HasSuffix(first, " more problems are not listed, mend these first")) {
 			t.Errorf("%s: the first is %s", name, first)
 		}
 	}
@@ -76,7 +76,7 @@ func TestErrorsAreListedBeforeWarnings(t *testing.T) {
 func TestLoadGivesUpAnEnvironment(t *testing.T) {
 	set, problems := spec.Load(manyFiles(20, oddFile()), vocabulary())
 	last := problems[len(problems)-1].String()
-	if want := "many/0010.yaml: this file and what follows in its folder was not read, because there are too many problems, mend the others first"; last != want {
+	if want := "many/0010.yaml:1:1: this file and what follows in its folder was not read, because there are too many problems, mend the others first"; last != want {
 		t.Errorf("the last is %s, want %s", last, want)
 	}
 	if len(problems) != 10*201+1 || invalid(set) != "many" {
@@ -99,10 +99,10 @@ func TestLoadGivesUpACommit(t *testing.T) {
 		files fstest.MapFS
 		want  string
 	}{
-		"too many problems": {environments, "env-56/environment.yaml: this file and what follows was not read, because there are too many problems, mend the others first"},
+		"too many problems": {environments, "env-56/environment.yaml:1:1: this file and what follows was not read, because there are too many problems, mend the others first"},
 		"too many bytes": {
 			manyFiles(257, strings.Repeat("\x00", 1<<20)),
-			"many/0255.yaml: the files up to this one hold more than 256 MiB, give the configuration a repository or a path of its own",
+			"many/0255.yaml:1:1: the files up to this one hold more than 256 MiB, give the configuration a repository or a path of its own",
 		},
 	} {
 		set, problems := spec.Load(c.files, vocabulary())

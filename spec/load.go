@@ -25,7 +25,8 @@ const (
 
 // Load reads the whole repository below the root of fsys. It returns the
 // problems of every file at once, sorted by file, line and column: all of them,
-// but for a file with more than 200, of which the others are counted.
+// but for a file with more than 200, of which the others are counted. One of a file
+// as a whole stands at 1:1.
 //
 // After 2,000 problems of an environment no further file of it is read; after
 // 100,000 in all, or 256 MiB, none of the commit is. Each is an Error about what
@@ -65,6 +66,7 @@ func Load(fsys fs.FS, vocabulary Vocabulary) (Set, []Problem) {
 	slices.SortFunc(set.Environments, func(a, b Environment) int { return strings.Compare(a.Name, b.Name) })
 	l.sameDevID(set.Environments)
 	l.markInvalid(set.Environments)
+	l.atTheBeginning()
 	slices.SortStableFunc(l.problems, compareProblems)
 	return set, slices.Compact(l.problems)
 }
@@ -240,6 +242,16 @@ func (l *loader) markInvalid(environments []Environment) {
 	}
 	for i, e := range environments {
 		environments[i].Invalid = invalid[""] || invalid[e.Name]
+	}
+}
+
+// atTheBeginning gives what is wrong with a file as a whole a line and a column too,
+// so that one pattern finds every problem. The root has none.
+func (l *loader) atTheBeginning() {
+	for i := range l.problems {
+		if at := &l.problems[i].Origin; at.Line == 0 && at.File != "" && at.File != "." {
+			at.Line, at.Column = 1, 1
+		}
 	}
 }
 

@@ -53,7 +53,7 @@ type object struct {
 
 // open checks that n is a mapping whose fields are all known.
 func (s *sink) open(n *node, path string, known []string) (object, bool) {
-	if n == nil {
+	if n == nil || n.bad {
 		return object{sink: s, path: path}, false
 	}
 	if n.kind != mapNode || n.age {
@@ -113,14 +113,17 @@ func (o object) name(field string) string {
 	return o.path + "." + field
 }
 
-// get returns the value of a field, nil when it is omitted or was reported
-// because nothing is written after its name.
+// get returns the value of a field, nil when it is omitted or was reported, as
+// where nothing is written after its name.
 func (o object) get(field string) *node {
 	if o.node == nil {
 		return nil
 	}
 	n := o.node.get(field)
-	if n != nil && n.empty {
+	switch {
+	case n == nil || n.bad:
+		return nil
+	case n.empty:
 		o.errorf(n.origin, "write a value, or remove the line", "%s is empty", o.name(field))
 		return nil
 	}

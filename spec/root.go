@@ -21,6 +21,7 @@ func (r *reader) root(n *node) (Root, *node) {
 	switch n := o.node.get("version"); {
 	case n == nil:
 		o.errorf(o.at(), "write `version: 1`", "version is missing")
+	case n.bad:
 	case n.text != "1" || !n.plain || n.age || n.kind != scalarNode:
 		o.errorf(n.origin, "write `version: 1`, or use a newer reconcile", "this program reads version 1 only")
 	}

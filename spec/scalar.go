@@ -37,9 +37,10 @@ func (o object) scalar(field, want string) *node {
 	return n
 }
 
-// isScalar reports what keeps n from being an unsealed scalar with a value.
+// isScalar reports what keeps n from being an unsealed scalar, unless it was reported.
 func (s *sink) isScalar(n *node, name, want string) bool {
 	switch {
+	case n.bad:
 	case n.age:
 		s.errorf(n.origin, "write it in the clear", "%s is not a secret field", name)
 	case n.kind != scalarNode:

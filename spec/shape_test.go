@@ -67,7 +67,7 @@ func shapes() []shape {
 	}
 	const strava = "production/strava.yaml"
 	return []shape{
-		{"a file over 1 MiB", one(strava, "provider: strava\n#"+strings.Repeat("x", 1<<20)), strava + ": the file is larger than 1 MiB, split it\n"},
+		{"a file over 1 MiB", one(strava, "provider: strava\n#"+strings.Repeat("x", 1<<20)), strava + ":1:1: the file is larger than 1 MiB, split it\n"},
 		{"1 MiB of brackets", one(strava, "a: "+strings.Repeat("[", 1<<20-4)), strava + ":1:104: this is nested too deeply\n"},
 		{"not UTF-8", one(strava, "provider: strava\nstate: a\xffb\n"), strava + ":2:9: the file is not UTF-8, save it as UTF-8\n"},
 		{"UTF-16", one(strava, "\xff\xfep\x00r\x00"), strava + ":1:1: the file is not UTF-8, save it as UTF-8\n"},
@@ -76,17 +76,17 @@ func shapes() []shape {
 		{"an escape sequence in a comment", one(strava, "# \x1b[2J\nprovider: strava\n"), strava + ":1:3: the file holds a control character (U+001B), remove it\n"},
 		{"a line break that only YAML knows", one(strava, "provider: strava\u2028state: paused\n"), strava + ":1:17: the file holds a control character (U+2028), remove it\n"},
 		{"a lone carriage return", one(strava, "provider: strava\rstate: paused\n"), strava + ":1:17: the file holds a lone carriage return, save it with LF or CRLF line ends\n"},
-		{"a control character in a file's name", one("production/a\x1b[2J.yaml", "provider: whoop\n"), `"production/a\x1b[2J.yaml": this name holds a control or invisible character, rename it` + "\n"},
-		{"a bidirectional override in a folder's name", one("pro\u202educ/environment.yaml", "dev_id: a\nprune: never\n"), `"pro\u202educ": this name holds a control or invisible character, rename it` + "\n"},
-		{"a symbolic link", mode("production/whoop.yaml", fs.ModeSymlink), "production/whoop.yaml: symbolic links are not allowed, replace it by the file itself\n"},
-		{"a symbolic link in place of an environment", mode("staging", fs.ModeSymlink|fs.ModeDir), "staging: symbolic links are not allowed, replace it by the file itself\n"},
-		{"a symbolic link in place of environment.yaml", mode("staging/environment.yaml", fs.ModeSymlink), "staging/environment.yaml: symbolic links are not allowed, replace it by the file itself\n"},
-		{"a submodule", mode("vendor", fs.ModeIrregular|fs.ModeDir), "vendor: this is neither a file nor a folder; submodules are not followed, remove it\n"},
-		{"a device", mode("production/tty", fs.ModeDevice), "production/tty: this is neither a file nor a folder; submodules are not followed, remove it\n"},
-		{"more than 20,000 files", crowd, "pages/19999.md: there are more than 20000 files, give the configuration a repository or a path of its own\n"},
-		{"a file that cannot be read", brokenFS{sound(nil), strava}, strava + ": this file cannot be read: the object is missing\n"},
+		{"a control character in a file's name", one("production/a\x1b[2J.yaml", "provider: whoop\n"), `"production/a\x1b[2J.yaml":1:1: this name holds a control or invisible character, rename it` + "\n"},
+		{"a bidirectional override in a folder's name", one("pro\u202educ/environment.yaml", "dev_id: a\nprune: never\n"), `"pro\u202educ":1:1: this name holds a control or invisible character, rename it` + "\n"},
+		{"a symbolic link", mode("production/whoop.yaml", fs.ModeSymlink), "production/whoop.yaml:1:1: symbolic links are not allowed, replace it by the file itself\n"},
+		{"a symbolic link in place of an environment", mode("staging", fs.ModeSymlink|fs.ModeDir), "staging:1:1: symbolic links are not allowed, replace it by the file itself\n"},
+		{"a symbolic link in place of environment.yaml", mode("staging/environment.yaml", fs.ModeSymlink), "staging/environment.yaml:1:1: symbolic links are not allowed, replace it by the file itself\n"},
+		{"a submodule", mode("vendor", fs.ModeIrregular|fs.ModeDir), "vendor:1:1: this is neither a file nor a folder; submodules are not followed, remove it\n"},
+		{"a device", mode("production/tty", fs.ModeDevice), "production/tty:1:1: this is neither a file nor a folder; submodules are not followed, remove it\n"},
+		{"more than 20,000 files", crowd, "pages/19999.md:1:1: there are more than 20000 files, give the configuration a repository or a path of its own\n"},
+		{"a file that cannot be read", brokenFS{sound(nil), strava}, strava + ":1:1: this file cannot be read: the object is missing\n"},
 		{"a root that cannot be read", brokenFS{sound(nil), "."}, ".: this folder cannot be read: the tree is missing\n"},
-		{"a folder that cannot be read", brokenFS{sound(nil), "production"}, "production: this folder cannot be read: the tree is missing\n"},
+		{"a folder that cannot be read", brokenFS{sound(nil), "production"}, "production:1:1: this folder cannot be read: the tree is missing\n"},
 	}
 }
 

@@ -35,6 +35,7 @@ type node struct {
 	null    bool   // the word null
 	empty   bool   // nothing at all is written
 	age     bool   // tagged !age
+	bad     bool   // a problem of it, or of an entry of the list, was reported
 	members []member
 	items   []*node
 	origin  Origin
@@ -64,8 +65,8 @@ type parser struct {
 	problems []Problem
 }
 
-// parse reads one document. With any problem the tree is nil: a file is
-// understood as a whole or not at all.
+// parse reads one document. The tree is nil when nothing of it can be told. With
+// any problem it is for finding further ones only.
 func parse(file string, src []byte, exact bool) (*node, []Problem) {
 	p := &parser{file: file}
 	if !p.checkBytes(src) {
@@ -84,11 +85,7 @@ func parse(file string, src []byte, exact bool) (*node, []Problem) {
 		p.errorf(1, 1, "", "the file is empty")
 		return nil, p.problems
 	}
-	root := p.value(doc.Content[0], 0)
-	if len(p.problems) > 0 {
-		return nil, p.problems
-	}
-	return root, nil
+	return p.value(doc.Content[0], 0), p.problems
 }
 
 var errDocuments = errors.New("several documents")
@@ -134,13 +131,13 @@ func (p *parser) value(raw *yaml.Node, depth int) *node {
 	n := &node{origin: Origin{File: p.file, Line: raw.Line, Column: raw.Column}, raw: raw}
 	switch {
 	case depth > maxDepth:
-		p.errorf(raw.Line, raw.Column, "", "more than %d mappings and lists are nested here", maxDepth)
+		p.refuse(n, "", "more than %d mappings and lists are nested here", maxDepth)
 		return n
 	case raw.Kind == yaml.AliasNode:
-		p.errorf(raw.Line, raw.Column, "write the value out", "aliases are not allowed")
+		p.refuse(n, "write the value out", "aliases are not allowed")
 		return n
 	case raw.Anchor != "":
-		p.errorf(raw.Line, raw.Column, "write the value where it is needed", "anchors are not allowed")
+		p.refuse(n, "write the value where it is needed", "anchors are not allowed")
 		return n
 	}
 	p.tag(n, raw)
@@ -150,8 +147,9 @@ func (p *parser) value(raw *yaml.Node, depth int) *node {
 		p.mapping(n, raw, depth)
 	case yaml.SequenceNode:
 		n.kind = listNode
-		for _, item := range raw.Content {
-			n.items = append(n.items, p.value(item, depth+1))
+		for _, entry := range raw.Content {
+			item := p.value(entry, depth+1)
+			n.items, n.bad = append(n.items, item), n.bad || item.bad
 		}
 	default:
 		p.scalar(n, raw)
@@ -159,16 +157,22 @@ func (p *parser) value(raw *yaml.Node, depth int) *node {
 	return n
 }
 
+// refuse reports a value that must not be read any further.
+func (p *parser) refuse(n *node, hint, format string, args ...any) {
+	n.bad = true
+	p.errorf(n.origin.Line, n.origin.Column, hint, format, args...)
+}
+
 func (p *parser) tag(n *node, raw *yaml.Node) {
 	switch {
 	case raw.Tag == ageTag && raw.Kind == yaml.ScalarNode:
 		n.age = true
 	case raw.Tag == ageTag:
-		p.errorf(raw.Line, raw.Column, "write `!age |` and the armored text below it", "!age stands before a text only")
+		p.refuse(n, "write `!age |` and the armored text below it", "!age stands before a text only")
 	case raw.Style&yaml.TaggedStyle != 0:
-		p.errorf(raw.Line, raw.Column, "the only tag is !age", "unknown tag")
+		p.refuse(n, "the only tag is !age", "unknown tag")
 	case raw.Tag == "!!merge":
-		p.errorf(raw.Line, raw.Column, "put the text in quotes", "`<<` is not a value")
+		p.refuse(n, "put the text in quotes", "`<<` is not a value")
 	}
 }
 
@@ -207,9 +211,9 @@ func (p *parser) scalar(n *node, raw *yaml.Node) {
 	n.empty = isEmpty(raw)
 	n.null = n.plain && !n.age && raw.Value == "null"
 	if raw.Tag == "!!null" && !n.null && !n.empty {
-		p.errorf(raw.Line, raw.Column, "write `null`, or put it in quotes", "%s is null by another name", quoted(raw.Value))
+		p.refuse(n, "write `null`, or put it in quotes", "%s is null by another name", quoted(raw.Value))
 	}
 	if !isShown(raw.Value, !n.plain) {
-		p.errorf(raw.Line, raw.Column, "retype it", "the value holds a control or invisible character")
+		p.refuse(n, "retype it", "the value holds a control or invisible character")
 	}
 }

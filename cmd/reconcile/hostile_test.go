@@ -120,13 +120,13 @@ func pathAttacks() []attack {
 	return []attack{
 		{name: "a symlink out of the repository", before: func(h *hostile) {
 			h.link("/etc/passwd", "production/strava.yaml")
-		}, dry: 1, exit: 4, says: "production/strava.yaml: symbolic links are not allowed", spared: exampleProduction},
+		}, dry: 1, exit: 4, says: "production/strava.yaml:1:1: symbolic links are not allowed", spared: exampleProduction},
 		{name: "a symlink to another environment's secrets", before: func(h *hostile) {
 			h.link("../production/strava.yaml", "staging/strava.yaml")
-		}, dry: 1, exit: 4, says: "staging/strava.yaml: symbolic links are not allowed", spared: exampleStaging},
+		}, dry: 1, exit: 4, says: "staging/strava.yaml:1:1: symbolic links are not allowed", spared: exampleStaging},
 		{name: "a symlink in place of a folder", before: func(h *hostile) {
 			h.link("production", "staging")
-		}, dry: 1, exit: 1, says: "staging: symbolic links are not allowed"},
+		}, dry: 1, exit: 1, says: "staging:1:1: symbolic links are not allowed"},
 		{name: "a file named .. in a commit", before: func(h *hostile) { h.treeWith("..") },
 			args: []string{"--yes", "--ref=master"}, exit: 1, says: `a file of the commit is named "..", which is refused`},
 		{name: "a file named by a path in a commit", before: func(h *hostile) { h.treeWith("staging/../../evil.yaml") },
@@ -176,7 +176,7 @@ func secretAttacks() []attack {
 func sizeAttacks() []attack {
 	return []attack{
 		{name: "an alias bomb", before: func(h *hostile) {
-			bomb := "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+			bomb := "verify_every: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
 			for i := 1; i < 12; i++ {
 				bomb += fmt.Sprintf("a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10), ", "))
 			}
@@ -197,7 +197,7 @@ func sizeAttacks() []attack {
 		}, dry: 1, exit: 4, says: "polar is already in staging/0.yaml", spared: exampleStaging},
 		{name: "a file above 1 MiB", before: func(h *hostile) {
 			h.write("staging/polar.yaml", "provider: polar\n#"+strings.Repeat("x", 1<<20))
-		}, dry: 1, exit: 4, says: "staging/polar.yaml: the file is larger than 1", spared: exampleStaging},
+		}, dry: 1, exit: 4, says: "staging/polar.yaml:1:1: the file is larger than 1", spared: exampleStaging},
 	}
 }
 
