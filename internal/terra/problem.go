@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -104,7 +105,7 @@ func (p *Problem) next() string {
 		return "check dev_id in environment.yaml and the account it names"
 	case CodeEnvironmentDisabled:
 		if p.Remediation == "" {
-			return "enable the environment in Terra's dashboard, or suspend it in environment.yaml"
+			return "enable the environment in Terra's dashboard, or leave it out: a folder with _ before its name is not read"
 		}
 	}
 	remediation := strings.TrimRight(p.Remediation, ". ")
@@ -117,6 +118,8 @@ func (p *Problem) next() string {
 		return "use a token of somebody whose role allows it: a token has the rights of the person who made it"
 	case p.Code == CodeRateLimited, p.Status >= 500:
 		return "run again later, or ask Terra support if it lasts"
+	case slices.Contains([]string{CodeConflict, CodeNotReady, CodePreconditionFailed}, p.Code):
+		return "run again: somebody else may have changed it meanwhile"
 	}
 	return ""
 }

@@ -69,7 +69,7 @@ func TestErrorTexts(t *testing.T) {
 		},
 		{
 			"environment disabled", with(problem(403, CodeEnvironmentDisabled, "")),
-			"read scopes of dev-1/strava: 403 environment_disabled: A title; enable the environment in Terra's dashboard, or suspend it in environment.yaml",
+			"read scopes of dev-1/strava: 403 environment_disabled: A title; enable the environment in Terra's dashboard, or leave it out: a folder with _ before its name is not read",
 		},
 		{
 			"no document", with(reply(403, "text/html", "<p>")),
@@ -110,6 +110,10 @@ func TestErrorTexts(t *testing.T) {
 		{
 			"rate", with(problem(429, CodeRateLimited, "")),
 			"read scopes of dev-1/strava: 429 rate_limited: A title; run again later, or ask Terra support if it lasts",
+		},
+		{
+			"changed meanwhile", with(problem(409, CodeConflict, "")),
+			"read scopes of dev-1/strava: 409 conflict: A title; run again: somebody else may have changed it meanwhile",
 		},
 		{
 			"refused field", with(problem(400, CodeValidationFailed, `,"errors":["a: b"]`)),
