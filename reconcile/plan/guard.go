@@ -148,11 +148,11 @@ func checkEmptySet(in Input, c *Change, _ bool) (Gate, string) {
 
 // doubtful tells that Terra lists nothing although there were connections before.
 // An empty answer is never taken for "nothing is there".
-func doubtful(in Input) bool { return len(in.Observed) == 0 && in.Memory.liveBefore() }
+func doubtful(in Input) bool { return len(in.Observed) == 0 && in.Memory.liveBefore() > 0 }
 
 func checkEmptyList(in Input, _ *Change, approved bool) (Gate, string) {
 	if doubtful(in) && !approved {
-		return Approval, "Terra lists no connection at all, and there were some before"
+		return Approval, fmt.Sprintf("Terra lists no connection at all, and had %d when last looked at", in.Memory.liveBefore())
 	}
 	return Ready, ""
 }

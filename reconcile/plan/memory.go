@@ -45,12 +45,13 @@ func (m Memory) known(provider string) (Remembered, bool) {
 	return r, ok && m.Known && !r.Noted
 }
 
-// liveBefore tells whether any connection was there when it was last looked at.
-func (m Memory) liveBefore() bool {
+// liveBefore counts the connections that were there when they were last looked at.
+func (m Memory) liveBefore() int {
+	live := 0
 	for provider := range m.Connections {
 		if r, ok := m.known(provider); ok && r.Fields[FieldState] != string(Disabled) {
-			return true
+			live++
 		}
 	}
-	return false
+	return live
 }
