@@ -188,7 +188,7 @@ func (b *book) unboundWarning(s sealedSecret, plain bool) []providers.Finding {
 func (b *book) open(s sealedSecret) (secrets.Value, secrets.Opened, error) {
 	v, opened, err := b.identities.Open(s.sealed, s.binding, b.allowPlain)
 	if err != nil {
-		return secrets.Value{}, opened, fmt.Errorf("%s: open %s: %w", at(s.origin), s.binding.Field, err)
+		return secrets.Value{}, opened, fmt.Errorf("%s: open %s: %w", at(s.origin), s.binding.Field, secrets.InFile(err, s.origin.File))
 	}
 	return v, opened, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -58,11 +59,29 @@ func parseBinding(s string) (Binding, error) {
 type MisboundError struct {
 	// Have is the place it was sealed for, Want the place it stands in.
 	Have, Want Binding
+	// File is what the command that binds it anew is to be given; see [InFile].
+	File string
 }
 
 // Error names both places and the command that binds it anew.
 func (e *MisboundError) Error() string {
-	return fmt.Sprintf("sealed for %s, found at %s; if it was moved on purpose run `reconcile secret rekey --rebind FILE`", e.Have, e.Want)
+	file := e.File
+	if !plainPath.MatchString(file) {
+		file = "FILE"
+	}
+	return fmt.Sprintf("sealed for %s, found at %s; if it was moved on purpose run `reconcile secret rekey --rebind %s`", e.Have, e.Want, file)
+}
+
+// plainPath is a path that no shell takes for anything else, nor a command for a flag.
+var plainPath = regexp.MustCompile(`^[A-Za-z0-9_./][A-Za-z0-9_./-]*$`)
+
+// InFile tells err in which file the secret stands, for the command that it may name.
+func InFile(err error, file string) error {
+	var misbound *MisboundError
+	if errors.As(err, &misbound) {
+		misbound.File = file
+	}
+	return err
 }
 
 var (

@@ -90,7 +90,7 @@ func (d *doctor) open(s sealedAt) bool {
 		if errors.Is(err, secrets.ErrNoIdentity) {
 			next = "give the runner an identity that does, or seal it for the one it has: `reconcile secret rekey`"
 		}
-		d.fail("secret", s.name(), fmt.Sprintf("%s: %v", s.secret.Origin, err), next)
+		d.fail("secret", s.name(), fmt.Sprintf("%s: %v", s.secret.Origin, secrets.InFile(err, s.secret.Origin.File)), next)
 		return false
 	}
 	p, _ := providers.Lookup(s.connection.Provider)

@@ -155,12 +155,20 @@ func (a *addition) prove(ctx context.Context, env *environment, runner config.Co
 		why = "the file has no client id to go with it"
 	}
 	if why != "" {
-		return a.unproved(why)
+		a.probe = unproved(why)
+		return nil
 	}
 	asked, warnings, err := openAsking(ctx, env, runner.StateDir, ask, ids)
-	if err != nil {
-		return a.unproved("nobody was asked, because it is not known who was asked within the hour: " + err.Error())
+	if err == nil {
+		return a.hear(ctx, env, asked, warnings, value)
 	}
+	a.probe = unproved("nobody was asked, because it is not known who was asked within the hour: " + err.Error())
+	return nil
+}
+
+// hear takes the provider's answer, and closes what remembers it.
+func (a *addition) hear(ctx context.Context, env *environment, asked asking, warnings []string, value secrets.Value) error {
+	c := a.connection
 	answer, more := asked.asker.Ask(ctx, a.env.DevID, c.Provider, c.Credentials.ClientID.Value, value)
 	if err := asked.store.Close(); err != nil {
 		return err
@@ -176,17 +184,14 @@ func (a *addition) prove(ctx context.Context, env *environment, runner config.Co
 		return fmt.Errorf("%s: %s rejects the new secret: %s; nothing was changed", c.File, c.Provider, said)
 	case plan.Good:
 		a.probe = "accepted: " + said
-		return nil
 	default:
-		return a.unproved(said)
+		a.probe = unproved(said)
 	}
-}
-
-// unproved lets a secret be added of which nobody knows whether it works.
-func (a *addition) unproved(why string) error {
-	a.probe = "unknown: " + why
 	return nil
 }
+
+// unproved says of a secret that it is added although nobody knows whether it works.
+func unproved(why string) string { return "unknown: " + why }
 
 // compare refuses a secret that one of the other keys is already.
 func (a *addition) compare(value secrets.Value, ids *secrets.Identities) error {
@@ -205,7 +210,7 @@ func (a *addition) compare(value secrets.Value, ids *secrets.Identities) error {
 		case errors.Is(err, secrets.ErrNoIdentity):
 			sealed, why = sealed+1, "no private key at hand opens "
 		case err != nil:
-			return fmt.Errorf("%s: open key %d to compare: %w", key.Secret.Origin, i+1, err)
+			return fmt.Errorf("%s: open key %d to compare: %w", key.Secret.Origin, i+1, secrets.InFile(err, a.repository.typed(a.connection.File)))
 		case opened.Equal(value):
 			return fmt.Errorf("%s: key %d is this very secret; make a new one in the provider's portal; nothing was changed", key.Secret.Origin, i+1)
 		default:

@@ -46,7 +46,7 @@ func decryptSecret(env *environment, name string, flags *secretFlags) error {
 	}
 	value, opened, err := ids.Open(sealed, at.binding, repository.set.Root.AllowPlain)
 	if err != nil {
-		err = fmt.Errorf("%s: open %s: %w", origin, dotted(at.path), err)
+		err = fmt.Errorf("%s: open %s: %w", origin, dotted(at.path), secrets.InFile(err, repository.typed(at.file)))
 		if errors.Is(err, secrets.ErrNoIdentity) && !ids.HasAny() {
 			return fmt.Errorf("%w; set RECONCILE_AGE_KEY_FILE", err)
 		}

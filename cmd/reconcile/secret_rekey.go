@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -38,12 +39,26 @@ names those secrets; make new ones in the provider's portal.`,
 		Example: "  reconcile secret rekey\n  reconcile secret rekey --rebind production/strava.yaml",
 		Args:    takes(0, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return rekeySecrets(env, append(args, ".")[0], configFile, rebind)
+			return rekeySecrets(env, rekeyFrom(args, rebind), configFile, rebind)
 		},
 	}
 	cmd.Flags().StringArrayVar(&rebind, "rebind", nil, "bind the secrets of this `file`, or of all files of a folder, to where they are now (may repeat)")
 	cmd.Flags().StringVar(&configFile, "config", "", "take identities and allowed plugins from this `daemon.yaml`")
 	return cmd
+}
+
+// rekeyFrom is where the repository is looked for: the folder that was named, else
+// where the file to rebind is, else here.
+func rekeyFrom(args, rebind []string) string {
+	if len(args) > 0 {
+		return args[0]
+	}
+	if len(rebind) > 0 {
+		if _, err := os.Stat(rebind[0]); err == nil {
+			return rebind[0]
+		}
+	}
+	return "."
 }
 
 // rekeying is the work of one rekey: what is written only when all succeeded.
@@ -128,11 +143,16 @@ func prepareRekey(repository secretRepository, runner config.Identities, rebind 
 	return w, nil
 }
 
-// filesIn gives the connection file of that name, or all below a folder.
+// filesIn gives the connection file of that name, or all below a folder. What is not
+// there as seen from this folder is looked for below the root.
 func (r secretRepository) filesIn(name string) ([]string, error) {
 	file, err := r.relative(name)
 	if err != nil {
 		return nil, err
+	}
+	_, here := os.Stat(name)
+	if _, below := os.Stat(r.path(name)); here != nil && below == nil && filepath.IsLocal(name) {
+		file = filepath.ToSlash(filepath.Clean(name))
 	}
 	var files []string
 	for _, e := range r.set.Environments {
