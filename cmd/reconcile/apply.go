@@ -55,7 +55,7 @@ func applyPlan(cmd *cobra.Command, env *environment, f *runFlags, path string, m
 	}
 	shown, err := readPlanFile(path, env.Now(), maxAge)
 	if err != nil {
-		return err
+		return f.notBegun(env, report.Apply, err)
 	}
 	run := reconcile.Run{Shown: plans(shown), Approve: map[string]string{}, Given: shown.StartedAt}
 	for _, name := range f.environments {

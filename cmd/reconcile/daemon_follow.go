@@ -126,8 +126,9 @@ func (f *follower) Run(ctx context.Context, name string) report.Report {
 	if !ok {
 		return f.failed("", fmt.Sprintf("run environment %q: the repository does not name it any more", name))
 	}
+	heard := &notices{}
 	engine := reconcile.New(reconcile.Options{
-		Client: newClients(f.config, f.clientOptions()), Store: f.memory(), Identities: identities(f.config.Identities),
+		Client: newClients(f.config, f.clientOptions(heard)), Store: f.memory(), Identities: identities(f.config.Identities),
 		Now: f.env.Now, Prober: f.prober, RedirectHosts: redirectHosts(f.config),
 	})
 	r := reconcile.Run{Set: g.set, Problems: g.problems, Commit: g.hash, Author: g.author, Only: []string{name}, Mode: f.mode, Holder: report.DaemonHolds}
@@ -142,6 +143,7 @@ func (f *follower) Run(ctx context.Context, name string) report.Report {
 		r.Approve, r.Given, r.Now = map[string]string{name: approval.Hash}, approval.At, approval.Now
 	}
 	out := engine.Run(ctx, r)
+	out.Warnings = append(heard.warnings(), out.Warnings...)
 	f.env.asked.elsewhere().completeReport(&out)
 	return out
 }
@@ -163,10 +165,10 @@ func (f *follower) devID(name string) (devID string, known bool) {
 
 // clientOptions are made anew for each run, so that a token that was replaced is
 // read; limits and connections outlive it.
-func (f *follower) clientOptions() terra.Options {
+func (f *follower) clientOptions(heard *notices) terra.Options {
 	return terra.Options{
 		Transport: f.transport, Limits: f.limits, Version: f.env.Version, ReadOnly: f.mode == report.DryRun,
-		Notice: func(operation, text string) { f.log.Warn("Terra says: "+text, "operation", operation) },
+		Notice: heard.hear,
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,6 +23,19 @@ func (f *runFlags) write(env *environment, r report.Report) error {
 		return fmt.Errorf("write report: %w", err)
 	}
 	return nil
+}
+
+// notBegun gives err, of a run that could not begin. Who asked for a document or a
+// file finds it there as well, and not what an earlier run has left.
+func (f *runFlags) notBegun(env *environment, mode report.Mode, err error) error {
+	if f.format == "text" && f.out == "" {
+		return err
+	}
+	r := report.New(mode, "", env.Now())
+	r.Error = err.Error()
+	r.Finish(env.Now())
+	env.asked.completeReport(&r)
+	return errors.Join(err, f.write(env, r))
 }
 
 func (f *runFlags) print(env *environment, w io.Writer, r report.Report, format string) error {

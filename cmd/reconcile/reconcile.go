@@ -180,7 +180,7 @@ func runReconcile(cmd *cobra.Command, env *environment, f *runFlags) error {
 func (f *runFlags) preview(cmd *cobra.Command, env *environment) (report.Report, error) {
 	s, err := openSession(cmd.Context(), env, f, report.DryRun)
 	if err != nil {
-		return report.Report{}, err
+		return report.Report{}, f.notBegun(env, report.DryRun, err)
 	}
 	defer s.close()
 	return s.run(cmd.Context(), reconcile.Run{Mode: report.DryRun, Probe: f.probe}), nil
@@ -199,7 +199,7 @@ func (f *runFlags) apply(cmd *cobra.Command, env *environment, shown map[string]
 func (f *runFlags) applyRun(cmd *cobra.Command, env *environment, r reconcile.Run) (report.Report, error) {
 	s, err := openSession(cmd.Context(), env, f, report.Apply)
 	if err != nil {
-		return report.Report{}, err
+		return report.Report{}, f.notBegun(env, report.Apply, err)
 	}
 	defer s.close()
 	r.Mode, r.Now, r.Stop, r.Probe = report.Apply, f.now, f.onError == "stop", f.probe

@@ -28,6 +28,7 @@ const patience = 30 * time.Second
 //	daemon healthy CODE         GET /healthz where its log says that it serves
 //	daemon page PATTERN         GET /healthz says so
 //	daemon never PATTERN        after stop: no line matched
+//	daemon said N PATTERN       after stop: N lines matched
 //	daemon config FILE          put FILE in the place of daemon.yaml, as editors do
 //	daemon signal SIGNAL        send HUP, and go on
 //	daemon stop SIGNAL CODE D   send TERM, INT or KILL (code -1); it must end within D with CODE
@@ -44,7 +45,9 @@ func daemonCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	switch what {
 	case "never":
-		s.daemon.never(ts, strings.Join(args, " "))
+		s.daemon.said(ts, 0, strings.Join(args, " "))
+	case "said":
+		s.daemon.said(ts, number(ts, args[0]), strings.Join(args[1:], " "))
 	case "says":
 		s.daemon.says(ts, strings.Join(args, " "))
 	case "healthy":
@@ -185,13 +188,17 @@ func (b *background) says(ts *testscript.TestScript, pattern string) {
 	}
 }
 
-func (b *background) never(ts *testscript.TestScript, pattern string) {
-	unwanted, err := regexp.Compile(pattern)
+func (b *background) said(ts *testscript.TestScript, want int, pattern string) {
+	looked, err := regexp.Compile(pattern)
 	ts.Check(err)
+	var found []string
 	for _, line := range b.all() {
-		if unwanted.MatchString(line) {
-			ts.Fatalf("it said: %s", line)
+		if looked.MatchString(line) {
+			found = append(found, line)
 		}
+	}
+	if len(found) != want {
+		ts.Fatalf("%d lines say %s, want %d:\n%s", len(found), pattern, want, strings.Join(found, "\n"))
 	}
 }
 

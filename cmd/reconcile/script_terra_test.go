@@ -22,6 +22,7 @@ import (
 //	terra credential DEV PROVIDER ID SECRET
 //	terra users DEV PROVIDER COUNT
 //	terra close DEV                       disable an environment
+//	terra notice OPERATION TEXT           say so with each answer
 //	terra legacy DEV                      its addresses are on Terra's older host
 //	terra writes N                        so many writes came in since the last look
 //	terra arrived OPERATION               wait for a call
@@ -53,6 +54,7 @@ func terraCommand(ts *testscript.TestScript, neg bool, args []string) {
 		"disable":    {2, 2, func() { s.terra.Disable(args[0], args[1]) }},
 		"credential": {4, 4, func() { s.credential(args) }},
 		"users":      {3, 3, func() { s.terra.SetUsers(args[0], args[1], number(ts, args[2]), 0) }},
+		"notice":     {2, 2, func() { s.terra.AddNotice(args[0], args[1]) }},
 		"legacy":     {1, 1, func() { s.terra.AddEnvironment(args[0], terratest.EnvironmentOptions{LegacyHost: true}) }},
 		"close":      {1, 1, func() { s.terra.DisableEnvironment(args[0]) }},
 		"writes":     {1, 1, func() { s.writes(ts, number(ts, args[0])) }},

@@ -10,7 +10,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
@@ -37,7 +36,7 @@ type session struct {
 	asked        invocation
 	stopControl  func() // nil: nobody can ask this run
 
-	mu       sync.Mutex // clients of several accounts may notice at once
+	notices  notices
 	warnings []string
 }
 
@@ -79,7 +78,7 @@ func openSession(ctx context.Context, env *environment, f *runFlags, mode report
 	s.engine = reconcile.New(reconcile.Options{
 		Remember: remember,
 		Client: newClients(c, terra.Options{Transport: terra.NewTransport(), Limits: terra.NewLimits(),
-			Version: env.Version, ReadOnly: mode == report.DryRun, Notice: s.notice}),
+			Version: env.Version, ReadOnly: mode == report.DryRun, Notice: s.notices.hear}),
 		Store:         s.store,
 		Identities:    identities(c.Identities),
 		Now:           env.Now,
@@ -88,12 +87,6 @@ func openSession(ctx context.Context, env *environment, f *runFlags, mode report
 		RedirectHosts: redirectHosts(c),
 	})
 	return s, nil
-}
-
-func (s *session) notice(_, text string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.warnings = append(s.warnings, "Terra says: "+text)
 }
 
 func (s *session) close() {
@@ -122,7 +115,7 @@ func (s *session) run(ctx context.Context, r reconcile.Run) report.Report {
 	r.Author, r.Holder = s.commit.Author, s.holder
 	out := s.engine.Run(ctx, r)
 	s.progress.clear()
-	out.Warnings = append(s.warnings, out.Warnings...)
+	out.Warnings = slices.Concat(s.warnings, s.notices.warnings(), out.Warnings)
 	s.asked.completeReport(&out)
 	return out
 }

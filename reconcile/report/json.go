@@ -2,6 +2,8 @@ package report
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -30,12 +32,28 @@ func JSON(w io.Writer, r Report) error {
 	encoder := json.NewEncoder(&document)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
+	r.Digest = ""
+	if r.Mode == DryRun {
+		r.Digest = noDigest
+	}
 	if err := encoder.Encode(r); err != nil {
 		return fmt.Errorf("encode report: %w", err)
 	}
-	_, err := w.Write(EscapeJSON(document.Bytes()))
+	text := EscapeJSON(document.Bytes())
+	if r.Mode == DryRun {
+		at := bytes.LastIndex(text, []byte(noDigest)) // it is the last field
+		sum := sha256.Sum256(text)
+		copy(text[at:], digestPrefix+hex.EncodeToString(sum[:]))
+	}
+	_, err := w.Write(text)
 	return err
 }
+
+// noDigest stands in a document while its digest is taken.
+const (
+	digestPrefix = "sha256:"
+	noDigest     = digestPrefix + "0000000000000000000000000000000000000000000000000000000000000000"
+)
 
 // EscapeJSON gives a JSON document in which what visible hides stands as a \u
 // escape. Outside of strings JSON has only printable ASCII, space and newline.
@@ -66,6 +84,7 @@ func Decode(source io.Reader) (Report, error) {
 	if decoder.More() {
 		return Report{}, fmt.Errorf("read report: something follows the document")
 	}
+	r.Digest = ""
 	for _, e := range r.Environments {
 		for i := range e.Changes {
 			e.Changes[i] = e.Changes[i].putSealed()

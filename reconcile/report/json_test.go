@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -36,7 +37,7 @@ func TestJSONKeepsThePublishedForm(t *testing.T) {
 	if err := json.Compact(&compact, []byte(got)); err != nil {
 		t.Fatal(err)
 	}
-	later := compact.String()
+	later := regexp.MustCompile(`,"digest":"sha256:[0-9a-f]{64}"\}$`).ReplaceAllString(strings.TrimSpace(compact.String()), "}")
 	for _, added := range []string{`"warnings":[],"error":"",`, `,"may_have_written":[]`, `,"events":[]`, `,"keys":[]`, `,"approve_way":""`,
 		`"warning_details":[],`, `"ask_way":"",`, `,"approve_next":""`, `,"state_holder":""`,
 		`,"approval":{"frees":0,"frees_now":0,"standing":"","hash":"","now":false,"owner":"","used_run":""}`} {

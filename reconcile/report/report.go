@@ -44,6 +44,9 @@ type Report struct {
 	Error        string        `json:"error"`    // of the whole run
 	Environments []Environment `json:"environments"`
 	StateHolder  Holder        `json:"state_holder"` // who else writes the state, and so takes approvals
+	// Digest is, in the JSON of a dry run alone, the SHA-256 of the document in which
+	// it is made of zeros. It shows a slip of the hand, and proves nothing.
+	Digest string `json:"digest,omitempty"`
 }
 
 // Environment is the part of a report about one environment.
