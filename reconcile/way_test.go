@@ -59,6 +59,15 @@ func TestWayThroughIsWhatItSays(t *testing.T) {
 				w.write("production/"+p+".yaml", "provider: "+p+"\nstate: paused\n")
 			}
 		}},
+		{"max_changes", "strava:update-credentials", func(w *world) { // which waits for a yes as well
+			someUsers(w, "polar", "oura")
+			w.strava(secretA, "")
+			w.applied()
+			w.own("strava", "777777", secretB, "")
+			for _, p := range []string{"polar", "oura"} {
+				w.write("production/"+p+".yaml", "provider: "+p+"\nstate: paused\n")
+			}
+		}},
 		{"protect", "polar:pause", func(w *world) {
 			someUsers(w, "polar")
 			w.environment("policy: {protect: [polar]}\n")

@@ -52,10 +52,16 @@ func countedChanges(in Input, p *Plan, kind func(Change) bool) []*Change {
 	return out
 }
 
+// hold blocks changes. What leads through for one that waits for a yes stays: the yes
+// lifts the cap as well, a higher cap would not lift both.
 func hold(changes []*Change, guard, reason, way string) {
 	for _, c := range changes {
-		if stronger(Blocked, c.Gate) {
-			c.Gate, c.Guard, c.GateReason, c.GateWay = Blocked, guard, reason, way
+		if !stronger(Blocked, c.Gate) {
+			continue
 		}
+		if c.Gate != Approval || c.GateWay == "" {
+			c.GateWay = way
+		}
+		c.Gate, c.Guard, c.GateReason = Blocked, guard, reason
 	}
 }
