@@ -79,6 +79,36 @@ func TestDryRunHasNoAbilityToWrite(t *testing.T) {
 	}
 }
 
+// TestRunTakesItsAbilityFromADryRun looks with a client and a store that can write:
+// what a run would keep, of Terra's offer and of the token, is not kept, because the
+// run has no store that could.
+func TestRunTakesItsAbilityFromADryRun(t *testing.T) {
+	w := newWorld(t)
+	w.write("production/polar.yaml", "provider: polar\n")
+	writable, store := w.engine(report.Apply)
+	defer func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	before := w.stored()
+	set, problems := w.load()
+	r := writable.Run(t.Context(), Run{Set: set, Problems: problems, Commit: "c0ffee", Mode: report.DryRun})
+	if r.ExitCode != report.ExitChanges || len(r.Warnings)+len(r.Environments[0].Warnings) != 0 {
+		t.Errorf("exit %d\n%s", r.ExitCode, w.show(r))
+	}
+	if diff := cmp.Diff(before, w.stored()); diff != "" {
+		t.Error("a dry run changed the state folder")
+	}
+	set, problems = w.load()
+	if r := writable.Run(t.Context(), Run{Set: set, Problems: problems, Commit: "c0ffee", Mode: report.Apply}); r.ExitCode != report.ExitDone {
+		t.Fatalf("exit %d\n%s", r.ExitCode, w.show(r))
+	}
+	if types, _, err := store.SourceTypes(devID); err != nil || len(types) == 0 {
+		t.Errorf("a run that applies keeps %d source types, %v", len(types), err)
+	}
+}
+
 // TestMemoryIsSavedBeforeIntentsEnd lets the end of an intent fail: what was done
 // is remembered by then, because only a pending intent could tell it otherwise.
 func TestMemoryIsSavedBeforeIntentsEnd(t *testing.T) {

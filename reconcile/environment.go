@@ -145,7 +145,7 @@ func (e *Engine) prepare(ctx context.Context, r Run, env spec.Environment, b *bo
 		p.want = append(p.want, resolve(env, c, b, p.input.Now, p.lives[c.Provider]))
 	}
 	token := e.beginToken(ctx, r, env, p.client)
-	p.seen, err = e.observer(r, p).observe(ctx, p.want)
+	p.seen, err = e.observer(p).observe(ctx, p.want)
 	token(err == nil)
 	if err != nil {
 		return nil, err
@@ -170,8 +170,8 @@ func (e *Engine) redirectHosts(env spec.Environment) []string {
 	return hosts
 }
 
-func (e *Engine) observer(r Run, p *prepared) *observer {
-	return &observer{Engine: e, client: p.client, book: p.book, env: p.env, memory: p.input.Memory, mode: r.Mode, wrote: &written{}}
+func (e *Engine) observer(p *prepared) *observer {
+	return &observer{Engine: e, client: p.client, book: p.book, env: p.env, memory: p.input.Memory, wrote: &written{}}
 }
 
 // decide plans, counts the end users and probes the pairs on which a class

@@ -49,7 +49,7 @@ func (e *Engine) reviewKeys(ctx context.Context, r Run, p *prepared) error {
 			return err
 		}
 		for _, i := range marked {
-			if err := e.planWithout(ctx, r, p, i); err != nil {
+			if err := e.planWithout(ctx, p, i); err != nil {
 				return err
 			}
 		}
@@ -127,13 +127,13 @@ func heldAnyway(c plan.Change) bool {
 }
 
 // planWithout resolves and reads one connection anew, with what was marked.
-func (e *Engine) planWithout(ctx context.Context, r Run, p *prepared, i int) error {
+func (e *Engine) planWithout(ctx context.Context, p *prepared, i int) error {
 	former := p.want[i]
 	w := &p.want[i]
 	*w = resolve(p.env, p.env.Connections[i], p.book, p.input.Now, former.life)
 	w.review = former.review
 	if source, live := p.seen.sources[w.desired.Provider]; live && w.desired.Unreadable == "" && w.desired.State != plan.Disabled {
-		o := e.observer(r, p)
+		o := e.observer(p)
 		seen, err := o.connection(ctx, w, source)
 		if err != nil {
 			return o.wrote.orElse(err)

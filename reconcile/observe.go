@@ -9,9 +9,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
-	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
@@ -30,7 +30,6 @@ type observer struct {
 	book   *book
 	env    spec.Environment
 	memory plan.Memory
-	mode   report.Mode
 	wrote  *written
 }
 
@@ -118,10 +117,8 @@ func (o *observer) sourceTypes(ctx context.Context, want []wanted) (map[string]p
 			CredentialsRequired: t.CustomerCredentialsRequired, Deprecated: t.Deprecated,
 		}
 	}
-	if o.mode == report.Apply {
-		if err := o.o.Store.SaveSourceTypes(o.env.DevID, types, o.o.Now()); err != nil {
-			return types, err.Error()
-		}
+	if err := o.o.Store.SaveSourceTypes(o.env.DevID, types, o.o.Now()); err != nil && !errors.Is(err, state.ErrReadOnly) {
+		return types, err.Error()
 	}
 	return types, ""
 }

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -9,7 +10,6 @@ import (
 
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
-	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
@@ -94,10 +94,8 @@ func (e *Engine) reviewToken(ctx context.Context, r Run, env spec.Environment, c
 			return []string{"its end is unknown: " + err.Error()}
 		}
 		known = state.Token{Fingerprint: fingerprint, At: now, ExpiresAt: me.ExpiresAt, GrantAnchorAt: me.GrantAnchorAt}
-		if r.Mode == report.Apply {
-			if err := e.o.Store.SaveToken(env.DevID, known); err != nil {
-				texts = append(texts, err.Error())
-			}
+		if err := e.o.Store.SaveToken(env.DevID, known); err != nil && !errors.Is(err, state.ErrReadOnly) {
+			texts = append(texts, err.Error())
 		}
 	}
 	return append(texts, ReviewToken(terra.Me{ExpiresAt: known.ExpiresAt, GrantAnchorAt: known.GrantAnchorAt}, nil, false, now).Warnings...)
