@@ -97,6 +97,25 @@ func TestPlanOfAFileIsRefusedOnAnyDifference(t *testing.T) {
 	}
 }
 
+// TestWhatNobodyWasShownIsNotApplied: a yes to other environments, or to one of which
+// no plan could be made, is none to this one.
+func TestWhatNobodyWasShownIsNotApplied(t *testing.T) {
+	for name, c := range map[string]struct {
+		shown map[string]plan.Plan
+		words string
+	}{
+		"another environment": {map[string]plan.Plan{"staging": {DevID: devID}}, "was not there when the plans were shown"},
+		"nothing":             {map[string]plan.Plan{}, "was not there when the plans were shown"},
+		"an error":            {map[string]plan.Plan{"production": {}}, "no plan of this environment could be shown"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.write("production/polar.yaml", "provider: polar\n")
+			w.refused(w.run(Run{Mode: report.Apply, Shown: c.shown}), c.words)
+		})
+	}
+}
+
 // TestKeyThatBecameDueIsNamed: time alone makes a plan another one.
 func TestKeyThatBecameDueIsNamed(t *testing.T) {
 	w, _ := rotating(t)
