@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,10 +20,7 @@ var hostName = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0
 // connection reads one connection file; rotation is the block of defaults, nil
 // when there is none.
 func (r *reader) connection(n, rotation *node) Connection {
-	o, ok := r.open(n, "", []string{
-		"provider", "state", "app", "credentials", "scopes", "domain", "webhooks",
-		"rotation", "options", "setup", "suspend", "policy",
-	})
+	o, ok := r.open(n, connectionBlocks())
 	if !ok {
 		return Connection{}
 	}
@@ -74,7 +72,7 @@ func (o object) withDefault(field string, defaults *node) object {
 }
 
 func (o object) rotation(field string) Rotation {
-	r, _ := o.object(field, "max_age", "warn", "soak", "max_user_drop", "probe")
+	r, _ := o.object(field)
 	maxAge := r.span("max_age", day, 3650*day).Value
 	fallback := defaultWarn
 	if maxAge > 0 {
@@ -133,10 +131,7 @@ func (o object) members(field string, names []string, known bool, provider strin
 		case known && len(names) == 0:
 			o.errorf(m.origin, "remove it", "%s has no %s", provider, field)
 		case known && !slices.Contains(names, m.name):
-			hint := didYouMean(m.name, names)
-			if hint == "" {
-				hint = "known here: " + listed(names)
-			}
+			hint := cmp.Or(o.file.belongs(field, m.name), didYouMean(m.name, names), "known here: "+listed(names))
 			o.errorf(m.origin, hint, "unknown field %s in %s of %s", quoted(m.name), field, provider)
 		default:
 			list = append(list, m)

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -22,7 +23,7 @@ func (o object) credentials(words Words) Credentials {
 		o.errorf(n.origin, "remove the line to leave them alone, or write `app: terra`", "credentials cannot be null: Terra cannot delete them")
 		return Credentials{}
 	}
-	known := []string{"client_id", "client_secret", "keys", "redirect_url", "verification_secret", "sandbox"}
+	known := slices.Clone(o.file["credentials"])
 	native := map[string][]string{"client_id": {"client_id"}, "client_secret": {"client_secret"}}
 	for name, target := range words.Native {
 		if !slices.Contains(known, name) {
@@ -34,7 +35,10 @@ func (o object) credentials(words Words) Credentials {
 		slices.Sort(names)
 	}
 	slices.Sort(known)
-	c, ok := o.object("credentials", known...)
+	o.file = maps.Clone(o.file)
+	o.file["credentials"] = known
+	o.file["credentials.keys"] = append([]string{"unknown", "issued", "not_before"}, native["client_secret"]...)
+	c, ok := o.object("credentials")
 	if !ok {
 		return Credentials{}
 	}
@@ -86,10 +90,9 @@ func (o object) keys(names []string) []Key {
 	if list.kind == listNode && len(list.items) == 0 {
 		o.errorf(list.origin, "remove the line to leave the secret alone", "%s holds no key", o.name("keys"))
 	}
-	known := append([]string{"unknown", "issued", "not_before"}, names...)
 	var keys []Key
 	var before time.Time
-	for i, one := range o.objects("keys", known...) {
+	for i, one := range o.objects("keys") {
 		key := one.key(names, i)
 		keys = append(keys, key)
 		if key.NotBefore.IsZero() && one.node.get("not_before") != nil {

@@ -18,13 +18,6 @@ var (
 // plainNameHint says what plainName matches.
 const plainNameHint = "write letters, digits, `.`, `_` and `-`"
 
-// sharedFields may stand in environment.yaml and in defaults of terra.yaml.
-func sharedFields() []string {
-	return []string{
-		"account", "mode", "schedule", "on_drift", "on_secret_drift", "verify_every", "windows", "policy",
-	}
-}
-
 // reader turns the trees of one environment, or of terra.yaml, into documents.
 type reader struct {
 	*sink
@@ -35,7 +28,7 @@ type reader struct {
 // environment reads environment.yaml with the defaults of terra.yaml merged
 // into it.
 func (r *reader) environment(n *node) Environment {
-	o, ok := r.open(n, "", append([]string{"dev_id", "prune", "suspend"}, sharedFields()...))
+	o, ok := r.open(n, environmentBlocks())
 	if !ok {
 		return Environment{}
 	}

@@ -47,34 +47,46 @@ func (s *sink) failed() bool {
 // an omitted mapping: every field of it is omitted.
 type object struct {
 	*sink
-	node *node
-	path string // "policy.max_changes", "" for the root of a file
+	node  *node
+	path  string // "policy.allow[2]", "" for the root of a file
+	file  blocks // what is known in the whole file
+	block string // where in it the object stands: "policy.allow"
 }
 
-// open checks that n is a mapping whose fields are all known.
-func (s *sink) open(n *node, path string, known []string) (object, bool) {
+// open checks that the root of a file is a mapping whose fields are all known.
+func (s *sink) open(n *node, file blocks) (object, bool) {
+	return object{sink: s, file: file}.inner(n, "", "")
+}
+
+// inner checks that n, which stands somewhere in o, is a mapping whose fields are
+// all known.
+func (o object) inner(n *node, path, block string) (object, bool) {
+	o.node, o.path, o.block = nil, path, block
 	if n == nil || n.bad {
-		return object{sink: s, path: path}, false
+		return o, false
 	}
 	if n.kind != mapNode || n.age {
-		s.errorf(n.origin, "", "%s must be a mapping", named(path, "the file"))
-		return object{sink: s, path: path}, false
+		o.errorf(n.origin, "", "%s must be a mapping", named(path, "the file"))
+		return o, false
 	}
-	o := object{sink: s, node: n, path: path}
+	o.node = n
 	for _, m := range n.members {
-		if !slices.Contains(known, m.name) {
-			o.unknown(m, known)
+		if !slices.Contains(o.file[block], m.name) {
+			o.unknown(m, o.file[block])
 		}
 	}
 	return o, true
 }
 
-// unknown reports a field that does not exist. Below credentials its name is
-// shown only beside the name that it is a slip of the finger away from: it
-// could be a piece of a secret.
+// unknown reports a field that does not exist here. Below credentials its name is
+// shown only where it is known elsewhere in the file, or beside the name that it is
+// a slip of the finger away from: it could be a piece of a secret.
 func (o object) unknown(m member, known []string) {
-	hint, name := didYouMean(m.name, known), " "+quoted(m.name)
-	slip := edits(plainWord(m.name), Nearest(m.name, known)) <= 3
+	hint, name := o.file.belongs(o.block, m.name), " "+quoted(m.name)
+	slip := hint != "" || edits(plainWord(m.name), Nearest(m.name, known)) <= 3
+	if hint == "" {
+		hint = didYouMean(m.name, known)
+	}
 	if hint == "" && len(known) > 0 {
 		hint = "known here: " + listed(known)
 	}
@@ -131,12 +143,12 @@ func (o object) get(field string) *node {
 }
 
 // object opens the mapping under a field.
-func (o object) object(field string, known ...string) (object, bool) {
-	return o.open(o.get(field), o.name(field), known)
+func (o object) object(field string) (object, bool) {
+	return o.inner(o.get(field), o.name(field), below(o.block, field))
 }
 
 // objects opens every mapping of the list under a field.
-func (o object) objects(field string, known ...string) []object {
+func (o object) objects(field string) []object {
 	n := o.get(field)
 	if n == nil {
 		return nil
@@ -147,7 +159,7 @@ func (o object) objects(field string, known ...string) []object {
 	}
 	var list []object
 	for i, item := range n.items {
-		if one, ok := o.open(item, fmt.Sprintf("%s[%d]", o.name(field), i+1), known); ok {
+		if one, ok := o.inner(item, fmt.Sprintf("%s[%d]", o.name(field), i+1), below(o.block, field)); ok {
 			list = append(list, one)
 		}
 	}

@@ -35,11 +35,11 @@ func approvable() []string {
 }
 
 func (o object) suspend(field string) *Suspend {
-	s, ok := o.object(field, "reason", "owner", "until")
+	s, ok := o.object(field)
 	if !ok {
 		return nil
 	}
-	s.require("reason", "owner", "until")
+	s.require(suspendFields()...)
 	return &Suspend{
 		Reason: s.prose("reason").Value,
 		Owner:  s.text("owner").Value,
@@ -60,9 +60,8 @@ func (o object) require(fields ...string) {
 // allow reads the approvals of an environment, or of one connection, where
 // they do not name it.
 func (r *reader) allow(o object, ofConnection bool) []Allow {
-	known := []string{"connection", "change", "to", "until", "reason"}
 	var list []Allow
-	for _, one := range o.objects("allow", known...) {
+	for _, one := range o.objects("allow") {
 		one.require("change", "until", "reason")
 		a := Allow{
 			Change: one.change(),
@@ -115,8 +114,8 @@ func (o object) target(change string) string {
 }
 
 func (r *reader) environmentPolicy(o object) EnvironmentPolicy {
-	policy, _ := o.object("policy", "max_changes", "max_rotations", "require_setup", "protect", "allow")
-	limits, _ := policy.object("max_changes", "count", "percent")
+	policy, _ := o.object("policy")
+	limits, _ := policy.object("max_changes")
 	protect, rotations := r.slugs(policy, "protect"), policy.number("max_rotations", 0, 1_000_000)
 	return EnvironmentPolicy{
 		MaxChanges: Cap{
@@ -134,7 +133,7 @@ func (r *reader) environmentPolicy(o object) EnvironmentPolicy {
 }
 
 func (r *reader) connectionPolicy(o object) ConnectionPolicy {
-	policy, _ := o.object("policy", "protect", "ignore", "allow")
+	policy, _ := o.object("policy")
 	var ignore []string
 	for _, f := range policy.texts("ignore").Value {
 		if !slices.Contains(fields(), f.Value) {
@@ -156,7 +155,7 @@ func (o object) windows(field string) []Window {
 		return nil
 	}
 	var list []Window
-	for _, one := range o.objects(field, "days", "from", "to", "tz") {
+	for _, one := range o.objects(field) {
 		one.require("days", "from", "to")
 		from, to := one.clock("from"), one.clock("to")
 		if from.Given() && to.Given() && from.Value == to.Value {

@@ -14,7 +14,7 @@ var sshRecipient = regexp.MustCompile(`^ssh-(ed25519|rsa) [A-Za-z0-9+/]{32,}={0,
 // root reads terra.yaml and returns the defaults as a tree too, so that they
 // can be merged under every environment. The tree is nil when there are none.
 func (r *reader) root(n *node) (Root, *node) {
-	o, ok := r.open(n, "", []string{"version", "recipients", "secrets", "defaults"})
+	o, ok := r.open(n, rootBlocks())
 	if !ok {
 		return Root{}, nil
 	}
@@ -26,7 +26,7 @@ func (r *reader) root(n *node) (Root, *node) {
 		o.errorf(n.origin, "write `version: 1`, or use a newer reconcile", "this program reads version 1 only")
 	}
 	root := Root{Recipients: o.recipients("recipients"), Origin: o.at()}
-	secrets, _ := o.object("secrets", "binding")
+	secrets, _ := o.object("secrets")
 	binding := secrets.word("binding", "require", "allow-plain")
 	root.AllowPlain = binding.or("allow-plain") == "allow-plain"
 	if !binding.Given() && (secrets.node == nil || secrets.node.get("binding") == nil) {
@@ -42,20 +42,21 @@ func (r *reader) defaults(o object) *node {
 	if n == nil {
 		return nil
 	}
-	if n.kind == mapNode {
-		for _, m := range n.members {
-			switch m.name {
-			case "prune", "suspend", "dev_id":
-				r.errorf(m.origin, "write it in environment.yaml", "%s may not stand in defaults", m.name)
-			}
+	allowed := *n
+	allowed.members = nil
+	for _, m := range n.members {
+		switch m.name {
+		case "prune", "suspend", "dev_id":
+			r.errorf(m.origin, "write it in environment.yaml", "%s may not stand in defaults", m.name)
+		default:
+			allowed.members = append(allowed.members, m)
 		}
 	}
-	known := append([]string{"prune", "suspend", "dev_id", "rotation"}, sharedFields()...)
-	d, ok := r.open(n, "defaults", known)
+	d, ok := o.inner(&allowed, "defaults", "defaults")
 	if !ok {
 		return nil
 	}
-	d.path = ""
+	d.path, d.block, d.file = "", "", defaultsBlocks()
 	r.shared(d)
 	d.rotation("rotation")
 	if policy := n.get("policy"); policy != nil {
@@ -68,7 +69,7 @@ func (r *reader) defaults(o object) *node {
 
 func (o object) recipients(field string) []RecipientRule {
 	var rules []RecipientRule
-	for _, one := range o.objects(field, "paths", "age") {
+	for _, one := range o.objects(field) {
 		one.require("paths", "age")
 		rule := RecipientRule{Origin: one.at()}
 		paths, keys := one.texts("paths"), one.texts("age")
