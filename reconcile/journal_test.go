@@ -73,25 +73,26 @@ func TestHalfSetUpThatDiedIsOurs(t *testing.T) {
 }
 
 // TestFirstKeysAfterALostEnableAwaitAYes loses the enable of a connection whose
-// end users nobody can count: that it is ours by then does not send its keys.
+// end users nobody can count, and for which Terra lends its own app: that it is ours
+// by then does not send its keys.
 func TestFirstKeysAfterALostEnableAwaitAYes(t *testing.T) {
 	w := newWorld(t)
 	w.options.MaxAttempts = 1
 	w.token = w.terra.AddToken(terratest.Token{Scopes: []string{"providers:read", "providers:write"}}).Bearer
 	w.terra.Enable(devID, "oura")
-	w.strava(secretA, "")
+	w.own("polar", "0a1b", secretA, "")
 	w.terra.Fault(terratest.Fault{Kind: terratest.LostAnswer, Operation: "enableSource"})
 	w.terra.Fault(terratest.Fault{Kind: terratest.Status500, Operation: "listSources", Nth: 3, Times: terratest.Always})
-	if c := w.change(w.apply(), "strava:enable"); c.Outcome != report.Unknown {
+	if c := w.change(w.apply(), "polar:enable"); c.Outcome != report.Unknown {
 		t.Fatalf("outcome %s, want unknown", c.Outcome)
 	}
 	w.terra.ClearFaults()
 	for range 3 {
-		expectGate(t, w.change(w.apply(), "strava:set-credentials"), plan.Approval, "adopt")
+		expectGate(t, w.change(w.apply(), "polar:set-credentials"), plan.Approval, "adopt")
 	}
 	r := w.dryRun()
 	r = w.run(Run{Mode: report.Apply, Approve: map[string]string{"production": r.Environments[0].PlanHash}})
-	if c := w.change(r, "strava:set-credentials"); c.Outcome != report.Applied {
+	if c := w.change(r, "polar:set-credentials"); c.Outcome != report.Applied {
 		t.Errorf("approved: %s %s", c.Outcome, c.Error)
 	}
 	w.inSync()

@@ -60,6 +60,7 @@ type storyFile struct {
 	Waits        []Wait
 	Warnings     []Warning
 	Unreadable   string
+	UnknownKey   bool `json:"unknown_key"`
 
 	Refused       *Refused
 	WasLive       bool      `json:"was_live"`
@@ -173,7 +174,7 @@ func (f storyFile) desired(provider string) Desired {
 		Provider: provider, Origin: file + ":1", State: f.State, App: f.App.Setting, ClientID: f.ClientID.Setting,
 		Secret: f.Secret.secret(), Keys: f.Keys, RedirectURL: f.RedirectURL.Setting, VerificationSecret: f.Verification.secret(),
 		Sandbox: f.Sandbox.Setting, Scopes: f.Scopes.Setting, Domain: f.Domain.Setting, Webhooks: f.Webhooks.Setting,
-		Ignore: f.Ignore, Protect: f.Protect.Setting, Suspend: f.Suspend, Waits: f.Waits, Warnings: f.Warnings, Unreadable: f.Unreadable,
+		Ignore: f.Ignore, Protect: f.Protect.Setting, Suspend: f.Suspend, Waits: f.Waits, Warnings: f.Warnings, Unreadable: f.Unreadable, UnknownKey: f.UnknownKey,
 		Refused: f.Refused, WasLive: f.WasLive, WatchedSince: f.WatchedSince, ProbeRequired: f.ProbeRequired,
 	}
 	d.Credentials = d.ClientID.Mode != Unmanaged || d.Secret.Mode != Unmanaged || d.RedirectURL.Mode != Unmanaged ||

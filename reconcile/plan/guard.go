@@ -68,6 +68,7 @@ func askGuards(in Input, p *Plan, without string) {
 	if without != "max_rotations" {
 		guardRotations(in, p)
 	}
+	holdEnableBehindKeys(in, p)
 	holdFollowers(p)
 	holdBehindKeys(p)
 	for i := range p.Changes {
@@ -82,45 +83,6 @@ func askGuards(in Input, p *Plan, without string) {
 func stronger(a, b Gate) bool {
 	order := []Gate{Ready, Waiting, Approval, Blocked}
 	return slices.Index(order, a) > slices.Index(order, b)
-}
-
-// holdFollowers makes the changes of a connection that is not enabled wait with
-// the enable that precedes them. A connection that is to be paused at once is not
-// enabled while its pause is held: it would take sign-ins that nobody asked for.
-func holdFollowers(p *Plan) {
-	for i := range p.Changes {
-		first := &p.Changes[i]
-		if first.Action != Enable {
-			continue
-		}
-		rest := p.Changes[i+1:]
-		for _, c := range rest {
-			if c.Connection == first.Connection && c.Action == Pause && stronger(c.Gate, first.Gate) {
-				first.Gate, first.Guard, first.GateWay = c.Gate, c.Guard, c.GateWay
-				first.GateReason = "it is to be paused at once, and that is held: " + c.GateReason
-			}
-		}
-		for j := range rest {
-			if c := &rest[j]; c.Connection == first.Connection && c.Gate == Ready && first.Gate != Ready {
-				c.Gate, c.Guard, c.GateReason, c.GateWay = first.Gate, first.Guard, "enabling comes first", first.GateWay
-			}
-		}
-	}
-}
-
-// holdBehindKeys keeps users on Terra's app while the first keys of the own one
-// are held: they would meet an app that cannot sign them in.
-func holdBehindKeys(p *Plan) {
-	held := map[string]Change{}
-	for i := range p.Changes {
-		c := &p.Changes[i]
-		if c.Action == SetCredentials && c.Gate != Ready {
-			held[c.Connection] = *c
-		}
-		if keys, are := held[c.Connection]; are && c.Action == SetApp && c.Gate == Ready && target(c.Fields, FieldApp) == "own" {
-			c.Gate, c.Guard, c.GateReason, c.GateWay = keys.Gate, keys.Guard, "its keys come first", keys.GateWay
-		}
-	}
 }
 
 func checkSuspend(in Input, c *Change, _ bool) (Gate, string) {

@@ -147,6 +147,9 @@ func rulesOfOrder(in Input, p Plan) []string {
 		shut := d.Credentials && d.Secret.Mode == Given && d.Secret.Value.Closed != "" && live != nil && !live.Set && len(d.Ignore) == 0
 		return c.Action == SetApp && c.Gate == Ready && d.App.Value == "own" && (keyless[c.Connection] || shut)
 	})
+	out = append(out, each(p, "enables what nobody could sign in to", func(c Change) bool {
+		return c.Action == Enable && c.Gate == Ready && keyless[c.Connection] && in.Types[c.Provider].CredentialsRequired && !desiredOf(in, c.Provider).UnknownKey
+	})...)
 	out = append(out, each(p, "overtakes its enable", func(c Change) bool { return held[c.Connection] && c.Gate == Ready })...)
 	for i, c := range p.Changes {
 		if i == 0 {

@@ -42,7 +42,7 @@ func Overrides() []Override {
 		{"max_changes", "every disruptive or destructive change that nobody approved, when more connections would be hurt than the cap allows", yes, yes, yes, "higher max_changes", ""},
 		{"max_rotations", "every rotation that nobody approved, when more are to be done at once than allowed", yes, yes, yes, "higher max_rotations", ""},
 		{"provider", "what Terra does not offer for this provider", no, no, no, "the file without it", ""},
-		{"credentials", "keys that are incomplete, and enabling, or an own app, while the keys cannot be opened", no, no, no, "the missing key", "an identity that opens it"},
+		{"credentials", "keys that are incomplete, and enabling, or an own app, while the keys cannot be opened; where Terra has no app to lend, enabling while they are held", no, no, no, "the missing key", "an identity that opens it"},
 		{"secret-ref", "replacing a secret that Terra reads from a store of yours", yes, no, no, "", ""},
 		{"domain", "replacing a custom domain, and a redirect_url on one that does not serve yet", no, no, no, "domain: null first", "publishing its address"},
 		{"setup", "enabling, or a first own app, before a human step is done", no, no, no, "the evidence of that step", ""},

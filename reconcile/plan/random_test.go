@@ -73,7 +73,7 @@ func (r dice) input() Input {
 	empty := r.chance(5)
 	for _, provider := range []string{"dexcom", "garmin", "polar", "strava", "whoop"} {
 		if in.Types != nil && r.chance(95) {
-			in.Types[provider] = Type{BYO: r.chance(50), CustomCredentials: r.chance(90), CustomScopes: r.chance(90)}
+			in.Types[provider] = Type{BYO: r.chance(50), CustomCredentials: r.chance(90), CustomScopes: r.chance(90), CredentialsRequired: r.chance(20)}
 		}
 		d := r.desired(provider, now)
 		if r.chance(75) && !empty {
