@@ -1,7 +1,6 @@
 package providers
 
 import (
-	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -28,7 +27,7 @@ func (p Provider) Check(c spec.Connection, s Seen) []Finding {
 	found = append(found, p.checkWebhooks(c)...)
 	found = append(found, p.checkOptions(c)...)
 	found = append(found, p.checkRotation(c)...)
-	return append(found, p.checkSetup(c, s.AuthRedirectURL)...)
+	return append(found, p.checkSetup(c, s)...)
 }
 
 // checkEnds tells of what has ended or will. A connection that is to be
@@ -58,7 +57,7 @@ func (p Provider) spared(e EndOfLife, c spec.Connection, s Seen) bool {
 		return s.OAuthVersion != "1"
 	}
 	step, ok := p.Step(e.Step)
-	return ok && p.shown(step, c)
+	return ok && p.shown(step, c, s)
 }
 
 // day is the first moment of the date; zero for one that is misspelt.
@@ -164,29 +163,10 @@ func (p Provider) checkOptions(c spec.Connection) []Finding {
 			case o.Pattern != nil && !o.Pattern.MatchString(v):
 				add(o.Name+" "+strconv.Quote(v)+" is not "+o.Shape, "write "+o.Sample)
 			}
-		}
-	}
-	return found
-}
-
-// checkSetup compares what the file says stands in the portal with what must
-// stand there.
-func (p Provider) checkSetup(c spec.Connection, authRedirectURL string) []Finding {
-	var found []Finding
-	for _, name := range slices.Sorted(maps.Keys(c.Setup)) {
-		written := c.Setup[name]
-		step, ok := p.Step(name)
-		if !ok {
-			continue
-		}
-		for _, e := range step.Evidence {
-			got, wanted := evidence(written, e.Name), p.acceptable(e.Want, c, authRedirectURL)
-			if got == "" || len(wanted) == 0 || !strings.Contains(e.Want, "{") || slices.Contains(wanted, got) {
-				continue
+			if meant := o.Meant[strings.ToUpper(v)]; meant != "" {
+				found = append(found, Finding{Severity: spec.Warning, Field: "options." + o.Name, Origin: given.Origin,
+					Message: o.Name + " " + strconv.Quote(v) + " is not " + o.Shape, Hint: "did you mean `" + meant + "`?"})
 			}
-			found = append(found, Finding{Severity: spec.Warning, Field: "setup." + name, Origin: written.Origin,
-				Message: "setup." + name + " is " + strconv.Quote(got) + ", but " + p.Name + " must have " + strings.Join(wanted, " or "),
-				Hint:    "change it in the provider's portal, then here"})
 		}
 	}
 	return found

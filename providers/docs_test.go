@@ -163,7 +163,7 @@ func TestTextsFitTheScreen(t *testing.T) {
 		ClientID: "123", Regions: "DE", PracticeID: "P", DoctorLicence: "L"}
 	texts := []string{Table(All(), map[string][]Standing{"huawei": {{"production", nil}, {"eu/staging", []string{"huawei_id", "identity_verification", "huawei_id_service", "redirect_url"}}}})}
 	for _, p := range append(All(), madeUp()) {
-		texts = append(texts, p.Walkthrough(Values{}, nil), p.Walkthrough(full, p.Marks(spec.Connection{})))
+		texts = append(texts, p.Walkthrough(Values{}, nil), p.Walkthrough(full, p.Marks(spec.Connection{}, Seen{Now: on(9)})))
 	}
 	for _, text := range texts {
 		if !strings.HasSuffix(text, "\n") || strings.HasSuffix(text, "\n\n") {

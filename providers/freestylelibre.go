@@ -22,6 +22,7 @@ func freeStyleLibre() Provider {
 		Options: []Option{{
 			Name: "regions", Says: "countries your users live in, as two-letter codes", Pattern: countryCode,
 			Shape: "a two-letter country code such as DE", List: true, Sample: "[DE, GB]",
+			Meant: map[string]string{"UK": "GB", "EL": "GR"},
 		}},
 		Steps: []Step{
 			{Name: "practice", Do: "Register a practice in LibreView with a doctor's licence. Note the practice id.",
@@ -33,7 +34,7 @@ func freeStyleLibre() Provider {
 			{Name: "activation", Do: "Send Terra support the ticket (`reconcile providers freestylelibre --ticket` prints it) and wait until Terra has activated the region.",
 				Evidence: []Evidence{
 					{Name: "ticket", Says: "the number of the ticket", Sample: "TERRA-1234"},
-					{Name: "state", Want: "active", Says: "requested, then active", Sample: "requested"},
+					{Name: "state", Want: "active", Values: []string{"requested", "active"}, Says: "requested, then active", Sample: "requested"},
 				},
 				Proof: ByEvidence, When: activation},
 		},

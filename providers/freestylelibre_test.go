@@ -24,7 +24,7 @@ func TestFreeStyleLibreRegions(t *testing.T) {
 		if test.regions == "" {
 			c.Options = nil
 		}
-		gates, warnings := p.Waits(c, false)
+		gates, warnings := p.Waits(c, Seen{Now: on(9)}, false)
 		told := ""
 		for _, w := range warnings {
 			told += w.Text
@@ -41,14 +41,14 @@ func TestFreeStyleLibreTicketAsksForTheRegionsThatWait(t *testing.T) {
 	if got := p.Ticket(p.ValuesOf(c, "acme-1")); !strings.Contains(got, "regions:               DE\n") || strings.Contains(got, "GB") {
 		t.Errorf("the ticket asks for the wrong regions:\n%s", got)
 	}
-	if !p.WaitsForAnswer(c) {
+	if !p.WaitsForAnswer(c, Seen{Now: on(9)}) {
 		t.Error("Germany waits, so there is something to send")
 	}
 	c.Setup = setup{"activation": {State: "active", Fields: map[string]string{"ticket": "T-1"}}}
-	if p.WaitsForAnswer(c) {
+	if p.WaitsForAnswer(c, Seen{Now: on(9)}) {
 		t.Error("an active region needs no ticket")
 	}
-	if p.WaitsForAnswer(spec.Connection{Options: options("regions", "GB")}) {
+	if p.WaitsForAnswer(spec.Connection{Options: options("regions", "GB")}, Seen{Now: on(9)}) {
 		t.Error("an open region needs no ticket")
 	}
 }

@@ -57,7 +57,7 @@ func huaweiSteps() []Step {
 			Link:     "https://developer.huawei.com/consumer/en/doc/start/registration-and-verification-0000001053628148",
 			Evidence: []Evidence{done()}},
 		{Name: "identity_verification", Do: "Verify your identity: a business by DUNS number or by business licence, an individual by personal documents. An individual gets basic data only and can never lift the limit of 100 users.", OwnApp: true,
-			Evidence: []Evidence{done(), {Name: "as", Says: "how you were verified: business-duns, business-licence or individual", Sample: "business-duns"}}},
+			Evidence: []Evidence{done(), {Name: "as", Values: []string{"business-duns", "business-licence", "individual"}, Says: "how you were verified: business-duns, business-licence or individual", Sample: "business-duns"}}},
 		{Name: "huawei_id_service", Do: "Create an app of the type Server app and apply for the HUAWEI ID service for it. This is separate from the registration.", OwnApp: true,
 			Takes: "about 3 working days", Evidence: []Evidence{done()}},
 		{Name: "health_kit_access", Do: "Apply for Health Kit (Health Service Kit) access with every read scope you need.", OwnApp: true,

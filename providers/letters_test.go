@@ -80,7 +80,7 @@ madeup          required yes   https://portal.example
 	if got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
 	}
-	if got := p.OpenSteps(spec.Connection{}); !slices.Equal(got, []string{"app"}) {
+	if got := p.OpenSteps(spec.Connection{}, Seen{Now: on(9)}); !slices.Equal(got, []string{"app"}) {
 		t.Errorf("open steps = %q, want app", got)
 	}
 }
@@ -121,7 +121,7 @@ func TestExamplesLoad(t *testing.T) {
 			}
 		}
 		for _, s := range p.Steps {
-			if s.Proof == ByKey && !p.shown(s, c) {
+			if s.Proof == ByKey && !p.shown(s, c, Seen{Now: on(9)}) {
 				t.Errorf("%s: the example does not show %s: %q", c.Provider, s.Name, s.missing(c))
 			}
 		}

@@ -95,7 +95,7 @@ func TestNothingToSet(t *testing.T) {
 		if len(found) != 1 || found[0].Severity != spec.Error {
 			t.Errorf("%s: keys are %q, want an error", slug, told(found))
 		}
-		if gates, warnings := p.Waits(spec.Connection{}, true); len(gates)+len(warnings) != 0 {
+		if gates, warnings := p.Waits(spec.Connection{}, Seen{Now: on(9)}, true); len(gates)+len(warnings) != 0 {
 			t.Errorf("%s waits for %v %q", slug, gates, warnings)
 		}
 	}

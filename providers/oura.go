@@ -22,7 +22,7 @@ func oura() Provider {
 			{Name: "terra_support", Do: "Terra support sets an own Oura app for an environment. Send the ticket (`reconcile providers oura --ticket` prints it) and wait for the answer.",
 				Evidence: []Evidence{
 					{Name: "ticket", Says: "the number of the ticket", Sample: "TERRA-1234"},
-					{Name: "state", Want: "active", Says: "requested, then active", Sample: "requested"},
+					{Name: "state", Want: "active", Values: []string{"requested", "active"}, Says: "requested, then active", Sample: "requested"},
 				},
 				Proof: ByEvidence, OwnApp: true},
 		},

@@ -89,10 +89,11 @@ type Rule struct {
 type Option struct {
 	Name    string
 	Says    string
-	Values  []string       // the allowed values; none: see Pattern
-	Pattern *regexp.Regexp // nil: any text
-	Shape   string         // Pattern in words
-	List    bool           // several values may be given
+	Values  []string          // the allowed values; none: see Pattern
+	Pattern *regexp.Regexp    // nil: any text
+	Shape   string            // Pattern in words
+	List    bool              // several values may be given
+	Meant   map[string]string // what people write and is none: what they mean
 	Sample  string
 }
 
@@ -127,13 +128,14 @@ type When struct {
 }
 
 // Evidence is one entry that shows that a step was taken. Without a Want or
-// Contains any text will do.
+// Contains any text will do that the Values allow.
 type Evidence struct {
 	Option   bool   // Name is an option of the connection, not an entry of the step
 	Name     string // done, value, state or a name of the provider's own
 	Want     string // the exact text; may hold placeholders
 	Contains string
-	Says     string // what it is, for a person
+	Values   []string // all that can stand there; none: any text
+	Says     string   // what it is, for a person
 	Sample   string
 }
 

@@ -25,11 +25,6 @@ type Finding struct {
 	Origin   spec.Origin // zero where the caller must fill it in
 }
 
-// done is the evidence of most steps: the day on which they were done.
-func done() Evidence {
-	return Evidence{Name: "done", Says: "the day it was done", Sample: "2026-08-01"}
-}
-
 // CheckClientID checks a client id offline. The origins of the findings are
 // left to the caller.
 func (p Provider) CheckClientID(id string) []Finding {

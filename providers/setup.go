@@ -2,9 +2,7 @@ package providers
 
 import (
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
@@ -27,38 +25,40 @@ type Unshown struct {
 // never held; where Wait.OwnApp is set they concern its keys as well. The
 // warnings are at most one text for steps that a working key would prove, and
 // one for regions of which only some must wait. With requireSetup every missing
-// step is a gate. A connection that is to be disabled waits for nothing.
-func (p Provider) Waits(c spec.Connection, requireSetup bool) (gates []Wait, warnings []Unshown) {
+// step is a gate. Evidence that cannot be right, such as a day to come, shows
+// nothing; where it holds nothing back, [Provider.Check] warns of it. A
+// connection that is to be disabled waits for nothing.
+func (p Provider) Waits(c spec.Connection, seen Seen, requireSetup bool) (gates []Wait, warnings []Unshown) {
 	if c.State == spec.Disabled {
 		return nil, nil
 	}
-	var unrecorded []string
+	var unrecorded, write []string
 	var partly []Step
 	for _, s := range p.Steps {
 		reach := s.reach(c, p.Keys)
-		if s.Proof == Advice || reach == reachNone || p.shown(s, c) {
+		if s.Proof == Advice || reach == reachNone || p.shown(s, c, seen) {
 			continue
 		}
-		missing := s.missing(c)
+		wrong := p.wrongEvidence(s, c, seen)
 		switch {
 		case requireSetup || (s.Proof == ByEvidence && reach == reachAll):
-			reason := strings.Join(missing, "; ")
+			reason := strings.Join(append(messages(wrong), s.missing(c)...), "; ")
 			if s.Until != "" {
 				reason += "; until then " + s.Until
 			}
 			gates = append(gates, Wait{Step: s.Name, Reason: reason, OwnApp: s.OwnApp})
 		case s.Proof == ByEvidence:
 			partly = append(partly, s)
-		default:
-			unrecorded = append(unrecorded, s.Name)
+		case len(wrong) == 0:
+			unrecorded, write = append(unrecorded, s.Name), append(write, s.blank())
 		}
 	}
 	if len(partly) > 0 {
-		warnings = append(warnings, partlyOpen(partly, c))
+		warnings = append(warnings, p.partlyOpen(partly, c, seen))
 	}
 	if len(unrecorded) > 0 {
 		warnings = append(warnings, Unshown{"steps not recorded under setup", "not recorded under setup: " + strings.Join(unrecorded, ", ") +
-			"; write `setup: {" + strings.Join(unrecorded, ": {done: DATE}, ") + ": {done: DATE}}` once done (what: `reconcile providers " + p.Slug + "`)"})
+			"; write `setup: {" + strings.Join(write, ", ") + "}` once done (what: `reconcile providers " + p.Slug + "`)"})
 	}
 	return gates, warnings
 }
@@ -74,13 +74,13 @@ const (
 )
 
 // Marks tells of every step, by name, how far it is.
-func (p Provider) Marks(c spec.Connection) map[string]Mark {
+func (p Provider) Marks(c spec.Connection, seen Seen) map[string]Mark {
 	marks := map[string]Mark{}
 	for _, s := range p.Steps {
 		switch {
 		case s.reach(c, p.Keys) == reachNone:
 			marks[s.Name] = StepNotNeeded
-		case p.shown(s, c):
+		case p.shown(s, c, seen) && len(p.misplaced(s, c, seen)) == 0:
 			marks[s.Name] = StepDone
 		default:
 			marks[s.Name] = StepOpen
@@ -91,18 +91,19 @@ func (p Provider) Marks(c spec.Connection) map[string]Mark {
 
 // WaitsForAnswer reports whether the connection, or some of its regions, waits
 // for the answer to a letter.
-func (p Provider) WaitsForAnswer(c spec.Connection) bool {
-	marks := p.Marks(c)
+func (p Provider) WaitsForAnswer(c spec.Connection, seen Seen) bool {
+	marks := p.Marks(c, seen)
 	return len(p.Letters) > 0 && slices.ContainsFunc(p.Steps, func(s Step) bool {
 		return s.Proof == ByEvidence && marks[s.Name] == StepOpen
 	})
 }
 
 // partlyOpen says which values of an option wait for the steps, and which do not.
-func partlyOpen(steps []Step, c spec.Connection) Unshown {
+func (p Provider) partlyOpen(steps []Step, c spec.Connection, seen Seen) Unshown {
 	var names, missing []string
 	for _, s := range steps {
 		names = append(names, s.Name)
+		missing = append(missing, messages(p.wrongEvidence(s, c, seen))...)
 		missing = append(missing, s.missing(c)...)
 	}
 	waiting, open := steps[0].When.split(c)
@@ -157,54 +158,4 @@ func (w When) split(c spec.Connection) (in, out string) {
 		}
 	}
 	return strings.Join(held, ", "), strings.Join(free, ", ")
-}
-
-// shown reports whether the file shows that the step was done. For a step that a
-// key proves, a date alone is enough. A later step that is shown proves this one.
-func (p Provider) shown(s Step, c spec.Connection) bool {
-	if s.Proof == ByKey && !c.Setup[s.Name].Done.IsZero() {
-		return true
-	}
-	if len(s.missing(c)) == 0 {
-		return true
-	}
-	later, ok := p.Step(s.ProvenBy)
-	return ok && len(later.missing(c)) == 0
-}
-
-// missing says in words which evidence is not there.
-func (s Step) missing(c spec.Connection) []string {
-	var missing []string
-	for _, e := range s.Evidence {
-		where, got := "setup."+s.Name+"."+e.Name, evidence(c.Setup[s.Name], e.Name)
-		if e.Option {
-			where, got = "options."+e.Name, strings.Join(c.Options[e.Name].Values, " ")
-		}
-		exact := e.Want != "" && !strings.Contains(e.Want, "{")
-		switch {
-		case got == "":
-			missing = append(missing, where+" is missing: "+e.Says)
-		case exact && got != e.Want:
-			missing = append(missing, where+" is "+strconv.Quote(got)+", not yet "+strconv.Quote(e.Want))
-		case e.Contains != "" && !strings.Contains(strings.ToLower(got), e.Contains):
-			missing = append(missing, where+" is "+strconv.Quote(got)+", which does not contain "+strconv.Quote(e.Contains))
-		}
-	}
-	return missing
-}
-
-// evidence returns what a file says of one entry of a step, "" for nothing.
-func evidence(s spec.SetupStep, name string) string {
-	switch name {
-	case "done":
-		if s.Done.IsZero() {
-			return ""
-		}
-		return s.Done.Format(time.DateOnly)
-	case "value":
-		return s.Value
-	case "state":
-		return s.State
-	}
-	return s.Fields[name]
 }

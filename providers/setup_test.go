@@ -58,7 +58,7 @@ func TestWaits(t *testing.T) {
 		{name: "Oura own", slug: "oura", c: spec.Connection{App: given("own")}, gates: []string{"terra_support"}, warning: "app"},
 		{name: "Oura own, with keys", slug: "oura", c: spec.Connection{Credentials: keys, Setup: setup{"app": {Done: on(2)}}}, gates: []string{"terra_support"}},
 		{name: "Oura own, set", slug: "oura", c: spec.Connection{Credentials: keys, Setup: setup{"app": {Done: on(2)}, "terra_support": ticket("active")}}},
-		{name: "Strava", slug: "strava", c: spec.Connection{Credentials: keys}, warning: "not recorded under setup: app, callback_domain; write `setup: {app: {done: DATE}, callback_domain: {done: DATE}}` once done (what: `reconcile providers strava`)"},
+		{name: "Strava", slug: "strava", c: spec.Connection{Credentials: keys}, warning: "not recorded under setup: app, callback_domain; write `setup: {app: {done: DATE}, callback_domain: {value: VALUE}}` once done (what: `reconcile providers strava`)"},
 		{name: "Strava, required", slug: "strava", c: spec.Connection{Credentials: keys}, require: true, gates: []string{"app", "callback_domain"}},
 		{name: "Strava recorded", slug: "strava", c: spec.Connection{Credentials: keys, Setup: setup{"app": {Done: on(2)}, "callback_domain": {Value: "access.tryterra.co"}}}, require: true},
 		{name: "Strava, a date is enough", slug: "strava", c: spec.Connection{Credentials: keys, Setup: setup{"app": {Done: on(2)}, "callback_domain": {Done: on(2)}}}, require: true},
@@ -73,7 +73,7 @@ func TestWaits(t *testing.T) {
 			if !ok {
 				t.Fatal("not in the catalogue")
 			}
-			gates, warnings := p.Waits(test.c, test.require)
+			gates, warnings := p.Waits(test.c, Seen{Now: on(9)}, test.require)
 			var names []string
 			for _, g := range gates {
 				names = append(names, g.Step)
@@ -98,7 +98,7 @@ func TestWaitsSayWhatIsMissing(t *testing.T) {
 	p, _ := Lookup("freestylelibre")
 	c := spec.Connection{Options: options("regions", "DE"), Setup: setup{"practice": {Fields: map[string]string{"practice_id": "P-1"}},
 		"activation": {State: "requested", Fields: map[string]string{"ticket": "T-1"}}}}
-	gates, _ := p.Waits(c, false)
+	gates, _ := p.Waits(c, Seen{Now: on(9)}, false)
 	want := []Wait{
 		{Step: "practice", Reason: "setup.practice.doctor_licence is missing: where the licence is filed (a reference, not the document)"},
 		{Step: "activation", Reason: `setup.activation.state is "requested", not yet "active"`},
@@ -106,7 +106,7 @@ func TestWaitsSayWhatIsMissing(t *testing.T) {
 	if !slices.Equal(gates, want) {
 		t.Errorf("got  %+v\nwant %+v", gates, want)
 	}
-	_, warnings := p.Waits(spec.Connection{Options: options("regions", "de,GB,fr,us"), Setup: c.Setup}, false)
+	_, warnings := p.Waits(spec.Connection{Options: options("regions", "de,GB,fr,us"), Setup: c.Setup}, Seen{Now: on(9)}, false)
 	if len(warnings) != 1 || !strings.HasPrefix(warnings[0].Text, "DE, FR must wait for practice, activation (") || !strings.HasSuffix(warnings[0].Text, "; open: GB, US") {
 		t.Errorf("warnings = %q", warnings)
 	}

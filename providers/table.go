@@ -50,11 +50,16 @@ func row(slug, keys, probe, portal string) string {
 
 // OpenSteps lists the names of the steps that are not shown to be done, gates
 // and warnings alike, in the order in which they are taken.
-func (p Provider) OpenSteps(c spec.Connection) []string {
-	gates, _ := p.Waits(c, true)
-	names := make([]string, len(gates))
-	for i, g := range gates {
-		names[i] = g.Step
+func (p Provider) OpenSteps(c spec.Connection, seen Seen) []string {
+	if c.State == spec.Disabled {
+		return nil
+	}
+	var names []string
+	marks := p.Marks(c, seen)
+	for _, s := range p.Steps {
+		if s.Proof != Advice && marks[s.Name] == StepOpen {
+			names = append(names, s.Name)
+		}
 	}
 	return names
 }

@@ -35,8 +35,9 @@ func (p *prepared) consult(i int) {
 		return
 	}
 	w.tokens = provider.TokenLifetime
-	w.take(withOrigin(provider.Check(c, p.seenOf(c.Provider)), c.Origin))
-	gates, open := provider.Waits(c, p.env.Policy.RequireSetup)
+	seen := p.seenOf(c.Provider)
+	w.take(withOrigin(provider.Check(c, seen), c.Origin))
+	gates, open := provider.Waits(c, seen, p.env.Policy.RequireSetup)
 	for _, g := range gates {
 		w.desired.Waits = append(w.desired.Waits, plan.Wait{Step: g.Step, Reason: g.Reason, OwnApp: g.OwnApp})
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -52,7 +53,7 @@ answer, the documented addresses are shown and a note says so.`,
 				if f.ticket {
 					return usageError("--ticket needs the provider: `reconcile providers SLUG --ticket`")
 				}
-				_, err = io.WriteString(env.Stdout, providers.Table(providers.All(), openSteps(set))+elsewhereListed(set))
+				_, err = io.WriteString(env.Stdout, providers.Table(providers.All(), openSteps(set, env.Now()))+elsewhereListed(set))
 				return err
 			}
 			return showProvider(cmd.Context(), env, f, set, args[0])
@@ -105,12 +106,12 @@ func (f *providersFlags) only(set spec.Set) (spec.Set, error) {
 	return set, nil
 }
 
-func openSteps(set spec.Set) map[string][]providers.Standing {
+func openSteps(set spec.Set, now time.Time) map[string][]providers.Standing {
 	out := map[string][]providers.Standing{}
 	for _, e := range set.Environments {
 		for _, c := range e.Connections {
 			if p, ok := providers.Lookup(c.Provider); ok {
-				out[c.Provider] = append(out[c.Provider], providers.Standing{Environment: e.Name, Steps: p.OpenSteps(c)})
+				out[c.Provider] = append(out[c.Provider], providers.Standing{Environment: e.Name, Steps: p.OpenSteps(c, providers.Seen{Now: now})})
 			}
 		}
 	}
@@ -142,6 +143,11 @@ type showing struct {
 	connection *spec.Connection // nil: there is no file
 }
 
+// seen is what the marks of the connection may rest on.
+func (s showing) seen(now time.Time) providers.Seen {
+	return providers.Seen{Now: now, AuthRedirectURL: s.values.AuthRedirectURL}
+}
+
 func showProvider(ctx context.Context, env *environment, f *providersFlags, set spec.Set, slug string) error {
 	look := newTerraLook(env, f)
 	p, listed := providers.Lookup(slug)
@@ -167,9 +173,9 @@ func showProvider(ctx context.Context, env *environment, f *providersFlags, set 
 		list[i].values = look.complete(ctx, p.Slug, s.account, s.values)
 	}
 	if f.ticket {
-		return printTickets(env.Stdout, p, list)
+		return printTickets(env, p, list)
 	}
-	return printWalkthroughs(env.Stdout, p, list)
+	return printWalkthroughs(env, p, list)
 }
 
 // showings gives one for each environment that has the provider, else one
@@ -193,12 +199,12 @@ func showings(p providers.Provider, f *providersFlags, set spec.Set) []showing {
 }
 
 // printTickets prints a ticket for each connection that waits for its answer.
-func printTickets(w io.Writer, p providers.Provider, list []showing) error {
+func printTickets(env *environment, p providers.Provider, list []showing) error {
 	for i, s := range list {
 		text := p.Ticket(s.values)
 		switch {
 		case s.connection == nil:
-		case p.WaitsForAnswer(*s.connection):
+		case p.WaitsForAnswer(*s.connection, s.seen(env.Now())):
 			text = "# " + s.title + "\n\n" + text
 		default:
 			text = "# " + s.title + ": there is nothing to ask for\n"
@@ -206,7 +212,7 @@ func printTickets(w io.Writer, p providers.Provider, list []showing) error {
 		if i > 0 {
 			text = "\n" + text
 		}
-		if _, err := io.WriteString(w, text); err != nil {
+		if _, err := io.WriteString(env.Stdout, text); err != nil {
 			return err
 		}
 	}
@@ -215,12 +221,12 @@ func printTickets(w io.Writer, p providers.Provider, list []showing) error {
 
 // printWalkthroughs prints each walk-through once, under the names of all
 // connections for which it is the same.
-func printWalkthroughs(w io.Writer, p providers.Provider, list []showing) error {
+func printWalkthroughs(env *environment, p providers.Provider, list []showing) error {
 	var titles, texts []string
 	for _, s := range list {
 		var marks map[string]providers.Mark
 		if s.connection != nil {
-			marks = p.Marks(*s.connection)
+			marks = p.Marks(*s.connection, s.seen(env.Now()))
 		}
 		text := p.Walkthrough(s.values, marks)
 		if i := slices.Index(texts, text); i >= 0 {
@@ -239,7 +245,7 @@ func printWalkthroughs(w io.Writer, p providers.Provider, list []showing) error 
 		}
 		b.WriteString(text)
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(env.Stdout, b.String())
 	return err
 }
 
