@@ -81,6 +81,27 @@ func TestStepsGateEnable(t *testing.T) {
 	t.Logf("COUNT gated_scenes=%d", len(tests))
 }
 
+// TestEvidenceOfADayToCome enables nothing before that day has begun somewhere.
+func TestEvidenceOfADayToCome(t *testing.T) {
+	w := newWorld(t)
+	w.write("production/samsung.yaml", "provider: samsung\noptions: {route: direct, sdk_version: 1.2.3-samsung}\n"+
+		"setup:\n  partner_approval: {done: 2026-11-25, value: x}\n")
+	r := w.apply()
+	c := w.change(r, "samsung:enable")
+	expectGate(t, c, plan.Waiting, "setup")
+	if want := "setup.partner_approval.done is 2026-11-25, a day to come, and shows nothing"; !strings.Contains(c.GateReason, want) || !strings.Contains(told(r), want) {
+		t.Errorf("the reason %q or a warning lacks %q:\n%s", c.GateReason, want, told(r))
+	}
+	if _, enabled := w.terra.Live(devID).Sources["samsung"]; enabled {
+		t.Error("enabled on a day to come")
+	}
+	w.now = w.now.Add(48 * time.Hour)
+	w.apply()
+	if w.terra.Live(devID).Sources["samsung"].State != "active" {
+		t.Error("not enabled once the day has come")
+	}
+}
+
 // TestOwnAppWaitsForTerraSupport keeps a live Oura on Terra's app until support
 // has set the own one. An own app that is live is never held.
 func TestOwnAppWaitsForTerraSupport(t *testing.T) {
