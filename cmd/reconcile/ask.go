@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,21 +26,34 @@ func (f *stateFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.state, "state", "", "`folder` of the memory (default: RECONCILE_STATE_DIR)")
 }
 
-// folder is the state folder, an error where none is known.
+// folder is the state folder, an error where none is known for certain. What else is
+// wrong in daemon.yaml is only told: it must not keep anybody from the kill switch.
 func (f *stateFlags) folder(env *environment) (string, error) {
 	if f.state != "" {
 		return f.state, nil
 	}
-	load := func() (config.Config, error) { return config.FromEnvironment(env.Getenv) }
+	dir := config.StateDirFrom(env.Getenv)
 	if f.config != "" {
-		load = func() (config.Config, error) { return config.Load(f.config, env.Getenv) }
+		var wrong *config.InvalidError
+		var err error
+		if dir, wrong, err = config.StateDir(f.config, env.Getenv); err != nil {
+			return "", fmt.Errorf("%w; name the state folder itself with --state DIR", err)
+		}
+		if wrong != nil {
+			warned := newPage(env)
+			warned.paragraph(fmt.Sprintf("warning: %s has errors; only the state folder, %s, is taken from it. %s", f.config, dir, oneLine(wrong)))
+			if err := warned.print(env.Stderr); err != nil {
+				return "", err
+			}
+		}
 	}
-	c, err := load()
-	if err == nil && c.StateDir == "" {
-		err = errors.New("find state: no folder is known for it; set RECONCILE_STATE_DIR, --state or --config")
+	if dir == "" {
+		return "", errors.New("find state: no folder is known for it; set RECONCILE_STATE_DIR, --state or --config")
 	}
-	return c.StateDir, err
+	return dir, nil
 }
+
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // noDaemon says what to do where a daemon was to be asked and none answers.
 func noDaemon(err error) error {

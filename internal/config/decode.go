@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,6 +17,7 @@ type decoder struct {
 	file     string
 	base     string // of accounts that name none
 	problems []Problem
+	strange  []*yaml.Node // values of fields whose names are unknown or not readable
 }
 
 // field reads the value of one key. where is the key's path, for messages.
@@ -27,12 +29,21 @@ func (d *decoder) problem(n *yaml.Node, format string, args ...any) {
 	})
 }
 
+// invalid is the error of what was found, in the file's order.
+func (d *decoder) invalid() *InvalidError {
+	slices.SortStableFunc(d.problems, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return &InvalidError{Problems: d.problems}
+}
+
 // mapping reads a map whose keys are all in known. It returns the keys that
 // were there, valid or not.
 func (d *decoder) mapping(where string, n *yaml.Node, known map[string]field) []string {
 	return d.pairs(where, n, func(key, value *yaml.Node) {
 		read, ok := known[key.Value]
 		if !ok {
+			d.strange = append(d.strange, value)
 			d.problem(key, "unknown field %q%s", key.Value, hint(key.Value, known))
 			return
 		}
@@ -52,8 +63,10 @@ func (d *decoder) pairs(where string, n *yaml.Node, visit func(key, value *yaml.
 		key, value := n.Content[i], n.Content[i+1]
 		switch {
 		case key.Kind != yaml.ScalarNode || key.ShortTag() != "!!str":
+			d.strange = append(d.strange, value)
 			d.problem(key, "the name of a field must be text")
 		case strings.ContainsFunc(key.Value, unicode.IsControl):
+			d.strange = append(d.strange, value)
 			d.problem(key, "the name of a field holds a line end or another control character")
 		case slices.Contains(seen, key.Value):
 			d.problem(key, "field %q stands here twice", key.Value)

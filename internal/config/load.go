@@ -2,7 +2,6 @@ package config
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -32,19 +31,27 @@ var (
 // that token_env names and the defaults of [FromEnvironment]. Everything wrong
 // in the file is reported at once, as an [*InvalidError].
 func Load(path string, getenv func(string) string) (Config, error) {
+	data, err := read(path)
+	if err != nil {
+		return Config{}, err
+	}
+	return Parse(path, data, getenv)
+}
+
+func read(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Config{}, fmt.Errorf("read configuration: %w; name the file with --config", err)
+		return nil, fmt.Errorf("read configuration: %w; name the file with --config", err)
 	}
 	if err != nil {
-		return Config{}, fmt.Errorf("read configuration: %w", err)
+		return nil, fmt.Errorf("read configuration: %w", err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
-		return Config{}, fmt.Errorf("read configuration: %w", err)
+		return nil, fmt.Errorf("read configuration: %w", err)
 	}
-	return Parse(path, data, getenv)
+	return data, nil
 }
 
 // Parse is [Load] on data that was read already; path stands in messages and
@@ -53,7 +60,7 @@ func Parse(path string, data []byte, getenv func(string) string) (Config, error)
 	d := &decoder{file: path}
 	root := d.document(data)
 	if root == nil {
-		return Config{}, &InvalidError{Problems: d.problems}
+		return Config{}, d.invalid()
 	}
 	c := defaults(getenv)
 	var err error
@@ -67,10 +74,7 @@ func Parse(path string, data []byte, getenv func(string) string) (Config, error)
 		d.config(root, &c, getenv)
 	}
 	if len(d.problems) > 0 {
-		slices.SortStableFunc(d.problems, func(a, b Problem) int {
-			return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
-		})
-		return Config{}, &InvalidError{Problems: d.problems}
+		return Config{}, d.invalid()
 	}
 	if err := c.resolve(filepath.Dir(path)); err != nil {
 		return Config{}, err
