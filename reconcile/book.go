@@ -109,8 +109,8 @@ func (b *book) digest(s sealedSecret, p providers.Provider) (state.Digest, error
 }
 
 // openAndDigest gives an opened secret beside its digests, whoever remembers them,
-// and what the offline checks found. Digests of one with findings are not kept, so
-// that it is checked again.
+// and what the offline checks found. Digests of one with findings are kept apart, where
+// recall does not look, so that it is checked again.
 func (b *book) openAndDigest(s sealedSecret, p providers.Provider) (secrets.Value, state.Digest, []providers.Finding, error) {
 	v, opened, err := b.open(s)
 	if err != nil {
@@ -121,11 +121,13 @@ func (b *book) openAndDigest(s sealedSecret, p providers.Provider) (secrets.Valu
 	for i := range findings {
 		findings[i].Origin = s.origin
 	}
-	if len(findings) == 0 {
-		b.mu.Lock()
-		b.used[cacheKey(s, opened.Plain)] = d
-		b.mu.Unlock()
+	key := cacheKey(s, opened.Plain)
+	if len(findings) > 0 {
+		key += withFindings
 	}
+	b.mu.Lock()
+	b.used[key] = d
+	b.mu.Unlock()
 	return v, d, append(findings, b.unboundWarning(s, opened.Plain)...), nil
 }
 
@@ -163,6 +165,22 @@ func (b *book) maskOf(digest string) (mask string, ok bool) {
 		}
 	}
 	return "", false
+}
+
+// withFindings ends the key of a secret about which the offline checks have something
+// to say.
+const withFindings = " with findings"
+
+// digestOf gives what a state holds of a ciphertext at its place, whatever was found.
+func digestOf(known map[string]state.Digest, s sealedSecret) (state.Digest, bool) {
+	for _, plain := range []bool{false, true} {
+		for _, end := range []string{"", withFindings} {
+			if d, seen := known[cacheKey(s, plain)+end]; seen {
+				return d, true
+			}
+		}
+	}
+	return state.Digest{}, false
 }
 
 // cacheKey names a ciphertext at its place: the same ciphertext copied to another

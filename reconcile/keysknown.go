@@ -64,10 +64,7 @@ func RecallKeys(store *state.Store, env spec.Environment, c spec.Connection) (Kn
 		}
 		_, rejected := life.Rejected[entryOf(c, k, s.sealed)]
 		out.Schedule = append(out.Schedule, secrets.Schedule{Unknown: k.Unknown, NotBefore: k.NotBefore, Rejected: rejected})
-		digest, seen := digests[cacheKey(s, false)]
-		if !seen {
-			digest, seen = digests[cacheKey(s, true)]
-		}
+		digest, seen := digestOf(digests, s)
 		switch {
 		case k.Unknown && agreed == plan.UnknownKey, seen && secrets.DigestsAgree(digest.Value, agreed):
 			out.Live = i

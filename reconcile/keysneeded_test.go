@@ -223,3 +223,38 @@ func TestRecallNeedsNoIdentity(t *testing.T) {
 		t.Errorf("no run has finished: recalled %+v", known)
 	}
 }
+
+// Secrets that the offline checks warn about are known as well as any other, in a
+// rotation whose newest key is rejected and that somebody meets by hand.
+func TestRecallKnowsKeysWithWarnings(t *testing.T) {
+	const first, second, wrong, byHand = "first-secret-0001", "second-secret-0002", "wrong-secret-0003", "by-hand-0004"
+	w, p := newWorld(t), &provider{accepts: []string{first, second}}
+	w.prober = p
+	w.keys("", key{first, ""})
+	w.apply()
+	w.keys("", key{first, ""}, key{second, "2026-12-01T02:00:00Z"})
+	w.at("2026-12-01T02:10:00Z")
+	w.expectExit(w.apply(), report.ExitDone)
+	if known := w.recalled(); known.Live != 1 || known.Unclear != "" {
+		t.Errorf("watched: recalled %+v", known)
+	}
+	w.keys("", key{first, ""}, key{second, "2026-12-01T02:00:00Z"}, key{wrong, "2026-12-01T03:00:00Z"})
+	w.at("2026-12-01T03:10:00Z")
+	w.expectExit(w.apply(), report.ExitHeld)
+	p.down = true
+	w.terra.SetCredential(devID, "strava", terratest.Credential{ClientID: "123456", Secret: byHand})
+	w.now = w.now.Add(10 * time.Minute)
+	w.expectExit(w.apply(), report.ExitHeld)
+	w.expectLive(byHand)
+	w.run(Run{Mode: report.Apply, Approve: map[string]string{"production": w.dryRun().Environments[0].PlanHash}})
+	w.expectLive(second)
+	p.down = false
+	w.now = w.now.Add(25 * time.Hour)
+	r := w.apply()
+	w.expectUnneeded(r, 3)
+	known := w.recalled()
+	if known.Live != 1 || known.Unclear != "" || !known.Watched.IsZero() || !known.Schedule[2].Rejected {
+		t.Errorf("recalled %+v", known)
+	}
+	expectText(t, told(r), "is usually 40 characters") // and still checked in each run
+}
