@@ -9,6 +9,11 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
+// slipped is how far --not-before may lie in the past: a day, that of a bare date in
+// any time zone. Further back it is a slip, as in the year, and the key would be live
+// at once.
+const slipped = 24 * time.Hour
+
 // placement is where in the list a new key stands, and from when it is due.
 type placement struct {
 	number    int        // 1 is the oldest
@@ -47,6 +52,9 @@ func (k keyFile) placeFor(flag string, now time.Time) (placement, error) {
 	if due := secrets.Due(now, k.schedule()); due >= older {
 		return p, fmt.Errorf("%s: key %d is due since %s, and a key from before that would never be live; to have the new one at once leave --not-before out",
 			keys[due].Origin, due+1, keys[due].NotBefore.UTC().Format(time.RFC3339))
+	}
+	if now.Sub(p.notBefore) > slipped {
+		return p, usageError("--not-before %s: it is more than a day ago; leave it out to use the key at once", flag)
 	}
 	if flag == "" && (older == 0 || keys[older-1].NotBefore.IsZero()) {
 		p.written, p.notBefore = "", time.Time{}

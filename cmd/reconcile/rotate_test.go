@@ -140,6 +140,7 @@ func TestRotateAddRefuses(t *testing.T) {
 		{"a bad time", typedSecret, []string{"add", "production/strava", "--not-before", "tomorrow"}, exitUsage, `--not-before "tomorrow": write it like`},
 		{"part of a second", typedSecret, []string{"add", "production/strava", "--not-before", "2026-11-28T02:00:00.5Z"}, exitUsage, `--not-before "2026-11-28T02:00:00.5Z": write it like`},
 		{"a year that the file may not hold", typedSecret, []string{"add", "production/strava", "--not-before", "0001-01-01"}, exitUsage, "it must lie in the years 1970 to 2999"},
+		{"a slip in the year", newSecret(2), []string{"add", "production/strava", "--not-before", "2026-01-28"}, exitUsage, "--not-before 2026-01-28: it is more than a day ago; leave it out to use the key at once"},
 		{"before the key that is due", newSecret(2), []string{"add", "production/withings", "--not-before", "2026-11-19"}, exitFailed, "production/withings.yaml:5:7: key 2 is due since 2026-11-20T00:00:00Z, and a key from before that would never be live; to have the new one at once leave --not-before out"},
 		{"the same secret", typedSecret, []string{"add", "production/strava"}, exitFailed, "production/strava.yaml:5:18: key 1 is this very secret; make a new one in the provider's portal; nothing was changed"},
 		{"pasted with a space", " " + newSecret(2), []string{"add", "production/strava"}, exitFailed, "begins or ends with white space"},
