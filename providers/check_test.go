@@ -22,6 +22,8 @@ func TestCheckSecretOfEveryProvider(t *testing.T) {
 		"bearer header": "Bearer " + hex40, "basic header": "Basic " + hex40, "access token": jwt,
 		"Terra admin token": "terra_at_" + hex40, "Terra data token": "terra_dt_" + hex40, "Terra session": "terra_st_" + hex40,
 		"answer of a sign-in": `{"token_type":"Bearer","access_token":"` + hex40 + `"}`, "refresh token": "refresh_token=" + hex40,
+		"name and colon": "Client_Secret: " + hex40, "name and equals sign": "secret=" + hex40, "name of a portal": "Client Secret : " + hex40,
+		"name in JSON": `CLIENT_SECRET": ` + hex40, "another name": "API-KEY=" + hex40, "short name": "key:" + hex40, "name of another field": "client_id = " + hex40,
 		"age identity": "AGE-SECRET-KEY-1" + hex40, "age file": "-----BEGIN AGE ENCRYPTED FILE-----",
 	}
 	ps := append(All(), madeUp())
@@ -70,6 +72,10 @@ func TestCheckValues(t *testing.T) {
 		{"strava", ClientSecret, hex40, ""},
 		{"strava", ClientSecret, strings.ToUpper(hex40), "warning: 40 characters"},
 		{"strava", "verification_secret", "short", ""},
+		{"strava", "verification_secret", "secret==", ""},
+		{"strava", "verification_secret", "c2VjcmV0a2V5=", ""},
+		{"strava", "verification_secret", "monkey:" + hex40, ""},
+		{"strava", "verification_secret", "keys/" + hex40 + "=", ""},
 		{"virtuagym", ClientID, "my gym", ""},
 		{"virtuagym", "portal_name", " my gym", "error: portal_name begins or ends"},
 		{"virtuagym", "api_key", clubSecret, "error: api_key is a club secret"},

@@ -14,6 +14,11 @@ import (
 
 var uuid = regexp.MustCompile(`^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$`)
 
+// labelled is a value with the name that stood before it where it was copied. A
+// secret in base64 may itself end in =.
+var labelled = regexp.MustCompile(`(?i)^((client|consumer|app|api|verification|webhook|signing|access|refresh)[ _-]?)?` +
+	`(id|secret|key|token|password)["']?\s*[:=]\s*[^\s=]`)
+
 // Finding is something to tell about a value or a connection. An Error blocks
 // the connection, a Warning does not. No text of a finding holds a client id, a
 // secret or a part of one.
@@ -124,15 +129,17 @@ func mistaken(text string) (says, hint string) {
 	case spaced && (scheme == "bearer" || scheme == "basic" || scheme == "token"):
 		return "is an Authorization header with an access token, not a client secret", secret
 	case strings.HasPrefix(text, "terra_at_"), strings.HasPrefix(text, "terra_dt_"), strings.HasPrefix(text, "terra_st_"):
-		return "is a Terra access token, not a client secret", secret + "; revoke the token, it was written to a file"
+		return "is a Terra access token, not a client secret", secret + "; revoke the token, it stood where a client secret belongs"
 	case strings.HasPrefix(strings.ToUpper(text), "AGE-SECRET-KEY-"):
-		return "is an age identity, not a client secret", secret + "; make a new identity, this one was written to a file"
+		return "is an age identity, not a client secret", secret + "; make a new identity, this one stood where a client secret belongs"
 	case strings.HasPrefix(text, "-----BEGIN "):
 		return "is a key or an age file, not a client secret", secret
 	case strings.Contains(text, "access_token"), strings.Contains(text, "refresh_token"):
 		return "is the answer to a sign-in, with tokens, not a client secret", secret
 	case signedToken(text):
 		return "is an access token (a JWT), not a client secret", secret
+	case labelled.MatchString(text):
+		return "begins with the name of a field", secret + ", without the name before it"
 	}
 	return "", ""
 }
