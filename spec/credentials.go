@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"fmt"
 	"maps"
 	"net/url"
 	"regexp"
@@ -14,7 +15,11 @@ const (
 	armorEnd   = "-----END AGE ENCRYPTED FILE-----"
 )
 
-var armorLine = regexp.MustCompile(`^[A-Za-z0-9+/]{1,64}={0,2}$`)
+var (
+	armorLine = regexp.MustCompile(`^[A-Za-z0-9+/]{1,64}={0,2}$`)
+	// plainPath is the name of a file that a shell reads as it is.
+	plainPath = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_./@+-]*$`)
+)
 
 // credentials reads the block of a connection. No message from here repeats a
 // value: it may be a secret that somebody forgot to seal.
@@ -48,7 +53,7 @@ func (o object) credentials(words Words) Credentials {
 		ClientID:           c.text(c.oneOf(native["client_id"])),
 		Keys:               c.keys(native["client_secret"]),
 		RedirectURL:        nullable(c, "redirect_url", c.address),
-		VerificationSecret: nullable(c, "verification_secret", c.secret),
+		VerificationSecret: nullable(c, "verification_secret", func(field string) Field[Secret] { return c.secret(field, " --field "+field) }),
 		Sandbox:            nullable(c, "sandbox", c.boolean),
 	}
 }
@@ -77,7 +82,7 @@ func (o object) oneOf(names []string) string {
 func (o object) keys(names []string) []Key {
 	lone := o.oneOf(names)
 	list := o.get("keys")
-	single := o.secret(lone)
+	single := o.secret(lone, "")
 	if o.node.get(lone) != nil && list != nil {
 		o.errorf(o.node.get(lone).origin, "move it into keys", "%s and %s cannot stand together", o.name(lone), o.name("keys"))
 	}
@@ -111,7 +116,7 @@ func (o object) key(names []string, index int) Key {
 	key := Key{
 		Issued:    o.moment("issued").Value,
 		NotBefore: o.moment("not_before").Value,
-		Secret:    o.secret(field).Value,
+		Secret:    o.secret(field, fmt.Sprintf(" --key %d", index+1)).Value,
 		Origin:    o.at(),
 	}
 	unknown := o.boolean("unknown")
@@ -137,25 +142,31 @@ func (o object) blame(field string) Origin {
 	return o.at()
 }
 
-// secret reads a sealed value.
-func (o object) secret(field string) Field[Secret] {
+// secret reads a sealed value. The flags choose it in the command that seals one in
+// its place.
+func (o object) secret(field, flags string) Field[Secret] {
 	n := o.get(field)
 	if n == nil {
 		return Field[Secret]{}
 	}
+	file := "FILE"
+	if plainPath.MatchString(n.origin.File) {
+		file = n.origin.File
+	}
+	seal := "`reconcile secret encrypt " + file + flags + "`"
 	name := o.name(field)
 	switch {
 	case n.null:
 		o.errorf(n.origin, "remove the line to leave it alone", "%s cannot be null: Terra cannot delete it", name)
 		return Field[Secret]{}
 	case !n.age:
-		o.errorf(n.origin, "replace it by the output of `reconcile secret encrypt`, and make a new one: this one was in the repository",
+		o.errorf(n.origin, "make a new one, because this one was in the repository, and put it here with "+seal,
 			"%s is not sealed under !age", name)
 		return Field[Secret]{}
 	}
 	armor := strings.TrimSpace(n.text) + "\n"
 	if problem := checkArmor(armor); problem != "" {
-		o.errorf(n.origin, "paste the output of `reconcile secret encrypt` as it is, below `!age |`", "%s %s", name, problem)
+		o.errorf(n.origin, "seal it again with "+seal, "%s %s", name, problem)
 		return Field[Secret]{}
 	}
 	return Field[Secret]{Presence: Given, Value: Secret{Armor: armor, Origin: n.origin}, Origin: n.origin}

@@ -138,12 +138,24 @@ func (v invocation) completed(command string) string {
 	if takesFolder(cmd) && v.folder != "" && (len(rest) == 0 || strings.HasPrefix(rest[0], "-")) {
 		out = append(out, shellWord(v.folder))
 	}
+	if strings.Contains(cmd.Use, " FILE") && len(rest) > 0 {
+		rest[0] = v.below(rest[0])
+	}
 	for _, name := range completing() {
 		if value := v.valueFor(cmd.Flags().Lookup(name)); value != "" {
 			out = append(out, "--"+name, shellWord(value))
 		}
 	}
 	return strings.Join(append(out, rest...), " ")
+}
+
+// below is a file that stands in the folder of the repository, as it is typed here.
+func (v invocation) below(file string) string {
+	full := filepath.Join(v.folder, file)
+	if _, err := os.Stat(full); v.folder == "" || err != nil {
+		return file
+	}
+	return shellWord(full)
 }
 
 // valueFor is what a flag of another command gets. Where that one takes only a

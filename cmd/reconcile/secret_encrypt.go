@@ -24,7 +24,8 @@ seals it for the recipients that terra.yaml names and puts it in its place in
 FILE. Every other byte of the file stays. A secret that stands there is
 replaced. The recipients are noted in .reconcile/recipients.lock: commit both
 files. With --issued the first client secret becomes an entry of keys that says
-when it was made, so that reports can warn of its age (rotation.max_age).
+when it was made, so that reports can warn of its age (rotation.max_age). A lone
+client secret that stands there gives way to it.
 
 No private key is needed.`,
 		Example: `  reconcile secret encrypt production/strava.yaml
@@ -46,7 +47,7 @@ func encryptSecret(cmd *cobra.Command, env *environment, name string, flags *sec
 	}
 	at, err := repository.place(name, flags)
 	if err == nil && issued != "" {
-		at, err = at.asFirstKey(issued, env.Now())
+		at, err = at.asFirstKey(repository, issued, env.Now())
 	}
 	if err != nil {
 		return err

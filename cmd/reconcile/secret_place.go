@@ -25,7 +25,7 @@ type secretPlace struct {
 	connection string   // environment/provider, as people read it
 	provider   string
 	binding    secrets.Binding
-	hasSecret  bool // the file has a client secret, or a list of keys
+	hasSecret  bool // the file has a lone client secret
 }
 
 // place finds the field of a file that the flags mean.
@@ -57,7 +57,7 @@ func (r secretRepository) place(name string, f *secretFlags) (secretPlace, error
 	return secretPlace{
 		file: file, text: text, path: path, connection: e.Name + "/" + c.Provider, provider: c.Provider,
 		binding:   secrets.Binding{DevID: e.DevID, Provider: c.Provider, Field: field},
-		hasSecret: written.hasKeys || slices.ContainsFunc(names, func(name string) bool { return written.fields[name] }),
+		hasSecret: slices.ContainsFunc(names, func(name string) bool { return written.fields[name] }),
 	}, nil
 }
 
@@ -158,16 +158,22 @@ func (w writtenCredentials) path(field string, names []string, key int) ([]strin
 }
 
 // asFirstKey is the place of an entry of credentials.keys that says when it was
-// issued, in a file that has no client secret yet.
-func (p secretPlace) asFirstKey(issued string, now time.Time) (secretPlace, error) {
+// issued, in a file without such a list. A lone client secret gives way to it.
+func (p secretPlace) asFirstKey(r secretRepository, issued string, now time.Time) (secretPlace, error) {
 	day, err := spec.ParseMoment(issued)
 	switch {
-	case err != nil || len(issued) != len(time.DateOnly) || day.After(now):
+	case len(issued) != len(time.DateOnly):
 		return p, usageError("--issued %q: write the day on which it was made, like 2026-11-20", issued)
+	case err != nil:
+		return p, usageError("--issued %q: it %w; write the day on which it was made, like 2026-11-20", issued, err)
+	case day.After(now):
+		return p, usageError("--issued %s: it is in the future; write the day on which it was made", issued)
 	case p.binding.Field != plan.FieldClientSecret:
 		return p, usageError("--issued: only a client secret has an age")
-	case p.hasSecret:
-		return p, usageError("--issued: %s has a client secret already; write `issued: %s` in its entry of credentials.keys, or add the new one with `reconcile rotate add %s`", p.file, issued, p.connection)
+	case len(p.path) > 2:
+		index, _ := strconv.Atoi(p.path[2])
+		return p, usageError("--issued: %s has credentials.keys already; replace the secret of this entry with %s and write `issued: %s` beside it, or add a newer one with `reconcile rotate add %s`",
+			p.file, r.sealing(p.file, &secretFlags{field: plan.FieldClientSecret, key: index + 1}), issued, p.connection)
 	}
 	p.path = []string{"credentials", "keys", "0", p.path[len(p.path)-1]}
 	return p, nil
@@ -178,7 +184,11 @@ func (p secretPlace) with(sealed secrets.Sealed, issued string) ([]byte, error) 
 	if issued == "" {
 		return spec.SetSecret(p.text, p.path, sealed.Armor())
 	}
-	return spec.AddKey(p.text, spec.NewKey{Names: []string{p.path[len(p.path)-1]}, Armor: sealed.Armor(), Issued: issued})
+	text, err := spec.AddKey(p.text, spec.NewKey{Names: []string{p.path[len(p.path)-1]}, Armor: sealed.Armor(), Issued: issued})
+	if err != nil || !p.hasSecret {
+		return text, err
+	}
+	return spec.RemoveKeys(text, []int{0}) // it replaces the lone one
 }
 
 // dotted is a path as people write it, entries counted from 1.

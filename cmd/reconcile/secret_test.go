@@ -384,10 +384,11 @@ func TestFirstSecretWithItsAge(t *testing.T) {
 		t.Errorf("got\n%s", text)
 	}
 	for _, c := range []struct{ file, issued, field, want string }{
-		{"strava", "2026-11-20", "client_secret", "production/strava.yaml has a client secret already; write `issued: 2026-11-20` in its entry of credentials.keys, or add the new one with `reconcile rotate add production/strava`"},
-		{"whoop", "2026-11-20", "client_secret", "has a client secret already"},
+		{"strava", "2026-11-20", "client_secret", "production/strava.yaml has credentials.keys already; replace the secret of this entry with `reconcile secret encrypt " + b.at("production/strava.yaml") + " --key 1` and write `issued: 2026-11-20` beside it, or add a newer one with `reconcile rotate add production/strava`"},
+		{"whoop", "2026-11-20", "client_secret", "production/whoop.yaml --key 2` and write `issued: 2026-11-20` beside it"},
 		{"strava", "2026-11-20", "verification_secret", "only a client secret has an age"},
-		{"strava", "2026-11-24", "client_secret", `--issued "2026-11-24": write the day on which it was made`},
+		{"strava", "2026-11-24", "client_secret", "--issued 2026-11-24: it is in the future; write the day on which it was made"},
+		{"strava", "2026-02-30", "client_secret", `--issued "2026-02-30": it is not a day of the calendar; write the day on which it was made`},
 		{"strava", "20.11.2026", "client_secret", "write the day on which it was made"},
 		{"strava", "0001-01-01", "client_secret", "write the day on which it was made"},
 		{"strava", "2026-11-20T10:00:00Z", "client_secret", "write the day on which it was made"},

@@ -70,7 +70,7 @@ func validate(env *environment, files fs.FS) error {
 		if p.Severity == spec.Error {
 			failed++
 		}
-		if _, err := fmt.Fprintln(env.Stdout, visible.Text(p.String())); err != nil {
+		if _, err := fmt.Fprintln(env.Stdout, visible.Text(env.asked.complete(p.String()))); err != nil {
 			return err
 		}
 	}
@@ -99,11 +99,11 @@ func catalogueProblems(set spec.Set, now time.Time) []spec.Problem {
 				out = append(out, spec.Problem{Severity: f.Severity, Environment: e.Name, Origin: f.Origin, Message: f.Message, Hint: f.Hint})
 			}
 			for _, k := range c.Credentials.Keys {
-				if k.Unknown {
+				if k.Unknown || k.Secret.Armor == "" { // that it is not sealed was said
 					continue
 				}
 				if _, err := secrets.Parse(k.Secret.Armor); err != nil {
-					out = append(out, spec.Problem{Severity: spec.Error, Environment: e.Name, Origin: k.Secret.Origin, Message: "client_secret: " + err.Error()})
+					out = append(out, spec.Problem{Severity: spec.Error, Environment: e.Name, Origin: k.Secret.Origin, Message: err.Error(), Hint: "seal it again with `reconcile secret encrypt`"})
 				}
 			}
 		}

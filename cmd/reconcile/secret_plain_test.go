@@ -1,0 +1,48 @@
+package main
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// What names a secret that nobody sealed names the command that mends it, which does
+// as it is printed, with and without the day of issue.
+func TestUnsealedSecretIsMendedByTheCommandThatIsNamed(t *testing.T) {
+	named := regexp.MustCompile("`reconcile (secret encrypt [^`]+)`")
+	lone, list := "  api_key: \""+newSecret(9)+"\" # by hand\npolicy: {protect: true}\n", "  keys:\n    - {unknown: true}\n    - api_key: "+newSecret(9)+"\n"
+	for name, c := range map[string]struct {
+		text   string
+		issued []string
+		want   string
+	}{
+		"lone":           {lone, nil, "  api_key: !age |"},
+		"lone, issued":   {lone, []string{"--issued", "2026-11-20"}, "  keys:\n    - issued: 2026-11-20\n      api_key: !age |"},
+		"braces, issued": {"  {portal_name: acme, api_key: " + newSecret(9) + "}\n", []string{"--issued", "2026-11-20"}, "keys: [{issued: 2026-11-20, api_key: !age"},
+		"in a list":      {list, nil, "    - api_key: !age |"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			b.write("production/whoop.yaml", "provider: whoop\n")
+			b.write("production/virtuagym.yaml", "provider: virtuagym\ncredentials:\n"+c.text)
+			code := b.run("", "validate", b.dir)
+			command := named.FindStringSubmatch(b.outText)
+			if code != exitFailed || command == nil || strings.Count(b.outText, "\n") != 1 || !strings.HasPrefix(b.outText, "production/virtuagym.yaml:") {
+				t.Fatalf("got exit %d, %q, want one line that names a command", code, b.outText)
+			}
+			if code := b.rotate(newSecret(2), "add", "production/virtuagym"); code != exitFailed || !strings.Contains(b.errText, command[0]) {
+				t.Errorf("rotate add: got exit %d, %q, want %s in it", code, b.errText, command[0])
+			}
+			if code := b.run(newSecret(3), append(strings.Fields(command[1]), c.issued...)...); code != exitOK {
+				t.Fatalf("%s: got exit %d, %q", command[0], code, b.errText)
+			}
+			text := b.read("production/virtuagym.yaml")
+			if !strings.Contains(text, c.want) || strings.Contains(text, newSecret(9)) || strings.HasSuffix(c.text, "\npolicy: {protect: true}\n") != strings.HasSuffix(text, "\npolicy: {protect: true}\n") {
+				t.Errorf("got\n%s\nwant %q and nothing else changed", text, c.want)
+			}
+			if b.run("", "validate", b.dir) != exitOK || b.must("", "decrypt", "production/virtuagym.yaml") != newSecret(3)+"\n" {
+				t.Errorf("it is not valid, or opens as another text: %s%s", b.outText, b.errText)
+			}
+		})
+	}
+}
