@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -45,6 +46,19 @@ func (f *keyFlags) runner(env *environment) (config.Config, error) {
 	return (&runFlags{config: f.config, repo: ".", state: f.state}).configuration(env)
 }
 
+// folder is where the files are that the command works on: the one that --repo names,
+// else the one around here, else the one that --config names.
+func (f *keyFlags) folder(runner config.Config) string {
+	if _, err := openSecretRepository(f.repo); err == nil || f.repo != "." || f.config == "" {
+		return f.repo
+	}
+	var v invocation
+	if v.reads(runner.Repo); v.folder == "" {
+		return f.repo
+	}
+	return v.folder
+}
+
 // keyFile is a connection file whose keys are worked on.
 type keyFile struct {
 	repository secretRepository
@@ -65,7 +79,11 @@ func (k keyFile) binding() secrets.Binding {
 // file with errors is refused: what is added to it could mean something else.
 func openKeyFile(dir, name string) (keyFile, error) {
 	if !strings.Contains(name, "/") || strings.HasSuffix(name, ".yaml") {
-		return keyFile{}, usageError("%q is not a connection; write it as production/strava", name)
+		like, isFile := strings.CutSuffix(filepath.ToSlash(name), ".yaml")
+		if !isFile || !strings.Contains(like, "/") {
+			like = "production/strava"
+		}
+		return keyFile{}, usageError("%q is not a connection; write it as %s", name, like)
 	}
 	repository, err := openSecretRepository(dir)
 	if err != nil {

@@ -66,7 +66,11 @@ type addition struct {
 }
 
 func addKey(ctx context.Context, env *environment, name string, f *addFlags) error {
-	k, err := openKeyFile(f.repo, name)
+	runner, err := f.runner(env)
+	if err != nil {
+		return err
+	}
+	k, err := openKeyFile(f.folder(runner), name)
 	if err != nil {
 		return err
 	}
@@ -80,10 +84,6 @@ func addKey(ctx context.Context, env *environment, name string, f *addFlags) err
 	}
 	if f.unknownFirst {
 		a.number++
-	}
-	runner, err := f.runner(env)
-	if err != nil {
-		return err
 	}
 	recipients, err := k.repository.recipients(k.connection.File, runner.Identities.AllowPlugins)
 	if err != nil {

@@ -41,12 +41,16 @@ Terra is not changed, and git keeps the old file.`,
 }
 
 func pruneKeys(ctx context.Context, env *environment, name string, numbers []int, f *keyFlags) error {
-	k, err := openKeyFile(f.repo, name)
+	runner, err := f.runner(env)
+	if err != nil {
+		return err
+	}
+	k, err := openKeyFile(f.folder(runner), name)
 	if err != nil {
 		return err
 	}
 	now := env.Now().UTC()
-	spare, err := k.spareKeys(ctx, env, f)
+	spare, err := k.spareKeys(ctx, now, runner.StateDir)
 	if err != nil {
 		return err
 	}

@@ -20,12 +20,7 @@ type spareKeys struct {
 
 // spareKeys asks the memory of runs, and where there is none the file and the clock.
 // A memory that is there and cannot be read is an error.
-func (k keyFile) spareKeys(ctx context.Context, env *environment, f *keyFlags) (spareKeys, error) {
-	runner, err := f.runner(env)
-	if err != nil {
-		return spareKeys{}, err
-	}
-	now, dir := env.Now().UTC(), runner.StateDir
+func (k keyFile) spareKeys(ctx context.Context, now time.Time, dir string) (spareKeys, error) {
 	if dir == "" {
 		return k.assumed(now, "no state folder is known (--state or RECONCILE_STATE_DIR names it)"), nil
 	}

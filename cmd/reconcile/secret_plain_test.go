@@ -46,3 +46,38 @@ func TestUnsealedSecretIsMendedByTheCommandThatIsNamed(t *testing.T) {
 		})
 	}
 }
+
+// The commands that change keys work on the folder that daemon.yaml names, unless
+// somebody stands in a repository.
+func TestKeysAreChangedWhereTheConfigurationSays(t *testing.T) {
+	b, other := newBench(t), newBench(t)
+	away := t.TempDir()
+	b.write("daemon.yaml", "repo: {url: "+b.dir+"}\napply: false\naccounts: {default: {token_env: T, dev_ids: [\"*\"]}}\nidentities: {files: [identity.txt]}\n")
+	add := []string{"rotate", "add", "production/strava", "--config", b.at("daemon.yaml")}
+	t.Chdir(away)
+	if code := b.run(newSecret(1), add...); code != exitOK || !strings.Contains(b.read("production/strava.yaml"), "!age") {
+		t.Errorf("got exit %d, %q, want the secret in the folder of daemon.yaml", code, b.errText)
+	}
+	if code := b.run("", "rotate", "prune", "production/strava", "--config", b.at("daemon.yaml")); code != exitUsage || !strings.Contains(b.errText, "name the keys with --key") {
+		t.Errorf("prune: got exit %d, %q", code, b.errText)
+	}
+	if code := b.run(newSecret(2), add[:3]...); code != exitFailed || !strings.Contains(b.errText, "no terra.yaml in its folder or above") {
+		t.Errorf("without --config: got exit %d, %q", code, b.errText)
+	}
+	t.Chdir(other.dir)
+	before := b.read("production/strava.yaml")
+	if code := b.run(newSecret(2), add...); code != exitOK || b.read("production/strava.yaml") != before || !strings.Contains(other.read("production/strava.yaml"), "!age") {
+		t.Errorf("in another repository: got exit %d, %q, want the secret there", code, b.errText)
+	}
+}
+
+// A connection where a file is meant, and the other way round, is told the right one.
+func TestFilesAndConnectionsAreTold(t *testing.T) {
+	b := newBench(t)
+	if code := b.rotate(newSecret(1), "add", "production/whoop.yaml"); code != exitUsage || !strings.Contains(b.errText, "write it as production/whoop\n") {
+		t.Errorf("got exit %d, %q", code, b.errText)
+	}
+	if code := b.do(newSecret(1), "encrypt", b.at("production/whoop")); code != exitFailed || !strings.Contains(b.errText, "did you mean "+b.at("production/whoop.yaml")+"?") {
+		t.Errorf("got exit %d, %q", code, b.errText)
+	}
+}

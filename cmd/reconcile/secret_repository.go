@@ -33,7 +33,11 @@ func openSecretRepository(name string) (secretRepository, error) {
 	}
 	info, err := os.Stat(full)
 	if errors.Is(err, fs.ErrNotExist) {
-		return secretRepository{}, fmt.Errorf("%s: no such file or folder; check its name", name)
+		next := "check its name"
+		if _, err := os.Stat(full + ".yaml"); err == nil {
+			next = "did you mean " + name + ".yaml?"
+		}
+		return secretRepository{}, fmt.Errorf("%s: no such file or folder; %s", name, next)
 	}
 	if err != nil {
 		return secretRepository{}, err
