@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -21,7 +22,8 @@ type invocation struct {
 	root   *cobra.Command // knows which command takes which flag; nil: nothing is completed
 	flags  []givenFlag
 	folder string // of terra.yaml on this machine, "" where no flag says one
-	away   bool   // it is read elsewhere: only commands to the runner are completed
+	one    *sync.Mutex
+	away   bool // it is read elsewhere: only commands to the runner are completed
 }
 
 type givenFlag struct{ name, value string }
@@ -32,7 +34,7 @@ func completing() []string { return []string{"config", "state", "repo", "ref", "
 // invocationOf reads what a command was given. A repository that may name a
 // password is left out.
 func invocationOf(cmd *cobra.Command, args []string) invocation {
-	v := invocation{root: cmd.Root()}
+	v := invocation{root: cmd.Root(), one: &sync.Mutex{}}
 	for _, name := range completing() {
 		flag := cmd.Flags().Lookup(name)
 		if flag == nil || flag.Value.String() == "" || !flag.Changed && name != "config" {
@@ -111,6 +113,8 @@ func (v invocation) complete(text string) string {
 	if v.root == nil || len(v.flags) == 0 && v.folder == "" {
 		return text
 	}
+	v.one.Lock() // cobra sorts commands and makes flags when it is first asked for them
+	defer v.one.Unlock()
 	return typed.ReplaceAllStringFunc(text, func(command string) string {
 		return "`" + v.completed(strings.Trim(command, "`")) + "`"
 	})
