@@ -176,12 +176,13 @@ func (s *sshSession) UploadPack(_ context.Context, req *packp.UploadPackRequest)
 	if err == nil {
 		err = pktline.NewEncoder(s.in).EncodeString("done\n")
 	}
-	if err != nil {
-		return nil, fmt.Errorf("ask for the pack: %w", err)
-	}
 	answer := packp.NewUploadPackResponse(req)
-	if err := answer.Decode(io.NopCloser(s.out)); err != nil {
-		return nil, fmt.Errorf("read the answer: %w", err)
+	said := answer.Decode(io.NopCloser(s.out)) // also of a server that hung up while it was asked: it says why
+	switch {
+	case err != nil && (said == nil || errors.Is(said, io.EOF) || errors.Is(said, io.ErrUnexpectedEOF)):
+		return nil, fmt.Errorf("ask for the pack: %w", err)
+	case said != nil:
+		return nil, fmt.Errorf("read the answer: %w", said)
 	}
 	return answer, nil
 }
