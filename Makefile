@@ -22,7 +22,8 @@ check: ## Everything CI checks, with seconds per stage.
 	.ci/run
 
 bench: ## Measure speed and memory against what is possible (two minutes).
-	go run ./cmd/bench
+	go test -run '^$$' -bench ColdDryRun -benchtime 15x ./internal/cli
+	go test -run '^$$' -bench Passes -benchtime 2x ./internal/cli
 
 walk: ## Kill and disturb the program at every point, of which CI tries a sample.
-	WALK=all go test -count=1 -v -timeout 30m -run Walk ./cmd/reconcile ./reconcile
+	WALK=all go test -count=1 -v -timeout 30m -run Walk ./internal/cli ./reconcile

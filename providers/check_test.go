@@ -2,6 +2,7 @@ package providers
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 	"testing"
 
@@ -98,6 +99,18 @@ func TestCheckValues(t *testing.T) {
 		{"polar", ClientID, "abc<def", "warning: client_id holds a space, a quote or an angle bracket"},
 		{"virtuagym", "portal_name", "my <gym", "warning: portal_name holds a space, a quote or an angle bracket"},
 		{"virtuagym", "api_key", "aZ9 " + strings.Repeat("aZ9", 13), "warning: 42 letters"},
+		{"polar", ClientID, "\u0410BC-12345", "warning: client_id holds a letter or sign that no provider issues"},
+		{"polar", ClientID, "\uff11\uff12\uff13", "warning: a letter or sign"},
+		{"polar", ClientID, "ab\u2013cd", "warning: a letter or sign"},
+		{"polar", ClientID, "ab\u00a0cd", "warning: a letter or sign"},
+		{"polar", ClientID, "ab\u200bcd", "warning: a letter or sign"},
+		{"polar", ClientID, "1234\u2026", "warning: a letter or sign"},
+		{"oura", ClientSecret, "ab\u2019cd", "error: a letter or sign"},
+		{"polar", ClientSecret, "ENC[AES256_GCM,data:Tr7o1E==,iv:1AAA=,tag:kBBB=,type:str]", "error: sealed by SOPS"},
+		{"polar", ClientSecret, "${POLAR_SECRET}", "error: names a place"},
+		{"polar", ClientSecret, "{{ polar_secret }}", "error: names a place"},
+		{"polar", "verification_secret", "op://prod/polar/secret", "error: names a place"},
+		{"polar", ClientSecret, "$ANSIBLE_VAULT;1.1;AES256", "error: sealed by Ansible Vault"},
 		{"huawei", ClientSecret, "abc>def", "warning: a space, a quote or an angle bracket"},
 	}
 	for _, test := range tests {
@@ -168,7 +181,7 @@ func TestCheckConnection(t *testing.T) {
 		{"custom redirect", "strava", spec.Connection{Domain: given("auth.acme.example"), Credentials: redirected("https://auth.acme.example/auth/strava")}, ""},
 		{"redirect and domain", "strava", spec.Connection{Domain: given("a.acme.example"), Credentials: redirected("https://b.acme.example/auth/strava")}, "warning: another host"},
 		{"redirect path", "strava", spec.Connection{Credentials: redirected("https://auth.acme.example/auth/garmin")}, "warning: path of redirect_url"},
-		{"Fitbit", "fitbit", spec.Connection{}, "error: ended on 2026-11-02"},
+		{"Fitbit", "fitbit", spec.Connection{}, "warning: ended on 2026-11-02"},
 		{"Fitbit paused", "fitbit", spec.Connection{State: spec.Paused}, "warning: ended on 2026-11-02"},
 		{"Fitbit disabled", "fitbit", spec.Connection{State: spec.Disabled}, ""},
 		{"Garmin", "garmin", spec.Connection{}, "warning: OAuth 1 at Garmin ends on 2026-12-31"},
@@ -229,10 +242,17 @@ func TestCheckSetupAgainstThePortal(t *testing.T) {
 		{"new redirect", "huawei", "", spec.Connection{Setup: value("redirect_url", onNew)}, ""},
 		{"old redirect", "huawei", "", spec.Connection{Setup: value("redirect_url", onOld)}, ""},
 		{"redirect other than live", "huawei", onNew, spec.Connection{Setup: value("redirect_url", onOld)}, "warning: must have " + onNew},
-		{"slash at the end", "huawei", "", spec.Connection{Setup: value("callback_address", onNew+"/")}, "warning: must have " + onNew + " or " + onOld},
+		{"slash at the end", "huawei", "", spec.Connection{Setup: value("url_allowlist", onNew+"/")}, "warning: must have " + onNew + " or " + onOld},
 		{"cannot tell", "whoop", "", spec.Connection{Setup: value("redirect_url", "https://x.example/")}, ""},
 		{"WHOOP domain", "whoop", "", spec.Connection{Domain: given("w.acme.example"), Setup: value("redirect_url", "https://x.example/")}, "warning: must have https://w.acme.example/auth/whoop/oauth2"},
 		{"WHOOP webhook", "whoop", "", spec.Connection{Domain: given("w.acme.example"), Setup: value("webhook", "https://w.acme.example/hooks/whoop/push")}, ""},
+		{"WHOOP webhook of a shared domain", "whoop", "", spec.Connection{Domain: given("w.acme.example"), Credentials: spec.Credentials{ClientID: given("0a1b2c3d-0000-4000-8000-0123456789ab")},
+			Setup: value("webhook", "https://w.acme.example/hooks/whoop/push/0a1b2c3d-0000-4000-8000-0123456789ab")}, ""},
+		{"WHOOP webhook of another app", "whoop", "", spec.Connection{Domain: given("w.acme.example"), Credentials: spec.Credentials{ClientID: given("0a1b2c3d-0000-4000-8000-0123456789ab")},
+			Setup: value("webhook", "https://w.acme.example/hooks/whoop/push/x")}, "warning: must have https://w.acme.example/hooks/whoop/push or https://w.acme.example/hooks/whoop/push/0a1b2c3d-0000-4000-8000-0123456789ab"},
+		{"Huawei callback of May 2025", "huawei", onNew, spec.Connection{Setup: value("callback_address", "https://api.tryterra.co/v2/hooks/huawei/healthkit/notifications")}, ""},
+		{"Huawei callback of the newer host", "huawei", onNew, spec.Connection{Setup: value("callback_address", "https://access.tryterra.co/api/v2/hooks/huawei/healthkit/notifications")}, ""},
+		{"Huawei callback elsewhere", "huawei", "", spec.Connection{Setup: value("callback_address", onNew)}, "warning: must have https://access.tryterra.co/api/v2/hooks/huawei/healthkit/notifications or https://api.tryterra.co/v2/hooks/huawei/healthkit/notifications"},
 		{"unknown step", "strava", "", spec.Connection{Setup: value("nope", "x")}, ""},
 		{"free value", "huawei", "", spec.Connection{Setup: value("app_access_url", "https://acme.example")}, ""},
 	}
@@ -243,5 +263,18 @@ func TestCheckSetupAgainstThePortal(t *testing.T) {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+// A scope that looks right and is not is told of by its letters.
+func TestCheckScopes(t *testing.T) {
+	p, _ := Lookup("polar")
+	for scope, want := range map[string]string{
+		"accesslink.read_all": "", "accesslink.read_\u0430ll": "warning: a scope holds a letter", "accesslink.read_all\u200b": "warning: a scope holds a letter",
+	} {
+		c := spec.Connection{Scopes: given([]string{"a", scope})}
+		if got := told(slices.DeleteFunc(p.Check(c, Seen{Now: on(1)}), func(f Finding) bool { return f.Field != "scopes" })); !agrees(got, want) {
+			t.Errorf("%q: got %q, want %q", scope, got, want)
+		}
 	}
 }

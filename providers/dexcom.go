@@ -1,20 +1,13 @@
 package providers
 
 import (
-	"regexp"
-
 	"github.com/terra-reconcile/terra-reconcile/spec"
-)
-
-var (
-	dexcomID     = regexp.MustCompile(`^[0-9A-Za-z]{32}$`)
-	dexcomSecret = regexp.MustCompile(`^[0-9A-Za-z]{16}$`)
 )
 
 // dexcom: docs.tryterra.co "Dexcom own keys and production access" and "Custom
 // subdomain redirect and webhook setup"; developer.dexcom.com authentication (a
 // new app is a new pair), getting started (5 users, then full access), endpoint
-// overview of v2 (quota). The shapes were seen once.
+// overview of v2 (quota); Terra's llms.txt (the tiers). The shapes were seen once.
 func dexcom() Provider {
 	return Provider{
 		Slug: "dexcom", Name: "Dexcom",
@@ -23,21 +16,20 @@ func dexcom() Provider {
 		Portal: "https://developer.dexcom.com",
 		Fields: []Field{
 			{Name: ClientID, Label: "client id", Sample: "AbCdEfGhIjKlMnOpQrStUvWxYz012345", Rules: []Rule{
-				{Pattern: dexcomID, Severity: spec.Warning, Says: "is usually 32 letters and digits", Hint: "copy it from My Apps at https://developer.dexcom.com"},
+				{Match: made(alphanums, 32, 32), Severity: spec.Warning, Says: "is usually 32 letters and digits", Hint: "copy it from My Apps at https://developer.dexcom.com"},
 			}},
 			{Name: ClientSecret, Label: "client secret", Rules: []Rule{
-				{Pattern: dexcomSecret, Severity: spec.Warning, Says: "is usually 16 letters and digits", Hint: "copy it from My Apps at https://developer.dexcom.com"},
+				{Match: made(alphanums, 16, 16), Severity: spec.Warning, Says: "is usually 16 letters and digits", Hint: "copy it from My Apps at https://developer.dexcom.com"},
 			}},
 		},
 		CustomRedirect: "https://{domain}/auth/dexcom/oauth2",
 		CustomDomain:   true,
 		Steps: []Step{
-			{Name: "partnership", Do: "Register as a developer with Dexcom and create an app under My Apps. Sandbox keys lead users to a sandbox sign-in.",
+			{Name: "partnership", Do: "Register as a developer with Dexcom and create an app under My Apps. Sandbox keys lead users to a sandbox sign-in. " + dexcomTiers,
 				Evidence: []Evidence{done()}, OwnApp: true},
 			{Name: "redirect_url", Do: "Register {redirect} as redirect URL.",
 				Evidence: []Evidence{{Name: "value", Want: "{redirect}", Says: "the address that stands in the portal", Sample: "https://dexcom.acme.example/auth/dexcom/oauth2"}}, OwnApp: true},
-			{Name: "full_access", Do: "Limited access serves 5 users. Ask Dexcom for full access before you need more.",
-				Evidence: []Evidence{done()}, Proof: Advice, OwnApp: true},
+			dexcomFullAccess(),
 		},
 		Quotas: []string{"60,000 requests an hour for one app (documentation of v2)"},
 		Reset: Reset{
@@ -48,4 +40,11 @@ func dexcom() Provider {
 		Unproved: "What Dexcom's token endpoint answers to a wrong pair is not documented. " +
 			"Checked instead: no space, quote or bracket around the pair, its usual shape.",
 	}
+}
+
+const dexcomTiers = "Choose the tier: individual, commercial or research."
+
+func dexcomFullAccess() Step {
+	return Step{Name: "full_access", Do: "Limited access serves 5 users. Ask Dexcom for full access before you need more.",
+		Evidence: []Evidence{done()}, Proof: Advice, OwnApp: true}
 }

@@ -4,13 +4,13 @@
 //
 // A provider is a value of plain data: one file with one function that returns
 // a [Provider] (and at most one function that judges the answer to its probe),
-// and one line in all.go. Everything else, such as the words of the
+// and one line in catalogue.go. Everything else, such as the words of the
 // configuration files, the offline checks, the walk-through and the page
 // docs/providers.md, follows from the value.
 //
 // What stands here was read in a source that the provider's file names. What
 // was not confirmed there stays out or says so. Terra's own list of source
-// types is the authority at run time: see [Provider.Believe].
+// types is the authority at run time: see [Provider.WithSourceType].
 //
 // The package refuses to guess: a key that cannot be proved is "unknown", never
 // "good". It holds no state, starts nothing, logs nothing and never puts a

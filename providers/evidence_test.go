@@ -31,8 +31,8 @@ func TestEvidenceThatCannotBeRight(t *testing.T) {
 		{"a near miss", "huawei", "identity_verification",
 			huawei(setup{"identity_verification": {Done: on(1), Fields: map[string]string{"as": "individuals"}}}),
 			`setup.identity_verification.as "individuals" is not known`, "did you mean `individual`? known here: business-duns, business-licence, individual", false},
-		{"another address", "huawei", "callback_address", huawei(setup{"callback_address": {Value: "x"}}),
-			`setup.callback_address is "x", but Huawei Health Kit must have `, "change it in the provider's portal, then here", false},
+		{"another address", "huawei", "url_allowlist", huawei(setup{"url_allowlist": {Value: "x"}}),
+			`setup.url_allowlist is "x", but Huawei Health Kit must have `, "change it in the provider's portal, then here", false},
 		{"an unknown state", "freestylelibre", "activation",
 			libre(setup{"activation": {State: "done", Fields: map[string]string{"ticket": "T-1"}}}),
 			`setup.activation.state "done" is not known`, "write requested, active", true},
@@ -56,11 +56,11 @@ func TestEvidenceThatCannotBeRight(t *testing.T) {
 			if p.Marks(test.c, seen)[test.step] != StepOpen || !slices.Contains(p.OpenSteps(test.c, seen), test.step) {
 				t.Error("counts as done")
 			}
-			gates, warnings := p.Waits(test.c, seen, false)
-			if slices.ContainsFunc(warnings, func(u Unshown) bool { return strings.Contains(u.Text, test.step+": {") }) {
+			gates, warnings := p.Prerequisites(test.c, seen, false)
+			if slices.ContainsFunc(warnings, func(u Unrecorded) bool { return strings.Contains(u.Text, test.step+": {") }) {
 				t.Errorf("asks to record what is recorded: %q", warnings)
 			}
-			if got := slices.ContainsFunc(gates, func(w Wait) bool { return w.Step == test.step }); got != test.gated {
+			if got := slices.ContainsFunc(gates, func(w Prerequisite) bool { return w.Step == test.step }); got != test.gated {
 				t.Errorf("gated = %v, want %v: %v", got, test.gated, gates)
 			}
 		})
@@ -72,7 +72,7 @@ func TestDayThatHasBegunSomewhere(t *testing.T) {
 	c := spec.Connection{Options: options("route", "direct", "sdk_version", "1-samsung"), Setup: setup{"partner_approval": {Done: on(9), Value: "SHP-1"}}}
 	begins := on(9).Add(-14 * time.Hour)
 	for now, waits := range map[time.Time]bool{begins.Add(-time.Second): true, begins: false, on(10): false} {
-		gates, _ := samsung().Waits(c, Seen{Now: now}, false)
+		gates, _ := samsung().Prerequisites(c, Seen{Now: now}, false)
 		if got := len(gates) > 0; got != waits {
 			t.Errorf("at %s waits = %v, want %v", now, got, waits)
 		}
@@ -86,17 +86,17 @@ func TestDayThatHasBegunSomewhere(t *testing.T) {
 // address, of which Terra knows more than the catalogue.
 func TestWrongEvidenceUnderRequireSetup(t *testing.T) {
 	p, _ := Lookup("huawei")
-	steps := setup{"identity_verification": {Done: on(1), Fields: map[string]string{"as": "company"}}, "callback_address": {Value: "x"}}
-	gates, _ := p.Waits(spec.Connection{Setup: steps}, Seen{Now: on(9)}, true)
+	steps := setup{"identity_verification": {Done: on(1), Fields: map[string]string{"as": "company"}}, "url_allowlist": {Value: "x"}}
+	gates, _ := p.Prerequisites(spec.Connection{Setup: steps}, Seen{Now: on(9)}, true)
 	var names []string
 	for _, g := range gates {
 		names = append(names, g.Step)
 	}
-	if !slices.Contains(names, "identity_verification") || slices.Contains(names, "callback_address") {
+	if !slices.Contains(names, "identity_verification") || slices.Contains(names, "url_allowlist") {
 		t.Errorf("waits for %q", names)
 	}
 	live := Seen{Now: on(9), AuthRedirectURL: "x"}
-	if p.Marks(spec.Connection{Setup: steps}, live)["callback_address"] != StepDone {
+	if p.Marks(spec.Connection{Setup: steps}, live)["url_allowlist"] != StepDone {
 		t.Error("the address that Terra shows does not count")
 	}
 }

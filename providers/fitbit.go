@@ -1,12 +1,8 @@
 package providers
 
 import (
-	"regexp"
-
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
-
-var fitbitID = regexp.MustCompile(`^[0-9A-Z]{6}$`)
 
 // fitbit: docs.tryterra.co "Supported integrations" (own keys; retired, and which
 // source comes after it) and "How do I handle the Fitbit-to-Google migration?";
@@ -21,13 +17,13 @@ func fitbit() Provider {
 		Portal: "https://developers.google.com/health",
 		Fields: []Field{
 			{Name: ClientID, Label: "OAuth 2.0 Client ID", Sample: "23ABCD", Rules: []Rule{
-				{Pattern: fitbitID, Severity: spec.Warning, Says: "is usually 6 capital letters and digits", Hint: "compare it with the portal"},
+				{Match: made(digits+upper, 6, 6), Severity: spec.Warning, Says: "is usually 6 capital letters and digits", Hint: "compare it with the portal"},
 			}},
 			{Name: ClientSecret, Label: "Client Secret"},
 		},
 		Ends: []EndOfLife{{
 			Date: "2026-11-02", What: "the legacy Fitbit Web API and its sign-in",
-			Successor: "move to Google Health (GOOGLE_HEALTH in the data API), Terra's source on the Google Health API: Terra has its keys, each user connects once more; then set `state: disabled` here", Blocks: true,
+			Successor: "connect `google_health` (GOOGLE_HEALTH in the data API), Terra's source on the Google Health API: Terra has its keys, each user signs in once more; then set `state: disabled` here", Blocks: true,
 		}},
 		Reset:    Reset{Effect: "There is nothing to rotate: the legacy API is closed."},
 		Unproved: "The token address of the legacy API is switched off.",

@@ -1,26 +1,26 @@
 package providers
 
-import "regexp"
-
-var countryCode = regexp.MustCompile(`^[A-Za-z]{2}$`)
-
 // freeStyleLibre: docs.tryterra.co "Dedicated data source API keys" (Germany and
 // France: doctor's licence, registered practice, practice id, support ticket),
 // "Supported integrations" (Managed), the changelog of October 2025 (German
-// region, custom practices). Which values an own key would consist of is not
+// region, custom practices), of November 2025 (temporarily disabled) and of January 2026
+// (removed from all integrations endpoints), llms.txt (AT beside DE and FR). The sources
+// conflict, so source types decide. Which values an own key would consist of is not
 // documented anywhere that was read.
 func freeStyleLibre() Provider {
-	activation := When{Option: "regions", Values: []string{"DE", "FR"}}
+	activation := When{Option: "regions", Values: []string{"DE", "FR"}, Unsure: []string{"AT"}}
 	return Provider{
 		Slug: "freestylelibre", Name: "FreeStyle Libre", Enum: "FREESTYLELIBRE",
 		Keys: KeysOptional,
-		Why:  "Terra's own access serves every region but Germany and France, which need a practice of yours, not a key.",
+		Why:  "Terra's own access serves every region but Germany, France and perhaps Austria, which need a practice of yours, not a key.",
+		Absent: "Terra's changelog says that FreeStyle Libre was temporarily disabled in November 2025 and taken off all integrations endpoints in January 2026; " +
+			"ask Terra support whether it comes back, and leave it out or write `state: disabled` until then",
 		Fields: []Field{
 			{Name: ClientID, Label: "client id"},
 			{Name: ClientSecret, Label: "client secret"},
 		},
 		Options: []Option{{
-			Name: "regions", Says: "countries your users live in, as two-letter codes", Pattern: countryCode,
+			Name: "regions", Says: "countries your users live in, as two-letter codes", Match: made(letters, 2, 2),
 			Shape: "a two-letter country code such as DE", List: true, Sample: "[DE, GB]",
 			Meant: map[string]string{"UK": "GB", "EL": "GR"},
 		}},
@@ -40,11 +40,13 @@ func freeStyleLibre() Provider {
 		},
 		Reset: Reset{Effect: "There is no key to reset."},
 		Notes: []string{
+			"Terra's changelog says that it was temporarily disabled in November 2025 and taken off the integrations endpoints in January 2026. What Terra lists for your environment decides: where it is listed it works as described here, where it is not a run says so.",
+			"Austria (AT) is named beside DE and FR in one text of Terra only: not confirmed, so nothing waits for it.",
 			"Enabling waits only when every listed region needs activation; the other regions are open meanwhile.",
 			"A connection that is live is never held back.",
 			"The fields of an own key are not documented by Terra. Leave `credentials` out unless Terra support gave you a pair.",
 		},
-		Letters: []Letter{{
+		TicketTemplates: []TicketTemplate{{
 			To:      "Terra support",
 			Subject: "FreeStyle Libre: activate {regions} for dev-id {dev_id}",
 			Body: "Hello,\n\nplease activate FreeStyle Libre for our environment.\n\n" +

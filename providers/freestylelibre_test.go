@@ -17,14 +17,16 @@ func TestFreeStyleLibreRegions(t *testing.T) {
 	}{
 		{"", "", 0}, {"GB", "", 0}, {"GB,US,CH", "", 0},
 		{"DE", "", 2}, {"FR", "", 2}, {"de,fr", "", 2},
-		{"DE,GB", "open: GB", 0}, {"GB,FR,US", "open: GB, US", 0}, {"AT,DE,FR", "open: AT", 0},
+		{"DE,GB", "open: GB", 0}, {"GB,FR,US", "open: GB, US", 0}, {"AT,DE,FR", "open: AT (may need them too, which is not confirmed)", 0},
+		{"AT", "AT may need practice, activation too, which is not confirmed: ask Terra support", 0}, {"GB,at", "AT may need practice, activation too, which is not confirmed: ask Terra support", 0},
+		{"DE,AT,GB", "open: GB, AT (may need them too, which is not confirmed)", 0},
 	}
 	for _, test := range tests {
 		c := spec.Connection{Options: options("regions", test.regions)}
 		if test.regions == "" {
 			c.Options = nil
 		}
-		gates, warnings := p.Waits(c, Seen{Now: on(9)}, false)
+		gates, warnings := p.Prerequisites(c, Seen{Now: on(9)}, false)
 		told := ""
 		for _, w := range warnings {
 			told += w.Text
@@ -41,14 +43,17 @@ func TestFreeStyleLibreTicketAsksForTheRegionsThatWait(t *testing.T) {
 	if got := p.Ticket(p.ValuesOf(c, "acme-1")); !strings.Contains(got, "regions:               DE\n") || strings.Contains(got, "GB") {
 		t.Errorf("the ticket asks for the wrong regions:\n%s", got)
 	}
-	if !p.WaitsForAnswer(c, Seen{Now: on(9)}) {
+	if !p.AwaitsAnswer(c, Seen{Now: on(9)}) {
 		t.Error("Germany waits, so there is something to send")
 	}
 	c.Setup = setup{"activation": {State: "active", Fields: map[string]string{"ticket": "T-1"}}}
-	if p.WaitsForAnswer(c, Seen{Now: on(9)}) {
+	if p.AwaitsAnswer(c, Seen{Now: on(9)}) {
 		t.Error("an active region needs no ticket")
 	}
-	if p.WaitsForAnswer(spec.Connection{Options: options("regions", "GB")}, Seen{Now: on(9)}) {
+	if got := p.Ticket(p.ValuesOf(spec.Connection{Options: options("regions", "AT,GB")}, "acme-1")); !strings.Contains(got, "regions:               AT\n") {
+		t.Errorf("Austria cannot be asked about:\n%s", got)
+	}
+	if p.AwaitsAnswer(spec.Connection{Options: options("regions", "GB")}, Seen{Now: on(9)}) {
 		t.Error("an open region needs no ticket")
 	}
 }

@@ -1,13 +1,10 @@
 package providers
 
 import (
-	"regexp"
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
-
-var huaweiID = regexp.MustCompile(`^[0-9]{1,64}$`)
 
 // huawei: docs.tryterra.co "Dedicated data source API keys", "How do I set up
 // Huawei?" (addresses) and "Provider portal webhook registration";
@@ -15,7 +12,8 @@ var huaweiID = regexp.MustCompile(`^[0-9]{1,64}$`)
 // 100 users), account-server-error-code (client id, sub-errors),
 // android-server-dev (client_credentials, token life, flow control); Huawei's
 // HMS Core FAQ of December 2022 (individual developers);
-// docs.gitguardian.com huawei_open_platform_keys (a secret can be changed).
+// docs.gitguardian.com huawei_open_platform_keys (a secret can be changed); Terra's llms.txt
+// of May 2025 (App access URL and callback address on the older host).
 func huawei() Provider {
 	return Provider{
 		Slug: "huawei", Name: "Huawei Health Kit", Enum: "HUAWEI",
@@ -24,12 +22,12 @@ func huawei() Provider {
 		Portal: "https://developer.huawei.com",
 		Fields: []Field{
 			{Name: ClientID, Label: "OAuth 2.0 Client ID", Sample: "104512345", Rules: []Rule{
-				{Pattern: huaweiID, Severity: spec.Error, Says: "is 1 to 64 digits", Hint: "copy the client ID of the OAuth 2.0 client from the Huawei console"},
+				{Match: made(digits, 1, 64), Severity: spec.Error, Says: "is 1 to 64 digits", Hint: "copy the client ID of the OAuth 2.0 client from the Huawei console"},
 			}},
 			{Name: ClientSecret, Label: "OAuth 2.0 Client Secret"},
 		},
 		Redirect:      "https://{api}/v2/auth/huawei/oauth2",
-		Webhook:       "https://access.tryterra.co/api/v2/hooks/huawei/healthkit/notifications",
+		Webhook:       "https://{api}/v2/hooks/huawei/healthkit/notifications",
 		Steps:         huaweiSteps(),
 		TokenLifetime: time.Hour,
 		Quotas:        []string{"Tokens of the app itself are limited to 1,000 in a window: prove a pair rarely"},
@@ -51,6 +49,9 @@ func huawei() Provider {
 	}
 }
 
+// huaweiOlder is the host of the addresses in Terra's text of May 2025.
+const huaweiOlder = "https://api.tryterra.co"
+
 func huaweiSteps() []Step {
 	return []Step{
 		{Name: "huawei_id", Do: "Create a Huawei ID and register it as a developer account.", OwnApp: true,
@@ -64,12 +65,12 @@ func huaweiSteps() []Step {
 			Takes: "about 15 working days", Evidence: []Evidence{done()}},
 		{Name: "redirect_url", Do: "Use {redirect} as callback URL of the OAuth 2.0 client. It must equal the redirect URL that Terra holds for Huawei, to the letter.", OwnApp: true,
 			Evidence: []Evidence{{Name: "value", Want: "{redirect}", Says: "the address that stands in the console", Sample: "https://access.tryterra.co/api/v2/auth/huawei/oauth2"}}},
-		{Name: "app_access_url", Do: "Fill in the App access URL of the application form: where Huawei can see your own app. Terra prescribes no value.", OwnApp: true,
-			Evidence: []Evidence{{Name: "value", Says: "the address you gave", Sample: "https://acme.example/app"}}},
-		{Name: "callback_address", Do: "Add {redirect} to the URL allowlist as well.", OwnApp: true,
+		{Name: "app_access_url", Do: "Give " + huaweiOlder + "/ as App access URL of the application form: that is Terra's text of May 2025. For a dev-id on the newer host https://access.tryterra.co/ stands beside it, which no text confirms.", OwnApp: true,
+			Evidence: []Evidence{{Name: "value", Says: "the address you gave", Sample: huaweiOlder + "/"}}},
+		{Name: "url_allowlist", Do: "Add {redirect} to the URL allowlist as well.", OwnApp: true,
 			Evidence: []Evidence{{Name: "value", Want: "{redirect}", Says: "the address that stands in the allowlist", Sample: "https://access.tryterra.co/api/v2/auth/huawei/oauth2"}}},
-		{Name: "webhook_subscription", Do: "Under Health Service Kit, give {webhook} as HTTP subscription callback address. For a dev-id on api.tryterra.co ask Terra support which address applies.", OwnApp: true,
-			Evidence: []Evidence{{Name: "value", Says: "the address that stands in the console", Sample: "https://access.tryterra.co/api/v2/hooks/huawei/healthkit/notifications"}}},
+		{Name: "callback_address", Do: "Under Health Service Kit, give {webhook} as HTTP subscription callback address. Terra's text of May 2025 has " + huaweiOlder + "/v2/hooks/huawei/healthkit/notifications for every dev-id, its page on webhooks https://access.tryterra.co/api/v2/hooks/huawei/healthkit/notifications : ask Terra support where no data arrives.", OwnApp: true,
+			Evidence: []Evidence{{Name: "value", Want: "{webhook}", Or: huaweiOlder + "/v2/hooks/huawei/healthkit/notifications", Says: "the address that stands in the console", Sample: "https://access.tryterra.co/api/v2/hooks/huawei/healthkit/notifications"}}},
 		{Name: "user_limit", Do: "Until Huawei has verified the app, 100 users can connect. Apply for verification before you reach them; it takes effect within 24 hours of the approval.", OwnApp: true,
 			Takes: "about 15 working days", Evidence: []Evidence{done()}, Proof: Advice},
 	}

@@ -42,7 +42,7 @@ func TestHuaweiSaysWhichHalfIsWrong(t *testing.T) {
 func TestHuaweiStepsHaveEvidence(t *testing.T) {
 	want := []string{
 		"huawei_id", "identity_verification", "huawei_id_service", "health_kit_access", "redirect_url", "app_access_url",
-		"callback_address", "webhook_subscription", "user_limit",
+		"url_allowlist", "callback_address", "user_limit",
 	}
 	p := huawei()
 	var got []string
@@ -57,7 +57,7 @@ func TestHuaweiStepsHaveEvidence(t *testing.T) {
 	}
 	c := spec.Connection{Credentials: spec.Credentials{Present: true}}
 	for _, name := range want[:8] {
-		if gates, _ := p.Waits(c, Seen{Now: on(9)}, true); len(gates) == 0 || gates[0].Step != name {
+		if gates, _ := p.Prerequisites(c, Seen{Now: on(9)}, true); len(gates) == 0 || gates[0].Step != name {
 			t.Fatalf("waits for %v, want %s first", gates, name)
 		}
 		if c.Setup == nil {
@@ -65,7 +65,7 @@ func TestHuaweiStepsHaveEvidence(t *testing.T) {
 		}
 		c.Setup[name] = spec.SetupStep{Done: on(1)}
 	}
-	if gates, warnings := p.Waits(c, Seen{Now: on(9)}, true); len(gates)+len(warnings) != 0 {
+	if gates, warnings := p.Prerequisites(c, Seen{Now: on(9)}, true); len(gates)+len(warnings) != 0 {
 		t.Errorf("all is recorded, yet %v %q", gates, warnings)
 	}
 }
@@ -78,6 +78,7 @@ func TestHuaweiTellsOfItsLimits(t *testing.T) {
 		"Until Huawei has verified the app, 100 users can connect", "about 3 working days", "about 15 working days",
 		"redirect address https://access.tryterra.co/api/v2/auth/huawei/oauth2",
 		"webhook address https://access.tryterra.co/api/v2/hooks/huawei/healthkit/notifications",
+		"Give https://api.tryterra.co/ as App access URL", "https://api.tryterra.co/v2/hooks/huawei/healthkit/notifications for every dev-id",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the walk-through lacks %q", want)

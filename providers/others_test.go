@@ -41,7 +41,11 @@ func TestEndsByTheClock(t *testing.T) {
 		{"garmin", "2026-12-30 23:59:59", "warning: OAuth 1 at Garmin ends on 2026-12-31, in a day"},
 		{"garmin", "2026-12-31 00:00:00", "warning: OAuth 1 at Garmin ended on 2026-12-31"},
 		{"fitbit", "2026-11-01 23:59:59", "warning: the legacy Fitbit Web API and its sign-in ends on 2026-11-02, in a day"},
-		{"fitbit", "2026-11-02 00:00:00", "error: the legacy Fitbit Web API and its sign-in ended on 2026-11-02"},
+		{"fitbit", "2026-11-02 00:00:00", "warning: the legacy Fitbit Web API and its sign-in ended on 2026-11-02"},
+	}
+	after := Seen{Now: at("2026-11-02 00:00:00"), NotLive: true}
+	if found := fitbit().Check(spec.Connection{}, after); told(found) != "error: the legacy Fitbit Web API and its sign-in ended on 2026-11-02" {
+		t.Errorf("what has ended and is surely not live: %q", told(found)) // enabling it must fail; what may be live must not, for ever
 	}
 	for _, test := range tests {
 		p, _ := Lookup(test.slug)
@@ -59,7 +63,7 @@ func TestEndsByTheClock(t *testing.T) {
 	if text := flat(polar().Walkthrough(Values{}, nil)); !strings.Contains(text, "setup.app.done: the day it was done Only for an app of your own.") {
 		t.Errorf("Polar's step does not say that it is for an own app alone:\n%s", text)
 	}
-	_, before := fitbit().Believe(SourceType{CustomCredentialsAllowed: true}, at("2026-11-01 00:00:00"))
+	_, before := fitbit().WithSourceType(SourceType{CustomCredentialsAllowed: true}, at("2026-11-01 00:00:00"))
 	if len(before) != 0 {
 		t.Errorf("before the end Terra and the catalogue agree, yet %q", before)
 	}
@@ -68,25 +72,37 @@ func TestEndsByTheClock(t *testing.T) {
 // TestFactsThatPeopleMiss holds one sentence for each provider that somebody would
 // learn the hard way.
 func TestFactsThatPeopleMiss(t *testing.T) {
-	for slug, want := range map[string]string{
-		"whoop":     "Webhooks are signed with the client secret, so a stale secret loses webhooks as well as refreshes",
-		"dexcom":    "the client id changes as well: every user must connect again",
-		"dexcom_eu": "Ask Dexcom for access to its European service; access for the United States does not include it. The keys are separate",
-		"polar":     "The key that signs webhooks is a separate one and stays: leave verification_secret as it is",
-		"withings":  "The secret also signs calls",
-		"oura":      "Terra support sets an own Oura app for an environment",
-		"garmin":    "With `webhooks: managed` Terra edits the webhook rows of your Garmin app, under the fingerprint of what was reviewed",
+	for _, fact := range []struct{ slug, want string }{
+		{"whoop", "It wants a name, a contact e-mail and a privacy policy"},
+		{"whoop", "Where environments with apps of their own share one custom domain, add /<client id> to it"},
+		{"whoop", "Connect at least one WHOOP member and see data arrive before you ask for the approval"},
+		{"whoop", "Ask for it under Open Request, App approval"},
+		{"whoop", "Webhooks are signed with the client secret, so a stale secret loses webhooks as well as refreshes"},
+		{"dexcom", "Choose the tier: individual, commercial or research"},
+		{"dexcom_jp", "Own keys: required. Dexcom wants a direct partnership with every company, and gives separate keys for Japan"},
+		{"strava", "That is your custom domain where one is set, else Terra's own"},
+		{"dexcom", "the client id changes as well: every user must connect again"},
+		{"dexcom_eu", "Ask Dexcom for access to its European service; access for the United States does not include it. The keys are separate"},
+		{"polar", "Sign in to https://admin.polaraccesslink.com with a Polar Flow account"},
+		{"polar", "The key that signs webhooks is a separate one and stays: leave verification_secret as it is"},
+		{"withings", "The secret also signs calls"},
+		{"oura", "https://cloud.ouraring.com/oauth/applications"},
+		{"google_health", "Users do not move by themselves: each one signs in again and gets a new user_id"},
+		{"freestylelibre", "temporarily disabled in November 2025 and taken off the integrations endpoints in January 2026"},
+		{"suunto", "The fields of an own key are not published by Terra"},
+		{"oura", "Terra support sets an own Oura app for an environment"},
+		{"garmin", "With `webhooks: managed` Terra edits the webhook rows of your Garmin app, under the fingerprint of what was reviewed"},
 	} {
-		p, _ := Lookup(slug)
-		if text := flat(p.Walkthrough(Values{}, nil)); !strings.Contains(text, want) {
-			t.Errorf("%s: the walk-through lacks %q", slug, want)
+		p, ok := Lookup(fact.slug)
+		if text := flat(p.Walkthrough(Values{}, nil)); !ok || !strings.Contains(text, fact.want) {
+			t.Errorf("%s: the walk-through lacks %q", fact.slug, fact.want)
 		}
 	}
 }
 
 // TestNothingToSet holds that such a provider asks for nothing and refuses keys.
 func TestNothingToSet(t *testing.T) {
-	for _, slug := range []string{"apple_health", "cardiomood", "core", "eatthismuch", "finalsurge", "googlefit", "hammerhead"} {
+	for _, slug := range []string{"apple_health", "cardiomood", "core", "eatthismuch", "finalsurge", "google_health", "googlefit", "hammerhead"} {
 		p, ok := Lookup(slug)
 		if !ok || p.Keys != KeysNone || len(p.Steps)+len(p.Fields) != 0 {
 			t.Errorf("%s: %+v, want a provider with nothing to set", slug, p)
@@ -95,7 +111,7 @@ func TestNothingToSet(t *testing.T) {
 		if len(found) != 1 || found[0].Severity != spec.Error {
 			t.Errorf("%s: keys are %q, want an error", slug, told(found))
 		}
-		if gates, warnings := p.Waits(spec.Connection{}, Seen{Now: on(9)}, true); len(gates)+len(warnings) != 0 {
+		if gates, warnings := p.Prerequisites(spec.Connection{}, Seen{Now: on(9)}, true); len(gates)+len(warnings) != 0 {
 			t.Errorf("%s waits for %v %q", slug, gates, warnings)
 		}
 	}

@@ -10,14 +10,14 @@ func oura() Provider {
 		Slug: "oura", Name: "Oura", Enum: "OURA",
 		Keys:   KeysOptional,
 		Why:    "Terra's app serves Oura without any setup; an app of your own has Oura's limit per app for itself.",
-		Portal: "https://developer.ouraring.com",
+		Portal: "https://cloud.ouraring.com/oauth/applications",
 		Fields: []Field{
 			{Name: ClientID, Label: "Client ID", Sample: "0a1b2c3d-0000-4000-8000-0123456789ab"},
 			{Name: ClientSecret, Label: "Client Secret"},
 		},
 		Redirect: "https://{api}/v3/auth/oura/oauth2",
 		Steps: []Step{
-			{Name: "app", Do: "Create an application in Oura's portal and register {redirect} as redirect URL. By default it serves 10 users: ask Oura for more.",
+			{Name: "app", Do: "Create an application at https://cloud.ouraring.com/oauth/applications and register {redirect} as redirect URL. By default it serves 10 users: ask Oura for more.",
 				Evidence: []Evidence{done()}, OwnApp: true},
 			{Name: "terra_support", Do: "Terra support sets an own Oura app for an environment. Send the ticket (`reconcile providers oura --ticket` prints it) and wait for the answer.",
 				Evidence: []Evidence{
@@ -31,7 +31,7 @@ func oura() Provider {
 			Effect: "Terra support sets the new secret for you; users who connected through Terra's app stay on it until they connect again.",
 			Order:  AskTerra,
 		},
-		Letters: []Letter{{
+		TicketTemplates: []TicketTemplate{{
 			To:      "Terra support",
 			Subject: "Oura: own app for dev-id {dev_id}",
 			Body: "Hello,\n\nwe would like to use our own Oura app in this environment.\n\n" +

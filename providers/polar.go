@@ -3,7 +3,7 @@ package providers
 // polar: docs.tryterra.co "Managed vs own credentials" and "Integrations"
 // (enum); the OpenAPI description of Polar AccessLink collected by api-evangelist
 // (webhook resource, Basic authentication, separate signature key);
-// pypi.org/project/polar-accesslink (portal).
+// pypi.org/project/polar-accesslink (portal, and that it wants a Polar Flow account).
 func polar() Provider {
 	return Provider{
 		Slug: "polar", Name: "Polar", Enum: "POLAR",
@@ -15,7 +15,7 @@ func polar() Provider {
 			{Name: ClientSecret, Label: "client secret"},
 		},
 		Steps: []Step{
-			{Name: "app", Do: "Create a client at https://admin.polaraccesslink.com and register {redirect} as redirect address.",
+			{Name: "app", Do: "Sign in to https://admin.polaraccesslink.com with a Polar Flow account, create a client and register {redirect} as redirect address.",
 				Evidence: []Evidence{done()}, OwnApp: true},
 		},
 		Reset: Reset{

@@ -1,7 +1,6 @@
 package providers
 
 import (
-	"regexp"
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/spec"
@@ -39,6 +38,8 @@ type Provider struct {
 	Keys Keys
 	Why  string // why one has own keys there, or why there are none
 
+	Absent string // what is known where Terra does not offer it; "" is nothing
+
 	Portal string  // where a person makes the key
 	Fields []Field // the halves of the key, client_id first
 
@@ -53,12 +54,12 @@ type Provider struct {
 	Options []Option
 	Steps   []Step // in the order in which a person takes them
 
-	TokenLifetime time.Duration // how long a bad secret can stay unseen; 0: not known
-	Quotas        []string
-	Ends          []EndOfLife
-	Reset         Reset
-	Notes         []string
-	Letters       []Letter
+	TokenLifetime   time.Duration // how long a bad secret can stay unseen; 0: not known
+	Quotas          []string
+	Ends            []EndOfLife
+	Reset           Reset
+	Notes           []string
+	TicketTemplates []TicketTemplate
 
 	Probe    *Probe // nil: a pair cannot be proved
 	Unproved string // without a probe: why, and what is checked instead
@@ -78,7 +79,7 @@ type Field struct {
 // the provider states, or on a value that says itself what it is; a pattern that
 // was only seen in examples is a Warning.
 type Rule struct {
-	Pattern  *regexp.Regexp
+	Match    func(text string) bool
 	Unwanted bool // the value must not match
 	Severity spec.Severity
 	Says     string // completes "client_id …": "is 1 to 64 digits"
@@ -87,14 +88,14 @@ type Rule struct {
 
 // Option is a setting under `options`.
 type Option struct {
-	Name    string
-	Says    string
-	Values  []string          // the allowed values; none: see Pattern
-	Pattern *regexp.Regexp    // nil: any text
-	Shape   string            // Pattern in words
-	List    bool              // several values may be given
-	Meant   map[string]string // what people write and is none: what they mean
-	Sample  string
+	Name   string
+	Says   string
+	Values []string          // the allowed values; none: see Match
+	Match  func(string) bool // nil: any text
+	Shape  string            // Match in words
+	List   bool              // several values may be given
+	Meant  map[string]string // what people write and is none: what they mean
+	Sample string
 }
 
 // Proof says what shows that a human step was taken.
@@ -125,6 +126,7 @@ type Step struct {
 type When struct {
 	Option string
 	Values []string
+	Unsure []string // values that may need it too, which is not confirmed: nothing waits for them
 }
 
 // Evidence is one entry that shows that a step was taken. Without a Want or
@@ -133,6 +135,7 @@ type Evidence struct {
 	Option   bool   // Name is an option of the connection, not an entry of the step
 	Name     string // done, value, state or a name of the provider's own
 	Want     string // the exact text; may hold placeholders
+	Or       string // another text that is as good
 	Contains string
 	Values   []string // all that can stand there; none: any text
 	Says     string   // what it is, for a person
@@ -167,8 +170,8 @@ const (
 	AskTerra    Order = "ask Terra support"
 )
 
-// Letter is a text to send to somebody, ready but for its placeholders.
-type Letter struct {
+// TicketTemplate is a text to send to somebody, ready but for its placeholders.
+type TicketTemplate struct {
 	To, Subject, Body string // Body has line breaks
 }
 

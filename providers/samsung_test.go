@@ -32,7 +32,7 @@ func TestSamsungOptions(t *testing.T) {
 // TestSamsungDirectSaysWhatToDoMeanwhile holds that each open step names the way
 // that is open.
 func TestSamsungDirectSaysWhatToDoMeanwhile(t *testing.T) {
-	gates, _ := samsung().Waits(spec.Connection{Options: options("route", "direct", "sdk_version", "2.0.0-beta.1")}, Seen{Now: on(9)}, false)
+	gates, _ := samsung().Prerequisites(spec.Connection{Options: options("route", "direct", "sdk_version", "2.0.0-beta.1")}, Seen{Now: on(9)}, false)
 	if len(gates) != 2 {
 		t.Fatalf("waits for %v, want approval and SDK", gates)
 	}

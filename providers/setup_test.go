@@ -58,7 +58,7 @@ func TestWaits(t *testing.T) {
 		{name: "Oura own", slug: "oura", c: spec.Connection{App: given("own")}, gates: []string{"terra_support"}, warning: "app"},
 		{name: "Oura own, with keys", slug: "oura", c: spec.Connection{Credentials: keys, Setup: setup{"app": {Done: on(2)}}}, gates: []string{"terra_support"}},
 		{name: "Oura own, set", slug: "oura", c: spec.Connection{Credentials: keys, Setup: setup{"app": {Done: on(2)}, "terra_support": ticket("active")}}},
-		{name: "Strava", slug: "strava", c: spec.Connection{Credentials: keys}, warning: "not recorded under setup: app, callback_domain; write `setup: {app: {done: DATE}, callback_domain: {value: VALUE}}` once done (what: `reconcile providers strava`)"},
+		{name: "Strava", slug: "strava", c: spec.Connection{Credentials: keys}, warning: "not recorded under setup: app, callback_domain; write `setup: {app: {done: DATE}, callback_domain: {value: VALUE}}` once done"},
 		{name: "Strava, required", slug: "strava", c: spec.Connection{Credentials: keys}, require: true, gates: []string{"app", "callback_domain"}},
 		{name: "Strava recorded", slug: "strava", c: spec.Connection{Credentials: keys, Setup: setup{"app": {Done: on(2)}, "callback_domain": {Value: "access.tryterra.co"}}}, require: true},
 		{name: "Strava, a date is enough", slug: "strava", c: spec.Connection{Credentials: keys, Setup: setup{"app": {Done: on(2)}, "callback_domain": {Done: on(2)}}}, require: true},
@@ -73,7 +73,7 @@ func TestWaits(t *testing.T) {
 			if !ok {
 				t.Fatal("not in the catalogue")
 			}
-			gates, warnings := p.Waits(test.c, Seen{Now: on(9)}, test.require)
+			gates, warnings := p.Prerequisites(test.c, Seen{Now: on(9)}, test.require)
 			var names []string
 			for _, g := range gates {
 				names = append(names, g.Step)
@@ -98,15 +98,15 @@ func TestWaitsSayWhatIsMissing(t *testing.T) {
 	p, _ := Lookup("freestylelibre")
 	c := spec.Connection{Options: options("regions", "DE"), Setup: setup{"practice": {Fields: map[string]string{"practice_id": "P-1"}},
 		"activation": {State: "requested", Fields: map[string]string{"ticket": "T-1"}}}}
-	gates, _ := p.Waits(c, Seen{Now: on(9)}, false)
-	want := []Wait{
+	gates, _ := p.Prerequisites(c, Seen{Now: on(9)}, false)
+	want := []Prerequisite{
 		{Step: "practice", Reason: "setup.practice.doctor_licence is missing: where the licence is filed (a reference, not the document)"},
 		{Step: "activation", Reason: `setup.activation.state is "requested", not yet "active"`},
 	}
 	if !slices.Equal(gates, want) {
 		t.Errorf("got  %+v\nwant %+v", gates, want)
 	}
-	_, warnings := p.Waits(spec.Connection{Options: options("regions", "de,GB,fr,us"), Setup: c.Setup}, Seen{Now: on(9)}, false)
+	_, warnings := p.Prerequisites(spec.Connection{Options: options("regions", "de,GB,fr,us"), Setup: c.Setup}, Seen{Now: on(9)}, false)
 	if len(warnings) != 1 || !strings.HasPrefix(warnings[0].Text, "DE, FR must wait for practice, activation (") || !strings.HasSuffix(warnings[0].Text, "; open: GB, US") {
 		t.Errorf("warnings = %q", warnings)
 	}
@@ -114,14 +114,14 @@ func TestWaitsSayWhatIsMissing(t *testing.T) {
 
 func TestBelieve(t *testing.T) {
 	strava, _ := Lookup("strava")
-	if _, warnings := strava.Believe(SourceType{CustomerCredentialsRequired: true, CustomCredentialsAllowed: true}, on(120)); len(warnings) != 0 {
+	if _, warnings := strava.WithSourceType(SourceType{CustomerCredentialsRequired: true, CustomCredentialsAllowed: true}, on(120)); len(warnings) != 0 {
 		t.Errorf("agreeing with Terra warns: %q", warnings)
 	}
-	got, warnings := strava.Believe(SourceType{CustomCredentialsAllowed: true, Deprecated: true}, on(120))
+	got, warnings := strava.WithSourceType(SourceType{CustomCredentialsAllowed: true, Deprecated: true}, on(120))
 	if got.Keys != KeysOptional || len(warnings) != 2 {
 		t.Errorf("keys = %v, warnings = %q; want optional and two warnings", got.Keys, warnings)
 	}
-	got, warnings = strava.Believe(SourceType{}, on(120))
+	got, warnings = strava.WithSourceType(SourceType{}, on(120))
 	if found := got.Check(spec.Connection{Credentials: spec.Credentials{Present: true}}, Seen{Now: on(120)}); len(found) != 1 || found[0].Severity != spec.Error {
 		t.Errorf("keys where Terra takes none: %q", told(found))
 	}
@@ -129,12 +129,12 @@ func TestBelieve(t *testing.T) {
 		t.Errorf("warnings = %q", warnings)
 	}
 	fitbit, _ := Lookup("fitbit")
-	got, warnings = fitbit.Believe(SourceType{CustomCredentialsAllowed: true}, on(120))
+	got, warnings = fitbit.WithSourceType(SourceType{CustomCredentialsAllowed: true}, on(120))
 	if found := got.Check(spec.Connection{}, Seen{Now: on(120)}); len(found) != 0 || len(warnings) != 1 {
 		t.Errorf("offered by Terra: findings %q, warnings %q", told(found), warnings)
 	}
-	got, _ = fitbit.Believe(SourceType{CustomCredentialsAllowed: true, Deprecated: true}, on(120))
-	if found := got.Check(spec.Connection{}, Seen{Now: on(120)}); len(found) != 1 || found[0].Severity != spec.Error {
+	got, _ = fitbit.WithSourceType(SourceType{CustomCredentialsAllowed: true, Deprecated: true}, on(120))
+	if found := got.Check(spec.Connection{}, Seen{Now: on(120), NotLive: true}); len(found) != 1 || found[0].Severity != spec.Error {
 		t.Errorf("deprecated by Terra: %q, want an error", told(found))
 	}
 }

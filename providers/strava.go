@@ -1,19 +1,14 @@
 package providers
 
 import (
-	"regexp"
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
-var (
-	stravaID     = regexp.MustCompile(`^[0-9]+$`)
-	stravaSecret = regexp.MustCompile(`^[0-9a-f]{40}$`)
-)
-
 // strava: docs.tryterra.co "Dedicated data source API keys", "How do I set up my
-// Strava credentials?", "Strava production app and athlete limit";
+// Strava credentials?", "Strava production app and athlete limit" (the newest page sets the
+// custom domain first);
 // developers.strava.com/docs/getting-started (limits, quota);
 // communityhub.strava.com Strava API FAQ (reviews, tiers). The shape of the
 // secret was seen once in a public sample. That a reset kills the old secret at
@@ -26,10 +21,10 @@ func strava() Provider {
 		Portal: "https://www.strava.com/settings/api",
 		Fields: []Field{
 			{Name: ClientID, Label: "Client ID", Sample: "123456", Rules: []Rule{
-				{Pattern: stravaID, Severity: spec.Error, Says: "is digits only", Hint: "copy \"Client ID\" from https://www.strava.com/settings/api"},
+				{Match: made(digits, 1, 100), Severity: spec.Error, Says: "is digits only", Hint: "copy \"Client ID\" from https://www.strava.com/settings/api"},
 			}},
 			{Name: ClientSecret, Label: "Client Secret", Rules: []Rule{
-				{Pattern: stravaSecret, Severity: spec.Warning, Says: "is usually 40 characters of 0-9 and a-f", Hint: "copy \"Client Secret\", not the access or refresh token shown below it"},
+				{Match: made(lowerHex, 40, 40), Severity: spec.Warning, Says: "is usually 40 characters of 0-9 and a-f", Hint: "copy \"Client Secret\", not the access or refresh token shown below it"},
 			}},
 		},
 		CustomRedirect: "https://{domain}/auth/strava",
@@ -37,7 +32,7 @@ func strava() Provider {
 		Steps: []Step{
 			{Name: "app", Do: "Create an application at https://www.strava.com/settings/api. Strava asks for a subscription of the account that owns it. Copy its Client ID and Client Secret; Terra does not need the access and refresh tokens shown beside them.",
 				Evidence: []Evidence{done()}, OwnApp: true},
-			{Name: "callback_domain", Do: "Write {callback_host} as the app's Authorization Callback Domain: the host of the redirect address, which is api.tryterra.co for older dev-ids. With a wrong one Strava answers users with \"redirect_uri invalid\".",
+			{Name: "callback_domain", Do: "Write {callback_host} as the app's Authorization Callback Domain: the host of the redirect address. That is your custom domain where one is set, else Terra's own, which is api.tryterra.co for older dev-ids. With a wrong one Strava answers users with \"redirect_uri invalid\".",
 				Evidence: []Evidence{{Name: "value", Want: "{callback_host}", Says: "the domain that stands in the portal", Sample: "access.tryterra.co"}}, OwnApp: true},
 			{Name: "subscription", Do: "Keep the owner's Strava subscription running. Without it Strava sets the app to Inactive and answers every call with 403 \"Application Status Inactive\".",
 				Evidence: []Evidence{done()}, Proof: Advice, OwnApp: true},

@@ -54,7 +54,7 @@ func TestStravaCallbackDomain(t *testing.T) {
 		if got := told(p.Check(written(domain), Seen{Now: on(1)})); !agrees(got, want) {
 			t.Errorf("%s: %q, want %q", domain, got, want)
 		}
-		if gates, _ := p.Waits(written(domain), Seen{Now: on(9)}, true); len(gates) != 0 {
+		if gates, _ := p.Prerequisites(written(domain), Seen{Now: on(9)}, true); len(gates) != 0 {
 			t.Errorf("%s: waits for %v, want a warning at most", domain, gates)
 		}
 	}

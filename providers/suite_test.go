@@ -62,8 +62,8 @@ func TestSuiteSeesFaults(t *testing.T) {
 		"field order":      func(p *Provider) { slices.Reverse(p.Fields) },
 		"fields for none":  func(p *Provider) { p.Keys = KeysNone },
 		"secret sample":    func(p *Provider) { p.Fields[1].Sample = "s3cret" },
-		"sample vs rule":   func(p *Provider) { p.Fields[0].Rules = []Rule{{Pattern: regexp.MustCompile("^[0-9]+$"), Says: "x"}} },
-		"rule text":        func(p *Provider) { p.Fields[0].Rules = []Rule{{Pattern: regexp.MustCompile(".")}} },
+		"sample vs rule":   func(p *Provider) { p.Fields[0].Rules = []Rule{{Match: made(digits, 1, 9), Says: "x"}} },
+		"rule text":        func(p *Provider) { p.Fields[0].Rules = []Rule{{Match: made(alphanums, 1, 99)}} },
 		"step text":        func(p *Provider) { p.Steps[0].Do = "Create an app" },
 		"step name":        func(p *Provider) { p.Steps[0].Name = "An app" },
 		"step twice":       func(p *Provider) { p.Steps = append(p.Steps, p.Steps[0]) },
@@ -147,19 +147,19 @@ func fieldFaults(p Provider) []string {
 	if p.Keys == KeysNone {
 		want(len(p.Fields) == 0, "fields without keys")
 	} else {
-		want(len(p.Fields) == 2 && p.Fields[0].Name == ClientID && p.Fields[1].Name == ClientSecret, "fields are not client_id, client_secret")
+		want(len(p.Fields) == 0 && p.setByTerra() || len(p.Fields) == 2 && p.Fields[0].Name == ClientID && p.Fields[1].Name == ClientSecret, "fields are not client_id, client_secret")
 	}
 	for _, f := range p.Fields {
 		want(f.Label != "", f.Name+" has no label")
 		want(f.Name != ClientSecret || f.Sample == "", "a sample of a secret")
 		want(f.Sample == "" || len(p.check(f.Name, f.Sample)) == 0, f.Name+": its own sample breaks a rule")
 		for _, r := range f.Rules {
-			want(r.Pattern != nil && r.Says != "" && r.Hint != "", f.Name+": rule without pattern, words or hint")
+			want(r.Match != nil && r.Says != "" && r.Hint != "", f.Name+": rule without match, words or hint")
 		}
 	}
 	for _, o := range p.Options {
 		want(slugShape.MatchString(o.Name) && o.Says != "" && o.Sample != "", "option "+o.Name+" is incomplete")
-		want((o.Pattern == nil) == (o.Shape == ""), "option "+o.Name+": pattern and its words go together")
+		want((o.Match == nil) == (o.Shape == ""), "option "+o.Name+": match and its words go together")
 		want(len(o.Values) == 0 || slices.Contains(o.Values, o.Sample), "option "+o.Name+": its sample is not allowed")
 	}
 	return faults
@@ -237,7 +237,7 @@ func texts(v reflect.Value, into []string) []string {
 			into = texts(v.Index(i), into)
 		}
 	case reflect.Struct:
-		if v.Type() == reflect.TypeFor[Pair]() || v.Type() == reflect.TypeFor[regexp.Regexp]() {
+		if v.Type() == reflect.TypeFor[Pair]() {
 			return into
 		}
 		for i := range v.NumField() {
@@ -253,10 +253,10 @@ func TestAllIsWhole(t *testing.T) {
 	list := catalogue()
 	for i, e := range list {
 		if p := e.make(); p.Slug != e.slug {
-			t.Errorf("all.go calls %q what calls itself %q", e.slug, p.Slug)
+			t.Errorf("catalogue.go calls %q what calls itself %q", e.slug, p.Slug)
 		}
 		if i > 0 && list[i-1].slug >= e.slug {
-			t.Errorf("all.go is not sorted at %q", e.slug)
+			t.Errorf("catalogue.go is not sorted at %q", e.slug)
 		}
 	}
 	files, err := os.ReadDir(".")
@@ -272,7 +272,7 @@ func TestAllIsWhole(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if file.Name() == "all.go" {
+		if file.Name() == "catalogue.go" {
 			ast.Inspect(tree, func(n ast.Node) bool {
 				if id, ok := n.(*ast.Ident); ok {
 					listed[id.Name] = true
@@ -285,7 +285,7 @@ func TestAllIsWhole(t *testing.T) {
 		if !strings.HasSuffix(file.Name(), ".go") || strings.HasSuffix(file.Name(), "_test.go") {
 			continue
 		}
-		tree, err := parser.ParseFile(token.NewFileSet(), file.Name(), nil, 0)
+		tree, err := parser.ParseFile(token.NewFileSet(), file.Name(), nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -296,8 +296,11 @@ func TestAllIsWhole(t *testing.T) {
 			}
 			if id, ok := f.Type.Results.List[0].Type.(*ast.Ident); ok && id.Name == "Provider" {
 				makers++
+				if !namesItsSources(tree, f) {
+					t.Errorf("%s: %s does not say where its facts were read", file.Name(), f.Name.Name)
+				}
 				if !listed[f.Name.Name] {
-					t.Errorf("%s: %s is missing from all.go", file.Name(), f.Name.Name)
+					t.Errorf("%s: %s is missing from catalogue.go", file.Name(), f.Name.Name)
 				}
 			}
 		}
@@ -305,6 +308,17 @@ func TestAllIsWhole(t *testing.T) {
 	if makers != len(list) {
 		t.Errorf("%d functions make a provider, %d are listed", makers, len(list))
 	}
+}
+
+// namesItsSources reports whether the comment of a provider, or of the function in its
+// file that it is made by, says where the facts were read.
+func namesItsSources(file *ast.File, maker *ast.FuncDecl) bool {
+	for _, d := range file.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && (f == maker || f.Type.Params.NumFields() > 2) && strings.Contains(f.Doc.Text(), "docs.tryterra.co") {
+			return true
+		}
+	}
+	return false
 }
 
 func TestAllIsACopy(t *testing.T) {

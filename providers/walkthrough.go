@@ -5,6 +5,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
 // Walkthrough returns what a person does and pastes to make a connection to the
@@ -101,7 +104,11 @@ func (p Provider) consequence(s Step) string {
 		texts = append(texts, "Only for an app of your own.")
 	}
 	if s.When.Option != "" {
-		texts = append(texts, "Only for "+s.When.Option+" "+strings.Join(s.When.Values, ", ")+".")
+		text := "Only for " + s.When.Option + " " + strings.Join(s.When.Values, ", ")
+		if len(s.When.Unsure) > 0 {
+			text += ", and perhaps " + strings.Join(s.When.Unsure, ", ") + " (not confirmed)"
+		}
+		texts = append(texts, text+".")
 	}
 	return strings.Join(texts, " ")
 }
@@ -189,8 +196,8 @@ func (p Provider) facts() []string {
 		facts = append(facts, "A custom domain can be given as `domain`. It waits for an approval unless the runner lists it in `redirect_hosts` (docs/operations.md).")
 	}
 	facts = append(facts, p.Notes...)
-	if len(p.Letters) > 0 {
-		facts = append(facts, "`reconcile providers "+p.Slug+" --ticket` prints what to write to "+p.Letters[0].To+".")
+	if len(p.TicketTemplates) > 0 {
+		facts = append(facts, "`reconcile providers "+p.Slug+" --ticket` prints what to write to "+p.TicketTemplates[0].To+".")
 	}
 	return facts
 }
@@ -201,4 +208,90 @@ func hours(d time.Duration) string {
 		return "an hour"
 	}
 	return strconv.Itoa(int(d/time.Hour)) + " hours"
+}
+
+// Standing is what a provider still needs in one environment.
+type Standing struct {
+	Environment string
+	Steps       []string // names; none: nothing is open
+}
+
+// Table returns the providers as plain text of at most 80 columns, save for
+// addresses that are longer: a head line and, for each provider, its slug,
+// whether own keys are needed, whether a pair can be proved, its portal, then
+// why, then what is open. Open steps are given by slug; a provider without an
+// entry is used nowhere.
+func Table(ps []Provider, open map[string][]Standing) string {
+	var b strings.Builder
+	b.WriteString(row("PROVIDER", "OWN KEYS", "PROBE", "PORTAL"))
+	for _, p := range ps {
+		probe, portal := "no", p.Portal
+		if p.Probe != nil {
+			probe = "yes"
+		}
+		if portal == "" {
+			portal = "-"
+		}
+		b.WriteString(row(p.Slug, p.Keys.String(), probe, portal))
+		indent := strings.Repeat(" ", slugWidth+1)
+		b.WriteString(wrap(indent, indent, p.Why))
+		for _, o := range open[p.Slug] {
+			text := "nothing open"
+			if len(o.Steps) > 0 {
+				text = "open: " + strings.Join(o.Steps, ", ")
+			}
+			b.WriteString(wrap(indent+o.Environment+": ", indent+"  ", text))
+		}
+	}
+	return b.String()
+}
+
+const slugWidth = 15
+
+func row(slug, keys, probe, portal string) string {
+	return pad(slug, slugWidth) + pad(keys, 8) + pad(probe, 5) + portal + "\n"
+}
+
+// OpenSteps lists the names of the steps that are not shown to be done, gates
+// and warnings alike, in the order in which they are taken.
+func (p Provider) OpenSteps(c spec.Connection, seen Seen) []string {
+	if c.State == spec.Disabled {
+		return nil
+	}
+	var names []string
+	marks := p.Marks(c, seen)
+	for _, s := range p.Steps {
+		if s.Proof != Advice && marks[s.Name] == StepOpen {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+// width is how wide texts for people may be. A single word that is longer, such
+// as an address to paste, stays whole.
+const width = 80
+
+// wrap breaks text into lines of at most width characters, the first after
+// first, the others after rest. The result ends with a line break.
+func wrap(first, rest, text string) string {
+	var b strings.Builder
+	line, empty := first, true
+	for _, word := range strings.Fields(text) {
+		if !empty && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > width {
+			b.WriteString(line + "\n")
+			line, empty = rest, true
+		}
+		if !empty {
+			line += " "
+		}
+		line, empty = line+word, false
+	}
+	b.WriteString(strings.TrimRight(line, " ") + "\n")
+	return b.String()
+}
+
+// pad fills text with spaces up to n characters and adds one more.
+func pad(text string, n int) string {
+	return text + strings.Repeat(" ", max(0, n-utf8.RuneCountInString(text))+1)
 }

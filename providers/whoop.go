@@ -10,7 +10,9 @@ import (
 // "Custom subdomain redirect and webhook setup"; developer.whoop.com overview,
 // getting started, support (membership, 10 members, 5 apps), refresh-token
 // tutorial (token life), webhooks (signature by the client secret), rate
-// limiting. The shape of the client id was seen once.
+// limiting; Terra's llms.txt (a test with one member, what the app needs, where the
+// approval is asked for, the webhook of a shared domain). The shape of the client id was
+// seen once.
 func whoop() Provider {
 	return Provider{
 		Slug: "whoop", Name: "WHOOP",
@@ -19,7 +21,7 @@ func whoop() Provider {
 		Portal: "https://developer-dashboard.whoop.com",
 		Fields: []Field{
 			{Name: ClientID, Label: "Client ID", Sample: "0a1b2c3d-0000-4000-8000-0123456789ab", Rules: []Rule{
-				{Pattern: uuid, Severity: spec.Warning, Says: "usually looks like 0a1b2c3d-0000-4000-8000-0123456789ab", Hint: "copy \"Client ID\" from https://developer-dashboard.whoop.com"},
+				{Match: uuid, Severity: spec.Warning, Says: "usually looks like 0a1b2c3d-0000-4000-8000-0123456789ab", Hint: "copy \"Client ID\" from https://developer-dashboard.whoop.com"},
 			}},
 			{Name: ClientSecret, Label: "Client Secret"},
 		},
@@ -28,13 +30,15 @@ func whoop() Provider {
 		CustomDomain:   true,
 		Scopes:         "tick all scopes",
 		Steps: []Step{
-			{Name: "app", Do: "Create an app in the WHOOP developer dashboard (it needs a WHOOP membership; up to 5 apps). Tick all scopes.",
+			{Name: "app", Do: "Create an app in the WHOOP developer dashboard (it needs a WHOOP membership; up to 5 apps). It wants a name, a contact e-mail and a privacy policy. Tick all scopes.",
 				Evidence: []Evidence{done()}, OwnApp: true},
 			{Name: "redirect_url", Do: "Register {redirect} as redirect URL.",
 				Evidence: []Evidence{{Name: "value", Want: "{redirect}", Says: "the address that stands in the dashboard", Sample: "https://whoop.acme.example/auth/whoop/oauth2"}}, OwnApp: true},
-			{Name: "webhook", Do: "Register {webhook} as webhook with model version v2.",
-				Evidence: []Evidence{{Name: "value", Want: "{webhook}", Says: "the address that stands in the dashboard", Sample: "https://whoop.acme.example/hooks/whoop/push"}}, OwnApp: true},
-			{Name: "approval", Do: "Until WHOOP has approved the app, 10 members can connect. Terra cannot speed the approval up.",
+			{Name: "webhook", Do: "Register {webhook} as webhook with model version v2. Where environments with apps of their own share one custom domain, add /{client_id} to it.",
+				Evidence: []Evidence{{Name: "value", Want: "{webhook}", Or: "{webhook}/{client_id}", Says: "the address that stands in the dashboard", Sample: "https://whoop.acme.example/hooks/whoop/push"}}, OwnApp: true},
+			{Name: "test_member", Do: "Connect at least one WHOOP member and see data arrive before you ask for the approval.",
+				Evidence: []Evidence{done()}, Proof: Advice, OwnApp: true},
+			{Name: "approval", Do: "Until WHOOP has approved the app, 10 members can connect. Ask for it under Open Request, App approval; Terra cannot speed it up.",
 				Evidence: []Evidence{done()}, Proof: Advice, OwnApp: true},
 		},
 		TokenLifetime: time.Hour,

@@ -1,12 +1,8 @@
 package providers
 
 import (
-	"regexp"
-
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
-
-var withingsID = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // withings: docs.tryterra.co "Managed vs own credentials"; api-evangelist
 // withings (portal, signature API, rate limit); GitHub issues
@@ -20,7 +16,7 @@ func withings() Provider {
 		Portal: "https://developer.withings.com/dashboard",
 		Fields: []Field{
 			{Name: ClientID, Label: "ClientID", Sample: "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", Rules: []Rule{
-				{Pattern: withingsID, Severity: spec.Warning, Says: "is usually 64 characters of 0-9 and a-f", Hint: "copy it from https://developer.withings.com/dashboard"},
+				{Match: made(lowerHex, 64, 64), Severity: spec.Warning, Says: "is usually 64 characters of 0-9 and a-f", Hint: "copy it from https://developer.withings.com/dashboard"},
 			}},
 			{Name: ClientSecret, Label: "Secret"},
 		},

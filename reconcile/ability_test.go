@@ -16,23 +16,34 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
-// prepareOne plans the first environment, as a run does right before it applies.
-func (w *world) prepareOne(e *Engine, mode report.Mode) (*Engine, Run, *prepared) {
+// begun is the first environment before its first stage.
+func (w *world) begun(e *Engine, mode report.Mode) *environment {
 	w.t.Helper()
 	if mode != report.Apply {
 		e = e.readOnly()
 	}
-	r := Run{Mode: mode, Commit: "c0ffee", tokens: newTokens(), stopped: &atomic.Bool{}}
+	r := Run{Mode: mode, Commit: "c0ffee", id: "a run", tokens: newTokens(), stopped: &atomic.Bool{}}
 	r.Set, r.Problems = w.load()
-	book, _, err := e.openBook(r)
+	cache, _, err := e.openCache(r)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	p, err := e.prepare(w.t.Context(), r, r.Set.Environments[0], book)
-	if err != nil {
-		w.t.Fatal(err)
+	return e.newEnvironment(r, r.Set.Environments[0], cache)
+}
+
+// planned is the first environment right before it is applied.
+func (w *world) planned(e *Engine, mode report.Mode) *environment {
+	w.t.Helper()
+	env := w.begun(e, mode)
+	for _, s := range stagesOf(env) {
+		if s.name == "apply" {
+			break
+		}
+		if err := s.run(w.t.Context()); err != nil {
+			w.t.Fatalf("%s: %v", s.name, err)
+		}
 	}
-	return e, r, p
+	return env
 }
 
 // TestDryRunHasNoAbilityToWrite gives a dry run a client and a store that can
@@ -51,8 +62,9 @@ func TestDryRunHasNoAbilityToWrite(t *testing.T) {
 	}()
 	before, account := w.stored(), w.terra.Live(devID)
 	w.terra.ResetLog()
-	e, r, p := w.prepareOne(writable, report.DryRun)
-	changes, _, err := e.apply(t.Context(), r, p)
+	env := w.planned(writable, report.DryRun)
+	err := errors.Join(env.apply(t.Context()), env.remember())
+	changes := env.out.Changes
 	if !errors.Is(err, state.ErrReadOnly) {
 		t.Errorf("error of the store: got %v, want %v", err, state.ErrReadOnly)
 	}
@@ -65,7 +77,7 @@ func TestDryRunHasNoAbilityToWrite(t *testing.T) {
 		}
 	}
 	var refused *terra.ReadOnlyError
-	if _, err := p.client.EnableSource(t.Context(), devID, "polar", terra.NewIdempotencyKey()); !errors.As(err, &refused) {
+	if _, err := env.client.EnableSource(t.Context(), devID, "polar", terra.NewIdempotencyKey()); !errors.As(err, &refused) {
 		t.Errorf("error of the client: got %v, want a *terra.ReadOnlyError", err)
 	}
 	if n := len(w.terra.Writes()); n != 0 {
@@ -104,7 +116,7 @@ func TestRunTakesItsAbilityFromADryRun(t *testing.T) {
 	if r := writable.Run(t.Context(), Run{Set: set, Problems: problems, Commit: "c0ffee", Mode: report.Apply}); r.ExitCode != report.ExitDone {
 		t.Fatalf("exit %d\n%s", r.ExitCode, w.show(r))
 	}
-	if types, _, err := store.SourceTypes(devID); err != nil || len(types) == 0 {
+	if types, _, err := store.SourceTypes(here()); err != nil || len(types) == 0 {
 		t.Errorf("a run that applies keeps %d source types, %v", len(types), err)
 	}
 }
@@ -120,15 +132,15 @@ func TestMemoryIsSavedBeforeIntentsEnd(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	e, r, p := w.prepareOne(engine, report.Apply)
-	a := &applier{Engine: e, r: r, p: p, open: []string{"not-pending"}}
-	for _, c := range p.plan.Changes {
-		a.changes = append(a.changes, report.Change{Change: c, Outcome: report.Applied})
+	env := w.planned(engine, report.Apply)
+	env.ended = []string{"not-pending"}
+	for i := range env.out.Changes {
+		env.out.Changes[i].Outcome = report.Applied
 	}
-	if err := a.remember(); !errors.Is(err, state.ErrNotPending) {
+	if err := env.remember(); !errors.Is(err, state.ErrNotPending) {
 		t.Fatalf("got %v, want %v", err, state.ErrNotPending)
 	}
-	memory, err := store.Memory(devID)
+	memory, err := store.Memory(here())
 	if err != nil || !memory.Connections["polar"].Enabled {
 		t.Errorf("memory %+v, %v: the enable is not remembered", memory, err)
 	}

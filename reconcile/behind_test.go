@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/providers"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/keys"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 )
@@ -86,8 +87,9 @@ func TestWrongCopyWaitsForTheRightOne(t *testing.T) {
 	w.reset(secretB, 0)
 	w.keys("", key{secretA, ""}, key{secretC, ""})
 	r := w.expectExit(w.runs(time.Hour), report.ExitHeld)
-	c := w.change(r, "strava:rotate-secret:rejected")
-	expectText(t, c.GateReason, "the live key stays, but the provider rejected it too: people fall away; seal the right one, or a new one: `reconcile rotate add production/strava`")
+	c := w.change(r, "strava:rotate-secret")
+	expectText(t, c.GateReason, "and every other pair too, as where it is out of order")
+	expectKeys(t, w.keyStatus(r), keys.LiveRejected, 1, 2, 0, "seal the right one, or make a new key at https://www.strava.com/settings/api, and within minutes: `reconcile rotate add production/strava`")
 	w.expectLive(secretA)
 	w.keys("", key{secretA, ""}, key{secretC, ""}, key{secretB, ""})
 	w.expectExit(w.runs(30*time.Hour), report.ExitDone)
@@ -103,11 +105,13 @@ func TestNewKeyDiesInItsSoak(t *testing.T) {
 	w.expectExit(w.runs(3*time.Hour), report.ExitDone)
 	w.expectLive(secretB)
 	w.terra.RejectPair("strava", "123456", secretB)
+	w.runs(30 * time.Minute)
+	w.expectLive(secretB) // it was refused twice
 	w.runs(15 * time.Minute)
 	w.expectLive(secretA)
 	w.expectExit(w.runs(24*time.Hour), report.ExitHeld)
 	w.expectLive(secretA)
-	w.expectUsers(40, 38)
+	w.expectUsers(40, 34)
 }
 
 // Strava's quota is used up, so a wrong key is set unproved; people fall away,

@@ -11,7 +11,7 @@ import (
 )
 
 // told gives the warnings of the only environment, one a line.
-func told(r report.Report) string { return strings.Join(r.Environments[0].Warnings, "\n") }
+func told(r report.Report) string { return warned(r.Environments[0].Warnings) }
 
 // TestStepsGateEnable runs each kind of human step over Terra: who waits, what
 // the reason is, and that Strava beside it never does.
@@ -109,7 +109,7 @@ func TestOwnAppWaitsForTerraSupport(t *testing.T) {
 	w := newWorld(t)
 	w.terra.SetSourceType("", terratest.SourceType{Provider: "oura", DisplayName: "Oura", AuthType: "oauth2", DataTypes: []string{},
 		BYOSupported: true, CustomCredentialsAllowed: true})
-	w.own("oura", id, secretA, "setup:\n  terra_support: {ticket: T-1, state: requested}\n")
+	w.own("oura", id, secretA, "app: own\nsetup:\n  terra_support: {ticket: T-1, state: requested}\n")
 	w.terra.Enable(devID, "oura")
 	r := w.apply()
 	for _, action := range []string{"set-credentials", "set-app"} {
@@ -122,9 +122,9 @@ func TestOwnAppWaitsForTerraSupport(t *testing.T) {
 	if n := len(w.terra.Effects()); n != 0 {
 		t.Errorf("%d writes while the step is open", n)
 	}
-	w.own("oura", id, secretA, "setup:\n  terra_support: {ticket: T-1, state: active}\n")
+	w.own("oura", id, secretA, "app: own\nsetup:\n  terra_support: {ticket: T-1, state: active}\n")
 	w.applied()
-	w.own("oura", id, secretB, "setup:\n  terra_support: {ticket: T-1, state: requested}\n")
+	w.own("oura", id, secretB, "app: own\nsetup:\n  terra_support: {ticket: T-1, state: requested}\n")
 	w.applied() // its own app is live: rotating its key waits for nobody
 }
 
@@ -179,7 +179,7 @@ func TestTerraIsBelieved(t *testing.T) {
 		got += n.Connection + ": " + n.Reason + "\n"
 	}
 	for _, want := range []string{
-		"production/fitbit: production/fitbit.yaml:1: the legacy Fitbit Web API and its sign-in ended on 2026-11-02; move to Google Health (GOOGLE_HEALTH in the data API)",
+		"production/fitbit: production/fitbit.yaml:1: the legacy Fitbit Web API and its sign-in ended on 2026-11-02; connect `google_health` (GOOGLE_HEALTH in the data API)",
 		"production/samsung: production/samsung.yaml:3: Samsung Health has no credentials; remove `credentials` (Samsung Health has no web API",
 	} {
 		if !strings.Contains(got, want) {
@@ -205,6 +205,52 @@ func TestTerraIsBelieved(t *testing.T) {
 	w.own("polar", "0a1b", secretA, "")
 	if r = w.dryRun(); !strings.Contains(told(r), "own keys for polar are impossible") {
 		t.Errorf("warnings:\n%s", told(r))
+	}
+}
+
+// TestLiveFitbitIsNotRefusedForEver: validate knows nothing of Terra and warns, a run
+// refuses to enable it and lets what is live be paused and disabled.
+func TestLiveFitbitIsNotRefusedForEver(t *testing.T) {
+	w := newWorld(t)
+	w.terra.Enable(devID, "fitbit")
+	w.terra.SetUsers(devID, "fitbit", 3, 0)
+	w.write("production/fitbit.yaml", "provider: fitbit\n")
+	r := w.applied()
+	if !strings.Contains(told(r), "the legacy Fitbit Web API and its sign-in ended on 2026-11-02") {
+		t.Errorf("warnings:\n%s", told(r))
+	}
+	w.write("production/fitbit.yaml", "provider: fitbit\nstate: paused\n")
+	w.applied()
+	w.write("production/google_health.yaml", "provider: google_health\n")
+	w.write("production/fitbit.yaml", "provider: fitbit\nstate: disabled\n")
+	w.applied()
+	if live := w.terra.Live(devID).Sources; live["fitbit"].State != "disabled" || live["google_health"].State != "active" {
+		t.Errorf("fitbit is %s, google_health %s", live["fitbit"].State, live["google_health"].State)
+	}
+}
+
+// TestWithdrawnProviderIsSaidToBe: what Terra took off its list is an error of that
+// connection alone, with what is known of it; where it is offered again it works.
+func TestWithdrawnProviderIsSaidToBe(t *testing.T) {
+	w := newWorld(t)
+	w.terra.WithdrawSourceType("freestylelibre")
+	w.write("production/freestylelibre.yaml", "provider: freestylelibre\noptions: {regions: [AT, GB]}\n")
+	w.strava(secretA, "")
+	r := w.apply()
+	n := r.Environments[0].NotCompared
+	if len(n) != 1 || !strings.Contains(n[0].Reason, "Terra offers no provider `freestylelibre` in this environment: Terra's changelog says") {
+		t.Errorf("not compared: %+v", n)
+	}
+	if live := w.terra.Live(devID).Sources; live["strava"].Credential == nil {
+		t.Error("it held Strava")
+	}
+	w.terra.SetSourceType(devID, terratest.SourceType{Provider: "freestylelibre", DisplayName: "FreeStyle Libre", AuthType: "login", DataTypes: []string{}})
+	w.now = w.now.Add(25 * time.Hour)
+	if r = w.applied(); !strings.Contains(told(r), "AT may need practice, activation too, which is not confirmed") {
+		t.Errorf("warnings:\n%s", told(r))
+	}
+	if w.terra.Live(devID).Sources["freestylelibre"].State != "active" {
+		t.Error("it does not work where Terra offers it")
 	}
 }
 
@@ -239,7 +285,7 @@ func TestProviderThatTerraHasNeverHeardOf(t *testing.T) {
 	w.strava(secretA, "")
 	w.applied()
 	for slug, hint := range map[string]string{
-		"polarr": "; did you mean `polar`?", "nobody_knows": "; `reconcile providers` lists the names",
+		"polarr": "; did you mean `polar`?", "nobody_knows": "",
 	} {
 		w.own(slug, "left-sock", secretB, "scopes: [a]\ndomain: auth.acme.example\n")
 		w.write("production/oura.yaml", "provider: oura\n")

@@ -1,19 +1,92 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"net/netip"
+	"slices"
 	"strings"
-	"unicode/utf8"
+	"sync"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
-	"github.com/terra-reconcile/terra-reconcile/providers"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 )
 
-// compare fills in how the live secrets compare with the desired ones, although
-// Terra never returns them. Evidence for client_secret, strongest need first:
+// compare reads a live connection, unless it was read before, and fills in how its
+// secrets compare with those of the file.
+func (env *environment) compare(ctx context.Context, c *Connection) error {
+	opened := c.opened
+	c.opened = nil
+	if c.Observed == nil || !c.isCompared() || c.resolved.Unreadable != "" {
+		return nil
+	}
+	if c.answers == nil {
+		if err := env.readConnection(ctx, c); err != nil {
+			return err
+		}
+	}
+	out := *c.answers
+	if out.Failed == "" && c.givesAway(env.cache, out) {
+		out = plan.Observed{Failed: "read " + c.Name + ": unusable answer: it shows a secret of this file as another field, which Terra never does by itself; where somebody swapped them, set them right in Terra's dashboard"}
+	}
+	out.Active, out.Variant = c.source.Active, cmp.Or(c.source.AuthVariant, "standard")
+	if out.Credentials != nil {
+		ask := asking{env: env, c: c, opened: opened}
+		switch err := ask.secrets(ctx, &out); {
+		case err == nil:
+			ask.hidden(&out)
+		case ctx.Err() != nil, mayHaveWritten(err) != "":
+			return err
+		default:
+			out = plan.Observed{Active: out.Active, Variant: out.Variant, Failed: err.Error()}
+		}
+	}
+	c.Observed = &out
+	return nil
+}
+
+// givesAway tells whether Terra shows a secret of the file where something else belongs.
+// Only for what no file holds, and is more than words, the secrets are opened.
+func (c *Connection) givesAway(cache *secretsCache, live plan.Observed) bool {
+	d := c.resolved
+	ours := append([]string{d.ClientID.Value, d.RedirectURL.Value, d.Domain.Value}, d.Scopes.Value...)
+	var texts []string
+	if v := live.Credentials; v != nil {
+		texts = append(texts, v.ClientID, v.OAuthVersion)
+		if v.RedirectURL != nil {
+			texts = append(texts, *v.RedirectURL)
+		}
+	}
+	if live.Scopes != nil {
+		texts = append(texts, live.Scopes.Offered...)
+	}
+	if live.Domain != nil {
+		texts = append(texts, live.Domain.Hostname, live.Domain.State)
+		texts = append(texts, strings.Fields(live.Domain.Publish)...)
+	}
+	texts = slices.DeleteFunc(texts, func(t string) bool {
+		_, notAddress := netip.ParseAddr(t)
+		return slices.Contains(ours, t) || secrets.IsWords(t) || notAddress == nil
+	})
+	if len(texts) == 0 || cache.closed() != "" {
+		return false
+	}
+	var open []secrets.Value
+	for _, s := range append(slices.Clip(c.sealed), c.verification) {
+		if s.sealed.IsZero() {
+			continue
+		}
+		if v, _, err := cache.open(s); err == nil {
+			open = append(open, v)
+		}
+	}
+	return secrets.RepeatsInLines(strings.Join(texts, "\n"), d.ClientID.Value, open...)
+}
+
+// asking finds out how the live secrets of a connection compare with the desired ones,
+// although Terra never returns them. Evidence for client_secret, strongest need first:
 //
 //	another client_id        -> nothing to compare, both are sent together
 //	masks differ             -> differs
@@ -22,207 +95,173 @@ import (
 //
 // Memory alone is not enough where a mask could tell and does not: a secret shorter
 // than eight characters has none, and one of another form proves nothing. A
-// verification secret is never masked, so only memory and Terra can tell. opened are
-// secrets that were opened for their digests just now.
-func (o *observer) compare(ctx context.Context, w wanted, source terra.Source, opened map[string]secrets.Value, out *plan.Observed) error {
-	live := out.Credentials
+// verification secret is never masked, so only memory and Terra can tell.
+type asking struct {
+	env    *environment
+	c      *Connection
+	opened map[string]secrets.Value // just now, for their digests
+
+	visibleID string // the live client id, as Terra shows it
+}
+
+func (a asking) secrets(ctx context.Context, out *plan.Observed) (err error) {
+	d, live, cache := a.c.resolved, out.Credentials, a.env.cache
+	a.visibleID = live.ClientID
 	if !live.Set || live.SecretRef {
 		return nil
 	}
-	id := w.desired.ClientID
-	agrees := id.Mode != plan.Given || id.Value == live.ClientID
-	s := w.desired.Secret
-	if agrees && (s.Mode == plan.Given && s.Value.Closed == "" || w.desired.Refused != nil && o.book.closed() == "") {
-		c, err := o.compareSecret(ctx, w, source, opened[plan.FieldClientSecret], live.Mask)
-		if err != nil {
+	agrees := d.ClientID.Mode != plan.Given || d.ClientID.Value == live.ClientID
+	if agrees && (d.Secret.Mode == plan.Given && d.Secret.Value.Closed == "" || d.Rejected != nil && cache.closed() == "") {
+		if out.Secret, err = a.secret(ctx, live.Mask); err != nil {
 			return err
 		}
-		out.Secret = c
 	}
-	if v := w.desired.VerificationSecret; v.Mode == plan.Given && v.Value.Closed == "" && live.HasVerification {
-		if o.fresh(w, plan.FieldVerificationSecret, v.Value.Digest) {
+	if !agrees && d.Secret.Mode == plan.Given && d.Secret.Value.Closed == "" { // sent together, so Terra is not asked
+		if masks, err := a.mask(a.c.due, live.Mask); err == nil && masks == plan.Equal && a.fresh(plan.FieldClientSecret, d.Secret.Value.Digest) {
+			out.Secret = plan.Comparison{Result: plan.Equal, LiveKey: a.c.due}
+		}
+	}
+	if v := d.VerificationSecret; v.Mode == plan.Given && v.Value.Closed == "" && live.HasVerification {
+		if a.fresh(plan.FieldVerificationSecret, v.Value.Digest) {
 			out.Verification = plan.Comparison{Result: plan.Equal}
 			return nil
 		}
-		c, err := o.ask(ctx, w, source, w.verification, opened[plan.FieldVerificationSecret])
-		if err != nil {
-			return err
-		}
-		out.Verification = c
+		out.Verification, err = a.terra(ctx, a.c.verification, a.opened[plan.FieldVerificationSecret])
 	}
-	return nil
+	return err
 }
 
-func (o *observer) compareSecret(ctx context.Context, w wanted, source terra.Source, opened secrets.Value, mask string) (plan.Comparison, error) {
-	if w.desired.Secret.Mode != plan.Given { // all that is due was rejected
-		return o.liveKey(ctx, w, source, mask)
+func (a asking) secret(ctx context.Context, mask string) (plan.Comparison, error) {
+	d, due := a.c.resolved, a.c.due
+	if d.Secret.Mode != plan.Given { // all that is due was rejected
+		return a.liveKey(ctx, mask)
 	}
-	told, err := o.compareMask(w, w.due, mask)
+	masks, err := a.mask(due, mask)
 	if err != nil {
 		return plan.Comparison{}, err
 	}
-	if told != plan.Differs {
-		if told == plan.Equal && o.fresh(w, plan.FieldClientSecret, w.desired.Secret.Value.Digest) {
-			return plan.Comparison{Result: plan.Equal, LiveKey: w.due + 1}, nil
+	if masks != plan.Differs {
+		if masks == plan.Equal && a.fresh(plan.FieldClientSecret, d.Secret.Value.Digest) {
+			return plan.Comparison{Result: plan.Equal, LiveKey: due}, nil
 		}
-		c, err := o.ask(ctx, w, source, w.keys[w.due], opened)
-		if err != nil || c.Result != plan.Differs {
-			c.LiveKey = w.due + 1
-			return c, err
+		answer, err := a.terra(ctx, a.c.sealed[due-1], a.opened[plan.FieldClientSecret])
+		if err != nil || answer.Result != plan.Differs {
+			answer.LiveKey = due
+			return answer, err
 		}
 	}
-	return o.liveKey(ctx, w, source, mask)
+	return a.liveKey(ctx, mask)
 }
 
-// liveKey finds out whether another key of the file is the live one, newest
-// first. Only keys whose mask agrees are asked about.
-func (o *observer) liveKey(ctx context.Context, w wanted, source terra.Source, mask string) (plan.Comparison, error) {
+// liveKey finds out whether another key of the file is the live one, newest first.
+// Only keys whose mask agrees are asked about.
+func (a asking) liveKey(ctx context.Context, mask string) (plan.Comparison, error) {
 	out := plan.Comparison{Result: plan.Differs}
-	for i := len(w.keys) - 1; i >= 0; i-- {
-		if i == w.due || w.keys[i].sealed.IsZero() {
+	for i, key := range slices.Backward(a.c.sealed) {
+		if i == a.c.due-1 || key.sealed.IsZero() {
 			continue
 		}
-		told, err := o.compareMask(w, i, mask)
-		if err != nil || told == plan.Differs {
+		masks, err := a.mask(i+1, mask)
+		if err != nil || masks == plan.Differs {
 			continue // a key that does not open cannot be told to be live
 		}
-		c, err := o.ask(ctx, w, source, w.keys[i], secrets.Value{})
+		answer, err := a.terra(ctx, key, secrets.Value{})
 		switch {
 		case err != nil:
 			return plan.Comparison{}, err
-		case c.Result == plan.Uncertain:
-			return c, nil
-		case c.Result == plan.Equal:
+		case answer.Result == plan.Uncertain && masks == plan.Equal && a.agreed(i+1):
+			out.LiveKey = i + 1 // Terra does not tell; memory and the mask agree, and another key is due all the same
+			return out, nil
+		case answer.Result == plan.Uncertain && masks == plan.Equal && i+1 < a.c.due:
+			return out, nil // by its mask it is not the one that is due, and no later one
+		case answer.Result == plan.Uncertain:
+			return answer, nil
+		case answer.Result == plan.Equal:
 			out.LiveKey = i + 1
 			return out, nil
 		}
 	}
-	out.ByHand = o.byHand(w, mask)
+	out.OutOfBand = a.outOfBand(mask)
 	return out, nil
 }
 
-// byHand tells whether the live secret, which is no key of the file, is surely not
+// outOfBand tells whether the live secret, which is no key of the file, is surely not
 // the one that was last agreed: that one is a key of the file, or its mask differs.
-func (o *observer) byHand(w wanted, mask string) bool {
-	m, known := o.memory.Connections[w.desired.Provider]
-	agreed := m.Fields[plan.FieldClientSecret]
-	if !known || !o.memory.Known {
+func (a asking) outOfBand(mask string) bool {
+	if a.c.Remembered == nil {
 		return false
 	}
-	p, _ := providers.Lookup(w.desired.Provider)
-	for i := range w.keys {
-		if w.keys[i].sealed.IsZero() {
+	agreed := a.c.Remembered.Fields[plan.FieldClientSecret]
+	for _, key := range a.c.sealed {
+		if key.sealed.IsZero() {
 			continue
 		}
-		if d, err := o.book.digest(w.keys[i], p); err == nil && secrets.DigestsAgree(d.Value, agreed) {
+		if d, err := a.env.cache.digest(key, a.c.catalogue); err == nil && secrets.DigestsAgree(d.Value, agreed) {
 			return true
 		}
 	}
-	before, seen := o.book.maskOf(agreed)
-	return seen && isMask(mask) && before != o.book.digester.MaskDigest(mask)
+	before, seen := a.env.cache.maskOf(agreed)
+	return seen && secrets.IsMask(mask) && before != a.env.cache.digester.MaskDigest(mask)
 }
 
-// compareMask compares a key with the mask that Terra shows of the live one. Masks
-// that differ prove that the secrets do; Equal says no more than that the masks
-// are. A mask of another form, or a secret too short to have one, proves nothing.
-func (o *observer) compareMask(w wanted, key int, mask string) (plan.Compared, error) {
-	p, _ := providers.Lookup(w.desired.Provider)
-	d, err := o.book.digest(w.keys[key], p)
+// agreed tells whether memory says that a key of the file was the live one.
+func (a asking) agreed(key int) bool {
+	d, err := a.env.cache.digest(a.c.sealed[key-1], a.c.catalogue)
+	return err == nil && a.c.Remembered != nil && secrets.DigestsAgree(d.Value, a.c.Remembered.Fields[plan.FieldClientSecret])
+}
+
+// mask compares a key with the mask that Terra shows of the live one. Masks that differ
+// prove that the secrets do; Equal says no more than that the masks are. A mask of
+// another form, or a secret too short to have one, proves nothing.
+func (a asking) mask(key int, mask string) (plan.Compared, error) {
+	d, err := a.env.cache.digest(a.c.sealed[key-1], a.c.catalogue)
 	switch {
 	case err != nil:
 		return plan.Uncertain, err
-	case d.Mask == "" || !isMask(mask):
+	case d.Mask == "" || !secrets.IsMask(mask):
 		return plan.Uncertain, nil
-	case d.Mask != o.book.digester.MaskDigest(mask):
+	case d.Mask != a.env.cache.digester.MaskDigest(mask):
 		return plan.Differs, nil
 	default:
 		return plan.Equal, nil
 	}
 }
 
-// isMask tells whether a mask has the documented form: `****` and four characters.
-func isMask(mask string) bool {
-	tail, stars := strings.CutPrefix(mask, "****")
-	return stars && utf8.RuneCountInString(tail) == 4
-}
-
 // fresh tells whether memory says that this secret was agreed, recently enough.
-func (o *observer) fresh(w wanted, field, digest string) bool {
-	m, known := o.memory.Connections[w.desired.Provider]
-	age := o.o.Now().Sub(m.VerifiedAt)
-	return known && o.memory.Known && secrets.DigestsAgree(m.Fields[field], digest) && age >= 0 && age < o.env.VerifyEvery
+func (a asking) fresh(field, digest string) bool {
+	m := a.c.Remembered
+	if m == nil {
+		return false
+	}
+	age := a.env.o.Now().Sub(m.VerifiedAt)
+	return secrets.DigestsAgree(m.Fields[field], digest) && age >= 0 && age < a.env.spec.VerifyEvery
 }
 
-// storedPair asks whether Terra keeps exactly this pair although it shows none:
-// where users meet Terra's app, a pair of our own is kept and not shown. It is
-// an error when Terra cannot be asked.
-func storedPair(ctx context.Context, client *terra.Client, devID string, source terra.Source, id string, secret secrets.Value) (bool, error) {
-	if err := client.ProveDryRun(ctx, devID, source); err != nil {
-		return false, err
-	}
-	for _, patch := range []terra.CredentialPatch{{ClientID: &id}, {ClientSecret: secret}} {
-		equal, err := client.CompareCredentials(ctx, devID, source.Provider, patch)
-		if terra.IsNotFound(err) {
-			return false, nil // nothing is kept
-		}
-		if err != nil || !equal {
-			return false, err
-		}
-	}
-	return true, nil
-}
-
-// showStored fills in a pair that we have set and that Terra keeps unshown, so
-// that choosing the own app again needs no full replace. Fields beside the pair
-// are compared once Terra shows them.
-func (o *observer) showStored(ctx context.Context, w wanted, source terra.Source, out *plan.Observed) error {
-	d := w.desired
-	_, ours := o.memory.Connections[d.Provider].Fields[plan.FieldClientSecret]
-	if out.Credentials.Set || out.Variant != "standard" || !ours || w.due < 0 || d.ClientID.Mode != plan.Given || d.Secret.Value.Digest == "" {
-		return nil
-	}
-	v, _, err := o.book.open(w.keys[w.due])
-	if err != nil {
-		return err
-	}
-	stored, err := storedPair(ctx, o.client, o.env.DevID, source, d.ClientID.Value, v)
-	if err != nil || !stored {
-		return err
-	}
-	out.Credentials = &plan.Credentials{Set: true, ClientID: d.ClientID.Value, Sandbox: d.Sandbox.Value, HasVerification: d.VerificationSecret.Mode == plan.Given}
-	if d.RedirectURL.Mode == plan.Given {
-		out.Credentials.RedirectURL = &d.RedirectURL.Value
-	}
-	out.Secret = plan.Comparison{Result: plan.Equal, Asked: true}
-	out.Verification = plan.Comparison{Result: plan.Equal}
-	return nil
-}
-
-// ask lets Terra compare one secret by a dry run of a patch. What keeps it from
-// telling becomes an uncertain comparison, but an answer that may have been a
-// write is an error. v is the secret where it is open already, else zero.
-func (o *observer) ask(ctx context.Context, w wanted, source terra.Source, s sealedSecret, v secrets.Value) (plan.Comparison, error) {
+// terra lets Terra compare one secret by a dry run of a patch. What keeps it from
+// telling becomes an uncertain comparison, but an answer that may have been a write is
+// an error. v is the secret where it is open already, else zero.
+func (a asking) terra(ctx context.Context, s sealedSecret, v secrets.Value) (plan.Comparison, error) {
 	field := s.binding.Field
+	err := error(nil)
 	if v.IsZero() {
-		var err error
-		if v, _, err = o.book.open(s); err != nil {
-			return inconclusive(err)
-		}
+		v, _, err = a.env.cache.open(s)
 	}
 	patch := terra.CredentialPatch{ClientSecret: v}
 	if field == plan.FieldVerificationSecret {
 		patch = terra.CredentialPatch{VerificationSecret: terra.To(v)}
 	}
-	err := o.client.ProveDryRun(ctx, o.env.DevID, source)
-	var equal bool
 	if err == nil {
-		equal, err = o.compareAt(ctx, w.desired.Provider, field, patch)
+		err = a.env.client.ProveDryRun(ctx, a.env.spec.DevID, a.c.source)
+	}
+	equal := false
+	if err == nil {
+		equal, err = a.env.ask(ctx, a.c.Provider, a.visibleID, patch, field)
 	}
 	switch {
-	case err != nil && ctx.Err() != nil:
+	case err != nil && (ctx.Err() != nil || mayHaveWritten(err) != ""):
 		return plan.Comparison{}, err
 	case err != nil:
-		return inconclusive(err)
+		return plan.Comparison{Result: plan.Uncertain, Reason: err.Error()}, nil //nolint:nilerr // it is the comparison's reason
 	case equal:
 		return plan.Comparison{Result: plan.Equal, Asked: true}, nil
 	default:
@@ -230,12 +269,97 @@ func (o *observer) ask(ctx context.Context, w wanted, source terra.Source, s sea
 	}
 }
 
-// inconclusive turns what kept Terra from telling into an uncertain comparison.
-// An answer that may have been a write stays an error.
-func inconclusive(err error) (plan.Comparison, error) {
-	var wrote *terra.MayHaveWrittenError
-	if errors.As(err, &wrote) {
-		return plan.Comparison{}, err
+// ask asks Terra about one field. A comparison that has left is answered even when the
+// run ends, because its answer tells whether it was a write.
+func (env *environment) ask(ctx context.Context, provider, visibleID string, patch terra.CredentialPatch, field string) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, err
 	}
-	return plan.Comparison{Result: plan.Uncertain, Reason: err.Error()}, nil
+	ctx, cancel := graceful(ctx)
+	defer cancel()
+	equal, err := env.client.CompareCredentials(ctx, env.spec.DevID, provider, visibleID, patch)
+	env.wrote.compared(provider+"/"+field, err)
+	return equal, err
+}
+
+// hidden fills in a pair that we have set and that Terra does not show, because users
+// meet its own app: choosing the own app again then needs no full replace. Terra cannot be
+// asked about what it does not show, so memory has to agree; all of it is compared once
+// Terra shows it.
+func (a asking) hidden(out *plan.Observed) {
+	d, m := a.c.resolved, a.c.Remembered
+	if !out.Credentials.Hidden || m == nil || d.ClientID.Mode != plan.Given || m.Fields[plan.FieldClientID] != d.ClientID.Value ||
+		!secrets.DigestsAgree(m.Fields[plan.FieldClientSecret], d.Secret.Value.Digest) {
+		return
+	}
+	out.Credentials = &plan.Credentials{Set: true, TerraOwned: out.Credentials.TerraOwned, ClientID: d.ClientID.Value, Sandbox: d.Sandbox.Value, HasVerification: d.VerificationSecret.Mode == plan.Given}
+	if d.RedirectURL.Mode == plan.Given {
+		out.Credentials.RedirectURL = &d.RedirectURL.Value
+	}
+	out.Secret = plan.Comparison{Result: plan.Equal}
+	out.Verification = plan.Comparison{Result: plan.Equal}
+}
+
+// written collects what comparisons may have written on a server that does not honour
+// dry_run. Comparisons run side by side, so there can be several, and one without an
+// answer counts once another has shown what the server does.
+type written struct {
+	mu      sync.Mutex
+	fields  []string
+	unclear []string
+}
+
+// wroteError says which fields a dry run may have written.
+type wroteError struct {
+	fields []string
+	err    error
+}
+
+func (e *wroteError) Error() string {
+	if len(e.fields) < 2 {
+		return e.err.Error()
+	}
+	return e.err.Error() + "; all that may have been written: " + strings.Join(e.fields, ", ")
+}
+
+func (e *wroteError) Unwrap() error { return e.err }
+
+// compared takes note of how a comparison of one field ended.
+func (w *written) compared(name string, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var problem *terra.Problem
+	var connection *terra.ConnectionError
+	var bad *terra.BadAnswerError
+	switch {
+	case mayHaveWritten(err) != "":
+		w.fields = append(w.fields, name)
+	case errors.As(err, &connection), errors.As(err, &bad), errors.As(err, &problem) && problem.Status >= 500:
+		w.unclear = append(w.unclear, name)
+	}
+}
+
+// orElse gives the error to report: what may have been written, else err.
+func (w *written) orElse(err error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	name := mayHaveWritten(err)
+	if name == "" && len(w.fields) == 0 {
+		return err
+	}
+	fields := append(slices.Clone(w.fields), w.unclear...)
+	if name != "" {
+		fields = append(fields, name)
+	}
+	slices.Sort(fields)
+	return &wroteError{slices.Compact(fields), err}
+}
+
+// mayHaveWritten names the field that a comparison may have written, "" for none.
+func mayHaveWritten(err error) string {
+	var wrote *terra.MayHaveWrittenError
+	if !errors.As(err, &wrote) {
+		return ""
+	}
+	return wrote.Provider + "/" + wrote.Field
 }

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -23,29 +24,38 @@ import (
 
 const (
 	environmentsAtOnce = 4
-	readsAtOnce        = 50 // per environment; the client's limiter bounds them per token
+	readsAtOnce        = 64 // per environment; the client's limiter bounds them per token
 	writesAtOnce       = 8  // connections per environment
 	usersCounted       = 1000
 	sourceTypesFresh   = 24 * time.Hour
 )
 
-// Options is what an Engine works with. All but Prober,
-// Remember, RedirectHosts and Progress are required.
+// Options is what an Engine works with. All but Assigns, Wait, Prober, RedirectHosts
+// and Progress are required.
 type Options struct {
 	// Client gives the client for an account and a dev_id, or says why that
 	// account may not touch that dev_id. For a dry run it is read-only.
 	Client func(account, devID string) (*terra.Client, error)
+	// Assigns tells whether the runner's own configuration says, for no other account as
+	// well, that a dev_id belongs to an account; nil says it of none.
+	Assigns func(account, devID string) bool
 	// Store is the memory. For a dry run it is opened read-only or is none at all.
 	Store *state.Store
 	// Identities loads the age identities; it is called once per run.
 	Identities func() (*secrets.Identities, error)
 	// Now gives the time of a run and of each write.
 	Now func() time.Time
+	// Wait lets time pass before a read is tried again; nil waits on a timer.
+	Wait func(context.Context, time.Duration) error
+	// Applies says that the runner is meant to change Terra, if not in this run.
+	Applies bool
+	// Approvers is the runner's rule about how many people approve.
+	Approvers Approvers
+	// Skew is how far the clock of Now is ahead of Terra's, behind where it is negative, as
+	// far as an answer has told the time; nil is not known.
+	Skew func() (off time.Duration, known bool)
 	// Prober asks the provider itself about a pair; nil asks nobody.
 	Prober Prober
-	// Remember keeps what a provider told a dry run, whose Store refuses to; nil: nobody
-	// does. It may be called from several goroutines.
-	Remember Remember
 	// RedirectHosts gives the hosts, beside Terra's own, to which the runner lets an
 	// account's environments send end users; nil gives none.
 	RedirectHosts func(account string) []string
@@ -61,19 +71,23 @@ type Progress struct {
 
 // Run is one request: a commit, and what to do about it.
 type Run struct {
-	Set      spec.Set
-	Problems []spec.Problem
-	Commit   string // hash, or "worktree"
-	Author   string // of the commit, "" where there is none
-	Only     []string
-	Mode     report.Mode
-	Approve  map[string]string    // environment -> plan hash that a person approved
-	Given    time.Time            // when Approve was given; zero: nobody knows, and then each hash serves only once ever
-	Shown    map[string]plan.Plan // environment -> plan that a person was shown; not nil: anything else is refused
-	Now      bool                 // with an approved hash: ignore windows
-	Stop     bool                 // begin nothing more after the first failure, in any environment
-	Probe    bool                 // ask the providers in a dry run too
-	Holder   report.Holder        // who else writes the state
+	Set       spec.Set
+	Problems  []spec.Problem
+	Commit    string   // hash, or "worktree"
+	Author    string   // of the commit, "" where there is none
+	Only      []string // environments; none is all
+	Select    []string // connections: strava, production/strava or production/*; none is all
+	Mode      report.Mode
+	Approved  bool                 // only what Approve is about
+	Approve   map[string]string    // environment, or production/strava -> hash that a person approved, or its first digits
+	By        string               // who gave Approve
+	Given     time.Time            // when Approve was given; zero: nobody knows, and then each hash serves only once ever
+	Waiting   bool                 // approvals that wait in the state count, too
+	Shown     map[string]plan.Plan // environment -> plan that a person was shown; not nil: anything else is refused
+	Now       bool                 // with Approve: ignore windows
+	Stop      bool                 // begin nothing more after the first failure, in any environment
+	Probe     bool                 // ask the providers in a dry run too
+	LockOwner report.LockOwner     // who else writes the state
 
 	tokens  *tokens
 	id      string       // of this run, in its report and in the history
@@ -87,6 +101,9 @@ type Engine struct{ o Options }
 func New(o Options) *Engine {
 	if o.Progress == nil {
 		o.Progress = func(Progress) {}
+	}
+	if o.Wait == nil {
+		o.Wait = wait
 	}
 	var mu sync.Mutex
 	tell, now := o.Progress, o.Now
@@ -119,31 +136,33 @@ func (e *Engine) Run(ctx context.Context, r Run) report.Report {
 	}
 	started := e.o.Now()
 	r.id = rand.Text()
-	out := report.Report{Schema: report.Schema, RunID: r.id, Mode: r.Mode, Commit: r.Commit, StartedAt: started, Warnings: []string{}, StateHolder: r.Holder}
+	out := report.Report{Schema: report.Schema, RunID: r.id, Mode: r.Mode, Commit: r.Commit, StartedAt: started, Warnings: []plan.Warning{}, Remediations: []plan.Remediation{}, StateLock: r.LockOwner}
 	err := usable(r)
 	if err != nil && r.Mode == report.Apply {
-		if telling := TellRefusedCommit(e.o.Store, r, "", "", err, started); telling != nil {
-			out.Warnings = append(out.Warnings, telling.Error())
+		if err := RecordRefusedCommit(e.o.Store, r, "", "", err, started); err != nil {
+			out.Warn(plan.Warning{Text: err.Error()})
 		}
 	}
 	var environments []spec.Environment
 	if err == nil {
+		r = narrowed(r)
 		environments, err = chosen(r)
 	}
 	if err != nil {
-		out.Error = err.Error()
+		out.Error, out.Remediations = err.Error(), toDo(err)
 		out.Finish(e.o.Now())
 		return out
 	}
-	out.Warnings = append(out.Warnings, wholeCommitWarnings(r.Problems)...)
-	out.Warnings = append(out.Warnings, e.o.Store.TakeNotes()...)
-	book, warnings, err := e.openBook(r)
+	out.Warn(wholeCommitWarnings(r.Problems)...)
+	out.Warn(plan.Warnings(e.o.Store.TakeNotes()...)...)
+	cache, warnings, err := e.openCache(r)
 	if err != nil {
-		out.Error = err.Error()
+		out.Error, out.Remediations = err.Error(), toDo(err)
 		out.Finish(e.o.Now())
 		return out
 	}
-	out.Warnings = append(out.Warnings, warnings...)
+	defer cache.identities.Forget()
+	out.Warn(plan.Warnings(warnings...)...)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	out.Environments = make([]report.Environment, len(environments))
@@ -152,7 +171,7 @@ func (e *Engine) Run(ctx context.Context, r Run) report.Report {
 	group.SetLimit(environmentsAtOnce)
 	for i, env := range environments {
 		group.Go(func() error {
-			out.Environments[i] = e.environment(ctx, r, env, book)
+			out.Environments[i] = e.environment(ctx, r, env, cache)
 			if r.Stop && out.Environments[i].Error != "" {
 				r.stopped.Store(true)
 			}
@@ -163,10 +182,11 @@ func (e *Engine) Run(ctx context.Context, r Run) report.Report {
 		})
 	}
 	_ = group.Wait()
-	out.Warnings = append(out.Warnings, r.tokens.warnings()...)
+	out.Warn(plan.Warnings(r.tokens.warnings()...)...)
+	out.MissingScopes = r.tokens.lacking()
 	if r.Mode == report.Apply {
-		if err := e.o.Store.SaveDigests(e.o.Now(), book.inUse()); err != nil {
-			out.Warnings = append(out.Warnings, err.Error())
+		if err := e.o.Store.SaveDigests(e.o.Now(), cache.inUse()); err != nil {
+			out.Warn(plan.Warning{Text: err.Error()})
 		}
 	}
 	out.Finish(e.o.Now())
@@ -176,8 +196,8 @@ func (e *Engine) Run(ctx context.Context, r Run) report.Report {
 // usable refuses a commit as a whole whose terra.yaml has errors, and one that
 // names no environment.
 func usable(r Run) error {
-	if text := firstError(r.Problems, ""); text != "" {
-		return fmt.Errorf("load config repository: %s", text)
+	if err := firstError(r.Problems, ""); err != nil {
+		return fmt.Errorf("load config repository: %w", err)
 	}
 	if len(r.Set.Environments) == 0 {
 		return errors.New("load config repository: no folder holds an environment.yaml, so nothing is desired and nothing is changed")
@@ -185,22 +205,35 @@ func usable(r Run) error {
 	return nil
 }
 
-// firstError tells of the first error of an environment, or of the whole commit, and
-// that there are more.
-func firstError(problems []spec.Problem, environment string) string {
-	var errs []string
-	for _, p := range problems {
-		if p.Severity == spec.Error && p.Environment == environment {
-			errs = append(errs, p.Text())
+// narrowed leaves of a run what its approvals are about, where nothing else is to be run
+// and no flag has narrowed it already.
+func narrowed(r Run) Run {
+	if !r.Approved {
+		return r
+	}
+	var only, selected []string
+	one := false
+	for _, env := range r.Set.Environments {
+		if len(r.Only) > 0 && !slices.Contains(r.Only, env.Name) {
+			continue
+		}
+		for target := range r.Approve {
+			connection, about := IsApprovalOf(target, env.Name)
+			if other := slices.ContainsFunc(r.Set.Environments, func(e spec.Environment) bool { return e.Name == target }); connection != "" && other {
+				about = slices.ContainsFunc(env.Connections, func(c spec.Connection) bool { return env.Name+"/"+c.Provider == target })
+			}
+			if about {
+				only, selected, one = append(only, env.Name), append(selected, cmp.Or(connection, env.Name+"/*")), one || connection != ""
+			}
 		}
 	}
-	switch len(errs) {
-	case 0:
-		return ""
-	case 1:
-		return errs[0]
+	if len(r.Only) == 0 {
+		r.Only = only
 	}
-	return fmt.Sprintf("%s; %d more: `reconcile validate` lists all", errs[0], len(errs)-1)
+	if len(r.Select) == 0 && one {
+		r.Select = selected
+	}
+	return r
 }
 
 // chosen gives the environments to run, in order.
@@ -209,13 +242,16 @@ func chosen(r Run) ([]spec.Environment, error) {
 	for _, env := range r.Set.Environments {
 		names = append(names, env.Name)
 	}
-	for approved := range r.Approve {
-		if !slices.Contains(names, approved) {
-			return nil, fmt.Errorf("approve plan of environment %q: the repository has %s", approved, strings.Join(names, ", "))
+	isAbout := func(target string) func(name string) bool {
+		return func(name string) bool { _, about := IsApprovalOf(target, name); return about }
+	}
+	for target := range r.Approve {
+		if !slices.ContainsFunc(names, isAbout(target)) {
+			return nil, fmt.Errorf("approve plan of environment %q: the repository has %s", target, strings.Join(names, ", "))
 		}
 	}
 	if len(r.Only) == 0 {
-		return r.Set.Environments, nil
+		return selectedIn(r, r.Set.Environments)
 	}
 	var out []spec.Environment
 	for _, only := range r.Only {
@@ -228,20 +264,61 @@ func chosen(r Run) ([]spec.Environment, error) {
 		}
 		out = append(out, r.Set.Environments[i])
 	}
-	for approved := range r.Approve {
-		if !slices.Contains(r.Only, approved) {
-			return nil, fmt.Errorf("approve plan of environment %q: it is not chosen, only %s", approved, strings.Join(r.Only, ", "))
+	for target := range r.Approve {
+		if !slices.ContainsFunc(r.Only, isAbout(target)) {
+			return nil, fmt.Errorf("approve plan of environment %q: it is not chosen, only %s", target, strings.Join(r.Only, ", "))
+		}
+	}
+	return selectedIn(r, out)
+}
+
+// selectedIn gives the environments of which a connection is selected. A name that no
+// environment can be about is an error: nothing would be done, and nobody would notice.
+func selectedIn(r Run, all []spec.Environment) ([]spec.Environment, error) {
+	if len(r.Select) == 0 {
+		return all, nil
+	}
+	var names []string
+	for _, env := range all {
+		for _, c := range env.Connections {
+			names = append(names, env.Name+"/"+c.Provider)
+		}
+	}
+	var out []spec.Environment
+	for _, selected := range r.Select {
+		found := false
+		for _, env := range all {
+			_, about := IsApprovalOf(selected, env.Name)
+			about = about && selected != env.Name || slices.Contains(names, env.Name+"/"+selected)
+			if found = found || about; about && !slices.ContainsFunc(out, func(e spec.Environment) bool { return e.Name == env.Name }) {
+				out = append(out, env)
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("select connection %q: the repository has %s", selected, strings.Join(names, ", "))
 		}
 	}
 	return out, nil
 }
 
-func wholeCommitWarnings(problems []spec.Problem) []string {
-	var out []string
+func wholeCommitWarnings(problems []spec.Problem) []plan.Warning {
+	var out []plan.Warning
 	for _, p := range problems {
 		if p.Environment == "" && p.Severity == spec.Warning {
-			out = append(out, p.Text())
+			out = append(out, warningOf(p))
 		}
 	}
 	return out
+}
+
+// wait lets time pass, unless the context ends first.
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -62,7 +63,7 @@ func TestSecretChangedByHandIsHeld(t *testing.T) {
 	w.terra.SetCredential(devID, "strava", terratest.Credential{ClientID: "123456", Secret: secretB})
 	r := w.apply()
 	c := w.change(r, "strava:rotate-secret")
-	expectGate(t, c, plan.Approval, "on_secret_drift")
+	expectGate(t, c, plan.Approval, "on-secret-drift")
 	if c.Cause != plan.Drift {
 		t.Errorf("cause = %s, want drift", c.Cause)
 	}
@@ -73,8 +74,16 @@ func TestSecretChangedByHandIsHeld(t *testing.T) {
 		t.Error("a hand-made key was overwritten")
 	}
 	r = w.run(Run{Mode: report.Apply, Approve: map[string]string{"production": r.Environments[0].PlanHash}})
+	expectGate(t, w.change(r, "strava:rotate-secret"), plan.Approval, "on-secret-drift")
+	if got := w.terra.Live(devID).Sources["strava"].Credential.Secret; got != secretB {
+		t.Error("the approval of the whole environment overwrote a hand-made key")
+	}
+	if got := r.Environments[0].Approval.Leaves; !slices.Equal(got, []string{"production/strava"}) {
+		t.Errorf("it says that it leaves %v", got)
+	}
+	r = w.run(Run{Mode: report.Apply, Approve: map[string]string{"production/strava": r.Environments[0].Connections[0].PlanHash}})
 	if r.ExitCode != report.ExitDone {
-		t.Errorf("approved: exit %d\n%s", r.ExitCode, w.show(r))
+		t.Errorf("approved alone: exit %d\n%s", r.ExitCode, w.show(r))
 	}
 }
 
@@ -102,7 +111,7 @@ func TestShortSecretIsNotTakenFromMemory(t *testing.T) {
 		w.inSync()
 		w.terra.SetCredential(devID, "strava", terratest.Credential{ClientID: "123456", Secret: live})
 		c := w.change(w.apply(), "strava:rotate-secret")
-		expectGate(t, c, plan.Approval, "on_secret_drift")
+		expectGate(t, c, plan.Approval, "on-secret-drift")
 		if c.Cause != plan.Drift {
 			t.Errorf("cause = %s", c.Cause)
 		}

@@ -1,208 +1,272 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
 	"sync"
-
-	"golang.org/x/sync/errgroup"
+	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
 	"github.com/terra-reconcile/terra-reconcile/providers"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/keys"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
-// prepared is one environment, planned: all that applying it needs.
-type prepared struct {
-	env      spec.Environment
-	client   *terra.Client
-	book     *book
-	want     []wanted
-	seen     observation
-	before   plan.Memory // as it was saved
-	input    plan.Input
-	plan     plan.Plan
-	hash     string
-	newer    string // the commit from which the branch went back, "" where it did not
-	pending  []state.Intent
-	ongoing  state.Ongoing
-	lives    map[string]plan.KeyLife // by provider, as they are on disk
-	warnings []string
+// environment is one environment in one run: its connections, and what concerns all of
+// them.
+type environment struct {
+	*Engine
+	request Run
+	spec    spec.Environment
+	id      state.Environment // whose memory is read and written
+	unsure  bool              // of the customer in id: nothing is remembered that could be another's
+	cache   *secretsCache
+	client  *terra.Client
+	out     report.Environment
 
-	mu      sync.Mutex
-	watched map[string]plan.Users // by provider: end users of watched keys, counted in this run
+	// recall
+	connections []*Connection // sorted by provider; observe adds those that only Terra knows of
+	input       plan.Input    // its connections as they were planned last
+	before      plan.Memory   // as it was stored
+	memory      plan.Memory   // as this run plans with it
+	pending     []state.Intent
+	lasting     state.OpenEvents
+	rewoundFrom string // the commit from which the branch went back, "" where it did not
+
+	// observe
+	sources     map[string]terra.Source
+	types       map[string]plan.Type // that Terra offers; nil: unknown
+	typesRead   bool                 // now, and not from memory
+	typesFailed error                // why they could not be read
+	wrote       written
+
+	questions *questions // to providers, in measure
+	// plan and guard
+	plan      plan.Plan
+	consent   plan.Consent
+	planned   bool // all that a plan is made from is known
+	hash      string
+	hashes    map[string]string // of each connection that changes
+	approvals []approval
+	lacks     []terra.TokenScope // that its token has not; set while it is read
+	ahead     time.Duration      // of Terra's clock, where that is too much; else 0
+
+	// apply
+	mu          sync.Mutex        // of what connections write side by side
+	ended       []string          // ids of intents that end once memory is saved
+	unrecorded  error             // why the history could not be written
+	switches    []plan.KillSwitch // met by a write that was ready
+	unconfirmed []unconfirmed
+	unshown     map[string]bool // changes that Terra accepted and did not show
+	proving     sync.Mutex
+	proved      bool // that the server honours dry_run; guarded by proving
 }
 
-// environment plans one environment and, in mode apply, applies what is ready.
-func (e *Engine) environment(ctx context.Context, r Run, env spec.Environment, b *book) (out report.Environment) {
+// environment runs the loop over one environment and reports it.
+func (e *Engine) environment(ctx context.Context, r Run, s spec.Environment, cache *secretsCache) (out report.Environment) {
+	env := e.newEnvironment(r, s, cache)
 	defer func() {
 		if fault := caught(recover()); fault != nil {
-			faulted(&out, r.Mode, fault)
+			faulted(&env.out, r.Mode, fault)
+			out = env.out
 		}
 	}()
-	out = report.Environment{
-		Name: env.Name, DevID: env.DevID, Warnings: []string{}, Unmanaged: []string{},
-		NotCompared: []plan.NotCompared{}, Changes: []report.Change{}, Events: []report.Event{}, Keys: []report.KeyStatus{}, MayHaveWritten: []string{}, WarningDetails: []plan.Warning{},
+	err := env.run(ctx)
+	if err != nil && !env.planned {
+		env.recordRefusal(ctx, err)
 	}
-	p, err := e.prepare(ctx, r, env, b)
-	if r.Mode == report.Apply && env.DevID != "" && ctx.Err() == nil {
-		if telling := e.tellRefused(r, env, err); telling != nil {
-			out.Warnings = append(out.Warnings, telling.Error())
-		}
-	}
-	if err != nil {
-		out.Error = err.Error()
-		var wrote *wroteError
-		if errors.As(err, &wrote) {
-			out.MayHaveWritten = append(out.MayHaveWritten, wrote.fields...)
-		}
-		return out
-	}
-	out.PlanHash = p.hash
-	out.Unmanaged, out.NotCompared = p.plan.Unmanaged, p.plan.NotCompared
-	if r.Mode == report.Apply {
-		if out.Error = e.permitted(r, p); out.Error != "" {
-			p.input.ApprovedAll, p.input.NowFlag = false, false // what guards hold is shown as held
-			p.plan = plan.Make(p.input)
-		}
-	}
-	for _, c := range p.plan.Changes {
-		out.Changes = append(out.Changes, report.Change{Change: c})
-	}
-	switch {
-	case r.Mode != report.Apply:
-	case out.Error != "":
-		if err := e.tellUnapproved(r, env, out.Error); err != nil {
-			out.Warnings = append(out.Warnings, err.Error())
-		}
-	default:
-		var wrote []string
-		out.Changes, wrote, err = e.apply(ctx, r, p)
-		out.MayHaveWritten = append(out.MayHaveWritten, wrote...)
-		if err != nil {
-			out.Error = err.Error()
-		}
-	}
-	out.Warnings = append(out.Warnings, p.warnings...)
-	sinceWhen(out.Changes, p.ongoing, p.input.Now)
-	out.Keys = p.keyStatuses(out.Changes)
-	out.Warn(p.plan.Warnings...)
-	out.Warn(p.resetWarnings()...)
-	out.Warn(keyWarnings(out.Keys, p.input.Now)...)
-	out.Events = append(out.Events, report.StuckEvents(out.Changes, p.input.Now)...)
-	out.Events = append(out.Events, keyEvents(out.Keys, out.Changes)...)
-	out.Summary = report.Summarise(p.plan, out.Changes)
-	if out.Approval, err = e.approval(p); err != nil {
-		out.Warnings = append(out.Warnings, err.Error())
-	}
-	return out
+	env.report(err)
+	return env.out
 }
 
-// prepare resolves, observes and plans. An error means that nothing is known of
-// the environment, and so nothing is changed.
-func (e *Engine) prepare(ctx context.Context, r Run, env spec.Environment, b *book) (*prepared, error) {
-	p := &prepared{env: env, book: b, watched: map[string]plan.Users{}}
-	for _, problem := range r.Problems {
-		if problem.Environment == env.Name && problem.Severity == spec.Warning {
-			p.warnings = append(p.warnings, problem.Text())
-		}
-	}
-	if first := firstError(r.Problems, env.Name); env.Invalid || first != "" {
-		return nil, fmt.Errorf("load environment: %s", first)
-	}
-	var err error
-	if p.client, err = e.o.Client(env.Account, env.DevID); err != nil {
-		return nil, err
-	}
-	if p.input.Environment, err = environmentOf(env); err != nil {
-		return nil, err
-	}
-	if err := e.lookBack(r, env, p); err != nil {
-		return nil, err
-	}
-	p.input.RedirectHosts = e.redirectHosts(env)
-	if p.before, err = e.o.Store.Memory(env.DevID); err != nil {
-		return nil, err
-	}
-	p.input.Memory = recalled(p.before, b.lasting)
-	if p.pending, err = e.o.Store.Pending(env.DevID); err != nil {
-		return nil, err
-	}
-	if p.ongoing, err = e.o.Store.Ongoing(env.DevID); err != nil {
-		return nil, err
-	}
-	if p.lives, err = e.o.Store.KeyLives(env.DevID); err != nil {
-		return nil, err
-	}
-	p.input.Now = e.o.Now()
-	for _, c := range env.Connections {
-		p.want = append(p.want, resolve(env, c, b, p.input.Now, p.lives[c.Provider]))
-	}
-	token := e.beginToken(ctx, r, env, p.client)
-	p.seen, err = e.observer(p).observe(ctx, p.want)
-	token(err == nil)
-	if err != nil {
-		return nil, err
-	}
-	p.warnings = append(p.warnings, p.seen.warnings...)
-	p.input.Observed, p.input.Types = p.seen.live, p.seen.types
-	p.input.Memory = withIntents(p.input.Memory, p.pending, p.seen.live)
-	p.consultCatalogue()
-	if p.input.KillSwitches, err = e.killSwitches(env); err != nil {
-		return nil, err
-	}
-	p.desire()
-	return p, e.decide(ctx, r, p)
+func (e *Engine) newEnvironment(r Run, s spec.Environment, cache *secretsCache) *environment {
+	return &environment{Engine: e, request: r, spec: s, id: state.Environment{DevID: s.DevID}, cache: cache, out: report.Environment{
+		Name: s.Name, Account: s.Account, DevID: s.DevID, Remediations: []plan.Remediation{}, Warnings: []plan.Warning{}, Unmanaged: []string{}, NotCompared: []plan.NotCompared{}, Changes: []report.Change{},
+		Selected: []string{}, Connections: []report.Connection{}, Events: []report.Event{}, Keys: []keys.Status{}, MayHaveWritten: []string{},
+	}}
 }
 
-// redirectHosts gives Terra's own hosts and those that the runner lists.
-func (e *Engine) redirectHosts(env spec.Environment) []string {
-	hosts := providers.TerraHosts()
-	if e.o.RedirectHosts != nil {
-		hosts = append(hosts, e.o.RedirectHosts(env.Account)...)
-	}
-	return hosts
-}
-
-func (e *Engine) observer(p *prepared) *observer {
-	return &observer{Engine: e, client: p.client, book: p.book, env: p.env, memory: p.input.Memory, wrote: &written{}}
-}
-
-// decide plans, counts the end users and probes the pairs on which a class
-// depends, and plans again. A plan without changes depends on neither.
-func (e *Engine) decide(ctx context.Context, r Run, p *prepared) error {
-	p.plan = plan.Make(p.input)
-	var err error
-	if p.input.Users, err = e.countUsers(ctx, p, plan.NeedsUsers(p.input, p.plan)); err != nil {
+// run is the loop. Until there is a plan, an error means that nothing is known of the
+// environment, and so nothing is changed.
+func (env *environment) run(ctx context.Context) error {
+	if err := env.recall(ctx); err != nil {
 		return err
 	}
-	if len(p.plan.Changes) > 0 || p.watches() {
-		if err := e.reviewKeys(ctx, r, p); err != nil {
+	which := env.named()
+	if err := together(func() error { return env.read(ctx) }, func() error { return env.resolve(which) }); err != nil {
+		return err
+	}
+	if env.typesFailed != nil {
+		env.warn("what Terra offers here is unknown: " + env.typesFailed.Error())
+	}
+	if env.compareClocks() {
+		if err := env.resolve(which); err != nil { // which key is due may be another one
 			return err
 		}
-		p.plan = plan.Make(p.input)
 	}
-	p.hash = plan.Hash(p.plan)
-	if approved, ok := r.Approve[p.env.Name]; ok && approved == p.hash {
-		p.input.ApprovedAll, p.input.NowFlag = true, r.Now
-		p.plan = plan.Make(p.input)
+	for again := true; again; again = len(which) > 0 { // once more for those of which a key was rejected by now
+		if err := env.observe(ctx, which); err != nil {
+			return err
+		}
+		env.check(which)
+		env.reviewKeys(which)
+		env.makePlan()
+		var err error
+		if which, err = env.measure(ctx, which); err != nil {
+			return err
+		}
+		if err := env.resolve(which); err != nil {
+			return err
+		}
+	}
+	if err := env.guard(ctx); err != nil || env.request.Mode != report.Apply {
+		return err
+	}
+	if err := env.mayWrite(); err != nil {
+		return err
+	}
+	if err := env.apply(ctx); err != nil {
+		return err
+	}
+	return env.remember()
+}
+
+// mayWrite refuses, before the first write, a token that may make none.
+func (env *environment) mayWrite() error {
+	if env.plan.Ready() > 0 && slices.ContainsFunc(env.lacks, func(s terra.TokenScope) bool { return s.Scope == "providers:write" }) {
+		return fmt.Errorf("apply: the token of account %s lacks the scope providers:write; create one that has it in Terra's dashboard; nothing was written", env.spec.Account)
 	}
 	return nil
 }
 
-// recalled is a copy of memory to plan with. Where the key of its digests is not
-// at hand they say nothing, and a live secret counts as one that nobody remembers.
+// compareClocks looks how far this machine's clock is from Terra's. Where that is much,
+// what time alone decides waits until both agree: keys, pauses and suspends go by the
+// earlier of both, and a window must be open by both. It tells whether the time of the
+// run is another one now.
+func (env *environment) compareClocks() (moved bool) {
+	if env.o.Skew == nil {
+		return false
+	}
+	off, known := env.o.Skew()
+	if !known || off.Abs() < terra.ClockTrusted {
+		return false
+	}
+	env.warn(fmt.Sprintf("this machine's clock is %s from Terra's: what time alone decides waits until both agree; synchronise it (NTP)", strings.TrimSuffix(off.Abs().Round(time.Minute).String(), "0s")))
+	env.input.ClockOff = off.Abs()
+	if off > 0 {
+		env.ahead = off
+		env.input.Now = env.input.Now.Add(-off)
+	}
+	return off > 0
+}
+
+// recall takes what the commit and the runner say of the environment as a whole, and
+// what is stored of it and of each connection.
+func (env *environment) recall(ctx context.Context) error {
+	for _, problem := range env.request.Problems {
+		if problem.Environment == env.spec.Name && problem.Severity == spec.Warning {
+			env.out.Warn(warningOf(problem))
+		}
+	}
+	if err := firstError(env.request.Problems, env.spec.Name); env.spec.Invalid || err != nil {
+		return fmt.Errorf("load environment: %w", cmp.Or(err, errors.New("it is invalid")))
+	}
+	var err error
+	if env.client, err = env.o.Client(env.spec.Account, env.spec.DevID); err != nil {
+		return err
+	}
+	env.client.Guard(env.cache.openFor(env.spec.Account))
+	if env.input.Environment, err = policyOf(env.spec); err != nil {
+		return err
+	}
+	env.out.API = env.client.Address()
+	env.input.Environment.API = env.out.API
+	env.input.Now = env.o.Now()
+	env.input.RedirectHosts = providers.TerraHosts()
+	if env.o.RedirectHosts != nil {
+		env.input.RedirectHosts = append(env.input.RedirectHosts, env.o.RedirectHosts(env.spec.Account)...)
+	}
+	if err := env.keepAccount(); err != nil {
+		return err
+	}
+	if err := env.identify(ctx); err != nil {
+		return err
+	}
+	store := env.o.Store
+	if env.rewoundFrom, err = store.RewoundFrom(env.id, env.request.Commit); err != nil {
+		return err
+	}
+	if env.rewoundFrom != "" {
+		env.input.Rewound = fmt.Sprintf("commit %s was attempted before commit %s", abbreviated(env.request.Commit), abbreviated(env.rewoundFrom))
+		env.warn("the branch is rewound: " + env.input.Rewound + "; what is disruptive or destructive waits for approval, until there is a commit that is new here")
+	}
+	if env.before, err = store.Memory(env.id); err != nil {
+		return err
+	}
+	if env.pending, err = store.Pending(env.id); err != nil {
+		return err
+	}
+	if env.lasting, err = store.OpenEvents(env.id); err != nil {
+		return err
+	}
+	histories, err := store.KeyHistory(env.id)
+	if err != nil {
+		return err
+	}
+	env.memory = recalled(env.before, env.cache.lasting)
+	env.input.Suspended = env.memory.Suspended
+	for i, c := range env.spec.Connections {
+		env.add(c.Provider).File = &env.spec.Connections[i]
+	}
+	for provider := range env.memory.Connections {
+		env.add(provider)
+	}
+	if err := env.setAside(); err != nil {
+		return err
+	}
+	for _, c := range env.connections {
+		c.Remembered, c.keysAtStart, c.Keys.History = env.memory.Of(c.Provider), histories[c.Provider], histories[c.Provider].Clone()
+	}
+	return nil
+}
+
+// setAside leaves alone what the run is not about. One that was selected and that
+// neither a file nor the memory knows is an error.
+func (env *environment) setAside() error {
+	if len(env.request.Select) == 0 || slices.Contains(env.request.Select, env.spec.Name+"/*") {
+		return nil
+	}
+	var known []string
+	for _, c := range env.connections {
+		known = append(known, c.Name)
+		if c.Aside = !env.selects(c.Provider); !c.Aside {
+			env.out.Selected = append(env.out.Selected, c.Name)
+		}
+	}
+	env.out.NotSelected = len(known) - len(env.out.Selected)
+	for _, selected := range env.request.Select {
+		_, about := IsApprovalOf(selected, env.spec.Name)
+		if about && selected != env.spec.Name && !slices.Contains(known, selected) {
+			return fmt.Errorf("select connection %q: no file names it, and nothing is remembered of it; there is %s", selected, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
+// recalled is a copy of memory to plan with. Where the key of its digests is not at
+// hand they say nothing, and a live secret counts as one that nobody remembers.
 func recalled(m plan.Memory, digestsHold bool) plan.Memory {
 	out := m
 	out.Connections = map[string]plan.Remembered{}
 	for provider, c := range m.Connections {
-		c.Fields = maps.Clone(c.Fields)
+		c = c.Clone()
 		if !digestsHold {
 			delete(c.Fields, plan.FieldClientSecret)
 			delete(c.Fields, plan.FieldVerificationSecret)
@@ -212,55 +276,36 @@ func recalled(m plan.Memory, digestsHold bool) plan.Memory {
 	return out
 }
 
-// withIntents gives connections whose enabling or pausing began, and whose answer
-// or memory was lost, back to us: they were not live, or not paused, before we
-// sent it.
-func withIntents(m plan.Memory, pending []state.Intent, live map[string]plan.Observed) plan.Memory {
-	for _, i := range pending {
-		source, isLive := live[i.Provider]
-		enabled, paused := i.Action == string(plan.Enable), i.Action == string(plan.Pause) && !source.Active
-		if !isLive || !enabled && !paused {
-			continue
+// report completes what is reported of the run.
+func (env *environment) report(err error) {
+	out := &env.out
+	if err != nil {
+		out.Error, out.Remediations = err.Error(), toDo(err)
+		var wrote *wroteError
+		if errors.As(err, &wrote) {
+			out.MayHaveWritten = append(out.MayHaveWritten, wrote.fields...)
 		}
-		remembered, had := m.Connections[i.Provider]
-		remembered.Enabled, remembered.Paused = remembered.Enabled || enabled, remembered.Paused || paused
-		remembered.Noted = remembered.Noted || !had
-		if remembered.Fields == nil {
-			remembered.Fields = map[string]string{}
+	}
+	if !env.planned {
+		out.Changes = []report.Change{}
+		return
+	}
+	out.PlanHash, out.Unmanaged, out.NotCompared = env.hash, env.plan.Unmanaged, env.plan.NotCompared
+	sinceWhen(out.Changes, env.lasting, env.input.Now)
+	out.Keys = env.keyStatuses()
+	out.Warn(env.plan.Warnings...)
+	out.Warn(env.resetWarnings()...)
+	out.Warn(keyWarnings(out.Keys, env.input.Now)...)
+	out.Events = append(out.Events, report.StuckEvents(out.Changes, env.input.Now)...)
+	for _, c := range out.Changes {
+		if c.Guard == plan.GuardConflict && c.Gate == plan.Approval {
+			out.Events = append(out.Events, report.Event{Kind: report.Conflict, Connection: c.Connection, Change: c.ID, Since: c.GatedSince,
+				Text: c.Connection + ": " + c.GateReason, Remediations: c.Remediations})
 		}
-		m.Known = true
-		m.Connections[i.Provider] = remembered
 	}
-	return m
-}
-
-// countUsers counts active end users. A count that cannot be had is absent,
-// which the plan treats as more than zero.
-func (e *Engine) countUsers(ctx context.Context, p *prepared, slugs []string) (map[string]plan.Users, error) {
-	var mu sync.Mutex
-	out := map[string]plan.Users{}
-	var failures []string
-	var group errgroup.Group
-	group.SetLimit(readsAtOnce)
-	for _, slug := range slugs {
-		group.Go(contained(func() error {
-			count, exact, err := p.client.CountUsers(ctx, p.env.DevID, slug, usersCounted)
-			mu.Lock()
-			defer mu.Unlock()
-			if err != nil {
-				failures = append(failures, err.Error())
-			} else {
-				out[slug] = plan.Users{Count: count, Exact: exact}
-			}
-			return nil
-		}))
+	out.Events = append(out.Events, keyEvents(out.Keys, out.Changes)...)
+	out.Summary = report.Summarise(env.plan, out.Changes)
+	if err := env.reportApprovals(); err != nil {
+		env.warn(err.Error())
 	}
-	if err := group.Wait(); err != nil {
-		return out, err
-	}
-	slices.Sort(failures)
-	for _, text := range slices.Compact(failures) {
-		p.warnings = append(p.warnings, "end users are not counted, so they are taken for some: "+text)
-	}
-	return out, ctx.Err()
 }

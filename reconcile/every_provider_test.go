@@ -65,8 +65,8 @@ func TestEveryProviderWorks(t *testing.T) {
 				t.Errorf("live = %+v", live)
 			}
 			for _, warning := range r.Environments[0].Warnings {
-				if strings.Contains(warning, "not recorded") || strings.Contains(warning, "Terra is believed") {
-					t.Errorf("its own example warns: %s", warning)
+				if strings.Contains(warning.Text, "not recorded") || strings.Contains(warning.Text, "Terra is believed") {
+					t.Errorf("its own example warns: %s", warning.Text)
 				}
 			}
 		})

@@ -1,14 +1,21 @@
 package reconcile
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
+
+// inFlightGrace is how long a write that has left may still take after a stop.
+const inFlightGrace = 10 * time.Second
 
 const module = "github.com/terra-reconcile/terra-reconcile/"
 
@@ -68,8 +75,24 @@ func faulted(out *report.Environment, mode report.Mode, fault error) {
 	out.Error = fault.Error()
 	for i := range out.Changes {
 		c := &out.Changes[i]
-		if mode == report.Apply && c.Gate == plan.Ready && c.Outcome == "" {
+		if mode == report.Apply && c.Gate == plan.Ready && (c.Outcome == "" || c.Outcome == report.NotAttempted) {
 			c.Outcome, c.Error = report.Unknown, "the run ended by a fault; the next one looks"
 		}
 	}
+}
+
+// together runs two steps of which neither needs the other.
+func together(one, other func() error) error {
+	var group errgroup.Group
+	group.Go(contained(one))
+	group.Go(contained(other))
+	return group.Wait()
+}
+
+// graceful is a context that outlives the stop of its parent by a short time, so
+// that a write that has left can be answered and read back.
+func graceful(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
+	stop := context.AfterFunc(parent, func() { time.AfterFunc(inFlightGrace, cancel) })
+	return ctx, func() { stop(); cancel() }
 }

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,7 +40,7 @@ func TestGarminFromNothing(t *testing.T) {
 	w := newWorld(t)
 	w.own("garmin", garminID, secretA, garminFile+garminSetup)
 	r := w.apply()
-	if got := strings.Join(r.Environments[0].Warnings, "\n"); !strings.Contains(got, "publish A "+garminDomain+" 203.0.113.10") {
+	if got := warned(r.Environments[0].Warnings); !strings.Contains(got, "publish A "+garminDomain+" 203.0.113.10") {
 		t.Errorf("nobody is told what to publish:\n%s", got)
 	}
 	expectGate(t, w.change(w.dryRun(), "garmin:apply-webhooks"), plan.Waiting, "order")
@@ -106,7 +107,7 @@ func TestGarminRowsAreReviewedAfterARotation(t *testing.T) {
 	if c := w.change(r, "garmin:rotate-secret"); c.Outcome != report.Applied {
 		t.Fatalf("outcome %q, %s\n%s", c.Outcome, c.GateReason, w.show(r))
 	}
-	expectText(t, strings.Join(r.Environments[0].Warnings, "\n"), "the next run reviews Garmin's webhook rows again")
+	expectText(t, warned(r.Environments[0].Warnings), "the next run reviews Garmin's webhook rows again")
 	w.inSync()
 	w.terra.SetWebhookRow(garminID, "dailiesUrl", terratest.WebhookRow{})
 	w.now = w.now.Add(time.Hour) // Garmin locks the rows for some minutes after each save
@@ -135,12 +136,158 @@ func TestGarminRowsAreLockedAfterASave(t *testing.T) {
 	}
 }
 
+// TestSeveralGarminAppsAreAppliedInTheEnd: an apply that fails half way is said with the
+// apps that it wrote, and the rest follows from a new review.
+func TestSeveralGarminAppsAreAppliedInTheEnd(t *testing.T) {
+	w := garminReady(t)
+	w.terra.AddGarminApp(devID, "second-app")
+	w.terra.FailWebhookApply(1)
+	r := w.apply()
+	c := w.change(r, "garmin:apply-webhooks")
+	if c.Outcome != report.Failed || !strings.Contains(c.Error, "written before it failed: the webhooks of "+garminID) || r.ExitCode != report.ExitFailed {
+		t.Errorf("exit %d, %s %q", r.ExitCode, c.Outcome, c.Error)
+	}
+	expectGate(t, w.change(w.apply(), "garmin:apply-webhooks"), plan.Waiting, "order") // Garmin locks the rows after a save
+	w.now = w.now.Add(4 * time.Minute)
+	w.applied()
+	if more := w.terra.Live(devID).Sources["garmin"].MoreWebhooks; len(more) != 1 || len(more[0]) != 10 {
+		t.Errorf("the second app has %d", len(more))
+	}
+}
+
+// moveWebhooks points Garmin's webhooks elsewhere, as a person does in Garmin's portal:
+// Terra keeps a domain while they point at it.
+func moveWebhooks(w *world) {
+	for row, r := range w.terra.Live(devID).Sources["garmin"].Webhooks {
+		r.URL = "https://elsewhere.acme.example/" + row
+		w.terra.SetWebhookRow(garminID, row, r)
+	}
+}
+
+// TestDomainWaitsForGarminsWebhooks: Terra refuses to release a domain that Garmin's
+// webhooks point at. That is no failure: it is released by the run after they moved.
+func TestDomainWaitsForGarminsWebhooks(t *testing.T) {
+	w := garminReady(t)
+	w.applied()
+	w.own("garmin", garminID, secretA, "  redirect_url: null\ndomain: null\n"+garminSetup)
+	r := w.apply()
+	c := w.change(r, "garmin:release-domain")
+	if c.Outcome != report.Waiting || !strings.Contains(c.Error, "Garmin's webhooks point at") || r.ExitCode == report.ExitFailed {
+		t.Errorf("exit %d, %s, %q", r.ExitCode, c.Outcome, c.Error)
+	}
+	moveWebhooks(w)
+	if c := w.change(w.apply(), "garmin:release-domain"); c.Outcome != report.Applied {
+		t.Errorf("after they moved: %s, %q", c.Outcome, c.Error)
+	}
+	w.inSync()
+}
+
+// TestDomainIsNotReleasedUnderItsOwnRedirect: Terra would release it all the same, and
+// nobody could finish to sign in.
+func TestDomainIsNotReleasedUnderItsOwnRedirect(t *testing.T) {
+	for name, file := range map[string]string{
+		"the file says nothing of it": "domain: null\n",
+		"the file keeps it":           "  redirect_url: https://strava.acme.example/auth/strava\ndomain: null\n",
+	} {
+		w := newWorld(t)
+		w.strava(secretA, file)
+		w.terra.SetDomain(devID, "strava", "strava.acme.example")
+		w.terra.SetCredential(devID, "strava", terratest.Credential{
+			ClientID: "123456", Secret: secretA, RedirectURL: "https://strava.acme.example/auth/strava",
+		})
+		approved := func() report.Report {
+			return w.run(Run{Mode: report.Apply, Approve: map[string]string{"production": w.dryRun().Environments[0].PlanHash}})
+		}
+		expectGate(t, w.change(approved(), "strava:release-domain"), plan.Waiting, "domain")
+		if w.terra.Live(devID).Sources["strava"].Domain == "" {
+			t.Errorf("%s: released under its redirect, by an approval", name)
+		}
+		w.strava(secretA, "domain: null\n")
+		w.terra.SetCredential(devID, "strava", terratest.Credential{ClientID: "123456", Secret: secretA})
+		r := approved()
+		if w.terra.Live(devID).Sources["strava"].Domain != "" {
+			t.Errorf("%s: not released once the redirect moved\n%s", name, w.show(r))
+		}
+	}
+}
+
+// TestRedirectThatComesBackKeepsItsDomain: somebody moves the redirect back right before
+// the domain under it is released.
+func TestRedirectThatComesBackKeepsItsDomain(t *testing.T) {
+	w := newWorld(t)
+	own := terratest.Credential{ClientID: "123456", Secret: secretA, RedirectURL: "https://strava.acme.example/auth/strava"}
+	w.strava(secretA, "  redirect_url: null\ndomain: null\n")
+	w.terra.SetDomain(devID, "strava", "strava.acme.example")
+	w.terra.SetCredential(devID, "strava", own)
+	var moved atomic.Bool
+	w.wrap = func(next http.RoundTripper) http.RoundTripper {
+		return tripper(func(r *http.Request) (*http.Response, error) {
+			read := r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/credentials")
+			if read && moved.Load() {
+				w.terra.SetCredential(devID, "strava", own)
+			}
+			response, err := next.RoundTrip(r)
+			if read && w.terra.Live(devID).Sources["strava"].Credential.RedirectURL == "" {
+				moved.Store(true)
+			}
+			return response, err
+		})
+	}
+	hash := w.dryRun().Environments[0].PlanHash
+	r := w.run(Run{Mode: report.Apply, Approve: map[string]string{"production": hash}})
+	if c := w.change(r, "strava:release-domain"); c.Outcome != report.Waiting || !moved.Load() || w.terra.Live(devID).Sources["strava"].Domain == "" {
+		t.Errorf("%s %s\n%s", c.Outcome, c.Error, w.show(r))
+	}
+}
+
+// TestSharedDomainIsNotReleased: what another environment set up may be used, and is
+// never released from here.
+func TestSharedDomainIsNotReleased(t *testing.T) {
+	w := newWorld(t)
+	w.terra.AddEnvironment("other-app", terratest.EnvironmentOptions{})
+	w.terra.SetDomain("other-app", "strava", "strava.acme.example")
+	w.hosts = []string{"strava.acme.example"}
+	w.strava(secretA, "  redirect_url: https://strava.acme.example/auth/strava\ndomain: strava.acme.example\n")
+	w.apply()
+	w.apply() // the redirect follows the domain
+	if got := w.terra.Live(devID).Sources["strava"].Credential.RedirectURL; got != "https://strava.acme.example/auth/strava" {
+		t.Errorf("redirect %q", got)
+	}
+	w.inSync()
+	w.strava(secretA, "  redirect_url: https://strava.acme.example/auth/strava\ndomain: null\n")
+	w.inSync()
+	if w.terra.Live("other-app").Sources["strava"].Domain == "" {
+		t.Error("the other environment's domain is gone")
+	}
+}
+
+// TestDomainNeedsNoEnabledSource: it is set up while a human step holds the enabling,
+// and is not set again by the next run.
+func TestDomainNeedsNoEnabledSource(t *testing.T) {
+	w := newWorld(t)
+	w.environment("policy: {require_setup: true}\n")
+	w.own("garmin", garminID, secretA, "  redirect_url: "+garminRedirect+"\ndomain: "+garminDomain+"\n")
+	r := w.apply()
+	expectGate(t, w.change(r, "garmin:enable"), plan.Waiting, "setup")
+	if c := w.change(r, "garmin:set-domain"); c.Outcome != report.Applied {
+		t.Fatalf("%s %s\n%s", c.Outcome, c.GateReason, w.show(r))
+	}
+	w.terra.Serve(garminDomain)
+	r = w.dryRun()
+	for _, c := range r.Environments[0].Changes {
+		if c.Action == plan.SetDomain {
+			t.Errorf("it is set again\n%s", w.show(r))
+		}
+	}
+}
+
 // TestDomainIsReleasedOnceNoRedirectUsesIt moves the redirect away in the commit
 // that releases the domain under it.
 func TestDomainIsReleasedOnceNoRedirectUsesIt(t *testing.T) {
 	w := garminReady(t)
 	w.applied()
 	w.own("garmin", garminID, secretA, "  redirect_url: null\ndomain: null\n"+garminSetup)
+	moveWebhooks(w)
 	w.applied()
 	if live := w.terra.Live(devID).Sources["garmin"]; live.Domain != "" || live.Credential.RedirectURL != "" {
 		t.Errorf("live = %+v", live)
@@ -174,7 +321,7 @@ func TestGarminOAuth1(t *testing.T) {
 					CustomerCredentialsRequired: true, CustomCredentialsAllowed: true})
 				w.terra.SetCredential(devID, "garmin", terratest.Credential{ClientID: garminID, Secret: secretA})
 			}
-			warnings := strings.Join(w.dryRun().Environments[0].Warnings, "\n")
+			warnings := warned(w.dryRun().Environments[0].Warnings)
 			if test.want == "" && strings.Contains(warnings, "OAuth 1") || !strings.Contains(warnings, test.want) {
 				t.Errorf("warnings:\n%s\nwant %q", warnings, test.want)
 			}

@@ -48,7 +48,7 @@ func (w *world) told(skip int) string {
 	for _, e := range w.history()[skip:] {
 		words := e.Event + " " + strings.TrimPrefix(e.Change, "production/")
 		for _, f := range e.Fields {
-			if e.Event == state.EventDriftEnded {
+			if e.Event == state.EventDriftResolved {
 				words += e.Provider + "/" + f.Field
 			}
 		}
@@ -78,7 +78,7 @@ func TestHistoryTellsWrites(t *testing.T) {
 	w.tells(0, "write strava:enable: applied", "write strava:set-credentials: applied")
 	e := w.history()[1]
 	if e.Run == "" || e.Run != r.RunID || e.Commit != "c0ffee" || e.Author != "Ada <ada@acme.example>" || e.Environment != "production" ||
-		e.DevID != devID || e.Connection != "production/strava" || e.Action != plan.SetCredentials || e.Class != plan.Safe || e.Cause != plan.Adopt ||
+		e.DevID != devID || e.Connection != "production/strava" || e.Action != plan.SetCredentials || e.Class != plan.Safe || e.Cause != plan.Create ||
 		!strings.HasPrefix(e.Origin, "production/strava.yaml:") || !e.At.Equal(w.now) || len(e.Fields) != 2 {
 		t.Errorf("got %+v", e)
 	}
@@ -113,24 +113,24 @@ func TestHoldsAreToldOnce(t *testing.T) {
 		}
 		w.now = w.now.Add(24 * time.Hour)
 	}
-	w.tells(0, "held strava:rotate-secret by adopt")
+	w.tells(0, "gated strava:rotate-secret by adopt")
 	w.environment("suspend: {reason: r, owner: o, until: 2026-11-29}\n")
 	w.apply()
 	w.apply()
-	w.tells(1, "held-changed strava:rotate-secret by suspend")
+	w.tells(1, "gate-changed strava:rotate-secret by suspend")
 	w.now = w.now.Add(3 * 24 * time.Hour)
 	r := w.dryRun()
 	if c := w.change(r, "strava:rotate-secret"); !c.GatedSince.Equal(first) {
 		t.Errorf("a dry run says gated since %s", c.GatedSince)
 	}
 	w.run(Run{Mode: report.Apply, Approve: map[string]string{"production": r.Environments[0].PlanHash}})
-	w.tells(2, "write strava:rotate-secret: applied", "held-ended strava:rotate-secret by suspend: applied")
+	w.tells(2, "write strava:rotate-secret: applied", "gate-cleared strava:rotate-secret by suspend: applied")
 	entries := w.history()
 	if got := entries[2].Approval; got != r.Environments[0].PlanHash {
 		t.Errorf("approved by %q, want the hash", got)
 	}
 	if got := time.Duration(entries[3].LastedMS) * time.Millisecond; got != 7*24*time.Hour || !entries[3].Since.Equal(first) {
-		t.Errorf("held for %s since %s, want 7 days", got, entries[3].Since)
+		t.Errorf("gated for %s since %s, want 7 days", got, entries[3].Since)
 	}
 }
 
@@ -147,7 +147,7 @@ func TestHoldThatNobodyWantsAnyMore(t *testing.T) {
 	w.terra.ClearFaults()
 	w.strava(secretA, "policy: {protect: true}\n")
 	w.apply()
-	w.tells(before, "held strava:pause by protect", "refused ", "refused-ended ", "held-ended strava:pause by protect: no-longer-wanted")
+	w.tells(before, "gated strava:pause by protect", "environment-refused ", "environment-accepted ", "gate-cleared strava:pause by protect: no-longer-wanted")
 }
 
 // What is held for more than seven days is told in every report.
@@ -168,7 +168,7 @@ func TestStuckInEveryReport(t *testing.T) {
 			if len(events) != row.want {
 				t.Fatalf("%s at %s: got %d events, want %d", mode, w.now, len(events), row.want)
 			}
-			if row.want > 0 && (events[0].Kind != report.Stuck || !strings.Contains(events[0].Text, "protect: false")) {
+			if row.want > 0 && (events[0].Kind != report.Stuck || !strings.Contains(report.Words(events[0].Remediations), "protect: false")) {
 				t.Errorf("got %+v", events[0])
 			}
 			if want := map[report.Mode]int{report.DryRun: report.ExitChanges, report.Apply: report.ExitHeld}[mode]; r.ExitCode != want {
@@ -203,8 +203,8 @@ func TestDriftKnowsHowLong(t *testing.T) {
 	w.terra.ClearFaults()
 	w.environment("on_drift: revert\n")
 	w.applied()
-	w.tells(before, "held strava:set-scopes by on_drift", "write strava:set-scopes: applied",
-		"held-ended strava:set-scopes by on_drift: applied", "drift-ended strava:set-scopesstrava/scopes: reverted")
+	w.tells(before, "gated strava:set-scopes by on-drift", "write strava:set-scopes: applied",
+		"gate-cleared strava:set-scopes by on-drift: applied", "drift-resolved strava:set-scopesstrava/scopes: reverted")
 	entries := w.history()
 	if e := entries[len(entries)-1]; e.LastedMS != (3*24*time.Hour).Milliseconds() || !e.Since.Equal(first) {
 		t.Errorf("lasted %d ms since %s", e.LastedMS, e.Since)
@@ -216,8 +216,8 @@ func TestDriftKnowsHowLong(t *testing.T) {
 	w.apply()
 	w.terra.SetScopes(devID, "strava", []string{"activity:read_all"})
 	w.apply()
-	w.tells(before, "held strava:set-scopes by on_drift", "held-ended strava:set-scopes by on_drift: no-longer-wanted",
-		"drift-ended strava/scopes: no-longer-differs")
+	w.tells(before, "gated strava:set-scopes by on-drift", "gate-cleared strava:set-scopes by on-drift: no-longer-wanted",
+		"drift-resolved strava/scopes: no-longer-differs")
 }
 
 // A refused approval is told each time, with the hash that was approved.
@@ -227,8 +227,8 @@ func TestRefusedApprovalIsTold(t *testing.T) {
 	w.applied()
 	before := len(w.history())
 	w.run(Run{Mode: report.Apply, Approve: map[string]string{"production": "sha256:other"}})
-	w.tells(before, "refused ")
-	if e := w.history()[before]; e.Approval != "sha256:other" || !strings.Contains(e.Error, "approved hash") {
+	w.tells(before, "environment-refused ")
+	if e := w.history()[before]; e.Approval != "sha256:other" || !strings.Contains(e.Error, "the approval other is not for this plan") {
 		t.Errorf("got %+v", e)
 	}
 }
@@ -262,8 +262,8 @@ func (b beforeCall) RoundTrip(r *http.Request) (*http.Response, error) {
 	return b.inner.RoundTrip(r)
 }
 
-// Where the history cannot be told nothing more is written, and what was done is
-// told by the next run that can.
+// Where the history cannot be told nothing more is written. What was done is in the
+// state, and the next process tells it.
 func TestHistoryOnAFullDiskStopsTheRun(t *testing.T) {
 	w := newWorld(t)
 	w.write("production/polar.yaml", "provider: polar\n")
@@ -301,29 +301,24 @@ func TestHistoryOnAFullDiskStopsTheRun(t *testing.T) {
 			t.Errorf("history tells %d times of %s, want once:\n%s", n, change, told)
 		}
 	}
-	// Which of the two connections came first is not ours to say.
-	if n := strings.Count(told, ": settled"); n != effects {
-		t.Errorf("history tells of %d writes that they are settled, want the %d of the run before:\n%s", n, effects, told)
-	}
-	if n := strings.Count(told, ": applied"); n != 3-effects {
-		t.Errorf("history tells of %d writes that they are applied, want %d:\n%s", n, 3-effects, told)
+	if n := strings.Count(told, ": applied"); n != 3 {
+		t.Errorf("history tells of %d writes that they are applied, want 3:\n%s", n, told)
 	}
 }
 
-// A state folder that vanishes during a run lets no write leave.
+// A state folder that is moved away during a run lets no write leave.
 func TestStateThatVanishesStopsTheRun(t *testing.T) {
 	w := newWorld(t)
 	w.strava(secretA, "")
-	engine, store := w.engineAround(func(*http.Request) { _ = os.RemoveAll(w.stateDir) })
+	engine, store := w.engineAround(func(*http.Request) { _ = os.Rename(w.stateDir, w.stateDir+".away") })
 	defer store.Close()
 	set, problems := w.load()
 	r := engine.Run(t.Context(), Run{Set: set, Problems: problems, Commit: "c0ffee", Mode: report.Apply})
 	if n := len(w.terra.Writes()); n != 0 {
 		t.Errorf("%d writes", n)
 	}
-	c := w.change(r, "strava:enable")
-	if c.Outcome != report.Failed || !strings.Contains(c.Error, "moved or replaced") || r.ExitCode != report.ExitFailed {
-		t.Errorf("exit %d, %s: %s", r.ExitCode, c.Outcome, c.Error)
+	if said := r.Environments[0].Error; !strings.Contains(said, "moved or replaced") || r.ExitCode != report.ExitError {
+		t.Errorf("exit %d, %s", r.ExitCode, said)
 	}
 }
 
@@ -346,7 +341,7 @@ func TestRefusedCommitIsToldOnce(t *testing.T) {
 		w.apply()
 		w.dryRun()
 	}
-	w.tells(before, "refused ")
+	w.tells(before, "environment-refused ")
 	if e := w.history()[before]; e.Environment != "" || e.Commit != "c0ffee" || !strings.Contains(e.Error, "there is no environment") {
 		t.Errorf("got %+v", e)
 	}
@@ -355,5 +350,5 @@ func TestRefusedCommitIsToldOnce(t *testing.T) {
 	w.write("terra.yaml", "nonsense: true\n")
 	w.apply()
 	w.apply()
-	w.tells(before, "refused ", "refused ")
+	w.tells(before, "environment-refused ", "environment-refused ")
 }

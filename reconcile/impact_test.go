@@ -22,10 +22,10 @@ func TestImpactOfWhatHurts(t *testing.T) {
 		want  *plan.Users
 		words string
 	}{
-		{"some", 12, true, &plan.Users{Count: 12, Exact: true}, "12 active"},
-		{"as many as are counted", 1000, true, &plan.Users{Count: 1000, Exact: true}, "1,000 active"},
-		{"more than are counted", 1001, true, &plan.Users{Count: 1000}, "at least 1,000 active"},
-		{"not allowed to count", 12, false, nil, "not counted, so taken for some"},
+		{"some", 12, true, &plan.Users{Count: 12, Exact: true}, "12 users"},
+		{"as many as are counted", 1000, true, &plan.Users{Count: 1000, Exact: true}, "1,000 users"},
+		{"more than are counted", 1001, true, &plan.Users{Count: 1000}, "at least 1,000 users"},
+		{"not allowed to count", 12, false, nil, "users unknown"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -79,7 +79,7 @@ func checkCounting(t *testing.T, w *world, may bool, r report.Report) {
 	if may {
 		return
 	}
-	if text := strings.Join(r.Environments[0].Warnings, "\n"); !strings.Contains(text, "connections:read") {
+	if text := warned(r.Environments[0].Warnings); !strings.Contains(text, "connections:read") {
 		t.Errorf("warnings %q, want the scope that is missing", text)
 	}
 }

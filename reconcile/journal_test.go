@@ -23,7 +23,7 @@ func TestEnableWhoseAnswerWasLostIsOurs(t *testing.T) {
 	w.applied()
 	_, store := w.engine(report.DryRun)
 	defer store.Close()
-	memory, err := store.Memory(devID)
+	memory, err := store.Memory(here())
 	if err != nil || !memory.Connections["polar"].Enabled {
 		t.Errorf("memory %+v, %v: it is not ours", memory, err)
 	}
@@ -66,7 +66,7 @@ func TestHalfSetUpThatDiedIsOurs(t *testing.T) {
 	w.apply()
 	_, store := w.engine(report.DryRun)
 	defer store.Close()
-	memory, err := store.Memory(devID)
+	memory, err := store.Memory(here())
 	if got := memory.Connections["garmin"]; err != nil || !got.Enabled || got.Noted || got.Fields[plan.FieldDomain] != garminDomain {
 		t.Errorf("memory %+v, %v: it is not known as ours", got, err)
 	}

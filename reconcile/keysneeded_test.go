@@ -7,13 +7,14 @@ import (
 
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/keys"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 )
 
 // recalled is what the state alone knows of the keys of Strava.
-func (w *world) recalled() KnownKeys {
+func (w *world) recalled() RecalledKeys {
 	w.t.Helper()
 	store, err := state.OpenReadOnly(w.stateDir)
 	if err != nil {
@@ -21,11 +22,21 @@ func (w *world) recalled() KnownKeys {
 	}
 	defer store.Close()
 	set, _ := w.load()
-	known, err := RecallKeys(store, set.Environments[0], set.Environments[0].Connections[0])
+	known, err := RecallKeys(store, here(), set.Environments[0].Account, set.Environments[0].Connections[0])
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return known
+}
+
+// days applies every hour, and gives the last report.
+func (w *world) days(n int) (r report.Report) {
+	w.t.Helper()
+	for range n * 24 {
+		w.now = w.now.Add(time.Hour)
+		r = w.apply()
+	}
+	return r
 }
 
 // expectUnneeded compares what a report names with what is wanted, and demands that
@@ -33,15 +44,15 @@ func (w *world) recalled() KnownKeys {
 func (w *world) expectUnneeded(r report.Report, want ...int) {
 	w.t.Helper()
 	k, known := w.keyStatus(r), w.recalled()
-	if !slices.Equal(k.Unneeded, append([]int{}, want...)) {
-		w.t.Errorf("%s: not needed are %v, want %v (%s)", w.now, k.Unneeded, want, k.Do)
+	if !slices.Equal(k.Prunable, append([]int{}, want...)) {
+		w.t.Errorf("%s: not needed are %v, want %v (%s)", w.now, k.Prunable, want, adviceOf(k))
 	}
-	if known.Unclear != "" || !known.Watched.IsZero() || known.Live >= 0 && known.Schedule[known.Live].Rejected {
+	if known.Unclear != "" {
 		return
 	}
-	for _, i := range secrets.Unneeded(known.Schedule, known.Live, secrets.Due(w.now, known.Schedule)) {
-		if !slices.Contains(k.Unneeded, i+1) {
-			w.t.Errorf("%s: by the state key %d can go, and it cannot (%s)", w.now, i+1, k.Do)
+	for _, key := range known.Prunable(known.Live, known.Due(w.now)) {
+		if !slices.Contains(k.Prunable, key) {
+			w.t.Errorf("%s: by the state key %d can go, and it cannot (%s)", w.now, key, adviceOf(k))
 		}
 	}
 }
@@ -55,7 +66,7 @@ func TestUnneededKeysOverARotation(t *testing.T) {
 	w.keys("", key{secretA, ""}, key{secretB, "2026-12-01T02:00:00Z"}, key{secretC, "2026-12-09T02:00:00Z"})
 	w.at("2026-12-01T02:10:00Z")
 	w.expectUnneeded(w.apply()) // key 2 is watched
-	if known := w.recalled(); known.Live != 1 || !known.Watched.Equal(w.now.Add(24*time.Hour)) {
+	if known := w.recalled(); known.Live != 2 || !known.History.Soak.Until.Equal(w.now.Add(24*time.Hour)) {
 		t.Errorf("recalled %+v", known)
 	}
 	w.now = w.now.Add(25 * time.Hour)
@@ -66,19 +77,20 @@ func TestUnneededKeysOverARotation(t *testing.T) {
 	w.expectUnneeded(w.apply())
 	w.now = w.now.Add(2 * time.Hour)
 	w.expectUnneeded(w.apply(), 1)
-	expectText(t, w.keyStatus(w.dryRun()).Do, "key 1 is no longer needed: `reconcile rotate prune production/strava --key 1`")
+	expectText(t, adviceOf(w.keyStatus(w.dryRun())), "key 1 is no longer needed: `reconcile rotate prune production/strava --key 1`")
 }
 
 func TestRejectedKeysAreUnneeded(t *testing.T) {
 	w, p := rotating(t)
 	p.accepts = []string{secretA}
 	w.at("2026-12-01T03:00:00Z")
-	r := w.apply()
+	w.expectUnneeded(w.heard()) // it may be good after all
+	r := w.days(2)
 	w.expectUnneeded(r, 2)
-	expectText(t, w.keyStatus(r).Do, "`reconcile rotate add production/strava`; key 2 is no longer needed: `reconcile rotate prune production/strava --key 2`")
+	expectText(t, adviceOf(w.keyStatus(r)), "`reconcile rotate add production/strava`; key 2 is no longer needed: `reconcile rotate prune production/strava --key 2`")
 	w.keys("", key{secretA, ""}) // it was pruned
 	w.expectUnneeded(w.applied())
-	expectKeys(t, w.keyStatus(w.dryRun()), report.KeyFine, 1, 1, 0, "")
+	expectKeys(t, w.keyStatus(w.dryRun()), keys.OK, 1, 1, 0, "")
 }
 
 // A key that was taken back is watched no longer and can go; a live one that was
@@ -90,19 +102,18 @@ func TestTakenBackKeysAreUnneeded(t *testing.T) {
 	w.expectUnneeded(w.dryRun())
 	p.accepts = []string{secretA}
 	w.now = w.now.Add(2 * time.Hour)
-	w.apply()
+	w.heard()
 	w.expectLive(secretA)
-	w.expectUnneeded(w.apply()) // what is set again is watched too
-	w.now = w.now.Add(25 * time.Hour)
-	w.expectUnneeded(w.apply(), 2)
+	w.expectUnneeded(w.apply()) // what is set again soaks too
+	w.expectUnneeded(w.days(2), 2)
 
 	w, p = rotating(t)
 	w.at("2026-12-01T02:10:00Z")
 	w.expectExit(w.apply(), report.ExitDone)
 	p.accepts = nil
 	w.now = w.now.Add(2 * time.Hour)
-	r := w.apply()
-	expectKeys(t, w.keyStatus(r), report.KeyDead, 2, 0, 0, "key 2: the provider rejects it")
+	r := w.heard()
+	expectKeys(t, w.keyStatus(r), keys.LiveRejected, 2, 2, 0, "key 2, which is live, and every other pair are refused (the provider rejects it")
 	w.expectUnneeded(r)
 	w.expectUnneeded(w.dryRun())
 }
@@ -118,16 +129,15 @@ func TestNothingIsUnneededWhereTheLiveKeyIsRejected(t *testing.T) {
 	w.expectExit(w.apply(), report.ExitDone)
 	p.accepts = []string{secretA, secretC}
 	w.now = w.now.Add(2 * time.Hour)
-	w.apply()
+	w.heard()
 	w.expectLive(secretA)
-	w.now = w.now.Add(25 * time.Hour)
-	w.expectUnneeded(w.apply(), 3)
+	w.expectUnneeded(w.days(2), 3)
 	p.down = true
 	w.terra.SetCredential(devID, "strava", terratest.Credential{ClientID: "123456", Secret: secretB})
 	w.now = w.now.Add(25 * time.Hour)
 	r := w.apply()
-	if k := w.keyStatus(r); k.State != report.KeyDead || !k.WatchedUntil.IsZero() {
-		t.Fatalf("state %q, watched until %s", k.State, k.WatchedUntil)
+	if k := w.keyStatus(r); k.State != keys.LiveRejected || !k.SoakEndsAt.IsZero() {
+		t.Fatalf("state %q, watched until %s", k.State, k.SoakEndsAt)
 	}
 	w.expectUnneeded(r)
 }
@@ -138,13 +148,14 @@ func TestNothingIsUnneededWithoutAnIdentity(t *testing.T) {
 	w, p := rotating(t)
 	p.accepts = []string{secretA}
 	w.at("2026-12-01T03:00:00Z")
-	w.expectUnneeded(w.apply(), 2)
+	w.heard()
+	w.expectUnneeded(w.days(2), 2)
 	var err error
 	if w.identities, err = secrets.LoadIdentities(secrets.Source{}); err != nil {
 		t.Fatal(err)
 	}
-	if k := w.keyStatus(w.dryRun()); k.Live != 0 || len(k.Unneeded) > 0 {
-		t.Errorf("live %d, not needed %v (%s)", k.Live, k.Unneeded, k.Do)
+	if k := w.keyStatus(w.dryRun()); k.Live != 0 || len(k.Prunable) > 0 {
+		t.Errorf("live %d, not needed %v (%s)", k.Live, k.Prunable, adviceOf(k))
 	}
 }
 
@@ -160,9 +171,10 @@ func TestRejectedFirstKeyIsUnneeded(t *testing.T) {
 	w.applied()
 	w.keys("", key{"", ""}, key{secretC, "2026-12-01T02:00:00Z"})
 	w.at("2026-12-01T03:00:00Z")
-	r := w.apply()
-	if k := w.keyStatus(r); k.State != report.KeyRejected || k.Live != 0 {
-		t.Fatalf("state %q, live %d (%s)", k.State, k.Live, k.Do)
+	w.heard()
+	r := w.days(2)
+	if k := w.keyStatus(r); k.State != keys.Rejected || k.Live != 0 {
+		t.Fatalf("state %q, live %d (%s)", k.State, k.Live, adviceOf(k))
 	}
 	w.expectUnneeded(r, 2)
 	w.expectLive(secretB)
@@ -178,7 +190,7 @@ func TestNothingIsUnneededWhileItIsNotKnownWhatIsLive(t *testing.T) {
 	w.at("2026-12-03T02:10:00Z")
 	w.expectUnneeded(w.apply())
 	w.expectLive(secretA)
-	if known := w.recalled(); known.Unclear == "" || known.Live >= 0 {
+	if known := w.recalled(); known.Unclear == "" || known.Live > 0 {
 		t.Errorf("recalled %+v", known)
 	}
 
@@ -188,7 +200,7 @@ func TestNothingIsUnneededWhileItIsNotKnownWhatIsLive(t *testing.T) {
 	w.now = w.now.Add(25 * time.Hour)
 	w.apply()
 	w.expectLive(secretC)
-	if known := w.recalled(); known.Unclear == "" || known.Live >= 0 {
+	if known := w.recalled(); known.Unclear == "" || known.Live > 0 {
 		t.Errorf("held: recalled %+v", known)
 	}
 }
@@ -201,19 +213,19 @@ func TestRecallNeedsNoIdentity(t *testing.T) {
 	w.now = w.now.Add(48 * time.Hour)
 	w.apply()
 	known := w.recalled()
-	if known.Live != 1 || known.Unclear != "" || !known.At.Equal(w.now) {
+	if known.Live != 2 || known.Unclear != "" || !known.At.Equal(w.now) {
 		t.Errorf("recalled %+v", known)
 	}
 	w.newIdentity() // seals keys anew in the next line: no run has seen those
 	w.keys("", key{secretA, ""}, key{secretB, "2026-12-01T02:00:00Z"})
-	if known := w.recalled(); known.Live >= 0 || known.Unclear != "no run has seen all keys as they are sealed now" {
+	if known := w.recalled(); known.Live > 0 || known.Unclear != "no run has seen all keys as they are sealed now" {
 		t.Errorf("sealed anew: recalled %+v", known)
 	}
 	store, err := state.Open(w.stateDir, state.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := store.SaveMemory(devID, plan.Memory{}); err != nil {
+	if err := store.SaveMemory(here(), plan.Memory{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := store.Close(); err != nil {
@@ -235,25 +247,25 @@ func TestRecallKnowsKeysWithWarnings(t *testing.T) {
 	w.keys("", key{first, ""}, key{second, "2026-12-01T02:00:00Z"})
 	w.at("2026-12-01T02:10:00Z")
 	w.expectExit(w.apply(), report.ExitDone)
-	if known := w.recalled(); known.Live != 1 || known.Unclear != "" {
+	if known := w.recalled(); known.Live != 2 || known.Unclear != "" {
 		t.Errorf("watched: recalled %+v", known)
 	}
 	w.keys("", key{first, ""}, key{second, "2026-12-01T02:00:00Z"}, key{wrong, "2026-12-01T03:00:00Z"})
 	w.at("2026-12-01T03:10:00Z")
-	w.expectExit(w.apply(), report.ExitHeld)
+	w.expectExit(w.heard(), report.ExitHeld)
 	p.down = true
 	w.terra.SetCredential(devID, "strava", terratest.Credential{ClientID: "123456", Secret: byHand})
 	w.now = w.now.Add(10 * time.Minute)
 	w.expectExit(w.apply(), report.ExitHeld)
 	w.expectLive(byHand)
-	w.run(Run{Mode: report.Apply, Approve: map[string]string{"production": w.dryRun().Environments[0].PlanHash}})
+	w.run(Run{Mode: report.Apply, Approve: map[string]string{"production/strava": w.hashes(w.dryRun())["production/strava"]}})
 	w.expectLive(second)
 	p.down = false
 	w.now = w.now.Add(25 * time.Hour)
-	r := w.apply()
+	r := w.days(2)
 	w.expectUnneeded(r, 3)
 	known := w.recalled()
-	if known.Live != 1 || known.Unclear != "" || !known.Watched.IsZero() || !known.Schedule[2].Rejected {
+	if known.Live != 2 || known.Unclear != "" || known.History.Soak != nil || !known.IsRejected(3, w.now) {
 		t.Errorf("recalled %+v", known)
 	}
 	expectText(t, told(r), "is usually 40 characters") // and still checked in each run

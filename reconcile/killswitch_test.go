@@ -57,7 +57,7 @@ func TestKillSwitchHoldsAndIsCarefulAfterwards(t *testing.T) {
 		}
 		for _, r := range []report.Report{w.dryRun(), w.apply()} {
 			expectGate(t, w.change(r, "strava:pause"), plan.Blocked, "pause")
-			if !strings.Contains(strings.Join(r.Environments[0].Warnings, "\n"), "incident 12") {
+			if !strings.Contains(warned(r.Environments[0].Warnings), "incident 12") {
 				t.Errorf("warnings: got %q", r.Environments[0].Warnings)
 			}
 			if want := map[report.Mode]int{report.DryRun: report.ExitChanges, report.Apply: report.ExitHeld}[r.Mode]; r.ExitCode != want {
@@ -148,7 +148,7 @@ func TestKillSwitchStopsARunUnderWay(t *testing.T) {
 	}
 	w.inState(func(s *state.Store) error { _, err := s.LiftKillSwitch("production/strava", "sam", w.now); return err })
 	memory := plan.Memory{}
-	w.inState(func(s *state.Store) (err error) { memory, err = s.Memory(devID); return err })
+	w.inState(func(s *state.Store) (err error) { memory, err = s.Memory(here()); return err })
 	if !memory.Connections["strava"].Suspended {
 		t.Error("it is not remembered")
 	}
@@ -185,6 +185,17 @@ func TestKillSwitchStopsABatch(t *testing.T) {
 			t.Errorf("%q: %d intents are left", c.provider, len(pending))
 		}
 	}
+}
+
+// TestKillSwitchStopsAllOfAConnection, not only its enable.
+func TestKillSwitchStopsAllOfAConnection(t *testing.T) {
+	w := newWorld(t)
+	w.strava(secretA, "")
+	r := w.runWith(2, "GET", "/sources", w.killSwitch("production", "strava"))
+	if n := len(w.terra.Writes()); n != 0 || r.ExitCode != report.ExitHeld {
+		t.Errorf("got %d writes and exit %d\n%s", n, r.ExitCode, w.show(r))
+	}
+	expectGate(t, w.change(r, "strava:set-credentials"), plan.Blocked, "pause")
 }
 
 // TestKillSwitchHoldsWhatACrashLeft: an intent of a former run is not sent again.

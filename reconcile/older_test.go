@@ -35,21 +35,21 @@ func TestOldCommitBringsNoOldKeyBack(t *testing.T) {
 	for range 2 {
 		r := w.expectExit(w.from("commit-a"), report.ExitHeld)
 		c := w.change(r, "strava:rotate-secret")
-		expectGate(t, c, plan.Approval, "older-commit")
-		const want = "the repository went back: commit commit-a was followed before commit commit-b"
-		if warned := strings.Join(r.Environments[0].Warnings, "\n"); !strings.Contains(c.GateReason, want) || !strings.Contains(warned, want) {
+		expectGate(t, c, plan.Approval, "rewound")
+		const want = "the branch is rewound: commit commit-a was attempted before commit commit-b"
+		if warned := warned(r.Environments[0].Warnings); !strings.Contains(c.GateReason, want) || !strings.Contains(warned, want) {
 			t.Errorf("%q is not said:\n%s\n%s", want, c.GateReason, warned)
 		}
 	}
 	if w.liveSecret() != secretB {
 		t.Fatal("the old key is live again")
 	}
-	expectGate(t, w.change(w.run(Run{Mode: report.DryRun, Commit: "commit-a"}), "strava:rotate-secret"), plan.Approval, "older-commit")
+	expectGate(t, w.change(w.run(Run{Mode: report.DryRun, Commit: "commit-a"}), "strava:rotate-secret"), plan.Approval, "rewound")
 	w.expectExit(w.from("commit-c"), report.ExitDone) // the same files, as after a git revert
 	if w.liveSecret() != secretA {
 		t.Error("a new commit does not pass")
 	}
-	if got, want := w.events(t), []string{state.EventWentBack, state.EventWentBackEnd}; !slices.Equal(got, want) {
+	if got, want := w.events(t), []string{state.EventRewound, state.EventRewoundResolved}; !slices.Equal(got, want) {
 		t.Errorf("history tells %q, want %q", got, want)
 	}
 }
@@ -58,19 +58,25 @@ func TestOldCommitBringsNoOldKeyBack(t *testing.T) {
 func (w *world) events(t *testing.T) (out []string) {
 	t.Helper()
 	for _, e := range w.history() {
-		if strings.HasPrefix(e.Event, state.EventWentBack) {
+		if strings.HasPrefix(e.Event, state.EventRewound) {
 			out = append(out, e.Event)
 		}
 	}
 	return out
 }
 
-// TestOldCommitByApproval: the hash of the plan lifts the guard, once.
+// TestOldCommitByApproval: the hash of the connection lifts the guard, once; that of the
+// whole plan, as a plan file gives it, does not.
 func TestOldCommitByApproval(t *testing.T) {
 	w := wentBack(t)
 	r := w.expectExit(w.from("commit-a"), report.ExitHeld)
-	approve := map[string]string{"production": r.Environments[0].PlanHash}
-	w.expectExit(w.run(Run{Mode: report.Apply, Commit: "commit-a", Approve: approve}), report.ExitDone)
+	whole := map[string]string{"production": r.Environments[0].PlanHash}
+	w.expectExit(w.run(Run{Mode: report.Apply, Commit: "commit-a", Approve: whole}), report.ExitHeld)
+	if w.liveSecret() != secretB {
+		t.Fatal("an approval of the whole plan passes")
+	}
+	alone := map[string]string{"production/strava": r.Environments[0].Connections[0].PlanHash}
+	w.expectExit(w.run(Run{Mode: report.Apply, Commit: "commit-a", Approve: alone}), report.ExitDone)
 	if w.liveSecret() != secretA {
 		t.Error("the approval does not pass")
 	}
@@ -87,7 +93,7 @@ func TestBackOnTheNewestCommit(t *testing.T) {
 	w.run(Run{Mode: report.DryRun, Commit: "commit-d"}) // looking follows nothing
 	w.strava(secretB, "")
 	w.expectExit(w.from("commit-b"), report.ExitDone)
-	if got, want := w.events(t), []string{state.EventWentBack, state.EventWentBackEnd}; !slices.Equal(got, want) {
+	if got, want := w.events(t), []string{state.EventRewound, state.EventRewoundResolved}; !slices.Equal(got, want) {
 		t.Errorf("history tells %q, want %q", got, want)
 	}
 }

@@ -75,6 +75,12 @@ func TestPlanOfAFileIsRefusedOnAnyDifference(t *testing.T) {
 			[]string{"class rose: production/strava pause is disruptive now, was safe"}},
 		"the end of a suspend": {func(w *world) { w.environment(suspended) }, func(w *world) { w.now = w.now.Add(24 * time.Hour) },
 			[]string{"not held any more: production/strava pause was shown as blocked by guard suspend"}},
+		"a new secret that is watched less": {func(w *world) { w.strava(secretB, "rotation: {probe: require, soak: 36h, max_user_drop: 5}\n") },
+			func(w *world) { w.strava(secretB, "rotation: {probe: \"off\", soak: 90m, max_user_drop: 100}\n") },
+			[]string{"watched less: production/strava rotate-secret with rotation.probe off now, was require",
+				"rotate-secret with rotation.soak 1.5h now, was 36h", "rotate-secret with rotation.max_user_drop 100 now, was 5"}},
+		"a probe that is off": {func(w *world) { w.strava(secretB, "") }, func(w *world) { w.strava(secretB, "rotation: {probe: \"off\"}\n") },
+			[]string{"watched less: production/strava rotate-secret with rotation.probe off now, was prefer"}},
 		"another dev_id": {nil, func(w *world) {
 			w.terra.AddEnvironment("prod-other-1", terratest.EnvironmentOptions{})
 			w.write("production/environment.yaml", "dev_id: prod-other-1\nprune: never\n")

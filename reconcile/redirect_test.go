@@ -27,9 +27,9 @@ func TestForeignRedirectWaitsForTheRunner(t *testing.T) {
 				t.Errorf("the reason lacks %q: %s", want, c.GateReason)
 			}
 		}
-		for _, want := range []string{"approve this plan", "redirect_hosts: [auth.evil.example]", "RECONCILE_REDIRECT_HOSTS"} {
-			if !strings.Contains(c.GateWay, want) {
-				t.Errorf("the way through lacks %q: %s", want, c.GateWay)
+		for _, want := range []string{"approve this connection", "redirect_hosts: [auth.evil.example]", "RECONCILE_REDIRECT_HOSTS"} {
+			if !strings.Contains(report.Words(c.Remediations), want) {
+				t.Errorf("the way through lacks %q: %s", want, report.Words(c.Remediations))
 			}
 		}
 		if got := w.terra.Live(devID).Sources["whoop"].Domain; got != "" {
@@ -37,7 +37,9 @@ func TestForeignRedirectWaitsForTheRunner(t *testing.T) {
 		}
 		approve := map[string]string{}
 		if way == "a hash" {
-			approve["production"] = r.Environments[0].PlanHash
+			whole := map[string]string{"production": r.Environments[0].PlanHash}
+			w.expectExit(w.run(Run{Mode: report.Apply, Approve: whole}), report.ExitHeld)
+			approve["production/whoop"] = r.Environments[0].Connections[0].PlanHash
 		} else {
 			w.hosts = []string{"auth.evil.example"}
 		}
@@ -58,8 +60,11 @@ func TestLiveRedirectIsNotForeign(t *testing.T) {
 	w.own("garmin", garminID, secretA, "  redirect_url: https://access.tryterra.co/api/v2/auth/garmin/oauth2\n"+garminSetup)
 	w.applied()
 	w.own("garmin", garminID, secretA, "  redirect_url: null\ndomain: null\n"+garminSetup)
+	moveWebhooks(w)
 	w.applied()
-	if live := w.terra.Live(devID).Sources["garmin"]; live.Domain != "" || live.Credential.RedirectURL != "" {
+	live := w.terra.Live(devID).Sources["garmin"]
+	const terraOwn = "https://access.tryterra.co/api/v2/auth/garmin/oauth2" // what null reads back as
+	if live.Domain != "" || live.Credential.RedirectURL != "" && live.Credential.RedirectURL != terraOwn {
 		t.Errorf("it did not go back: %+v", live)
 	}
 }

@@ -39,16 +39,23 @@ func TestKeyThatTerraRefusesIsNotSentAgain(t *testing.T) {
 	w.refuseKeys("updateSourceCredentials")
 	w.at("2026-12-01T03:00:00Z")
 	w.terra.ResetLog()
-	r := w.expectExit(w.apply(), report.ExitFailed)
-	expectText(t, w.change(r, "strava:rotate-secret").Error, "garmin rejected the credentials")
+	for n := range 3 { // one refusal is not a verdict
+		r := w.expectExit(w.apply(), report.ExitFailed)
+		expectText(t, w.change(r, "strava:rotate-secret").Error, "garmin rejected the credentials")
+		if n == 0 {
+			expectGate(t, w.change(w.expectExit(w.apply(), report.ExitDone), "strava:rotate-secret"), plan.Waiting, plan.GuardProbeAgain)
+		}
+		w.now = w.now.Add(5 * time.Minute)
+	}
+	var r report.Report
 	for range 3 {
 		r = w.expectExit(w.apply(), report.ExitHeld)
 		c := w.change(r, "strava:rotate-secret:rejected")
 		expectGate(t, c, plan.Blocked, plan.GuardRejected)
 		expectText(t, c.GateReason, "the provider rejects it: garmin rejected the credentials")
 	}
-	if n := w.sent(); n != 1 {
-		t.Errorf("the refused key was sent %d times, want once", n)
+	if n := w.sent(); n != 3 {
+		t.Errorf("the refused key was sent %d times, want three", n)
 	}
 	w.expectLive(secretA)
 	w.terra.ClearFaults()
@@ -63,14 +70,17 @@ func TestFirstKeysThatTerraRefuses(t *testing.T) {
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.refuseKeys("setSourceCredentials")
-	w.expectExit(w.apply(), report.ExitFailed)
+	for range 3 {
+		w.expectExit(w.apply(), report.ExitFailed)
+		w.now = w.now.Add(5 * time.Minute)
+	}
 	sent := w.sent()
 	for range 2 {
 		r := w.expectExit(w.apply(), report.ExitHeld)
 		expectGate(t, w.change(r, "strava:set-credentials"), plan.Blocked, "credentials")
 	}
-	if n := w.sent(); n != sent || sent != 1 {
-		t.Errorf("the refused keys were sent %d times, then %d, want once", sent, n)
+	if n := w.sent(); n != sent || sent != 3 {
+		t.Errorf("the refused keys were sent %d times, then %d, want three", sent, n)
 	}
 }
 
@@ -83,7 +93,10 @@ func TestNoOlderKeyGoesWithANewApp(t *testing.T) {
 		w.seal("strava", "client_secret", secretA, "        ")+"    - client_secret: "+w.seal("strava", "client_secret", secretB, "        ")+
 		"      not_before: 2026-11-20\n"+yes)
 	w.refuseKeys("updateSourceCredentials")
-	w.expectExit(w.apply(), report.ExitFailed)
+	for range 3 {
+		w.expectExit(w.apply(), report.ExitFailed)
+		w.now = w.now.Add(5 * time.Minute)
+	}
 	w.terra.ClearFaults()
 	for range 2 {
 		r := w.expectExit(w.apply(), report.ExitHeld)
@@ -149,7 +162,7 @@ func TestUncountedUsersOfAWatchedKeyAreSaid(t *testing.T) {
 	w.at("2026-12-01T05:00:00Z")
 	w.terra.Fault(terratest.Fault{Kind: terratest.Problem, Status: 403, Code: "scope_missing", Operation: "listUsers", Times: terratest.Always})
 	r := w.expectExit(w.apply(), report.ExitDone)
-	expectText(t, strings.Join(r.Environments[0].Warnings, "\n"), "end users of the watched key are not counted")
+	expectText(t, warned(r.Environments[0].Warnings), "end users of the soaking key are not counted")
 }
 
 // TestManyEnables: one call takes a hundred at most.

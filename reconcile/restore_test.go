@@ -67,7 +67,7 @@ func TestOlderStateDoesNoHarm(t *testing.T) {
 			if n := len(c.terra.Writes()); n != 0 {
 				t.Errorf("backup of step %d: %d writes although nothing differs\n%s", n, n, c.show(r))
 			}
-			if warned := strings.Contains(strings.Join(r.Warnings, "\n"), "older than its history"); warned != (withHistory && told[n] < told[len(told)-1]) {
+			if warned := strings.Contains(warned(r.Warnings), "older than its history"); warned != (withHistory && told[n] < told[len(told)-1]) {
 				t.Errorf("backup of step %d, history beside it %v: warnings %q", n, withHistory, r.Warnings)
 			}
 			restored++

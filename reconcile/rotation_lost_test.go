@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/terra-reconcile/terra-reconcile/reconcile/keys"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
@@ -18,15 +19,16 @@ func TestStateLostInTheMiddleOfASoak(t *testing.T) {
 	w.stateDir = t.TempDir()
 	w.terra.ResetLog()
 	k := w.keyStatus(w.expectExit(w.apply(), report.ExitDone))
-	expectKeys(t, k, report.KeyWatched, 2, 2, 0, "the watch ends 2026-12-02 02:00 UTC")
-	if known := w.recalled(); !known.Watched.Equal(k.WatchedUntil) {
+	expectKeys(t, k, keys.Soaking, 2, 2, 0, "the soak ends 2026-12-02 02:00 UTC")
+	if known := w.recalled(); !known.History.Soak.Until.Equal(k.SoakEndsAt) {
 		t.Errorf("recalled %+v", known)
 	}
 	p.accepts = []string{secretA} // and now the new key dies
+	w.heard()
 	for range 20 {
 		w.now = w.now.Add(2 * time.Hour)
 		r := w.expectExit(w.apply(), report.ExitHeld)
-		expectKeys(t, w.keyStatus(r), report.KeyDead, 2, 1, 0, "key 2: the provider rejects it")
+		expectKeys(t, w.keyStatus(r), keys.LiveRejected, 2, 1, 0, "key 2: the provider rejects it")
 		c := w.change(r, "strava:rotate-secret")
 		expectGate(t, c, plan.Approval, "roll-back")
 		expectText(t, c.GateReason, "nobody remembers that key 1 was ever live")
@@ -53,13 +55,13 @@ func TestWatchIsTakenUpOnlyWhereItWasUnderWay(t *testing.T) {
 		w.stateDir = t.TempDir()
 		w.at(row.lost)
 		got := ""
-		if k := w.keyStatus(w.expectExit(w.apply(), report.ExitDone)); !k.WatchedUntil.IsZero() {
-			got = k.WatchedUntil.Format(time.RFC3339)
+		if k := w.keyStatus(w.expectExit(w.apply(), report.ExitDone)); !k.SoakEndsAt.IsZero() {
+			got = k.SoakEndsAt.Format(time.RFC3339)
 		}
 		if got != row.until {
 			t.Errorf("%s: watched until %q, want %q", name, got, row.until)
 		}
-		if w.at("2027-04-01T00:00:00Z"); w.keyStatus(w.expectExit(w.apply(), report.ExitDone)).State != report.KeyFine {
+		if w.at("2027-04-01T00:00:00Z"); w.keyStatus(w.expectExit(w.apply(), report.ExitDone)).State != keys.OK {
 			t.Errorf("%s: the watch does not end", name)
 		}
 	}
@@ -67,7 +69,7 @@ func TestWatchIsTakenUpOnlyWhereItWasUnderWay(t *testing.T) {
 	w.prober = &provider{accepts: []string{secretA}}
 	w.keys("", key{secretA, "2026-11-23T00:00:00Z"})
 	for range 2 {
-		if k := w.keyStatus(w.apply()); k.State != report.KeyFine {
+		if k := w.keyStatus(w.apply()); k.State != keys.OK {
 			t.Errorf("a first key that a run has set and proved: %s", k.State)
 		}
 	}

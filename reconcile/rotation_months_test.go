@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
+	"github.com/terra-reconcile/terra-reconcile/internal/walk"
 )
 
 // months is one connection through months in which anything happens: keys are made,
@@ -103,7 +104,7 @@ func (m *months) check(what string) {
 // prune takes out what the report names, which must change nothing.
 func (m *months) prune() int {
 	m.t.Helper()
-	named := m.keyStatus(m.dryRun()).Unneeded
+	named := m.keyStatus(m.dryRun()).Prunable
 	if len(named) == 0 || len(named) == len(m.keys) {
 		return 0
 	}
@@ -123,7 +124,8 @@ func (m *months) prune() int {
 }
 
 func TestRotationsOverMonthsInWhichAnythingHappens(t *testing.T) {
-	const worlds, steps = 30, 25
+	const steps = 25
+	worlds := walk.Times(30)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	pruned := 0
@@ -142,7 +144,7 @@ func TestRotationsOverMonthsInWhichAnythingHappens(t *testing.T) {
 			}
 		}
 	}
-	if pruned == 0 {
+	if pruned == 0 && walk.Large() {
 		t.Error("nothing was ever pruned")
 	}
 	t.Logf("COUNT rotation_random_steps=%d", worlds*steps)

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/terra-reconcile/terra-reconcile/reconcile/keys"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
@@ -13,18 +14,18 @@ func TestWatchOutlivesASealForOthers(t *testing.T) {
 	w, p := rotating(t)
 	w.at("2026-12-01T02:10:00Z")
 	w.expectExit(w.apply(), report.ExitDone)
-	began := w.keyStatus(w.dryRun()).WatchedSince
+	began := w.keyStatus(w.dryRun()).SoakStartedAt
 	w.now = w.now.Add(2 * time.Hour)
 	w.keys("", key{secretA, ""}, key{secretB, "2026-12-01T02:00:00Z"}) // sealed anew
 	for range 2 {
 		k := w.keyStatus(w.apply())
-		if k.State != report.KeyWatched || !k.WatchedSince.Equal(began) || k.WatchedUntil.Sub(began) != 24*time.Hour {
-			t.Fatalf("state %q, watched since %s until %s, want since %s", k.State, k.WatchedSince, k.WatchedUntil, began)
+		if k.State != keys.Soaking || !k.SoakStartedAt.Equal(began) || k.SoakEndsAt.Sub(began) != 24*time.Hour {
+			t.Fatalf("state %q, watched since %s until %s, want since %s", k.State, k.SoakStartedAt, k.SoakEndsAt, began)
 		}
 		w.now = w.now.Add(time.Hour)
 	}
 	p.accepts = []string{secretA}
-	w.apply()
+	w.heard()
 	w.expectLive(secretA)
 }
 
@@ -42,8 +43,8 @@ func TestWatchEndsWithItsKey(t *testing.T) {
 		w.keys("", key{secretA, ""}, key{secret, from})
 		w.now = w.now.Add(2 * time.Hour)
 		k := w.keyStatus(w.apply())
-		if watched := !k.WatchedUntil.IsZero(); watched != (secret == secretC) || watched && !k.WatchedSince.Equal(w.now) {
-			t.Errorf("%s: watched since %s until %s at %s", name, k.WatchedSince, k.WatchedUntil, w.now)
+		if watched := !k.SoakEndsAt.IsZero(); watched != (secret == secretC) || watched && !k.SoakStartedAt.Equal(w.now) {
+			t.Errorf("%s: watched since %s until %s at %s", name, k.SoakStartedAt, k.SoakEndsAt, w.now)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/keys"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
@@ -18,6 +19,7 @@ const secretC = "cccc0000cccc0000cccc0000cccc0000cccc3333"
 // provider is a data provider that knows some secrets and says so when asked.
 type provider struct {
 	accepts []string
+	silent  string // a secret of which it says nothing clear
 	down    bool
 	asked   int
 }
@@ -25,7 +27,7 @@ type provider struct {
 func (p *provider) Probe(_ context.Context, _, _ string, secret secrets.Value) (good, bad bool, reason string) {
 	p.asked++
 	switch {
-	case p.down:
+	case p.down, p.silent != "" && p.silent == secret.Reveal():
 		return false, false, "the provider is unavailable (HTTP 503)"
 	case contains(p.accepts, secret.Reveal()):
 		return true, false, "the provider knows the pair"
@@ -88,6 +90,17 @@ func (w *world) at(moment string) {
 	w.now = at
 }
 
+// heard applies until what a provider says counts: it is asked again after a minute,
+// and after four more. It gives the last report.
+func (w *world) heard() report.Report {
+	w.t.Helper()
+	w.apply()
+	w.now = w.now.Add(2 * time.Minute)
+	w.apply()
+	w.now = w.now.Add(4 * time.Minute)
+	return w.apply()
+}
+
 func (w *world) liveSecret() string { return w.terra.Live(devID).Sources["strava"].Credential.Secret }
 
 func (w *world) expectLive(want string) {
@@ -129,7 +142,7 @@ func TestKeyRotatesAtItsTime(t *testing.T) {
 	if n := len(w.terra.Effects()); n != 1 {
 		t.Errorf("%d effects, want the one rotation", n)
 	}
-	if p.asked < 3 || p.asked > 8 { // before the set, then in each run of the soak of a day
+	if p.asked < 3 || p.asked > 17 { // before the set, in each run of the soak of a day, and about the former key each week
 		t.Errorf("asked %d times", p.asked)
 	}
 }
@@ -139,21 +152,27 @@ func TestRefusedKeyIsKeptOut(t *testing.T) {
 	p.accepts = []string{secretA}
 	w.at("2026-12-01T03:00:00Z")
 	asked := p.asked
-	c := w.change(w.expectExit(w.apply(), report.ExitHeld), "strava:rotate-secret:rejected")
-	expectGate(t, c, plan.Blocked, "rejected")
-	expectText(t, c.GateReason, "does not accept this client secret")
-	expectText(t, c.GateReason, "reconcile rotate add production/strava")
+	once := w.change(w.expectExit(w.apply(), report.ExitDone), "strava:rotate-secret")
+	expectGate(t, once, plan.Waiting, plan.GuardProbeAgain)
+	expectText(t, once.GateReason, "is asked again from 2026-12-01 03:01 UTC")
 	w.expectLive(secretA)
-	if p.asked != asked+2 { // key 2, and key 1 to know whether somebody must hurry
+	if p.asked != asked+2 { // key 2, and key 1 to know whether others are accepted
 		t.Errorf("asked %d times", p.asked-asked)
 	}
-	for range 30 {
-		w.now = w.now.Add(24 * time.Hour)
+	w.now = w.now.Add(2 * time.Minute)
+	c := w.change(w.expectExit(w.heard(), report.ExitHeld), "strava:rotate-secret:rejected")
+	expectGate(t, c, plan.Blocked, "rejected")
+	expectText(t, c.GateReason, "does not accept this client secret")
+	expectText(t, report.Words(c.Remediations), "reconcile rotate add production/strava")
+	w.expectLive(secretA)
+	asked = p.asked
+	for range 10 * 24 {
+		w.now = w.now.Add(time.Hour)
 		w.expectExit(w.apply(), report.ExitHeld)
 	}
 	w.expectLive(secretA)
-	if p.asked != asked+2 {
-		t.Errorf("a marked key was asked about again (%d times)", p.asked-asked-2)
+	if n := (p.asked - asked) / 2; n < 10 || n > 15 { // after 1, 2, 4, 8 and 16 hours, then once a day
+		t.Errorf("a rejected key was asked about %d times in ten days", n)
 	}
 	p.accepts = append(p.accepts, secretC)
 	w.keys("", key{secretA, ""}, key{secretC, "2026-12-01T02:00:00Z"})
@@ -166,9 +185,13 @@ func TestOldDiedOnResetAndNewIsBad(t *testing.T) {
 	w, p := rotating(t)
 	p.accepts = nil
 	w.at("2026-12-01T03:00:00Z")
-	r := w.expectExit(w.apply(), report.ExitHeld)
-	expectText(t, strings.Join(r.Environments[0].Warnings, "\n"), "rejects the live key too")
-	expectText(t, strings.Join(r.Environments[0].Warnings, "\n"), "syncing stops within 6h;")
+	r := w.expectExit(w.apply(), report.ExitDone)
+	expectText(t, warned(r.Environments[0].Warnings), "refuses the live key too")
+	expectText(t, warned(r.Environments[0].Warnings), "syncing stops within 6h unless it is out of order;")
+	w.now = w.now.Add(2 * time.Minute)
+	r = w.expectExit(w.heard(), report.ExitHeld)
+	expectKeys(t, w.keyStatus(r), keys.LiveRejected, 1, 2, 0, "key 1, which is live, and every other pair are refused")
+	expectText(t, events(r), "key-rejected")
 	w.expectLive(secretA)
 	p.accepts = []string{secretC}
 	w.keys("", key{secretA, ""}, key{secretB, "2026-12-01T02:00:00Z"}, key{secretC, "2026-12-01T03:00:00Z"})
@@ -183,7 +206,10 @@ func TestGoesBackWhenTheProviderRejectsTheNewKey(t *testing.T) {
 	w.expectLive(secretB)
 	p.accepts = []string{secretA}
 	w.now = w.now.Add(2 * time.Hour)
-	r := w.expectExit(w.apply(), report.ExitDone)
+	w.expectExit(w.apply(), report.ExitDone)
+	w.expectLive(secretB) // one refusal is not a verdict
+	w.now = w.now.Add(2 * time.Minute)
+	r := w.expectExit(w.heard(), report.ExitDone)
 	c := w.change(r, "strava:rotate-secret")
 	if c.Outcome != report.Applied || c.Cause != plan.Rotation {
 		t.Errorf("outcome %s, cause %s", c.Outcome, c.Cause)
@@ -203,10 +229,11 @@ func TestKeyThatCameBackIsWatchedToo(t *testing.T) {
 	w.expectExit(w.apply(), report.ExitDone)
 	p.accepts = []string{secretA}
 	w.now = w.now.Add(2 * time.Hour)
-	w.expectExit(w.apply(), report.ExitDone)
+	w.expectExit(w.heard(), report.ExitDone)
+	w.expectLive(secretA)
 	w.terra.SetUsers(devID, "strava", 30, 10)
 	w.now = w.now.Add(2 * time.Hour)
-	r := w.expectExit(w.apply(), report.ExitHeld)
+	r := w.expectExit(w.heard(), report.ExitHeld)
 	w.expectLive(secretA)
 	expectText(t, w.show(r), "10 of 40 active end users are gone")
 }
@@ -218,9 +245,8 @@ func TestNeverGoesBackToARejectedPair(t *testing.T) {
 	p.accepts = nil
 	for range 10 {
 		w.now = w.now.Add(2 * time.Hour)
-		r := w.expectExit(w.apply(), report.ExitHeld)
-		c := w.change(r, "strava:rotate-secret:rejected")
-		expectText(t, c.GateReason, "it is live and the provider rejects it")
+		k := w.keyStatus(w.heard())
+		expectKeys(t, k, keys.LiveRejected, 2, 2, 0, "key 2, which is live, and every other pair are refused")
 		w.expectLive(secretB)
 	}
 }
@@ -246,10 +272,11 @@ func TestUsersFallAway(t *testing.T) {
 		live     string
 		guard    string
 	}{
-		{"the old key works", 30, "", []string{secretA, secretB}, secretA, ""},
+		{"both keys work", 30, "", []string{secretA, secretB}, secretB, "roll-back"},
+		{"the old key works", 30, "", []string{secretA}, secretA, ""},
 		{"four people", 36, "", []string{secretA, secretB}, secretB, ""},
 		{"the file bears more", 30, "max_user_drop: 50", []string{secretA, secretB}, secretB, ""},
-		{"the old key is dead", 30, "", []string{secretB}, secretB, "rejected"},
+		{"the old key is dead", 30, "", []string{secretB}, secretB, "roll-back"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			w, p := rotating(t)
@@ -259,7 +286,7 @@ func TestUsersFallAway(t *testing.T) {
 			p.accepts = row.accepts
 			w.terra.SetUsers(devID, "strava", row.left, 40-row.left)
 			w.now = w.now.Add(3 * time.Hour)
-			r := w.apply()
+			r := w.heard()
 			w.expectLive(row.live)
 			if row.guard != "" {
 				w.expectExit(r, report.ExitHeld)
@@ -277,7 +304,9 @@ func TestFallThatEndsLiftsItsMark(t *testing.T) {
 	p.accepts = []string{secretB}
 	w.terra.SetUsers(devID, "strava", 30, 10)
 	w.now = w.now.Add(2 * time.Hour)
-	w.expectExit(w.apply(), report.ExitHeld)
+	w.expectExit(w.apply(), report.ExitDone) // one low count is not a fall
+	w.now = w.now.Add(2 * time.Minute)
+	w.expectExit(w.heard(), report.ExitHeld)
 	w.terra.SetUsers(devID, "strava", 40, 0)
 	w.now = w.now.Add(2 * time.Hour)
 	w.expectExit(w.apply(), report.ExitDone)
@@ -291,14 +320,15 @@ func TestSampleStandsForManyUsers(t *testing.T) {
 		live string
 	}{{1500, secretB}, {700, secretA}} {
 		t.Run(fmt.Sprint(row.left), func(t *testing.T) {
-			w, _ := rotating(t)
+			w, p := rotating(t)
 			w.terra.SetUsers(devID, "strava", 1500, 0)
 			w.at("2026-12-01T02:10:00Z")
 			w.expectExit(w.apply(), report.ExitDone)
 			w.expectLive(secretB)
+			p.silent = secretB // of the live key nothing is heard
 			w.terra.SetUsers(devID, "strava", row.left, 1500-row.left)
 			w.now = w.now.Add(2 * time.Hour)
-			w.apply()
+			w.heard()
 			w.expectLive(row.live)
 		})
 	}
@@ -327,16 +357,20 @@ func TestRevertOfAHandMadeKeyNeedsAProof(t *testing.T) {
 	w.terra.SetCredential(devID, "strava", terratest.Credential{ClientID: "123456", Secret: secretC})
 	held := func() {
 		t.Helper()
-		expectGate(t, w.change(w.expectExit(w.apply(), report.ExitHeld), "strava:rotate-secret"), plan.Approval, "on_secret_drift")
+		expectGate(t, w.change(w.expectExit(w.apply(), report.ExitHeld), "strava:rotate-secret"), plan.Approval, "on-secret-drift")
 		w.expectLive(secretC)
 	}
 	w.now = w.now.Add(30 * time.Minute)
-	held() // its answer of this hour may be from before the day was saved
-	w.now = w.now.Add(2 * time.Hour)
 	p.down = true
-	held()
-	p.down = false
-	w.now = w.now.Add(2 * time.Hour)
+	held() // its answer of this hour is from before the day was saved
+	p.down, p.accepts = false, []string{secretC}
+	for range 8 {
+		w.now = w.now.Add(time.Hour)
+		w.heard()
+		w.expectLive(secretC)
+	}
+	p.accepts = []string{secretA}
+	w.now = w.now.Add(25 * time.Hour)
 	w.expectExit(w.apply(), report.ExitDone)
 	w.expectLive(secretA)
 }
@@ -345,7 +379,7 @@ func TestSetByHandBeforeItsTimeIsAccepted(t *testing.T) {
 	w, _ := rotating(t)
 	w.terra.SetCredential(devID, "strava", terratest.Credential{ClientID: "123456", Secret: secretB})
 	r := w.expectExit(w.apply(), report.ExitDone)
-	expectText(t, strings.Join(r.Environments[0].Warnings, "\n"), "rotated early by hand")
+	expectText(t, warned(r.Environments[0].Warnings), "rotated early by hand")
 	w.at("2026-12-02T02:10:00Z")
 	w.terra.ResetLog()
 	w.expectExit(w.apply(), report.ExitDone)
@@ -430,15 +464,15 @@ func TestBadFirstPairIsNotSet(t *testing.T) {
 	p := &provider{accepts: []string{secretB}}
 	w.prober = p
 	w.keys("", key{secretA, ""})
-	r := w.expectExit(w.apply(), report.ExitHeld)
+	r := w.expectExit(w.heard(), report.ExitHeld)
 	expectText(t, w.change(r, "strava:set-credentials").GateReason, "does not accept this client secret")
 	asked := p.asked
-	for range 10 {
+	for range 40 {
 		w.now = w.now.Add(3 * time.Hour)
 		w.expectExit(w.apply(), report.ExitHeld)
 	}
-	if p.asked != asked {
-		t.Errorf("asked again %d times", p.asked-asked)
+	if n := p.asked - asked; n > 10 {
+		t.Errorf("asked again %d times in five days", n)
 	}
 	w.keys("", key{secretB, ""})
 	w.applied()

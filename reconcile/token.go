@@ -1,134 +1,123 @@
 package reconcile
 
 import (
-	"fmt"
+	"context"
+	"errors"
+	"maps"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
 const (
-	// tokenWarn is how long before an end everybody is warned.
-	tokenWarn = 14 * 24 * time.Hour
-	// grantWindow is how long, from its grant on, Terra lets a token be renewed.
-	grantWindow = 90 * 24 * time.Hour
+	// tokenFresh is how long Terra's record of a token is believed.
+	tokenFresh    = 24 * time.Hour
+	tokenDeadline = 10 * time.Second
 )
 
-// TokenScope is a scope of the Admin API and what it means for us.
-type TokenScope struct {
-	Scope     string `json:"scope"`
-	Why       string `json:"why"`
-	Dangerous bool   `json:"dangerous"` // whoever has the token can do harm that we never do
+// tokens asks Terra about the token of each account at most once in a run, and
+// collects what everybody should know.
+type tokens struct {
+	mu    sync.Mutex
+	asked map[*terra.Client]func() (terra.Me, error)
+	texts map[string]bool
+	lacks map[string]bool
 }
 
-// TokenReview is Terra's record of an admin token, judged for what a runner does.
-type TokenReview struct {
-	Missing     []TokenScope // without which something of ours does not work
-	Surplus     []TokenScope // that we never use
-	Unreachable []string     // dev-ids that the runner lets it touch and Terra does not
-	WindowEnds  time.Time    // after which it cannot be renewed; zero: unknown
-	Expired     bool
-	Warnings    []string // of ends that are near or past
+func newTokens() *tokens {
+	return &tokens{asked: map[*terra.Client]func() (terra.Me, error){}, texts: map[string]bool{}, lacks: map[string]bool{}}
 }
 
-// ReviewToken judges a token. devIDs are those that the runner lets it touch, or
-// "*"; writes tells whether the runner applies changes. It has no effect.
-func ReviewToken(me terra.Me, devIDs []string, writes bool, now time.Time) TokenReview {
-	var out TokenReview
-	needed := neededScopes(writes)
-	for _, s := range needed {
-		if !slices.Contains(me.Scopes, s.Scope) {
-			out.Missing = append(out.Missing, s)
+// lacking says what the tokens of the run may not do and it needs.
+func (t *tokens) lacking() []string { return append([]string{}, slices.Sorted(maps.Keys(t.lacks))...) }
+
+func (t *tokens) lack(account string, scopes []terra.TokenScope) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range scopes {
+		t.lacks["The token of account "+account+" lacks the scope "+s.Scope+": "+s.Why+"."] = true
+	}
+}
+
+func (t *tokens) warnings() []string { return slices.Sorted(maps.Keys(t.texts)) }
+
+func (t *tokens) warn(account string, texts ...string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, text := range texts {
+		t.texts["token of account "+account+": "+text] = true
+	}
+}
+
+// ask gives Terra's record of a client's token. All who ask during a run get the
+// one answer.
+func (t *tokens) ask(ctx context.Context, client *terra.Client) (terra.Me, error) {
+	t.mu.Lock()
+	once, ok := t.asked[client]
+	if !ok {
+		once = sync.OnceValues(func() (terra.Me, error) {
+			ctx, cancel := context.WithTimeout(ctx, tokenDeadline)
+			defer cancel()
+			return client.Me(ctx)
+		})
+		t.asked[client] = once
+	}
+	t.mu.Unlock()
+	return once()
+}
+
+// beginToken looks at the environment's token beside the other reads. The function
+// that it returns waits for the answer and takes what it tells, unless the
+// environment cannot be read anyway. Nothing that goes wrong here holds the
+// environment up: the end of the token is then unknown, which is said.
+func (env *environment) beginToken(ctx context.Context) (wait func(readable bool)) {
+	texts := make(chan []string, 1)
+	go func() {
+		var found []string
+		err := contained(func() error {
+			found = env.reviewToken(ctx)
+			return nil
+		})()
+		if err != nil {
+			found = []string{"its end is unknown: " + err.Error()}
+		}
+		texts <- found
+	}()
+	return func(readable bool) {
+		if found := <-texts; readable {
+			env.request.tokens.warn(env.spec.Account, found...)
+			env.request.tokens.lack(env.spec.Account, env.lacks)
 		}
 	}
-	for _, scope := range slices.Sorted(slices.Values(me.Scopes)) {
-		if scope != "account:read" && !slices.ContainsFunc(needed, func(s TokenScope) bool { return s.Scope == scope }) {
-			out.Surplus = append(out.Surplus, surplus(scope))
+}
+
+// reviewToken gives what everybody should know of a token, asking Terra at most
+// once a day where there is a memory.
+func (env *environment) reviewToken(ctx context.Context) []string {
+	now, store, api := env.o.Now(), env.o.Store, env.client.Address()
+	var texts []string
+	fingerprint := env.client.TokenFingerprint()
+	known, asked, err := store.Token(api, fingerprint)
+	if err != nil || !asked || now.Sub(known.At) >= tokenFresh || known.At.After(now) || known.Scopes == "" {
+		me, err := env.request.tokens.ask(ctx, env.client)
+		if err != nil {
+			return []string{"its end is unknown: " + err.Error()}
+		}
+		known = state.Token{API: api, Fingerprint: fingerprint, Customer: me.CustomerID, At: now, ExpiresAt: me.ExpiresAt, GrantAnchorAt: me.GrantAnchorAt, Scopes: strings.Join(me.Scopes, " ")}
+		if err := store.SaveToken(known); err != nil && !errors.Is(err, state.ErrReadOnly) {
+			texts = append(texts, err.Error())
 		}
 	}
-	for _, id := range devIDs {
-		if id != "*" && me.DevIDs != nil && !slices.Contains(me.DevIDs, id) {
-			out.Unreachable = append(out.Unreachable, id)
-		}
+	writes := !env.spec.Observe && (env.o.Applies || env.request.Mode == report.Apply)
+	review := terra.ReviewToken(terra.Me{Scopes: strings.Fields(known.Scopes), ExpiresAt: known.ExpiresAt, GrantAnchorAt: known.GrantAnchorAt}, nil, writes, now)
+	env.lacks = review.Missing
+	for _, end := range review.Endings {
+		texts = append(texts, end.What+"; "+end.Next)
 	}
-	if me.GrantAnchorAt != nil {
-		out.WindowEnds = me.GrantAnchorAt.Add(grantWindow).UTC()
-	}
-	out.Expired = me.ExpiresAt != nil && !now.Before(*me.ExpiresAt)
-	out.Warnings = endings(me.ExpiresAt, out.WindowEnds, now)
-	return out
-}
-
-// neededScopes are those without which something does not work. account:read
-// lists environments, which only importing does; a token that is limited to
-// environments cannot have it.
-func neededScopes(writes bool) []TokenScope {
-	needed := []TokenScope{
-		{Scope: "providers:read", Why: "nothing can be compared"},
-		{Scope: "connections:read", Why: "end users are not counted, so they are taken for some"},
-	}
-	if writes {
-		needed = append(needed, TokenScope{Scope: "providers:write", Why: "nothing can be applied"})
-	}
-	return needed
-}
-
-// surplus says what a scope that we never use lets others do.
-func surplus(scope string) TokenScope {
-	dangerous := map[string]string{
-		"billing:write": "it can change what you pay",
-		"keys:write":    "it can replace the API keys of environments",
-		"team:write":    "it can change who is in the team",
-		"tokens:admin":  "it can make and end everybody's tokens",
-		"tokens:write":  "it can make tokens",
-	}
-	if why, ok := dangerous[scope]; ok {
-		return TokenScope{Scope: scope, Why: why, Dangerous: true}
-	}
-	sensitive := map[string]string{
-		"keys:read":     "it shows API keys",
-		"payloads:read": "it shows the data of end users",
-	}
-	if why, ok := sensitive[scope]; ok {
-		return TokenScope{Scope: scope, Why: why, Dangerous: true}
-	}
-	return TokenScope{Scope: scope, Why: "never used here"}
-}
-
-// endings tells of ends within two weeks. Renewing helps only while the window is
-// open and the token lives.
-func endings(expires *time.Time, window, now time.Time) []string {
-	var out []string
-	if expires != nil && expires.Sub(now) < tokenWarn {
-		next := "renew it, or create a new one in Terra's dashboard"
-		if !window.IsZero() && !window.After(now) || !now.Before(*expires) {
-			next = "create a new one in Terra's dashboard"
-		}
-		out = append(out, "it "+endsOn("expires", "expired", *expires, now)+"; "+next)
-	}
-	if !window.IsZero() && window.Sub(now) < tokenWarn {
-		out = append(out, "its window of 90 days for renewal "+endsOn("ends", "ended", window, now)+"; create a new one in Terra's dashboard")
-	}
-	return out
-}
-
-func endsOn(present, past string, at, now time.Time) string {
-	date := " on " + at.UTC().Format("2006-01-02 15:04 UTC")
-	if !at.After(now) {
-		return past + date
-	}
-	return present + date + " (" + Away(at.Sub(now)) + ")"
-}
-
-// Away says how far ahead, or past, something is: in days, within two in hours.
-func Away(span time.Duration) string {
-	text := fmt.Sprintf("%d days", int(span.Abs().Hours())/24)
-	if span.Abs() < 48*time.Hour {
-		text = fmt.Sprintf("%d h", int(span.Abs().Hours()))
-	}
-	if span <= 0 {
-		return text + " ago"
-	}
-	return "in " + text
+	return texts
 }

@@ -6,8 +6,9 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
@@ -31,6 +32,7 @@ func (acceptsAll) Probe(context.Context, string, string, secrets.Value) (good, b
 // scenes go from an empty environment through every kind of change.
 func scenes() []scene {
 	live := func(w *world, p string) terratest.LiveSource { return w.terra.Live(devID).Sources[p] }
+	meetsOwn := func(p string) func(*world) bool { return func(w *world) bool { return live(w, p).OwnApp } }
 	return []scene{
 		{"enable and set", func(w *world) {
 			w.environment("policy: {max_changes: {count: 20, percent: 100}}\n")
@@ -76,10 +78,11 @@ func scenes() []scene {
 				w.seal("polar", "client_secret", secretB, "    "))
 		}, func(w *world) bool {
 			p := live(w, "polar")
-			return p.AuthVariant == "byo" && p.Credential.Secret == secretB
+			return p.AuthVariant == "standard" && p.Credential.Secret == secretB // nobody said whose app in words
 		}},
-		{"back to Terra's app", func(w *world) { w.write("production/polar.yaml", "provider: polar\napp: terra\n") },
-			func(w *world) bool { return live(w, "polar").AuthVariant == "standard" }},
+		{"app: terra", func(w *world) { w.own("polar", "polar-app-1", secretB, "app: terra\n") },
+			func(w *world) bool { return live(w, "polar").AuthVariant == "standard" && !meetsOwn("polar")(w) }},
+		{"app: own", func(w *world) { w.own("polar", "polar-app-1", secretB, "app: own\n") }, meetsOwn("polar")},
 		{"disable", func(w *world) { w.write("production/polar.yaml", "provider: polar\nstate: disabled\n") },
 			func(w *world) bool { return live(w, "polar").State == "disabled" }},
 		{"prune", func(w *world) {
@@ -97,14 +100,31 @@ func scenes() []scene {
 		{"webhooks", func(w *world) { w.own("garmin", garminID, secretA, garminFile+garminSetup) },
 			func(w *world) bool { return len(live(w, "garmin").Webhooks) == 10 }},
 		{"release the domain", func(w *world) {
+			moveWebhooks(w)
 			w.own("garmin", garminID, secretA, "  redirect_url: null\ndomain: null\n"+garminSetup)
 		}, func(w *world) bool { g := live(w, "garmin"); return g.Domain == "" && g.State == "active" }},
 	}
 }
 
+// TestStateWalk walks through all scenes, in each way in which the contract can be read
+// where it is silent.
 func TestStateWalk(t *testing.T) {
-	w := newWorld(t)
+	t.Run("as usual", func(t *testing.T) { t.Parallel(); walkThrough(t, terratest.Reading{}) })
+	for _, s := range terratest.Switches() {
+		var reading terratest.Reading
+		s.Set(&reading)
+		t.Run(s.Name, func(t *testing.T) { t.Parallel(); walkThrough(t, reading) })
+	}
+	t.Logf("COUNT readings_of_the_contract=%d", 1+len(terratest.Switches()))
+}
+
+func walkThrough(t *testing.T, reading terratest.Reading) {
+	t.Helper()
+	w := newWorldOf(t, terratest.Config{Reading: reading})
 	for _, s := range scenes() {
+		if reading.ByoNowhere && strings.HasPrefix(s.name, "app: ") {
+			continue
+		}
 		s.set(w)
 		r := w.applied()
 		if !s.done(w) {
@@ -125,8 +145,9 @@ func (w *world) clone() *world {
 	if err := w.terra.Save(&saved); err != nil {
 		w.t.Fatal(err)
 	}
-	c.terra = terratest.New(terratest.Config{Clock: func() time.Time { return c.now }})
-	c.terra.Watch(w.t)
+	c.waited = &atomic.Int64{}
+	c.waited.Store(w.waited.Load())
+	c.newTerra()
 	if err := c.terra.Load(&saved); err != nil {
 		w.t.Fatal(err)
 	}

@@ -2,14 +2,14 @@ package reconcile
 
 import (
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
-
-var proposal = regexp.MustCompile(`commit to (\S+): ([a-z_]+: (?:\{.*\}|[a-z]+))(?:,|;|$)`)
 
 // TestWayThroughIsWhatItSays commits, letter by letter, what a refusal proposes,
 // and wants the guard to let the change through.
@@ -44,7 +44,7 @@ func TestWayThroughIsWhatItSays(t *testing.T) {
 			w.write("production/polar.yaml", "provider: polar\nstate: paused\n")
 		}},
 		{"adopt", "strava:rotate-secret", (*world).foreignStrava},
-		{"on_drift", "polar:resume", func(w *world) {
+		{"on-drift", "polar:resume", func(w *world) {
 			someUsers(w, "polar")
 			w.environment("on_drift: report\n")
 			w.terra.Pause(devID, "polar")
@@ -53,13 +53,13 @@ func TestWayThroughIsWhatItSays(t *testing.T) {
 			w.environment("mode: observe\n")
 			w.write("production/polar.yaml", "provider: polar\n")
 		}},
-		{"max_changes", "polar:pause", func(w *world) {
+		{"max-changes", "polar:pause", func(w *world) {
 			someUsers(w, "polar", "oura", "withings")
 			for _, p := range []string{"polar", "oura", "withings"} {
 				w.write("production/"+p+".yaml", "provider: "+p+"\nstate: paused\n")
 			}
 		}},
-		{"max_changes", "strava:update-credentials", func(w *world) { // which waits for a yes as well
+		{"max-changes", "strava:update-credentials", func(w *world) { // which waits for a yes as well
 			someUsers(w, "polar", "oura")
 			w.strava(secretA, "")
 			w.applied()
@@ -67,6 +67,31 @@ func TestWayThroughIsWhatItSays(t *testing.T) {
 			for _, p := range []string{"polar", "oura"} {
 				w.write("production/"+p+".yaml", "provider: "+p+"\nstate: paused\n")
 			}
+		}},
+		// What terra.yaml says for all environments is overruled in the file of this one.
+		{"on-drift", "polar:resume", func(w *world) {
+			someUsers(w, "polar")
+			w.write("terra.yaml", string(w.files["terra.yaml"].Data)+"defaults: {on_drift: report}\n")
+			w.terra.Pause(devID, "polar")
+		}},
+		{"observe", "polar:enable", func(w *world) {
+			w.write("terra.yaml", string(w.files["terra.yaml"].Data)+"defaults: {mode: observe}\n")
+			w.write("production/polar.yaml", "provider: polar\n")
+		}},
+		{"max-changes", "polar:pause", func(w *world) {
+			someUsers(w, "polar", "oura")
+			w.write("terra.yaml", string(w.files["terra.yaml"].Data)+"defaults: {policy: {max_changes: {count: 1, percent: 10}}}\n")
+			for _, p := range []string{"polar", "oura"} {
+				w.write("production/"+p+".yaml", "provider: "+p+"\nstate: paused\n")
+			}
+		}},
+		{"max-rotations", "strava:rotate-secret", func(w *world) {
+			w.strava(secretA, "")
+			w.own("polar", "777", secretA, "")
+			w.applied()
+			w.write("terra.yaml", string(w.files["terra.yaml"].Data)+"defaults: {policy: {max_rotations: 1}}\n")
+			w.strava(secretB, "")
+			w.own("polar", "777", secretB, "")
 		}},
 		{"protect", "polar:pause", func(w *world) {
 			someUsers(w, "polar")
@@ -81,13 +106,14 @@ func TestWayThroughIsWhatItSays(t *testing.T) {
 			if held.Guard != c.guard {
 				t.Fatalf("held by %q (%s), want %s", held.Guard, held.GateReason, c.guard)
 			}
-			lines := proposal.FindStringSubmatch(held.GateWay)
-			if lines == nil {
-				t.Fatalf("no lines to commit in %q", held.GateWay)
+			at := slices.IndexFunc(held.Remediations, func(r plan.Remediation) bool { return r.YAML != "" })
+			if at < 0 {
+				t.Fatalf("no lines to commit in %+v", held.Remediations)
 			}
-			w.commit(lines[1], lines[2])
+			lines := held.Remediations[at]
+			w.commit(lines.File, strings.ReplaceAll(lines.YAML, `"..."`, `"agreed in the team"`)) // which a person fills in
 			if now := w.change(w.apply(), c.id); now.Outcome != report.Applied || now.Gate != plan.Ready {
-				t.Errorf("after committing %q to %s: %s by %q (%s) %s", lines[2], lines[1], now.Gate, now.Guard, now.GateReason, now.Error)
+				t.Errorf("after committing %q to %s: %s by %q (%s) %s", lines.YAML, lines.File, now.Gate, now.Guard, now.GateReason, now.Error)
 			}
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -24,34 +25,55 @@ import (
 
 const devID = "prod-app-x81LmQ"
 
+// here is whose memory a world's runs read.
+func here() state.Environment {
+	return state.Environment{API: terratest.BaseURL, Customer: "customer-emulator", DevID: devID}
+}
+
 // world is a repository, a runner and an emulated Terra, without sockets.
 type world struct {
 	t          *testing.T
 	terra      *terratest.Server
+	config     terratest.Config // of terra, but for its clock
 	files      fstest.MapFS
 	stateDir   string
 	identities *secrets.Identities
 	recipients secrets.Recipients
 	token      string
 	now        time.Time
+	waited     *atomic.Int64 // nanoseconds that runs have waited since
+	flows      bool          // the clock is time itself, in a bubble
 	options    terra.Options
 	prober     Prober
-	hosts      []string                                  // that the runner lists
+	hosts      []string // that the runner lists
+	approvers  Approvers
 	ctx        context.Context                           // of the runs; nil is the test's own
 	wrap       func(http.RoundTripper) http.RoundTripper // around Terra; nil is none
+	assigns    string                                    // the account to which the runner says that the dev_id belongs
+	elsewhere  map[string]*terra.Client                  // by account that is not at this Terra
 	planted    []string                                  // every plaintext secret of this world
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T) *world { t.Helper(); return newWorldOf(t, terratest.Config{}) }
+
+// newWorldOf is a world whose Terra is as a Config says.
+func newWorldOf(t *testing.T, config terratest.Config) *world {
 	t.Helper()
-	w := &world{t: t, files: fstest.MapFS{}, hosts: []string{"*.acme.example"}, stateDir: t.TempDir(), now: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)}
-	w.terra = terratest.New(terratest.Config{Clock: func() time.Time { return w.now }})
-	w.terra.Watch(t)
+	w := &world{t: t, config: config, waited: &atomic.Int64{}, files: fstest.MapFS{}, hosts: []string{"*.acme.example"}, stateDir: t.TempDir(), now: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)}
+	w.newTerra()
 	w.token = w.terra.AddToken(terratest.Token{}).Bearer
 	w.terra.AddEnvironment(devID, terratest.EnvironmentOptions{})
 	w.newIdentity()
 	w.environment("")
 	return w
+}
+
+// newTerra gives the world an empty account.
+func (w *world) newTerra() {
+	w.t.Helper()
+	w.config.Clock = w.clock
+	w.terra = terratest.New(w.config)
+	w.terra.Watch(w.t)
 }
 
 // newIdentity gives the runner an identity, and forgets the one it had.
@@ -72,6 +94,25 @@ func (w *world) newIdentity() {
 	w.write("terra.yaml", "version: 1\nrecipients: [{paths: [\"**\"], age: ["+public+"]}]\nsecrets: {binding: require}\n")
 }
 
+// clock is the time of Terra and of the runner. Waiting moves it on.
+func (w *world) clock() time.Time {
+	if w.flows {
+		return time.Now()
+	}
+	return w.now.Add(time.Duration(w.waited.Load()))
+}
+
+func (w *world) wait(ctx context.Context, d time.Duration) error {
+	if w.flows {
+		select {
+		case <-time.After(d):
+		case <-ctx.Done():
+		}
+	}
+	w.waited.Add(int64(d))
+	return ctx.Err()
+}
+
 func (w *world) write(name, text string) { w.files[name] = &fstest.MapFile{Data: []byte(text)} }
 
 // environment writes environment.yaml with more lines behind the required ones.
@@ -83,7 +124,7 @@ func (w *world) environment(more string) {
 func (w *world) seal(provider, field, text, indent string) string {
 	w.t.Helper()
 	w.planted = append(w.planted, text)
-	s, err := secrets.Seal(secrets.NewValue([]byte(text)), secrets.Binding{DevID: devID, Provider: provider, Field: field}, w.recipients)
+	s, err := secrets.Seal(secrets.NewValue([]byte(text)), secrets.Binding{Account: secrets.DefaultAccount, DevID: devID, Provider: provider, Field: field}, w.recipients)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -117,7 +158,7 @@ func (w *world) engine(mode report.Mode) (*Engine, *state.Store) {
 		w.t.Fatal(err)
 	}
 	o := w.options
-	o.BaseURL, o.Transport, o.Version, o.ReadOnly = terratest.BaseURL, w.terra.RoundTripper(), "test", mode == report.DryRun
+	o.BaseURL, o.Transport, o.Version, o.ReadOnly = cmp.Or(o.BaseURL, terratest.BaseURL), w.terra.RoundTripper(), "test", mode == report.DryRun
 	if w.wrap != nil {
 		o.Transport = w.wrap(o.Transport)
 	}
@@ -127,9 +168,10 @@ func (w *world) engine(mode report.Mode) (*Engine, *state.Store) {
 		w.t.Fatal(err)
 	}
 	return New(Options{
-		Client: func(string, string) (*terra.Client, error) { return client, nil }, Store: store, Prober: w.prober,
-		Identities: func() (*secrets.Identities, error) { return w.identities, nil }, Now: func() time.Time { return w.now },
-		RedirectHosts: func(string) []string { return w.hosts },
+		Client: func(account, _ string) (*terra.Client, error) { return cmp.Or(w.elsewhere[account], client), nil }, Store: store, Prober: w.prober,
+		Identities: func() (*secrets.Identities, error) { return w.identities, nil }, Now: w.clock, Wait: w.wait,
+		Assigns:       func(account, _ string) bool { return account == w.assigns },
+		RedirectHosts: func(string) []string { return w.hosts }, Approvers: w.approvers,
 	}), store
 }
 

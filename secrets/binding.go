@@ -6,24 +6,40 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/advice"
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 )
 
 // Binding names the one place a sealed secret is meant for.
 type Binding struct {
-	// DevID is the environment, Provider the connection's provider slug and
-	// Field the name of the field, such as client_secret.
-	DevID, Provider, Field string
+	// Account is the runner's name for who the environment belongs to: with another
+	// one the secret would be sent to another server. DevID is the environment,
+	// Provider the connection's provider slug and Field the name of the field, such as
+	// client_secret.
+	Account, DevID, Provider, Field string
 }
 
-// String returns dev_id/provider/field.
-func (b Binding) String() string { return b.DevID + "/" + b.Provider + "/" + b.Field }
+// DefaultAccount is the account that is not written, neither in files nor in a Binding.
+const DefaultAccount = "default"
+
+// String returns dev_id/provider/field, with any other account than the default one
+// before it.
+func (b Binding) String() string {
+	place := b.DevID + "/" + b.Provider + "/" + b.Field
+	if b.Account != DefaultAccount {
+		return b.Account + "/" + place
+	}
+	return place
+}
 
 // check refuses a Binding that does not survive being written and read back.
 func (b Binding) check() error {
 	for _, part := range []struct{ name, text string }{
-		{"dev_id", b.DevID}, {"provider", b.Provider}, {"field", b.Field},
+		{"account", b.Account}, {"dev_id", b.DevID}, {"provider", b.Provider}, {"field", b.Field},
 	} {
 		if part.text == "" {
 			return fmt.Errorf("bind secret: %s is empty", part.name)
@@ -44,12 +60,15 @@ func (b Binding) check() error {
 // parseBinding reads what [Binding.String] wrote.
 func parseBinding(s string) (Binding, error) {
 	parts := strings.Split(s, "/")
-	if len(parts) != 3 {
-		return Binding{}, errDamagedEnvelope
+	if len(parts) == 3 {
+		parts = append([]string{DefaultAccount}, parts...)
 	}
-	b := Binding{DevID: parts[0], Provider: parts[1], Field: parts[2]}
-	if b.check() != nil {
-		return Binding{}, errDamagedEnvelope
+	if len(parts) != 4 {
+		return Binding{}, sealAgain(errDamagedEnvelope)
+	}
+	b := Binding{Account: parts[0], DevID: parts[1], Provider: parts[2], Field: parts[3]}
+	if b.check() != nil || b.String() != s {
+		return Binding{}, sealAgain(errDamagedEnvelope)
 	}
 	return b, nil
 }
@@ -59,33 +78,51 @@ func parseBinding(s string) (Binding, error) {
 type MisboundError struct {
 	// Have is the place it was sealed for, Want the place it stands in.
 	Have, Want Binding
-	// File is what the command that binds it anew is to be given; see [InFile].
-	File string
+	// File is what the command that mends it is to be given, and Original the file that
+	// the secret was copied from, "" where it was moved; see [InFile].
+	File, Original string
 }
 
-// Error names both places and the command that binds it anew.
+// Error names both places.
 func (e *MisboundError) Error() string {
+	return fmt.Sprintf("sealed for %s, found at %s", e.Have, e.Want)
+}
+
+// Unwrap gives the command that binds it to the place where it stands, or, where it is a
+// copy, the one that seals another in its place.
+func (e *MisboundError) Unwrap() error {
 	file := e.File
-	if !plainPath.MatchString(file) {
+	if !plainPath().MatchString(file) {
 		file = "FILE"
 	}
-	return fmt.Sprintf("sealed for %s, found at %s; if it was moved on purpose run `reconcile secret rekey --rebind %s`", e.Have, e.Want, file)
+	if e.Original != "" {
+		seal := []string{"secret", "encrypt", file}
+		if e.Want.Field != "client_secret" {
+			seal = append(seal, "--field", e.Want.Field)
+		}
+		return advice.With(errMisbound, "it is a copy, that of "+visible.Text(e.Original)+" is not for here; make a new one in the provider's portal", seal...)
+	}
+	return advice.With(errMisbound, "if it was moved on purpose, bind it to its new place", "secret", "rekey", "--rebind", file)
 }
 
+var errMisbound = errors.New("sealed for another place")
+
 // plainPath is a path that no shell takes for anything else, nor a command for a flag.
-var plainPath = regexp.MustCompile(`^[A-Za-z0-9_./][A-Za-z0-9_./-]*$`)
+var plainPath = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_./][A-Za-z0-9_./-]*$`) })
 
 // InFile tells err in which file the secret stands, for the command that it may name.
-func InFile(err error, file string) error {
+// original names the file with the secret that one bound to a place was copied from, ""
+// for none.
+func InFile(err error, file string, original func(Binding) string) error {
 	var misbound *MisboundError
 	if errors.As(err, &misbound) {
-		misbound.File = file
+		misbound.File, misbound.Original = file, original(misbound.Have)
 	}
 	return err
 }
 
 var (
-	errDamagedEnvelope = errors.New("the line that says what this secret is for is damaged; seal it again with `reconcile secret encrypt`")
+	errDamagedEnvelope = errors.New("the line that says what this secret is for is damaged")
 	errNewerEnvelope   = errors.New("sealed by a newer reconcile; update this one or seal it again")
 )
 
@@ -95,6 +132,11 @@ const (
 	envelopeMark   = "terra-reconcile/"
 	envelopeHeader = envelopeMark + "1 "
 )
+
+// sealAgain says what to do about a secret that is of no use as it is.
+func sealAgain(err error) error {
+	return advice.With(err, "seal it again", "secret", "encrypt", "FILE")
+}
 
 // wrapEnvelope returns what is sealed for v at b: the header line, then v.
 func wrapEnvelope(v Value, b Binding) []byte {
@@ -119,7 +161,7 @@ func unwrapEnvelope(payload []byte) (value []byte, b Binding, plain bool, err er
 	case !known:
 		return nil, Binding{}, false, errNewerEnvelope
 	case !found:
-		return nil, Binding{}, false, errDamagedEnvelope
+		return nil, Binding{}, false, sealAgain(errDamagedEnvelope)
 	}
 	if b, err = parseBinding(place); err != nil {
 		return nil, Binding{}, false, err

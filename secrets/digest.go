@@ -33,9 +33,6 @@ func NewDigester(key [32]byte) Digester {
 	}}
 }
 
-// IsZero reports whether d has no key.
-func (d Digester) IsZero() bool { return d.mac == nil }
-
 // Digest returns the digest of an opened secret; empty for the zero Value.
 func (d Digester) Digest(v Value) string {
 	if v.IsZero() {

@@ -8,8 +8,7 @@
 // formatted, logged, marshalled or found by reflection, and only
 // [Value.Reveal] hands it out. Everything the rest of the program needs to know
 // about a Value without seeing it is answered here: a keyed digest
-// ([Digester]), Terra's mask of it ([MaskAgrees]), whether two are equal, and
-// which of several keys is due at a moment ([Due]).
+// ([Digester]), Terra's mask of it ([MaskAgrees]), and whether two are equal.
 //
 // # The envelope
 //

@@ -8,11 +8,15 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"filippo.io/age"
 	"filippo.io/age/agessh"
 	"filippo.io/age/plugin"
 	"golang.org/x/crypto/ssh"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/advice"
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 )
 
 const (
@@ -39,6 +43,73 @@ type Source struct {
 // out of reach of printers. The nil and the zero Identities open nothing.
 type Identities struct {
 	keyring func() []identity
+	opened  *opened
+}
+
+// opened are the secrets that were opened.
+type opened struct {
+	mu     sync.Mutex
+	values []openedAt
+}
+
+// openedAt is a secret and the place it was opened for; zero if for none.
+type openedAt struct {
+	value Value
+	place Binding
+}
+
+// Opened are all secrets that were opened since the last Forget: what a server must not
+// make anybody print.
+func (i *Identities) Opened() []Value {
+	return i.openedWhere(func(Binding) bool { return true })
+}
+
+// OpenedFor are those of Opened that were opened for places of one environment.
+func (i *Identities) OpenedFor(account, devID string) []Value {
+	return i.openedWhere(func(at Binding) bool { return at.Account == account && at.DevID == devID })
+}
+
+func (i *Identities) openedWhere(wanted func(Binding) bool) []Value {
+	if i == nil || i.opened == nil {
+		return nil
+	}
+	i.opened.mu.Lock()
+	defer i.opened.mu.Unlock()
+	var values []Value
+	for _, o := range i.opened.values {
+		if wanted(o.place) {
+			values = append(values, o.value)
+		}
+	}
+	return values
+}
+
+func (o *opened) add(v Value, at Binding) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.values = append(o.values, openedAt{v, at})
+}
+
+// ForRun are the same private keys for one run, with opened secrets of their own: to
+// forget them wipes none that another run is using.
+func (i *Identities) ForRun() *Identities {
+	if i == nil {
+		return nil
+	}
+	return &Identities{keyring: i.keyring, opened: &opened{}}
+}
+
+// Forget wipes every secret that was opened, for the end of a run.
+func (i *Identities) Forget() {
+	for _, v := range i.Opened() {
+		v.Wipe()
+	}
+	if i == nil || i.opened == nil {
+		return
+	}
+	i.opened.mu.Lock()
+	defer i.opened.mu.Unlock()
+	i.opened.values = nil
 }
 
 // identity is one private key: either native or plugin is set.
@@ -68,7 +139,7 @@ func LoadIdentities(src Source) (*Identities, error) {
 		all = append(all, found...)
 	}
 	if strings.TrimSpace(src.Inline) != "" {
-		found, err := parseIdentities(inlineName, src.Inline, src.AllowPlugins)
+		found, err := parseIdentities(inlineName, string(visible.Decode([]byte(src.Inline))), src.AllowPlugins)
 		if err != nil {
 			return nil, err
 		}
@@ -89,7 +160,7 @@ func newIdentities(list []identity) *Identities {
 		}
 		return 0
 	})
-	return &Identities{keyring: func() []identity { return list }}
+	return &Identities{keyring: func() []identity { return list }, opened: &opened{}}
 }
 
 func (i *Identities) list() []identity {
@@ -136,7 +207,7 @@ func readIdentityFile(name string) (string, error) {
 	if len(text) > maxIdentityFile {
 		return "", fmt.Errorf("%s: larger than 1 MiB, this is no identity file", name)
 	}
-	return string(text), nil
+	return string(visible.Decode(text)), nil
 }
 
 // parseIdentities reads the text of one identity file. origin is what errors
@@ -169,7 +240,7 @@ func parseIdentities(origin, text string, allowPlugins []string) ([]identity, er
 		found = append(found, id)
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("%s: holds no identity; make one with `reconcile secret keygen`", origin)
+		return nil, advice.With(fmt.Errorf("%s: holds no identity", origin), "make one", "secret", "keygen")
 	}
 	return found, nil
 }

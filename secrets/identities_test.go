@@ -128,6 +128,34 @@ func TestIdentitiesAreReadAnewAndNeverPrinted(t *testing.T) {
 	}
 }
 
+// Identity files as editors and PowerShell write them.
+func TestIdentityFilesOfWindows(t *testing.T) {
+	private, public := keyPair(t, false)
+	s := seal(t, place(), recipientsOf(t, nil, public))
+	text := "# created: 2026-11-20\r\n# public key: " + public + "\r\n" + private + "\r\n"
+	wide := func(high int) string {
+		out := map[int]string{0: "\xfe\xff", 1: "\xff\xfe"}[high]
+		for _, b := range []byte(text) {
+			out += map[int]string{0: "\x00" + string(rune(b)), 1: string(rune(b)) + "\x00"}[high]
+		}
+		return out
+	}
+	for name, written := range map[string]string{
+		"CRLF": text, "BOM": "\xef\xbb\xbf" + text, "UTF-16 LE": wide(1), "UTF-16 BE": wide(0), "no end of line": "\xef\xbb\xbf" + private,
+	} {
+		for _, src := range []Source{{Files: []string{writeFile(t, written)}}, {Inline: written}} {
+			ids, err := LoadIdentities(src)
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+				continue
+			}
+			if _, _, err := ids.Open(s, place(), false); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
 func TestMixedIdentitiesSealForPostQuantumOnly(t *testing.T) {
 	classicKey, _ := keyPair(t, false)
 	hybridKey, _ := keyPair(t, true)

@@ -10,13 +10,14 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/advice"
 	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 )
 
 // LockPath is where a config repository keeps its [Lock], below its root.
 const LockPath = ".reconcile/recipients.lock"
 
-const lockHeader = `# Who each sealed secret was sealed for. Written by ` + "`reconcile secret`" + `; commit it.
+const lockHeader = `# Who each sealed secret was sealed for. Written by reconcile secret; commit it.
 # A line is the SHA-256 of the armored age file, a space, and its recipients.
 # After a merge conflict keep the lines of both sides: their order does not matter.
 `
@@ -46,11 +47,16 @@ func ParseLock(text []byte) (Lock, error) {
 			return Lock{}, fmt.Errorf("%d: %w", number, err)
 		}
 		if have, twice := l.entries[token]; twice && !slices.Equal(have, recipients) {
-			return Lock{}, fmt.Errorf("%d: the same secret has another list of recipients above; remove both lines, then run `reconcile secret rekey`", number)
+			return Lock{}, relist(fmt.Errorf("%d: the same secret has another list of recipients above", number), "remove both lines")
 		}
 		l.set(token, recipients)
 	}
 	return l, nil
+}
+
+// relist says how a line that cannot be used is made anew.
+func relist(err error, first string) error {
+	return advice.With(err, first+", then seal again for all recipients", "secret", "rekey")
 }
 
 func parseLockLine(s string) (string, []string, error) {
@@ -63,15 +69,15 @@ func parseLockLine(s string) (string, []string, error) {
 	digest, sha := strings.CutPrefix(token, "sha256:")
 	raw, err := hex.DecodeString(digest)
 	if !found || !sha || err != nil || len(raw) != 32 || strings.ToLower(digest) != digest {
-		return "", nil, errors.New("not `sha256:DIGEST RECIPIENT,…`; remove the line, then run `reconcile secret rekey`")
+		return "", nil, relist(errors.New("not `sha256:DIGEST RECIPIENT,…`"), "remove the line")
 	}
 	recipients := strings.Split(list, ",")
 	for _, r := range recipients {
 		switch {
 		case r == "" || strings.TrimSpace(r) != r:
-			return "", nil, errors.New("a recipient is empty or has white space around it; remove the line, then run `reconcile secret rekey`")
+			return "", nil, relist(errors.New("a recipient is empty or has white space around it"), "remove the line")
 		case strings.ContainsFunc(r, visible.Hides) || !utf8.ValidString(r):
-			return "", nil, errors.New("a recipient holds a control or invisible character; remove the line, then run `reconcile secret rekey`")
+			return "", nil, relist(errors.New("a recipient holds a control or invisible character"), "remove the line")
 		}
 	}
 	return token, canonical(recipients), nil
@@ -124,6 +130,3 @@ func (l *Lock) Prune(present []Sealed) int {
 	maps.DeleteFunc(l.entries, func(token string, _ []string) bool { return !keep[token] })
 	return before - len(l.entries)
 }
-
-// Len returns how many secrets are recorded.
-func (l *Lock) Len() int { return len(l.entries) }

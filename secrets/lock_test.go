@@ -19,8 +19,8 @@ func TestLockRemembersAndPrunes(t *testing.T) {
 	lock.Record(b, recipientsOf(t, nil, one))
 	lock.Record(Sealed{}, r)
 	lock.Record(a, r)
-	if lock.Len() != 2 {
-		t.Fatalf("got %d entries, want 2", lock.Len())
+	if len(lock.entries) != 2 {
+		t.Fatalf("got %d entries, want 2", len(lock.entries))
 	}
 	read, err := ParseLock(lock.Bytes())
 	if err != nil {
@@ -33,8 +33,8 @@ func TestLockRemembersAndPrunes(t *testing.T) {
 	if got, known := read.Recipients(seal(t, place(), r)); known || len(got) != 0 {
 		t.Errorf("got %q for a secret that was never recorded, want nothing", got)
 	}
-	if got := read.Prune([]Sealed{b}); got != 1 || read.Len() != 1 {
-		t.Errorf("pruned %d, %d are left, want 1 and 1", got, read.Len())
+	if got := read.Prune([]Sealed{b}); got != 1 || len(read.entries) != 1 {
+		t.Errorf("pruned %d, %d are left, want 1 and 1", got, len(read.entries))
 	}
 	if _, known := read.Recipients(b); !known {
 		t.Error("the secret that is present was forgotten")
@@ -77,7 +77,7 @@ func TestLockRefusals(t *testing.T) {
 		"contradicting lists": {token + " a\n" + token + " a,b\n", "2: the same secret has another list"},
 	} {
 		lock, err := ParseLock([]byte(c.text))
-		if err == nil || lock.Len() != 0 || !strings.HasPrefix(err.Error(), c.want) {
+		if err == nil || len(lock.entries) != 0 || !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
 	}
@@ -91,13 +91,13 @@ func FuzzLock(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		lock, err := ParseLock(text)
 		if err != nil {
-			if lock.Len() != 0 {
+			if len(lock.entries) != 0 {
 				t.Fatal("an error came with a Lock")
 			}
 			return
 		}
 		again, err := ParseLock(lock.Bytes())
-		if err != nil || string(again.Bytes()) != string(lock.Bytes()) || again.Len() != lock.Len() {
+		if err != nil || string(again.Bytes()) != string(lock.Bytes()) || len(again.entries) != len(lock.entries) {
 			t.Fatalf("the written lock reads as another: %v\n%q", err, lock.Bytes())
 		}
 	})

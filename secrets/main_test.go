@@ -151,5 +151,5 @@ func leaks(text, secret string) string {
 }
 
 func place() Binding {
-	return Binding{DevID: "prod-app-x81LmQ", Provider: "strava", Field: "client_secret"}
+	return Binding{Account: DefaultAccount, DevID: "prod-app-x81LmQ", Provider: "strava", Field: "client_secret"}
 }

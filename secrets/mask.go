@@ -1,6 +1,11 @@
 package secrets
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
+)
 
 const (
 	maskStars = "****"
@@ -20,14 +25,20 @@ func Mask(v Value) string {
 	return maskStars + string(runes[len(runes)-maskTail:])
 }
 
+// IsMask reports whether a text has the form in which Terra shows a secret: four stars
+// and four characters. What has another may be the secret itself, and is not shown.
+func IsMask(text string) bool {
+	tail, stars := strings.CutPrefix(text, maskStars)
+	return stars && utf8.RuneCountInString(tail) == maskTail && !strings.ContainsFunc(tail, visible.Hides)
+}
+
 // MaskAgrees compares v with a mask that Terra printed. known is false when
 // that says nothing: v is too short to have a mask, or mask is not one. When it
 // is known, agrees=false proves that the secrets differ; agrees=true proves
 // nothing but that they may be equal.
 func MaskAgrees(v Value, mask string) (agrees, known bool) {
 	want := Mask(v)
-	tail, stars := strings.CutPrefix(mask, maskStars)
-	if want == "" || !stars || len([]rune(tail)) != maskTail {
+	if want == "" || !IsMask(mask) {
 		return false, false
 	}
 	return mask == want, true

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"filippo.io/age"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/advice"
 )
 
 var (
@@ -15,9 +17,9 @@ var (
 	// is none: the secret stays sealed, and nothing is known about it.
 	ErrNoIdentity = errors.New("no identity opens it")
 	// ErrUnbound says that the secret was sealed without saying for which place.
-	ErrUnbound = errors.New("sealed for no particular place; seal it with `reconcile secret encrypt`, or let terra.yaml say `secrets: {binding: allow-plain}`")
+	ErrUnbound = errors.New("sealed for no particular place")
 	// ErrPassphrase says that the file was sealed with a passphrase.
-	ErrPassphrase = errors.New("sealed with a passphrase, and a daemon cannot type it; seal it for recipients with `reconcile secret encrypt`")
+	ErrPassphrase = errors.New("sealed with a passphrase, and a daemon cannot type it")
 )
 
 // Opened says what was found around an opened secret.
@@ -32,23 +34,37 @@ type Opened struct {
 // for another place ([*MisboundError]), for none unless allowPlain
 // ([ErrUnbound]), with a passphrase ([ErrPassphrase]), when no identity matches
 // ([ErrNoIdentity]), a plugin fails ([*PluginError]), the file is damaged, or
-// the text is one that [Check] refuses. With an error the Value is zero.
+// the text is one that [Check] refuses. With an error the Value is zero, and what was
+// opened is wiped: it is none of [Identities.Opened].
 func (i *Identities) Open(s Sealed, want Binding, allowPlain bool) (Value, Opened, error) {
-	v, opened, err := i.OpenAnywhere(s)
+	v, opened, err := i.open(s)
 	switch {
 	case err != nil:
 		return Value{}, Opened{}, err
 	case opened.Plain && !allowPlain:
-		return Value{}, opened, ErrUnbound
+		err = advice.With(ErrUnbound, "seal it again, or write secrets: {binding: allow-plain} into terra.yaml", "secret", "encrypt", "FILE")
 	case !opened.Plain && opened.Binding != want:
-		return Value{}, opened, &MisboundError{Have: opened.Binding, Want: want}
+		err = &MisboundError{Have: opened.Binding, Want: want}
 	}
+	if err != nil {
+		v.Wipe()
+		return Value{}, opened, err
+	}
+	i.opened.add(v, want)
 	return v, opened, nil
 }
 
 // OpenAnywhere opens s wherever it stands. It is for commands with which a
 // person reads or moves a secret; reconciling uses [Identities.Open].
 func (i *Identities) OpenAnywhere(s Sealed) (Value, Opened, error) {
+	v, opened, err := i.open(s)
+	if err == nil {
+		i.opened.add(v, opened.Binding)
+	}
+	return v, opened, err
+}
+
+func (i *Identities) open(s Sealed) (Value, Opened, error) {
 	raw, err := s.bytes()
 	if err != nil {
 		return Value{}, Opened{}, err
@@ -57,12 +73,14 @@ func (i *Identities) OpenAnywhere(s Sealed) (Value, Opened, error) {
 	if err != nil {
 		return Value{}, Opened{}, err
 	}
+	defer clear(contents)
 	text, binding, plain, err := unwrapEnvelope(contents)
 	if err != nil {
 		return Value{}, Opened{}, err
 	}
 	v := NewValue(text)
 	if err := Check(v); err != nil {
+		v.Wipe()
 		return Value{}, Opened{}, err
 	}
 	return v, Opened{Plain: plain, Binding: binding}, nil
@@ -71,7 +89,7 @@ func (i *Identities) OpenAnywhere(s Sealed) (Value, Opened, error) {
 // decrypt opens an age file of any content up to the size limit.
 func (i *Identities) decrypt(raw []byte) ([]byte, error) {
 	if asksPassphrase(raw) {
-		return nil, ErrPassphrase
+		return nil, sealAgain(ErrPassphrase)
 	}
 	if !i.HasAny() {
 		kinds, err := headerKinds(raw)

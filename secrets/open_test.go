@@ -15,6 +15,8 @@ import (
 
 	"filippo.io/age"
 	"golang.org/x/crypto/ssh"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/advice"
 )
 
 // sshKeyFile writes key as an OpenSSH private key file and returns its name and
@@ -111,6 +113,8 @@ func TestOpenRefusals(t *testing.T) {
 	phrase.SetWorkFactor(2)
 	elsewhere := place()
 	elsewhere.DevID = "staging-app"
+	otherAccount := place()
+	otherAccount.Account = "sandbox"
 	bound := envelopeHeader + place().String() + "\n"
 	for _, c := range []struct {
 		name   string
@@ -123,8 +127,10 @@ func TestOpenRefusals(t *testing.T) {
 		{"another identity", identitiesOf(t, nil, theirs), seal(t, place(), r), ErrNoIdentity, "1 identity at hand did not match"},
 		{"two recipients", nil, seal(t, place(), recipientsOf(t, nil, public, theirPublic)), ErrNoIdentity, "2 recipients (X25519, X25519)"},
 		{"passphrase", ids, sealRaw(t, planted, phrase), ErrPassphrase, "passphrase"},
-		{"unbound", ids, sealRaw(t, planted, key), ErrUnbound, "reconcile secret encrypt"},
-		{"bound elsewhere", ids, seal(t, elsewhere, r), nil, "sealed for staging-app/strava/client_secret, found at prod-app-x81LmQ/strava/client_secret; if it was moved on purpose run `reconcile secret rekey --rebind FILE`"},
+		{"unbound", ids, sealRaw(t, planted, key), ErrUnbound, "secret encrypt FILE"},
+		{"bound elsewhere", ids, seal(t, elsewhere, r), nil, "sealed for staging-app/strava/client_secret, found at prod-app-x81LmQ/strava/client_secret; if it was moved on purpose, bind it to its new place: secret rekey --rebind FILE"},
+		{"bound to another account", ids, seal(t, otherAccount, r), nil, "sealed for sandbox/prod-app-x81LmQ/strava/client_secret, found at prod-app-x81LmQ/strava/client_secret"},
+		{"header that writes the default account", ids, sealRaw(t, "terra-reconcile/1 default/prod-app-x81LmQ/strava/client_secret\n"+planted, key), nil, "damaged"},
 		{"newer envelope", ids, sealRaw(t, "terra-reconcile/2 x\n"+planted, key), nil, "newer reconcile"},
 		{"header alone", ids, sealRaw(t, strings.TrimSuffix(bound, "\n"), key), nil, "damaged"},
 		{"header of two parts", ids, sealRaw(t, "terra-reconcile/1 a/b\n"+planted, key), nil, "damaged"},
@@ -145,8 +151,12 @@ func TestOpenRefusals(t *testing.T) {
 			if c.is != nil && !errors.Is(err, c.is) {
 				t.Errorf("got %v, want %v", err, c.is)
 			}
-			if !strings.Contains(err.Error(), c.want) {
-				t.Errorf("got %q, want %q in it", err, c.want)
+			said := err.Error()
+			for _, a := range advice.All(err) {
+				said += "; " + a.Text + ": " + strings.Join(a.Command, " ")
+			}
+			if !strings.Contains(said, c.want) {
+				t.Errorf("got %q, want %q in it", said, c.want)
 			}
 			if piece := leaks(fmt.Sprintf("%+v %#v", err, err), planted); piece != "" {
 				t.Errorf("the error shows %q", piece)
@@ -225,6 +235,11 @@ func TestSealRefusals(t *testing.T) {
 		{"blank pattern", planted + "\u2800", place(), r, "invisible"},
 		{"variation selector", planted + "\ufe0f", place(), r, "invisible"},
 		{"private use", planted + "\ue000" + planted, place(), r, "invisible"},
+		{"typographic dash", planted + "\u2013" + planted, place(), r, "no provider issues"},
+		{"typographic quote", "a\u2019b" + planted, place(), r, "no provider issues"},
+		{"letter of another alphabet", "\u0410" + planted, place(), r, "no provider issues"},
+		{"full-width digits", planted + "\uff11", place(), r, "no provider issues"},
+		{"three dots in one", planted + "\u2026", place(), r, "no provider issues"},
 		{"not UTF-8", planted + "\xff", place(), r, "UTF-8"},
 		{"too large", strings.Repeat("a", maxContents), place(), r, "16 KiB"},
 		{"no recipients", planted, place(), Recipients{}, "no recipients"},

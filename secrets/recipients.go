@@ -93,6 +93,17 @@ func opposite(f family) family {
 	return ""
 }
 
+// Published says from which examples a recipient was copied, "" where it is none that is
+// known: everybody, or somebody else, has its private key.
+func Published(recipient string) string {
+	return map[string]string{
+		"age1mv9j50rrnqpl3pc7gw2cks68lpkqcwey5k86dupr378jcjum8cvq4sqfye": "the examples of terra-reconcile",
+		"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p": "the manual of age",
+		"age1yt3tfqlfrwdwx0z0ynwplcr6qxcxfaqycuprpmy89nr83ltx74tqdpszlw": "the manual of sops",
+		"age1lzd99uklcjnc0e7d860axevet2cz99ce9pq6tzuzd05l5nr28ams36nvun": "the tests of sops",
+	}[recipient]
+}
+
 // Strings returns the recipients in canonical form and in the order given.
 func (r Recipients) Strings() []string {
 	out := make([]string, len(r.list))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"filippo.io/age"
@@ -50,6 +51,8 @@ func Check(v Value) error {
 		return errors.New("secret begins or ends with white space; was a line ending pasted along?")
 	case strings.ContainsFunc(text, visible.Hides):
 		return errors.New("secret holds a control or invisible character; was it pasted from a document?")
+	case strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII }):
+		return errors.New("secret holds a letter or sign that no provider issues, such as a typographic dash, dots in one or a letter of another alphabet; copy it from the provider's portal")
 	}
 	return nil
 }

@@ -13,6 +13,8 @@ import (
 
 	"filippo.io/age"
 	"filippo.io/age/armor"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/advice"
 )
 
 const (
@@ -36,7 +38,7 @@ func Parse(armored string) (Sealed, error) {
 		return Sealed{}, fmt.Errorf("sealed secret is larger than %d KiB", maxArmored>>10)
 	}
 	if !strings.HasPrefix(strings.TrimSpace(armored), armor.Header) {
-		return Sealed{}, fmt.Errorf("not an armored age file: it must begin with %q; seal it with `reconcile secret encrypt`", armor.Header)
+		return Sealed{}, advice.With(fmt.Errorf("not an armored age file: it must begin with %q", armor.Header), "seal it", "secret", "encrypt", "FILE")
 	}
 	raw, sealed, canonical := readCanonical(armored)
 	if !canonical {

@@ -129,7 +129,7 @@ func FuzzParse(f *testing.F) {
 
 func FuzzEnvelope(f *testing.F) {
 	for _, s := range []string{
-		"", "\n", planted, planted + "\r\n", envelopeHeader + "a/b/c\nx", envelopeHeader + "a/b\nx", envelopeMark,
+		"", "\n", planted, planted + "\r\n", envelopeHeader + "a/b/c\nx", envelopeHeader + "a/b/c/d\nx", envelopeHeader + "default/b/c/d\nx", envelopeHeader + "a/b\nx", envelopeMark,
 		"terra-reconcile/2 a/b/c\nx", envelopeHeader + "a/b/c", envelopeHeader + "a//c\n", envelopeHeader + "a/b/c\n\n",
 	} {
 		f.Add([]byte(s))

@@ -1,12 +1,14 @@
 package secrets
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 )
 
 // redacted is all that any printer ever gets to see of a Value.
@@ -21,9 +23,11 @@ var ErrUnprintable = errors.New("a secret is never marshalled")
 // [Value.Equal]. The zero Value is "no secret".
 //
 // The text hides in a closure: unlike a pointer, that is a wall even for
-// printers that follow pointers and read unexported fields.
+// printers that follow pointers and read unexported fields. All copies of a Value
+// share it.
 type Value struct {
-	reveal func() string
+	use  func(wipe bool) string
+	size func() int // without a copy
 }
 
 // NewValue makes a Value from a copy of b. An empty b gives the zero Value.
@@ -31,21 +35,42 @@ func NewValue(b []byte) Value {
 	if len(b) == 0 {
 		return Value{}
 	}
-	text := string(b)
-	return Value{reveal: func() string { return text }}
+	var mu sync.Mutex
+	text := bytes.Clone(b)
+	return Value{use: func(wipe bool) string {
+		mu.Lock()
+		defer mu.Unlock()
+		if wipe {
+			clear(text)
+			text = nil
+		}
+		return string(text)
+	}, size: func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(text)
+	}}
+}
+
+// Wipe overwrites the text in memory. From then on v and its copies are "no secret".
+// What was revealed stays until the memory is used again.
+func (v Value) Wipe() {
+	if v.use != nil {
+		v.use(true)
+	}
 }
 
 // Reveal returns the text. It is the only way out; a test of the repository
 // lists who may call it.
 func (v Value) Reveal() string {
-	if v.reveal == nil {
+	if v.use == nil {
 		return ""
 	}
-	return v.reveal()
+	return v.use(false)
 }
 
 // IsZero reports whether v holds no secret.
-func (v Value) IsZero() bool { return v.reveal == nil }
+func (v Value) IsZero() bool { return v.size == nil || v.size() == 0 }
 
 // Equal reports whether both hold the same text. The time it takes depends on
 // the lengths alone, never on where two texts differ.

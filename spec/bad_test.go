@@ -42,7 +42,11 @@ func badRepository(archive *txtar.Archive) (fsys fstest.MapFS, want string) {
 func describe(set spec.Set, problems []spec.Problem) string {
 	var b strings.Builder
 	for _, p := range problems {
-		b.WriteString(p.String() + "\n")
+		b.WriteString(p.String())
+		if p.Command != "" {
+			b.WriteString(": reconcile " + p.Command)
+		}
+		b.WriteString("\n")
 	}
 	var invalid []string
 	for _, e := range set.Environments {

@@ -1,97 +1,235 @@
 package spec
 
-import "time"
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
 
-// State is what a connection should be.
-type State int
-
-// The three states. A connection file without `state` means Active.
-const (
-	Active State = iota
-	Paused
-	Disabled
+	"github.com/terra-reconcile/terra-reconcile/internal/yamlpos"
 )
 
-// String returns the word used in files.
-func (s State) String() string {
-	return [...]string{"active", "paused", "disabled"}[s]
+// The rotation of a connection that says nothing about it.
+const (
+	defaultWarn        = 14 * day
+	defaultSoak        = 24 * time.Hour
+	defaultMaxUserDrop = 10
+)
+
+var hostName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+})
+
+// connection reads one connection file; rotation is the block of defaults, nil
+// when there is none.
+func (r *reader) connection(n, rotation *yamlpos.Node) Connection {
+	o, ok := r.open(n, connectionBlocks())
+	if !ok {
+		return Connection{}
+	}
+	if o.Node.Get("provider") == nil {
+		o.errorf(o.At(), "write one, such as `provider: strava`", "provider is missing")
+	}
+	provider := r.slug(o, "provider")
+	words, known := r.words[provider.Value]
+	state := o.Word("state", "active", "paused", "disabled")
+	c := Connection{
+		Provider:    provider.Value,
+		Origin:      provider.Origin,
+		File:        o.At().File,
+		State:       State(max(0, slices.Index([]string{"active", "paused", "disabled"}, state.Value))),
+		StateOrigin: state.Origin,
+		App:         nullable(o, "app", func(f string) Field[string] { return o.Word(f, "own", "terra") }),
+		Credentials: o.credentials(words),
+		Scopes:      nullable(o, "scopes", o.plainTexts),
+		Domain:      nullable(o, "domain", o.host),
+		Webhooks:    nullable(o, "webhooks", func(f string) Field[string] { return o.Word(f, "managed") }).Given(),
+		Options:     o.options(words, known),
+		Setup:       o.setup(words, known),
+		Suspend:     o.suspend("suspend"),
+		Policy:      r.connectionPolicy(o),
+	}
+	c.Rotation = o.withDefault("rotation", rotation).rotation("rotation")
+	if known {
+		o.refuse("domain", words.Domain, c.Provider)
+		o.refuse("webhooks", words.Webhooks, c.Provider)
+	}
+	return c
 }
 
-// Connection is one connection file.
-type Connection struct {
-	Provider    string // slug, lower case
-	Origin      Origin // of the provider's value
-	File        string
-	State       State
-	StateOrigin Origin        // zero when state is omitted
-	App         Field[string] // "own" or "terra"
-	Credentials Credentials
-	Scopes      Field[[]string] // in file order
-	Domain      Field[string]
-	Webhooks    bool // webhooks: managed
-	Rotation    Rotation
-	Options     map[string]Option
-	Setup       map[string]SetupStep
-	Suspend     *Suspend
-	Policy      ConnectionPolicy
+// refuse reports a field that the provider does not have.
+func (o object) refuse(field string, allowed bool, provider string) {
+	if n := o.Node.Get(field); n != nil && !allowed {
+		o.errorf(n.Origin, "remove it", "%s cannot be set for %s", field, provider)
+	}
 }
 
-// Credentials are the fields under `credentials`.
-type Credentials struct {
-	Present            bool // the block is written, with or without fields
-	Origin             Origin
-	ClientID           Field[string]
-	Keys               []Key // oldest first; a lone client_secret is one key; none: the secret is not managed
-	RedirectURL        Field[string]
-	VerificationSecret Field[Secret]
-	Sandbox            Field[bool]
+// withDefault returns the object with the defaults of one field merged in.
+func (o object) withDefault(field string, defaults *yamlpos.Node) object {
+	if defaults == nil {
+		return o
+	}
+	over := &yamlpos.Node{Kind: yamlpos.Mapping, Origin: defaults.Origin, Members: []yamlpos.Member{{Name: field, Value: defaults, Origin: defaults.Origin}}}
+	o.Node = merge(over, o.Node, "")
+	return o
 }
 
-// Key is one generation of the client secret.
-type Key struct {
-	Unknown   bool // set by hand in the past; nobody can read it; Secret is zero
-	Issued    time.Time
-	NotBefore time.Time // UTC; zero: due at once
-	Secret    Secret
-	Origin    Origin
+func (o object) rotation(field string) Rotation {
+	r, _ := o.object(field)
+	maxAge := r.span("max_age", day, 3650*day).Value
+	fallback := defaultWarn
+	if maxAge > 0 {
+		fallback = min(fallback, maxAge/2)
+	}
+	warn := r.span("warn", 0, 3650*day)
+	if maxAge > 0 && warn.Given() && warn.Value >= maxAge {
+		o.errorf(r.At(), "", "rotation.warn must be shorter than rotation.max_age")
+	}
+	return Rotation{
+		MaxAge:      maxAge,
+		Warn:        warn.Or(fallback),
+		Soak:        r.span("soak", 0, 90*day).Or(defaultSoak),
+		MaxUserDrop: r.Number("max_user_drop", 1, 100).Or(defaultMaxUserDrop),
+		Probe:       r.Word("probe", "require", "prefer", "off").Or("prefer"),
+		Origin:      r.At(),
+	}
 }
 
-// Secret is a sealed value: the text under !age as it is decoded by YAML, so
-// without indent. It was not opened and may not open.
-type Secret struct {
-	Armor  string
-	Origin Origin
+func (o object) plainTexts(field string) Field[[]string] {
+	f := o.Texts(field)
+	return Field[[]string]{Presence: f.Presence, Value: values(f.Value), Origin: f.Origin}
 }
 
-// Rotation says how the keys of a connection are replaced.
-type Rotation struct {
-	MaxAge      time.Duration // 0: keys do not age
-	Warn        time.Duration // before MaxAge is reached
-	Soak        time.Duration
-	MaxUserDrop int    // percent
-	Probe       string // "require", "prefer" or "off"
-	Origin      Origin // of the rotation block; zero when none is written
+func (o object) host(field string) Field[string] {
+	f := o.Text(field)
+	if !f.Given() {
+		return f
+	}
+	f.Value = strings.ToLower(f.Value)
+	if len(f.Value) > 253 || !hostName().MatchString(f.Value) {
+		o.errorf(f.Origin, "write it like `auth.example.com`", "%s must be a host name, without https:// and without a path", o.Name(field))
+		return Field[string]{}
+	}
+	return f
 }
 
-// Option is a provider-defined setting: one scalar or a list of scalars, each
-// as it is written.
-type Option struct {
-	Values []string
-	Origin Origin
+// members returns the fields of a mapping whose names a provider defines. With
+// known false the provider is foreign and any name will do.
+func (o object) members(field string, names []string, known bool, provider string) []yamlpos.Member {
+	n := o.Get(field)
+	if n == nil {
+		return nil
+	}
+	if n.Kind != yamlpos.Mapping || n.Tagged {
+		o.errorf(n.Origin, "", "%s must be a mapping", o.Name(field))
+		return nil
+	}
+	slices.Sort(names)
+	var list []yamlpos.Member
+	for _, m := range n.Members {
+		switch {
+		case m.Value.Bad:
+		case m.Value.Empty:
+			o.errorf(m.Value.Origin, "write a value, or remove the line", "%s.%s is empty", field, m.Name)
+		case known && len(names) == 0:
+			o.errorf(m.Origin, "remove it", "%s has no %s", provider, field)
+		case known && !slices.Contains(names, m.Name):
+			hint := cmp.Or(o.Schema.Fields.Belongs(field, m.Name), yamlpos.DidYouMean(m.Name, names), "known here: "+yamlpos.Listed(names))
+			o.errorf(m.Origin, hint, "unknown field %s in %s of %s", yamlpos.Quoted(m.Name), field, provider)
+		default:
+			list = append(list, m)
+		}
+	}
+	return list
 }
 
-// SetupStep is the evidence that a person did something in a provider's portal.
-type SetupStep struct {
-	Value  string
-	Done   time.Time // UTC; zero: not done
-	State  string
-	Fields map[string]string // further evidence, by name
-	Origin Origin
+func (o object) options(words Words, known bool) map[string]Option {
+	var names []string
+	for name := range words.Options {
+		names = append(names, name)
+	}
+	var options map[string]Option
+	for _, m := range o.members("options", names, known, words.Slug) {
+		items := []*yamlpos.Node{m.Value}
+		if m.Value.Kind == yamlpos.List {
+			items = m.Value.Items
+		}
+		option := Option{Origin: m.Value.Origin}
+		for _, item := range items {
+			if text, ok := o.evidence(item, "options."+m.Name); ok && o.allowed(item, m.Name, words.Options[m.Name]) {
+				option.Values = append(option.Values, text)
+			}
+		}
+		if options == nil {
+			options = map[string]Option{}
+		}
+		options[m.Name] = option
+	}
+	return options
 }
 
-// ConnectionPolicy is policy of a connection file.
-type ConnectionPolicy struct {
-	Protect Field[bool]
-	Ignore  []string // fields whose differences are not reported and not changed
-	Allow   []Allow
+func (o object) allowed(item *yamlpos.Node, option string, words []string) bool {
+	if len(words) == 0 || slices.Contains(words, item.Text) {
+		return true
+	}
+	hint := yamlpos.DidYouMean(item.Text, words)
+	if hint == "" {
+		hint = "known here: " + yamlpos.Listed(words)
+	}
+	o.errorf(item.Origin, hint, "options.%s cannot be %s", option, yamlpos.Quoted(item.Text))
+	return false
+}
+
+// evidence reads any scalar as the text that is written.
+func (o object) evidence(n *yamlpos.Node, name string) (string, bool) {
+	if !o.IsScalar(n, name, "a text") {
+		return "", false
+	}
+	if strings.ContainsAny(n.Text, "\n\t") || n.Text == "" {
+		o.errorf(n.Origin, "", "%s must be one line of text", name)
+		return "", false
+	}
+	if size := utf8.RuneCountInString(n.Text); size > longestProse {
+		o.errorf(n.Origin, "", "%s has %d characters; it may have %d", name, size, longestProse)
+		return "", false
+	}
+	return n.Text, !o.IsPlaceholder(n, name)
+}
+
+func (o object) setup(words Words, known bool) map[string]SetupStep {
+	var steps map[string]SetupStep
+	for _, m := range o.members("setup", slices.Clone(words.Setup), known, words.Slug) {
+		if m.Value.Kind != yamlpos.Mapping || m.Value.Tagged {
+			o.errorf(m.Value.Origin, "write it like `{done: 2026-08-01}`", "setup.%s must be a mapping", m.Name)
+			continue
+		}
+		one := object{yamlpos.Object{Reporter: o.sink, Node: m.Value, Path: "setup." + m.Name}, o.sink}
+		step := SetupStep{Done: one.moment("done").Value, Origin: m.Origin}
+		for _, field := range m.Value.Members {
+			if field.Name == "done" {
+				continue
+			}
+			text, ok := one.evidence(field.Value, one.Name(field.Name))
+			switch {
+			case !ok:
+			case field.Name == "value":
+				step.Value = text
+			case field.Name == "state":
+				step.State = text
+			default:
+				if step.Fields == nil {
+					step.Fields = map[string]string{}
+				}
+				step.Fields[field.Name] = text
+			}
+		}
+		if steps == nil {
+			steps = map[string]SetupStep{}
+		}
+		steps[m.Name] = step
+	}
+	return steps
 }

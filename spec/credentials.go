@@ -1,13 +1,16 @@
 package spec
 
 import (
-	"fmt"
 	"maps"
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/yamlpos"
 )
 
 const (
@@ -16,19 +19,19 @@ const (
 )
 
 var (
-	armorLine = regexp.MustCompile(`^[A-Za-z0-9+/]{1,64}={0,2}$`)
+	armorLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9+/]{1,64}={0,2}$`) })
 	// plainPath is the name of a file that a shell reads as it is.
-	plainPath = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_./@+-]*$`)
+	plainPath = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_./@+-]*$`) })
 )
 
 // credentials reads the block of a connection. No message from here repeats a
 // value: it may be a secret that somebody forgot to seal.
 func (o object) credentials(words Words) Credentials {
-	if n := o.get("credentials"); n != nil && n.null {
-		o.errorf(n.origin, "remove the line to leave them alone, or write `app: terra`", "credentials cannot be null: Terra cannot delete them")
+	if n := o.Get("credentials"); n != nil && n.Null {
+		o.errorf(n.Origin, "remove the line to leave them alone, or write `app: terra`", "credentials cannot be null: Terra cannot delete them")
 		return Credentials{}
 	}
-	known := slices.Clone(o.file["credentials"])
+	known := slices.Clone(o.Schema.Fields["credentials"])
 	native := map[string][]string{"client_id": {"client_id"}, "client_secret": {"client_secret"}}
 	for name, target := range words.Native {
 		if !slices.Contains(known, name) {
@@ -40,21 +43,21 @@ func (o object) credentials(words Words) Credentials {
 		slices.Sort(names)
 	}
 	slices.Sort(known)
-	o.file = maps.Clone(o.file)
-	o.file["credentials"] = known
-	o.file["credentials.keys"] = append([]string{"unknown", "issued", "not_before"}, native["client_secret"]...)
+	o.Schema.Fields = maps.Clone(o.Schema.Fields)
+	o.Schema.Fields["credentials"] = known
+	o.Schema.Fields["credentials.keys"] = append([]string{"unknown", "issued", "not_before"}, native["client_secret"]...)
 	c, ok := o.object("credentials")
 	if !ok {
 		return Credentials{}
 	}
 	return Credentials{
 		Present:            true,
-		Origin:             c.at(),
-		ClientID:           c.text(c.oneOf(native["client_id"])),
+		Origin:             c.At(),
+		ClientID:           c.Text(c.oneOf(native["client_id"])),
 		Keys:               c.keys(native["client_secret"]),
 		RedirectURL:        nullable(c, "redirect_url", c.address),
-		VerificationSecret: nullable(c, "verification_secret", func(field string) Field[Secret] { return c.secret(field, " --field "+field) }),
-		Sandbox:            nullable(c, "sandbox", c.boolean),
+		VerificationSecret: nullable(c, "verification_secret", func(field string) Field[Secret] { return c.secret(field, "--field", field) }),
+		Sandbox:            nullable(c, "sandbox", c.Boolean),
 	}
 }
 
@@ -63,11 +66,11 @@ func (o object) credentials(words Words) Credentials {
 func (o object) oneOf(names []string) string {
 	found := ""
 	for _, name := range names {
-		n := o.node.get(name)
+		n := o.Node.Get(name)
 		switch {
 		case n == nil:
 		case found != "":
-			o.errorf(n.origin, "keep one", "%s and %s are two names for one field", found, name)
+			o.errorf(n.Origin, "keep one", "%s and %s are two names for one field", found, name)
 		default:
 			found = name
 		}
@@ -81,10 +84,10 @@ func (o object) oneOf(names []string) string {
 // keys reads the list of keys, or the lone secret that stands for one key.
 func (o object) keys(names []string) []Key {
 	lone := o.oneOf(names)
-	list := o.get("keys")
-	single := o.secret(lone, "")
-	if o.node.get(lone) != nil && list != nil {
-		o.errorf(o.node.get(lone).origin, "move it into keys", "%s and %s cannot stand together", o.name(lone), o.name("keys"))
+	list := o.Get("keys")
+	single := o.secret(lone)
+	if o.Node.Get(lone) != nil && list != nil {
+		o.errorf(o.Node.Get(lone).Origin, "move it into keys", "%s and %s cannot stand together", o.Name(lone), o.Name("keys"))
 	}
 	if list == nil {
 		if single.Given() {
@@ -92,15 +95,18 @@ func (o object) keys(names []string) []Key {
 		}
 		return nil
 	}
-	if list.kind == listNode && len(list.items) == 0 {
-		o.errorf(list.origin, "remove the line to leave the secret alone", "%s holds no key", o.name("keys"))
+	if list.Kind == yamlpos.List && len(list.Items) == 0 {
+		o.errorf(list.Origin, "remove the line to leave the secret alone", "%s holds no key", o.Name("keys"))
+	}
+	if !o.holdsAtMost("keys", mostKeys, "remove what has passed") {
+		return nil
 	}
 	var keys []Key
 	var before time.Time
 	for i, one := range o.objects("keys") {
 		key := one.key(names, i)
 		keys = append(keys, key)
-		if key.NotBefore.IsZero() && one.node.get("not_before") != nil {
+		if key.NotBefore.IsZero() && one.Node.Get("not_before") != nil {
 			continue // what is wrong with it was said
 		}
 		if key.NotBefore.Before(before) {
@@ -116,60 +122,130 @@ func (o object) key(names []string, index int) Key {
 	key := Key{
 		Issued:    o.moment("issued").Value,
 		NotBefore: o.moment("not_before").Value,
-		Secret:    o.secret(field, fmt.Sprintf(" --key %d", index+1)).Value,
-		Origin:    o.at(),
+		Secret:    o.secret(field, "--key", strconv.Itoa(index+1)).Value,
+		Origin:    o.At(),
 	}
-	unknown := o.boolean("unknown")
+	unknown := o.Boolean("unknown")
 	key.Unknown = unknown.Value
 	switch {
 	case unknown.Given() && !unknown.Value:
 		o.errorf(unknown.Origin, "remove the line", "unknown can only be true")
 	case key.Unknown && index > 0:
 		o.errorf(unknown.Origin, "", "only the first key can be unknown: it was there before this file")
-	case key.Unknown && (o.node.get(field) != nil || o.node.get("not_before") != nil):
+	case key.Unknown && (o.Node.Get(field) != nil || o.Node.Get("not_before") != nil):
 		o.errorf(unknown.Origin, "", "an unknown key has neither a secret nor not_before")
-	case !key.Unknown && o.node.get("unknown") == nil && o.node.get(field) == nil:
-		o.errorf(o.at(), "", "%s is missing in %s", field, o.path)
+	case !key.Unknown && o.Node.Get("unknown") == nil && o.Node.Get(field) == nil:
+		o.errorf(o.At(), "", "%s is missing in %s", field, o.Path)
 	}
 	return key
 }
 
 // blame is the position of a field, or of its mapping when it is omitted.
 func (o object) blame(field string) Origin {
-	if n := o.node.get(field); n != nil {
-		return n.origin
+	if n := o.Node.Get(field); n != nil {
+		return n.Origin
 	}
-	return o.at()
+	return o.At()
 }
 
 // secret reads a sealed value. The flags choose it in the command that seals one in
 // its place.
-func (o object) secret(field, flags string) Field[Secret] {
-	n := o.get(field)
+func (o object) secret(field string, flags ...string) Field[Secret] {
+	n := o.Get(field)
 	if n == nil {
 		return Field[Secret]{}
 	}
 	file := "FILE"
-	if plainPath.MatchString(n.origin.File) {
-		file = n.origin.File
+	if plainPath().MatchString(n.Origin.File) {
+		file = n.Origin.File
 	}
-	seal := "`reconcile secret encrypt " + file + flags + "`"
-	name := o.name(field)
+	seal := append([]string{"secret", "encrypt", file}, flags...)
+	name := o.Name(field)
 	switch {
-	case n.null:
-		o.errorf(n.origin, "remove the line to leave it alone", "%s cannot be null: Terra cannot delete it", name)
+	case n.Null:
+		o.errorf(n.Origin, "remove the line to leave it alone", "%s cannot be null: Terra cannot delete it", name)
 		return Field[Secret]{}
-	case !n.age:
-		o.errorf(n.origin, "make a new one, because this one was in the repository, and put it here with "+seal,
-			"%s is not sealed under !age", name)
+	case !n.Tagged && looksSealed(n.Text):
+		o.errorf(n.Origin, "write `!age |` behind the colon and the armored text below it", "%s is sealed, but does not stand under !age", name)
+		return Field[Secret]{}
+	case !n.Tagged:
+		hint := "make a new one, because this one was in the repository, and seal it"
+		if says, next := Elsewhere(n.Text); says != "" {
+			o.errorf(n.Origin, next+", and seal it", "%s %s", name, says)
+			o.typed(seal...)
+			return Field[Secret]{}
+		}
+		o.errorf(n.Origin, hint, "%s is not sealed under !age", name)
+		o.typed(seal...)
 		return Field[Secret]{}
 	}
-	armor := strings.TrimSpace(n.text) + "\n"
+	if strings.ContainsAny(n.Text, "…") || strings.Contains(n.Text, "\n...\n") {
+		o.errorf(n.Origin, "seal your own secret", "%s is a placeholder, as examples have it", name)
+		o.typed(seal...)
+		return Field[Secret]{}
+	}
+	armor := tidyArmor(n.Text)
 	if problem := checkArmor(armor); problem != "" {
-		o.errorf(n.origin, "seal it again with "+seal, "%s %s", name, problem)
+		o.errorf(n.Origin, "seal it again", "%s %s", name, problem)
+		o.typed(seal...)
 		return Field[Secret]{}
 	}
-	return Field[Secret]{Presence: Given, Value: Secret{Armor: armor, Origin: n.origin}, Origin: n.origin}
+	return Field[Secret]{Presence: Given, Value: Secret{Armor: armor, Origin: n.Origin}, Origin: n.Origin}
+}
+
+// armorData is how the data of every armored age file begins.
+const armorData = "YWdlLWVuY3J5cHRpb24ub3Jn"
+
+// looksSealed knows an age file that lost its tag, or its first and last line too.
+func looksSealed(text string) bool {
+	return strings.Contains(text, armorBegin) || strings.HasPrefix(strings.TrimLeft(text, "| \t\r\n"), armorData)
+}
+
+// Elsewhere knows text that is no secret because another tool keeps it: what another
+// tool sealed, or the name of a place that another tool fills in. It says so, and what
+// to do; "" for all other text. Neither repeats the text.
+func Elsewhere(text string) (says, next string) {
+	text = strings.TrimSpace(text)
+	for _, tool := range [...]struct{ begins, name, opens string }{
+		{"ENC[AES256_GCM,", "SOPS", "open it with sops decrypt"},
+		{"ENC[PKCS7,", "hiera-eyaml", "open it with eyaml decrypt"},
+		{"ENC[GPG,", "hiera-eyaml", "open it with eyaml decrypt"},
+		{"$ANSIBLE_VAULT;", "Ansible Vault", "open it with ansible-vault decrypt"},
+		{"vault:v", "Vault's transit engine", "open it with vault write transit/decrypt/…"},
+		{"-----BEGIN PGP MESSAGE-----", "PGP", "open it with gpg --decrypt"},
+	} {
+		if strings.HasPrefix(text, tool.begins) {
+			return "is sealed by " + tool.name + ", which is not opened here", tool.opens
+		}
+	}
+	for _, place := range [...]struct{ begins, ends string }{
+		{"${", "}"}, {"{{", "}}"}, {"$(", ")"}, {"<%", "%>"}, {"op://", ""}, {"ref+", ""}, {"vault://", ""}, {"arn:aws:secretsmanager:", ""}, {"projects/", "/versions/latest"},
+	} {
+		if strings.HasPrefix(text, place.begins) && strings.HasSuffix(text, place.ends) && !strings.ContainsAny(text, "\n") {
+			return "names a place where a secret is kept, which nothing here fills in", "take the secret itself from there"
+		}
+	}
+	return "", ""
+}
+
+// tidyArmor puts armor that was indented, wrapped or folded on its way into the lines
+// that age writes. Other text is trimmed only.
+func tidyArmor(text string) string {
+	text = strings.TrimSpace(text)
+	body, begins := strings.CutPrefix(text, armorBegin)
+	body, ends := strings.CutSuffix(body, armorEnd)
+	data := strings.Join(strings.Fields(body), "")
+	if !begins || !ends || data == "" {
+		return text + "\n"
+	}
+	var out strings.Builder
+	out.WriteString(armorBegin + "\n")
+	for len(data) > 64 {
+		out.WriteString(data[:64] + "\n")
+		data = data[64:]
+	}
+	out.WriteString(data + "\n" + armorEnd + "\n")
+	return out.String()
 }
 
 // checkArmor says what keeps text from being an armored age file, "" if
@@ -185,7 +261,7 @@ func checkArmor(text string) string {
 		return "holds no data between its first and last line"
 	}
 	for _, line := range lines[1 : len(lines)-1] {
-		if !armorLine.MatchString(line) {
+		if !armorLine().MatchString(line) {
 			return "is damaged: a line between the first and the last is not armor"
 		}
 	}
@@ -194,13 +270,13 @@ func checkArmor(text string) string {
 
 // address reads an absolute https URL.
 func (o object) address(field string) Field[string] {
-	f := o.text(field)
+	f := o.Text(field)
 	if !f.Given() {
 		return f
 	}
 	u, err := url.Parse(f.Value)
 	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil || strings.ContainsAny(f.Value, " #") {
-		o.errorf(f.Origin, "write it like `https://auth.example.com/callback`", "%s must be an https address without user name and fragment", o.name(field))
+		o.errorf(f.Origin, "write it like `https://auth.example.com/callback`", "%s must be an https address without user name and fragment", o.Name(field))
 		return Field[string]{}
 	}
 	return f

@@ -100,6 +100,30 @@ func TestSetSecretRefuses(t *testing.T) {
 	}
 }
 
+// However armor was pasted, it is the text that age wrote: a token and the lock name
+// it by that.
+func TestArmorIsTidied(t *testing.T) {
+	data := strings.Repeat("YWdlLWVuY3J5cHRpb24ub3JnL3Yx", 5) + "Cg=="
+	want := "-----BEGIN AGE ENCRYPTED FILE-----\n" + data[:64] + "\n" + data[64:128] + "\n" + data[128:] + "\n-----END AGE ENCRYPTED FILE-----\n"
+	lines := strings.Split(strings.TrimSpace(want), "\n")
+	for name, value := range map[string]string{
+		"as age writes it":   "!age |\n    " + strings.Join(lines, "\n    "),
+		"CRLF":               "!age |\r\n    " + strings.Join(lines, "\r\n    "),
+		"indented inside":    "!age |\n    " + lines[0] + "\n      " + strings.Join(lines[1:4], "\n      ") + "\n    " + lines[4],
+		"blank lines":        "!age |\n\n    " + strings.Join(lines, "\n\n    ") + "\n\n",
+		"spaces at the ends": "!age |\n    " + strings.Join(lines, "  \n    ") + "  ",
+		"folded":             "!age >\n    " + strings.Join(lines, "\n    "),
+		"plain":              "!age " + strings.Join(lines, "\n    "),
+		"wrapped at 76":      "!age |\n    " + lines[0] + "\n    " + data[:76] + "\n    " + data[76:] + "\n    " + lines[4],
+		"in quotes":          `!age "` + strings.Join(lines, `\n`) + `"`,
+	} {
+		found, err := spec.Secrets([]byte("credentials:\n  client_secret: " + value + "\n"))
+		if err != nil || len(found) != 1 || found[0].Armor != want {
+			t.Errorf("%s: got %q, %v", name, found, err)
+		}
+	}
+}
+
 func TestSecretsListsEverySealedValue(t *testing.T) {
 	src := "a: !age x\nkeys:\n  - {client_secret: !age 'y'}\n  - client_secret: " + sealed(6)
 	found, err := spec.Secrets([]byte(src))

@@ -1,18 +1,20 @@
 package spec
 
+import "github.com/terra-reconcile/terra-reconcile/internal/yamlpos"
+
 // Fields returns the fields of each kind of file, a dot for each level down. Those
 // of defaults are the other files' own.
 func Fields() map[string][]string {
 	list := map[string][]string{}
-	for file, known := range map[string]blocks{
+	for file, known := range map[string]yamlpos.Fields{
 		"terra.yaml": rootBlocks(), "environment.yaml": environmentBlocks(), "A connection file": connectionBlocks(),
 	} {
 		for block, fields := range known {
-			if block == "defaults" || inside(block, "defaults") {
+			if block == "defaults" || yamlpos.Inside(block, "defaults") {
 				continue
 			}
 			for _, field := range fields {
-				list[file] = append(list[file], below(block, field))
+				list[file] = append(list[file], yamlpos.Below(block, field))
 			}
 		}
 	}

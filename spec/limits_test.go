@@ -2,6 +2,7 @@ package spec_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -60,13 +61,85 @@ func TestProblemsOfOneFileAreCounted(t *testing.T) {
 // TestErrorsAreListedBeforeWarnings: what is left out must not be what makes the
 // environment invalid.
 func TestErrorsAreListedBeforeWarnings(t *testing.T) {
-	warnings := strings.Repeat("    - {connection: acme, change: prune, until: 2026-12-01, reason: x}\n", 250)
+	var warnings strings.Builder
+	for n := range 70 {
+		fmt.Fprintf(&warnings, "    - {connection: acme%d, change: disable, until: 2030-01-01, reason: tried}\n", n)
+	}
+	warnings.WriteString("  protect:\n")
+	for n := range 180 {
+		fmt.Fprintf(&warnings, "    - acme%d\n", n)
+	}
 	fsys := manyFiles(0, "")
 	for text, want := range map[string]string{"": "", "zebra: 1\n": "many"} {
-		fsys["many/environment.yaml"] = &fstest.MapFile{Data: []byte("dev_id: many-x\nprune: never\npolicy:\n  allow:\n" + warnings + text)}
+		fsys["many/environment.yaml"] = &fstest.MapFile{Data: []byte("dev_id: many-x\nprune: never\npolicy:\n  allow:\n" + warnings.String() + text)}
 		set, problems := spec.Load(fsys, vocabulary())
 		if len(problems) != 201 || invalid(set) != want {
 			t.Errorf("%q: got %d problems, invalid %q, want %q; the first is %s", text, len(problems), invalid(set), want, problems[0])
+		}
+	}
+}
+
+// listed is n entries of a list, each with its number.
+func listed(n int, entry string) string {
+	var out strings.Builder
+	for i := range n {
+		out.WriteString(strings.ReplaceAll(entry, "#", strconv.Itoa(i)))
+	}
+	return "[" + strings.TrimSuffix(out.String(), ",") + "]"
+}
+
+// A list that is read for every environment, or for every file, is bounded: by itself
+// and with what defaults add.
+func TestListsOfEveryFileAreBounded(t *testing.T) {
+	key := strings.Repeat("q", 58)
+	for name, c := range map[string]struct{ terra, environment, want, invalid string }{
+		"protected as many as may be": {environment: "policy: {protect: " + listed(200, "p#,") + "}\n"},
+		"one more": {
+			environment: "policy: {protect: " + listed(201, "p#,") + "}\n",
+			want:        "many/environment.yaml:3:910: policy.protect has 201 entries; it may have 200, remove what has no connection file",
+			invalid:     "many",
+		},
+		"of defaults": {
+			terra:   "defaults: {policy: {protect: " + listed(201, "p#,") + "}}\n",
+			want:    "terra.yaml:3:921: policy.protect has 201 entries; it may have 200, remove what has no connection file",
+			invalid: "many staging",
+		},
+		"of both, each not too many": {
+			terra: "defaults: {policy: {protect: " + listed(150, "q#,") + "}}\n", environment: "policy: {protect: " + listed(150, "p#,") + "}\n",
+			want:    "many/environment.yaml:3:19: policy.protect has 300 entries with those of defaults; it may have 200, remove what has no connection file",
+			invalid: "many",
+		},
+		"the same in both": {
+			terra: "defaults: {policy: {protect: " + listed(150, "p#,") + "}}\n", environment: "policy: {protect: " + listed(150, "p#,") + "}\n",
+		},
+		"rules": {
+			terra:   "recipients: " + listed(201, "{paths: [\"#/*\"], age: [age1"+key+"]},") + "\n",
+			want:    "terra.yaml:3:17904: recipients has 201 entries; it may have 200, let one entry name several paths",
+			invalid: "many staging",
+		},
+		"paths of a rule": {
+			terra:   "recipients: [{age: [age1" + key + "], paths: " + listed(51, "\"#/*\",") + "}]\n",
+			want:    "terra.yaml:3:434: recipients[1].paths has 51 entries; it may have 50, cover several with `**`",
+			invalid: "many staging",
+		},
+		"recipients of a rule": {
+			terra:   "recipients: [{paths: [\"**\"], age: " + listed(101, "age1#"+key[:57]+",") + "}]\n",
+			want:    "terra.yaml:3:6426: recipients[1].age has 101 entries; it may have 100, share one key",
+			invalid: "many staging",
+		},
+	} {
+		fsys := manyFiles(0, "")
+		fsys["terra.yaml"] = &fstest.MapFile{Data: append(fsys["terra.yaml"].Data, c.terra...)}
+		fsys["many/environment.yaml"] = &fstest.MapFile{Data: append(fsys["many/environment.yaml"].Data, c.environment...)}
+		set, problems := spec.Load(fsys, vocabulary())
+		var got []string
+		for _, p := range problems {
+			if p.Severity == spec.Error {
+				got = append(got, p.String())
+			}
+		}
+		if all := strings.Join(got, "\n"); all != c.want || invalid(set) != c.invalid {
+			t.Errorf("%s: invalid %q, got\n%s\nwant\n%s", name, invalid(set), all, c.want)
 		}
 	}
 }

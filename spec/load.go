@@ -2,10 +2,18 @@ package spec
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"path"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
+	"github.com/terra-reconcile/terra-reconcile/internal/yamlpos"
 )
 
 // What one load is worth: a commit must not keep everybody busy, or fill the memory,
@@ -47,7 +55,7 @@ const (
 func Load(fsys fs.FS, vocabulary Vocabulary) (Set, []Problem) {
 	w := &walker{fsys: fsys}
 	w.scan(".", "", 0)
-	l := &loader{fsys: fsys, words: map[string]Words{}, problems: w.problems}
+	l := &loader{fsys: fsys, words: map[string]Words{}, near: map[string]string{}, problems: w.problems}
 	for _, words := range vocabulary.Providers {
 		l.words[words.Slug] = words
 		l.names = append(l.names, words.Slug)
@@ -76,9 +84,10 @@ type loader struct {
 	fsys     fs.FS
 	words    map[string]Words
 	names    []string
+	near     map[string]string
 	terra    string
-	defaults *node
-	rotation *node
+	defaults *yamlpos.Node
+	rotation *yamlpos.Node
 	searches int
 	bytes    int
 	stopped  bool
@@ -86,8 +95,12 @@ type loader struct {
 }
 
 // parse reads and parses one file; what is wrong with it goes to s.
-func (l *loader) parse(s *sink, file string) *node {
+func (l *loader) parse(s *sink, file string) *yamlpos.Node {
 	if l.stopped {
+		return nil
+	}
+	if info, err := fs.Stat(l.fsys, file); err == nil && info.Size() > yamlpos.MaxFile { // of a commit, nothing of it is kept
+		s.errorf(Origin{File: file}, "split it", "the file is larger than 1 MiB")
 		return nil
 	}
 	src, err := readFile(l.fsys, file)
@@ -132,7 +145,7 @@ func (s *sink) shorten(from int, file string) {
 }
 
 func (l *loader) reader(environment string) *reader {
-	return &reader{sink: &sink{environment: environment}, words: l.words, names: l.names}
+	return &reader{sink: &sink{environment: environment}, words: l.words, names: l.names, near: l.near}
 }
 
 // root reads terra.yaml and keeps its defaults if there is no error in it.
@@ -157,9 +170,9 @@ func (l *loader) root(w *walker) Root {
 	}
 	root, defaults := r.root(n)
 	if defaults != nil && !r.failed() {
-		l.rotation = defaults.get("rotation")
+		l.rotation = defaults.Get("rotation")
 		shared := *defaults
-		shared.members = slices.DeleteFunc(slices.Clone(defaults.members), func(m member) bool { return m.name == "rotation" })
+		shared.Members = slices.DeleteFunc(slices.Clone(defaults.Members), func(m yamlpos.Member) bool { return m.Name == "rotation" })
 		l.defaults = &shared
 	}
 	return root
@@ -226,7 +239,7 @@ func (l *loader) sameDevID(environments []Environment) {
 			other := same[(i+1)%len(same)]
 			l.problems = append(l.problems, Problem{
 				Environment: e.Name, Origin: e.DevIDOrigin,
-				Message: "the environment " + printable(other.Name) + " has the same dev_id",
+				Message: "the environment " + yamlpos.Printable(other.Name) + " has the same dev_id",
 				Hint:    "one dev-id belongs to one folder",
 			})
 		}
@@ -262,4 +275,176 @@ func compareProblems(a, b Problem) int {
 		cmp.Compare(a.Origin.Column, b.Origin.Column),
 		strings.Compare(a.Message, b.Message),
 	)
+}
+
+const (
+	// maxFiles is how many files and folders a repository may hold, ignored
+	// ones left out.
+	maxFiles = 20_000
+	// maxFolders is how deep folders may be nested.
+	maxFolders = 8
+)
+
+// environmentName is what commands and URLs take without quoting.
+var environmentName = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$`)
+})
+
+// folder is one environment before its files are read.
+type folder struct {
+	name  string
+	main  string   // environment.yaml
+	files []string // the other YAML files, sorted
+}
+
+// walker finds the files of a repository by name and kind, without reading
+// them.
+type walker struct {
+	fsys     fs.FS
+	count    int
+	full     bool
+	partial  bool // something was not looked at, so absence says nothing
+	terra    string
+	folders  []folder
+	problems []Problem
+}
+
+func (w *walker) report(severity Severity, environment, file, hint, format string, args ...any) {
+	w.problems = append(w.problems, Problem{
+		Severity: severity, Environment: environment, Origin: Origin{File: file}, Message: fmt.Sprintf(format, args...), Hint: hint,
+	})
+}
+
+// scan reads one folder; environment is the nearest one around it, "" outside.
+func (w *walker) scan(dir, environment string, depth int) {
+	entries, err := fs.ReadDir(w.fsys, dir)
+	if err != nil {
+		w.partial = true
+		w.report(Error, environment, dir, "", "this folder cannot be read: %v", reason(err))
+		return
+	}
+	var main []string
+	for _, e := range entries {
+		if isMain(e.Name(), "environment") && e.Type().IsRegular() {
+			main = append(main, path.Join(dir, e.Name()))
+		}
+	}
+	if len(main) > 0 && dir == "." {
+		w.report(Error, "", main[0], "move it into a folder, such as production/", "an environment is a folder, and this is the root")
+	}
+	var found *folder
+	if len(main) > 0 && dir != "." {
+		environment = dir
+		found = &folder{name: dir, main: main[0]}
+		if !environmentName().MatchString(dir) {
+			w.report(Error, environment, main[0], "rename the folder with letters, digits, `.`, `_` and `-`", "the name of this environment is not valid")
+		}
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") || strings.HasPrefix(e.Name(), "_") {
+			continue
+		}
+		w.entry(dir, environment, depth, e, found)
+	}
+	if found != nil {
+		w.folders = append(w.folders, *found)
+	}
+}
+
+func (w *walker) entry(dir, environment string, depth int, e fs.DirEntry, found *folder) {
+	file := path.Join(dir, e.Name())
+	if w.count++; w.count > maxFiles {
+		if !w.full {
+			w.report(Error, "", file, "give the configuration a repository or a path of its own", "there are more than %d files", maxFiles)
+		}
+		w.full, w.partial = true, true
+		return
+	}
+	switch t := e.Type(); {
+	case !yamlpos.IsShown(e.Name(), false):
+		w.report(Error, environment, file, "rename it", "this name holds a control or invisible character")
+	case visible.Key(e.Name()) != "":
+		w.report(Error, environment, dir, "rename it, and make a new one", "the name of a file in this folder is %s", visible.Key(e.Name()))
+	case t&fs.ModeSymlink != 0:
+		w.report(Error, environment, file, "replace it by the file itself", "symbolic links are not allowed")
+	case t&fs.ModeType == fs.ModeDir && depth >= maxFolders:
+		w.report(Error, environment, file, "move it up", "folders are nested deeper than %d", maxFolders)
+	case t&fs.ModeType == fs.ModeDir:
+		w.scan(file, environment, depth+1)
+	case !t.IsRegular():
+		w.report(Error, environment, file, "remove it", "this is neither a file nor a folder; submodules are not followed")
+	case slices.Contains([]string{".yaml", ".yml"}, strings.ToLower(path.Ext(file))):
+		w.yaml(dir, file, found)
+	}
+}
+
+// yaml files a YAML file under what it is.
+func (w *walker) yaml(dir, file string, found *folder) {
+	name := path.Base(file)
+	switch {
+	case dir == "." && isMain(name, "terra") && w.terra != "":
+		w.report(Error, "", file, "keep one", "%s is there too", w.terra)
+	case dir == "." && isMain(name, "terra"):
+		w.terra = file
+	case dir != "." && IsRoot(name):
+		w.report(Error, "", file, "remove it", "%s stands at the root and nowhere else: it says who can read secrets", RootFile)
+	case found != nil && file == found.main:
+	case found != nil && isMain(name, "environment"):
+		w.report(Error, found.name, file, "keep one", "%s is there too", yamlpos.Printable(found.main))
+	case found != nil:
+		found.files = append(found.files, file)
+	case dir == "." && isMain(name, "environment"):
+	default:
+		hint := "a folder is an environment when it holds environment.yaml"
+		wanted := "environment.yaml"
+		if dir == "." {
+			wanted = "terra.yaml"
+		}
+		w.report(Warning, "", file, cmp.Or(yamlpos.DidYouMean(name, []string{wanted}), hint), "this file is not read")
+	}
+}
+
+// RootFile is the usual name of the file at the root of a config repository.
+const RootFile = "terra.yaml"
+
+// RootFiles are the names that it may have.
+func RootFiles() []string { return []string{RootFile, "terra.yml"} }
+
+// IsRoot reports whether a file is named as the one at the root, in whatever letters:
+// some file systems tell no case.
+func IsRoot(name string) bool { return slices.Contains(RootFiles(), strings.ToLower(name)) }
+
+// HasRoot reports whether a folder holds a file of such a name.
+func HasRoot(folder fs.FS) bool {
+	return slices.ContainsFunc(RootFiles(), func(name string) bool {
+		_, err := fs.Lstat(folder, name)
+		return err == nil
+	})
+}
+
+// isMain reports whether name is stem with an extension of YAML.
+func isMain(name, stem string) bool {
+	return name == stem+".yaml" || name == stem+".yml"
+}
+
+// readFile returns at most one byte more than a file may have.
+func readFile(fsys fs.FS, file string) ([]byte, error) {
+	f, err := fsys.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	src, err := io.ReadAll(io.LimitReader(f, yamlpos.MaxFile+1))
+	if closing := f.Close(); err == nil {
+		err = closing
+	}
+	return src, err
+}
+
+// reason is the cause of a file error without the path, which the position of
+// the problem already names.
+func reason(err error) error {
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
+		return pathError.Err
+	}
+	return err
 }

@@ -80,9 +80,11 @@ func shownMessages(t *testing.T) []string {
 func sourceMessages(t *testing.T) map[string]string {
 	t.Helper()
 	names, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
+	reader, bad := filepath.Glob("../internal/yamlpos/*.go")
+	if err != nil || bad != nil || len(reader) == 0 {
+		t.Fatal(err, bad, reader)
 	}
+	names = append(names, reader...)
 	found := map[string]string{}
 	files := token.NewFileSet()
 	for _, name := range names {

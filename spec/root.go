@@ -3,87 +3,99 @@ package spec
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/yamlpos"
 )
 
 // bech32Data is the second half of an age recipient.
-var bech32Data = regexp.MustCompile(`^[02-9ac-hj-np-z]{6,}$`)
+var bech32Data = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[02-9ac-hj-np-z]{6,}$`) })
 
-var sshRecipient = regexp.MustCompile(`^ssh-(ed25519|rsa) [A-Za-z0-9+/]{32,}={0,2}( .*)?$`)
+var sshRecipient = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^ssh-(ed25519|rsa) [A-Za-z0-9+/]{32,}={0,2}( .*)?$`) })
 
 // root reads terra.yaml and returns the defaults as a tree too, so that they
 // can be merged under every environment. The tree is nil when there are none.
-func (r *reader) root(n *node) (Root, *node) {
+func (r *reader) root(n *yamlpos.Node) (Root, *yamlpos.Node) {
 	o, ok := r.open(n, rootBlocks())
 	if !ok {
 		return Root{}, nil
 	}
-	switch n := o.node.get("version"); {
+	switch n := o.Node.Get("version"); {
 	case n == nil:
-		o.errorf(o.at(), "write `version: 1`", "version is missing")
-	case n.bad:
-	case n.text != "1" || !n.plain || n.age || n.kind != scalarNode:
-		o.errorf(n.origin, "write `version: 1`, or use a newer reconcile", "this program reads version 1 only")
+		o.errorf(o.At(), "write `version: 1`", "version is missing")
+	case n.Bad:
+	case n.Text != "1" || !n.Plain || n.Tagged || n.Kind != yamlpos.Scalar:
+		o.errorf(n.Origin, "write `version: 1`, or use a newer reconcile", "this program reads version 1 only")
 	}
-	root := Root{Recipients: o.recipients("recipients"), Origin: o.at()}
+	root := Root{Recipients: o.recipients("recipients"), Origin: o.At()}
 	secrets, _ := o.object("secrets")
-	binding := secrets.word("binding", "require", "allow-plain")
-	root.AllowPlain = binding.or("allow-plain") == "allow-plain"
-	if !binding.Given() && (secrets.node == nil || secrets.node.get("binding") == nil) {
-		r.warnf(o.at(), "write `secrets: {binding: require}` once all are sealed by `reconcile secret encrypt`",
+	binding := secrets.Word("binding", "require", "allow-plain")
+	root.AllowPlain = binding.Or("allow-plain") == "allow-plain"
+	if !binding.Given() && (secrets.Node == nil || secrets.Node.Get("binding") == nil) {
+		r.warnf(o.At(), "write `secrets: {binding: require}` once all are sealed by secret encrypt",
 			"a secret may be copied from one connection to another, because secrets.binding is not set")
 	}
 	return root, r.defaults(o)
 }
 
 // defaults checks the block and returns it as a tree.
-func (r *reader) defaults(o object) *node {
-	n := o.get("defaults")
+func (r *reader) defaults(o object) *yamlpos.Node {
+	n := o.Get("defaults")
 	if n == nil {
 		return nil
 	}
 	allowed := *n
-	allowed.members = nil
-	for _, m := range n.members {
-		switch m.name {
+	allowed.Members = nil
+	for _, m := range n.Members {
+		switch m.Name {
 		case "prune", "suspend", "dev_id":
-			r.errorf(m.origin, "write it in environment.yaml", "%s may not stand in defaults", m.name)
+			r.errorf(m.Origin, "write it in environment.yaml", "%s may not stand in defaults", m.Name)
 		default:
-			allowed.members = append(allowed.members, m)
+			allowed.Members = append(allowed.Members, m)
 		}
 	}
-	d, ok := o.inner(&allowed, "defaults", "defaults")
+	inner, ok := o.Inner(&allowed, "defaults", "defaults")
 	if !ok {
 		return nil
 	}
-	d.path, d.block, d.file = "", "", defaultsBlocks()
+	d := object{inner, o.sink}
+	d.Path, d.Block, d.Schema.Fields = "", "", defaultsBlocks()
 	r.shared(d)
 	d.rotation("rotation")
-	if policy := n.get("policy"); policy != nil {
-		if allow := policy.get("allow"); allow != nil {
-			r.errorf(allow.origin, "write it in environment.yaml", "an approval may not stand in defaults: it is for one environment")
+	if policy := n.Get("policy"); policy != nil {
+		if allow := policy.Get("allow"); allow != nil {
+			r.errorf(allow.Origin, "write it in environment.yaml", "an approval may not stand in defaults: it is for one environment")
 		}
 	}
 	return n
 }
 
 func (o object) recipients(field string) []RecipientRule {
+	if !o.holdsAtMost(field, mostRules, "let one entry name several paths") {
+		return nil
+	}
 	var rules []RecipientRule
 	for _, one := range o.objects(field) {
-		one.require("paths", "age")
-		rule := RecipientRule{Origin: one.at()}
-		paths, keys := one.texts("paths"), one.texts("age")
-		for _, list := range []Field[[]Field[string]]{paths, keys} {
-			if list.Given() && len(list.Value) == 0 {
-				one.errorf(list.Origin, "", "this list is empty")
+		one.Require("paths", "age")
+		rule := RecipientRule{Origin: one.At()}
+		if !one.holdsAtMost("paths", mostPaths, "cover several with `**`") || !one.holdsAtMost("age", mostRecipients, "share one key") {
+			continue
+		}
+		paths, keys := one.Texts("paths"), one.Texts("age")
+		for _, field := range []string{"paths", "age"} {
+			if n := one.Node.Get(field); n != nil && n.Kind == yamlpos.List && len(n.Items) == 0 {
+				one.errorf(n.Origin, "", "this list is empty")
 			}
 		}
 		for _, f := range paths.Value {
-			if _, ok := compileGlob(f.Value); !ok {
-				one.errorf(f.Origin, "write it like `production/**`, below the root, with `*`, `**` and `?`", "%s is not a path pattern", quoted(f.Value))
+			glob, ok := compileGlob(f.Value)
+			if !ok {
+				one.errorf(f.Origin, "write it like `production/**`, below the root, with `*`, `**` and `?`", "%s is not a path pattern", yamlpos.Quoted(f.Value))
 				continue
 			}
-			rule.Paths = append(rule.Paths, f.Value)
+			rule.Paths, rule.globs = append(rule.Paths, f.Value), append(rule.globs, glob)
 		}
 		rule.Age = one.ageRecipients(keys)
 		rules = append(rules, rule)
@@ -92,16 +104,10 @@ func (o object) recipients(field string) []RecipientRule {
 }
 
 // ageRecipients checks the form of recipients. It never repeats one: somebody
-// may have pasted an identity.
+// may have pasted what is none.
 func (o object) ageRecipients(keys Field[[]Field[string]]) []string {
 	var classic, postQuantum bool
 	for _, f := range keys.Value {
-		upper := strings.ToUpper(f.Value)
-		if strings.HasPrefix(upper, "AGE-") || strings.Contains(upper, "PRIVATE KEY") {
-			o.errorf(f.Origin, "write its public `age1…` here, and replace the key: it was in a file of the repository",
-				"this is a private key")
-			continue
-		}
 		switch recipientKind(f.Value) {
 		case "":
 			o.errorf(f.Origin, "write `age1…`, `ssh-ed25519 …` or `ssh-rsa …`", "this is not an age recipient")
@@ -122,11 +128,11 @@ func (o object) ageRecipients(keys Field[[]Field[string]]) []string {
 // recipientKind returns "classic", "post-quantum", "plugin", "tagged", or "" for
 // what is no recipient.
 func recipientKind(text string) string {
-	if sshRecipient.MatchString(text) {
+	if sshRecipient().MatchString(text) {
 		return "classic"
 	}
 	i := strings.LastIndexByte(text, '1')
-	if i < 0 || !bech32Data.MatchString(text[i+1:]) {
+	if i < 0 || !bech32Data().MatchString(text[i+1:]) {
 		return ""
 	}
 	switch prefix := text[:i]; {
@@ -136,7 +142,7 @@ func recipientKind(text string) string {
 		return "post-quantum"
 	case prefix == "age1tag", prefix == "age1tagpq":
 		return "tagged"
-	case strings.HasPrefix(prefix, "age1") && plainName.MatchString(prefix[len("age1"):]):
+	case strings.HasPrefix(prefix, "age1") && plainName().MatchString(prefix[len("age1"):]):
 		return "plugin"
 	}
 	return ""
@@ -147,13 +153,21 @@ func recipientKind(text string) string {
 func (r Root) RecipientsFor(file string) (RecipientRule, bool) {
 	file = path.Clean(file)
 	for _, rule := range r.Recipients {
-		for _, pattern := range rule.Paths {
-			if glob, ok := compileGlob(pattern); ok && glob.MatchString(file) {
-				return rule, true
-			}
+		if rule.covers(file) {
+			return rule, true
 		}
 	}
 	return RecipientRule{}, false
+}
+
+func (r RecipientRule) covers(file string) bool {
+	if r.globs != nil {
+		return slices.ContainsFunc(r.globs, func(glob *regexp.Regexp) bool { return glob.MatchString(file) })
+	}
+	return slices.ContainsFunc(r.Paths, func(pattern string) bool {
+		glob, ok := compileGlob(pattern)
+		return ok && glob.MatchString(file)
+	})
 }
 
 // compileGlob translates a path pattern: ** is any number of folders, * and ?

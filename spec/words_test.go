@@ -78,7 +78,7 @@ func TestSchedules(t *testing.T) {
 		"@every x":                     "not a cron expression",
 		"@reboot":                      "not a cron expression",
 		"0 0 0 9 * *":                  "not a cron expression",
-		"0 9 * * 7":                    "not a cron expression",
+		"0 9 * * 7":                    "`7` as the day of the week, which is 0-6 or sun-sat",
 		"CRON_TZ= 0 9 * * *":           "unknown time zone",
 		"CRON_TZ=Local 0 9 * * *":      "unknown time zone",
 		"CRON_TZ=../../etc 0 9 * * *":  "unknown time zone",

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
+	_ "time/tzdata" // zones of schedules and windows are known on every machine, however it was built
 
-	"golang.org/x/term"
+	"github.com/terra-reconcile/terra-reconcile/internal/cli"
 )
 
 // version is set by the linker for releases; otherwise the build's own record
@@ -15,18 +18,26 @@ import (
 var version string
 
 func main() {
+	harden()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	code := run(ctx, os.Args[1:], &environment{
-		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Getenv: os.Getenv, Now: now, IsTerminal: func(f any) bool {
-			file, ok := f.(*os.File)
-			return ok && term.IsTerminal(int(file.Fd()))
-		},
-		Version: buildVersion(),
+	endLate(ctx, grace, func() {
+		fmt.Fprintf(os.Stderr, "reconcile: did not end within %s, so it was ended; is a file that it reads a pipe that nobody writes to?\n", grace)
+		os.Exit(1)
 	})
+	code := cli.Run(ctx, os.Args[1:], cli.ThisProcess(buildVersion()))
 	stop()
 	os.Exit(code)
+}
+
+// grace is how long a process may take to end that was told to: more than a run under way
+// needs, and less than the container that docs/operations.md describes gives it.
+const grace = 35 * time.Second
+
+// endLate calls end when ctx has ended for that long: reading a pipe waits for its other
+// end, whatever this process is told.
+func endLate(ctx context.Context, wait time.Duration, end func()) {
+	context.AfterFunc(ctx, func() { time.AfterFunc(wait, end) })
 }
 
 func buildVersion() string {

@@ -45,7 +45,7 @@ func TestCatalogueIsServed(t *testing.T) {
 			continue
 		}
 		compared++
-		if _, warnings := p.Believe(st, after); (len(warnings) > 0) != slices.Contains(disagrees, p.Slug) {
+		if _, warnings := p.WithSourceType(st, after); (len(warnings) > 0) != slices.Contains(disagrees, p.Slug) {
 			t.Errorf("%s: got warnings %q", p.Slug, strings.Join(warnings, "; "))
 		}
 	}

@@ -22,6 +22,11 @@ func TestPageIsComplete(t *testing.T) {
 			t.Errorf("docs/emulator.md has no row for the fault %s", kind)
 		}
 	}
+	for _, s := range emulator.Switches() {
+		if row := "| `" + s.Name + "` | " + s.Says + " |"; !strings.Contains(page, row) {
+			t.Errorf("docs/emulator.md lacks the row %s", row)
+		}
+	}
 	usages := newCommand(t.Context(), &options{}, io.Discard, io.Discard, "").Flags().FlagUsages()
 	flags := 0
 	for word := range strings.FieldsSeq(usages) {

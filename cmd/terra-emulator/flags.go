@@ -63,7 +63,25 @@ func parseFault(text string) (emulator.Fault, error) {
 	return f, nil
 }
 
-// declare tells the providers behind Terra what the flags say of them. A provider
+// parseReadings turns the switches that are named.
+func parseReadings(names []string) (emulator.Reading, error) {
+	var reading emulator.Reading
+	all := emulator.Switches()
+	for _, name := range names {
+		at := slices.IndexFunc(all, func(s emulator.Switch) bool { return s.Name == name })
+		if at < 0 {
+			var known []string
+			for _, s := range all {
+				known = append(known, s.Name)
+			}
+			return reading, usage{fmt.Errorf("--reading %q: want one of %s", name, strings.Join(known, ", "))}
+		}
+		all[at].Set(&reading)
+	}
+	return reading, nil
+}
+
+// declare sets up the providers behind Terra what the flags say of them. A provider
 // that the state file knows keeps its pairs: a restart revives no dead secret.
 func declare(s *emulator.Server, o options) error {
 	known := s.Declared()

@@ -277,6 +277,7 @@ func TestRefusals(t *testing.T) {
 		{"token with a quote", []string{"--token", "terra_at_'"}, 64, "terra_at_"},
 		{"rate", []string{"--rate", "fast"}, 64, "CALLS/TIME"},
 		{"rate of none", []string{"--rate", "0/1m"}, 64, "CALLS/TIME"},
+		{"reading", []string{"--reading", "kindly"}, 64, "silent-previews"},
 		{"kind of fault", []string{"--fault", "flood"}, 64, "lost-answer"},
 		{"operation of fault", []string{"--fault", "hang:listThings"}, 64, "listSources"},
 		{"number of fault", []string{"--fault", "hang:*:0"}, 64, "number from 1"},

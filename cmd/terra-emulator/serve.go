@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,8 +78,12 @@ func prepare(ctx context.Context, o options) (*terratest.Server, string, error) 
 	if err != nil {
 		return nil, "", err
 	}
+	reading, err := parseReadings(o.readings)
+	if err != nil {
+		return nil, "", err
+	}
 	s := terratest.New(terratest.Config{
-		Latency: o.latency, RateLimit: rate, Seed: o.seed, DomainDelay: o.domainDelay, LogLimit: logLimit,
+		Reading: reading, Latency: o.latency, RateLimit: rate, Seed: o.seed, DomainDelay: o.domainDelay, LogLimit: logLimit,
 	})
 	for _, text := range o.faults {
 		f, err := parseFault(text)
@@ -182,9 +189,9 @@ func answer(ctx context.Context, s *terratest.Server, listener net.Listener, o o
 type reporter struct {
 	server *terratest.Server
 
-	mu   sync.Mutex
-	out  io.Writer
-	told int
+	mu      sync.Mutex
+	out     io.Writer
+	printed int
 }
 
 func (r *reporter) problem(err error) {
@@ -197,8 +204,97 @@ func (r *reporter) violations() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	all := r.server.Violations()
-	for _, text := range all[r.told:] {
+	for _, text := range all[r.printed:] {
 		_, _ = fmt.Fprintf(r.out, "terra-emulator: contract broken: %s\n", text)
 	}
-	r.told = len(all)
+	r.printed = len(all)
+}
+
+// load reads the state file. A file that is not there is an empty account.
+func load(s *emulator.Server, path string) error {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("open state: %w", err)
+	}
+	defer f.Close()
+	if err := s.Load(f); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// save writes the state so that a reader finds the old file or the new one,
+// never half of one. Its mode is 0600: it holds tokens and secrets.
+func save(s *emulator.Server, path string) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return fmt.Errorf("save state: %w", err)
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // it is gone once it was renamed
+	err = errors.Join(s.Save(f), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("save state: %w", err)
+	}
+	return nil
+}
+
+// saver saves the state after changes, in the background; changes that come
+// while it writes are saved together.
+type saver struct {
+	server  *emulator.Server
+	path    string
+	changed chan struct{} // holds at most one: there is something to save
+	quit    chan struct{} // closed by finish
+	done    chan struct{} // closed when no save runs any more
+	failed  func(error)   // called for each save that failed
+}
+
+// startSaver begins after a save: what is there now is not saved again.
+func startSaver(s *emulator.Server, path string, failed func(error)) *saver {
+	v := &saver{server: s, path: path, failed: failed,
+		changed: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{}),
+	}
+	go v.loop(s.Revision())
+	return v
+}
+
+func (v *saver) loop(saved uint64) {
+	defer close(v.done)
+	for {
+		select {
+		case <-v.changed:
+		case <-v.quit:
+			return
+		}
+		revision := v.server.Revision()
+		if revision == saved {
+			continue
+		}
+		if err := save(v.server, v.path); err != nil {
+			v.failed(err)
+			continue
+		}
+		saved = revision
+	}
+}
+
+// note says that something may have changed.
+func (v *saver) note() {
+	select {
+	case v.changed <- struct{}{}:
+	default:
+	}
+}
+
+// finish ends the saving in the background and saves a last time.
+func (v *saver) finish() error {
+	close(v.quit)
+	<-v.done
+	return save(v.server, v.path)
 }

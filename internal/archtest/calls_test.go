@@ -32,10 +32,9 @@ func revealers() []string {
 		"secrets/*.go",
 		"internal/terra/*.go",
 		"providers/probe*.go",
-		"providers/rules.go",
-		"cmd/reconcile/secret*.go",
-		"cmd/reconcile/demo*.go", // the throw-away identity of the demo
-		"cmd/bench/*.go",         // and of the benchmark
+		"providers/check.go",
+		"internal/cli/secret*.go",
+		"internal/cli/demo*.go", // the throw-away identity of the demo
 	}
 }
 

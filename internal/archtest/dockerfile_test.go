@@ -35,6 +35,8 @@ func instructions(text string) []instruction {
 
 var goDirective = regexp.MustCompile(`(?m)^go (\d+\.\d+)`)
 
+var toolchain = regexp.MustCompile(`(?m)^toolchain (go\S+)`)
+
 // checkDockerfile reads the properties of the image that can be read without a
 // container engine; .ci/empty-root runs the binary in a root like it.
 func checkDockerfile(t tree) []finding {
@@ -59,6 +61,12 @@ func checkDockerfile(t tree) []finding {
 			say(0, "the build stage is not golang:"+m[1]+", which go.mod asks for")
 		}
 	}
+	if mod, ok := t.find("go.mod"); ok {
+		m := toolchain.FindStringSubmatch(mod.text)
+		if m == nil || !slices.ContainsFunc(all[:last], func(in instruction) bool { return in.name == "ENV" && in.arguments == "GOTOOLCHAIN="+m[1] }) {
+			say(0, "the build stage does not compile with the toolchain that go.mod names")
+		}
+	}
 	for _, message := range buildFlaws(all[:last]) {
 		say(0, message)
 	}
@@ -70,7 +78,8 @@ func checkDockerfile(t tree) []finding {
 
 func buildsWith(stage []instruction, version string) bool {
 	return slices.ContainsFunc(stage, func(in instruction) bool {
-		return in.name == "FROM" && strings.HasPrefix(in.arguments, "golang:"+version)
+		return in.name == "ARG" && strings.HasPrefix(in.arguments, "GO_IMAGE=golang:"+version) ||
+			in.name == "FROM" && strings.HasPrefix(in.arguments, "golang:"+version)
 	})
 }
 

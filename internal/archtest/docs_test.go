@@ -1,152 +1,108 @@
 package archtest
 
 import (
-	"fmt"
-	"maps"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
-const maxDecisionLines = 90
+var (
+	fence      = regexp.MustCompile("(?ms)^```.*?^```\\s*$")
+	packageRow = regexp.MustCompile("(?m)^\\| `([^`]+)` \\|")
 
-var decisionName = regexp.MustCompile(`^(\d{4})-[a-z0-9-]+\.md$`)
+	link = regexp.MustCompile(`\]\(([^)\s#]+)(#[^)\s]*)?\)`)
+	code = regexp.MustCompile(`(?:^|[\s` + "`" + `])((?:[a-z_]+/)+[a-z_]+\.go)\b`)
+)
 
-// checkDecisions wants docs/adr numbered without a gap, each record one page with
-// the same parts.
-func checkDecisions(t tree) []finding {
+// checkLinks follows each relative link of a Markdown file, and each path of a Go file
+// from the root on. Decisions may name what was there when they were made.
+func checkLinks(t tree) []finding {
 	var found []finding
-	number := 0
 	for _, f := range t.files {
-		if f.dir() != "docs/adr" {
+		if !strings.HasSuffix(f.path, ".md") {
 			continue
 		}
-		number++
-		m := decisionName.FindStringSubmatch(path.Base(f.path))
-		if m == nil || m[1] != fmt.Sprintf("%04d", number) {
-			found = append(found, finding{f.path, 0, fmt.Sprintf("is not named %04d-title.md", number)})
-		}
-		if !strings.HasPrefix(f.text, fmt.Sprintf("# %d. ", number)) {
-			found = append(found, finding{f.path, 1, fmt.Sprintf("does not start with \"# %d. \"", number)})
-		}
-		for _, part := range []string{"\nStatus: ", "\n## Context\n", "\n## Decision\n", "\n## Consequences\n"} {
-			if !strings.Contains(f.text, part) {
-				found = append(found, finding{f.path, 0, "lacks \"" + strings.TrimSpace(part) + "\""})
+		if !strings.HasPrefix(f.path, "docs/adr/") {
+			for i, line := range strings.Split(f.text, "\n") {
+				for _, m := range code.FindAllStringSubmatch(line, -1) {
+					if !t.exists(m[1]) {
+						found = append(found, finding{f.path, i + 1, "names " + m[1] + ", which is not here"})
+					}
+				}
 			}
 		}
-		if f.lines() > maxDecisionLines {
-			found = append(found, finding{f.path, 0, fmt.Sprintf("has %d lines, at most %d", f.lines(), maxDecisionLines)})
-		}
-	}
-	if number == 0 {
-		return []finding{{"docs/adr", 0, "holds no record"}}
-	}
-	return found
-}
-
-// checkDependencies compares the direct requirements of go.mod with the table in
-// the record about dependencies: the same modules, the same versions, a reason.
-func checkDependencies(t tree) []finding {
-	mod, ok := t.find("go.mod")
-	if !ok {
-		return []finding{{"go.mod", 0, "missing"}}
-	}
-	i := slices.IndexFunc(t.files, func(f file) bool {
-		return f.dir() == "docs/adr" && strings.HasSuffix(f.path, "-dependencies.md")
-	})
-	if i < 0 {
-		return []finding{{"docs/adr", 0, "holds no record about dependencies"}}
-	}
-	record := t.files[i]
-	required, rows := requirements(mod.text), table(record.text, "")
-	var found []finding
-	for _, name := range slices.Sorted(maps.Keys(required)) {
-		row, ok := rows[name]
-		switch {
-		case !ok:
-			found = append(found, finding{record.path, 0, "lacks a row for " + name})
-		case len(row.cells) < 3 || row.cells[2] == "":
-			found = append(found, finding{record.path, row.line, "gives no reason for " + name})
-		case row.cells[1] != required[name]:
-			found = append(found, finding{record.path, row.line, "says " + row.cells[1] + " for " + name + ", go.mod " + required[name]})
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(rows)) {
-		if _, ok := required[name]; !ok {
-			found = append(found, finding{record.path, rows[name].line, "lists " + name + ", which go.mod does not require"})
+		text := fence.ReplaceAllStringFunc(f.text, func(block string) string {
+			return strings.Repeat("\n", strings.Count(block, "\n"))
+		})
+		for i, line := range strings.Split(text, "\n") {
+			for _, m := range link.FindAllStringSubmatch(line, -1) {
+				target := m[1]
+				if strings.Contains(target, ":") {
+					continue
+				}
+				if to := path.Join(f.dir(), target); !t.exists(to) {
+					found = append(found, finding{f.path, i + 1, "links to " + target + ", which is not here"})
+				}
+			}
 		}
 	}
 	return found
 }
 
-var requirement = regexp.MustCompile(`(?m)^(?:require)?\s+(\S+\.\S+/?\S*) (v\S+)(.*)$`)
-
-func requirements(mod string) map[string]string {
-	direct := map[string]string{}
-	for _, m := range requirement.FindAllStringSubmatch(mod, -1) {
-		if !strings.Contains(m[3], "// indirect") {
-			direct[m[1]] = m[2]
-		}
-	}
-	return direct
-}
-
-// checkPackageTable compares the table under "## Packages" of the architecture
-// page with the import law, row by row.
-func checkPackageTable(t tree) []finding {
+// TestArchitecturePageNamesEveryPackage holds the map to the land: one row a package
+// of the import law, none for what is not there.
+func TestArchitecturePageNamesEveryPackage(t *testing.T) {
 	const page = "docs/architecture.md"
-	f, ok := t.find(page)
+	f, ok := repository(t).find(page)
 	if !ok {
-		return []finding{{page, 0, "missing"}}
+		t.Fatalf("no %s", page)
 	}
-	rows := table(f.text, "## Packages")
-	var found []finding
+	var want, got []string
 	for _, r := range law() {
-		want := strings.Join(r.may, ", ")
-		if r.anything {
-			want = "anything"
-		}
-		if want == "" {
-			want = "nothing of ours"
-		}
-		row, ok := rows[r.name]
-		switch {
-		case !ok:
-			found = append(found, finding{page, 0, "lacks a row for " + r.name})
-		case len(row.cells) < 3 || strings.ReplaceAll(row.cells[2], "`", "") != want:
-			found = append(found, finding{page, row.line, r.name + " may import " + want + ", the page says otherwise"})
-		}
-		delete(rows, r.name)
+		want = append(want, r.name)
 	}
-	for _, name := range slices.Sorted(maps.Keys(rows)) {
-		found = append(found, finding{page, rows[name].line, "lists " + name + ", which the import law does not know"})
+	_, section, _ := strings.Cut(f.text, "\n## Packages\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, m := range packageRow.FindAllStringSubmatch(section, -1) {
+		got = append(got, m[1])
 	}
-	return found
+	slices.Sort(want)
+	slices.Sort(got)
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("packages of the import law (-) and of %s (+):\n%s", page, d)
+	}
 }
 
-type tableRow struct {
-	line  int
-	cells []string
-}
-
-// table reads the Markdown rows whose first cell is one word in backquotes, from
-// the heading to the next one of its level, or all of text without a heading.
-func table(text, heading string) map[string]tableRow {
-	rows := map[string]tableRow{}
-	inside := heading == ""
-	for i, line := range strings.Split(text, "\n") {
-		if heading != "" && strings.HasPrefix(line, "## ") {
-			inside = line == heading
-		}
-		if !inside || !strings.HasPrefix(line, "| `") {
+// TestSecurityPageNamesTests holds the figures of the security page to tests that exist.
+func TestSecurityPageNamesTests(t *testing.T) {
+	const page = "docs/security.md"
+	tr := repository(t)
+	f, ok := tr.find(page)
+	if !ok {
+		t.Fatalf("no %s", page)
+	}
+	_, section, _ := strings.Cut(f.text, "\n## What each thing may take\n")
+	rows := 0
+	for _, line := range strings.Split(section, "\n") {
+		if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| what |") {
 			continue
 		}
-		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
-		for j := range cells {
-			cells[j] = strings.TrimSpace(cells[j])
+		rows++
+		names := regexp.MustCompile("`(Test[A-Za-z]+)`").FindAllStringSubmatch(line, -1)
+		if len(names) == 0 {
+			t.Errorf("no test holds this row: %s", line)
 		}
-		rows[strings.Trim(cells[0], "`")] = tableRow{i + 1, cells}
+		for _, name := range names {
+			if !slices.ContainsFunc(tr.files, func(f file) bool { return f.test() && strings.Contains(f.text, "func "+name[1]+"(t *testing.T)") }) {
+				t.Errorf("%s names %s, which does not exist", page, name[1])
+			}
+		}
 	}
-	return rows
+	if rows < 5 {
+		t.Errorf("%s has %d rows of figures", page, rows)
+	}
 }

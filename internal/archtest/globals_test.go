@@ -89,8 +89,21 @@ func constantInSpirit(f file, v *ast.ValueSpec, name string, i int) bool {
 		return sentinel.MatchString(name)
 	case "regexp.MustCompile":
 		return true
+	case "sync.OnceValue":
+		return lazyRegexp(call)
 	case "flag.Bool", "flag.Int", "flag.String", "flag.Duration":
 		return f.test()
 	}
 	return false
+}
+
+// lazyRegexp accepts a regexp that is compiled when it is first used:
+// sync.OnceValue(func() *regexp.Regexp { … }).
+func lazyRegexp(call *ast.CallExpr) bool {
+	f, ok := call.Args[0].(*ast.FuncLit)
+	if !ok || f.Type.Results == nil || len(f.Type.Results.List) != 1 {
+		return false
+	}
+	result, ok := f.Type.Results.List[0].Type.(*ast.StarExpr)
+	return ok && selector(result.X) == "regexp.Regexp"
 }

@@ -18,25 +18,35 @@ func law() []row {
 	return []row{
 		{name: "cmd/reconcile", anything: true},
 		{name: "cmd/terra-emulator", anything: true},
-		{name: "cmd/bench", anything: true},
-		{name: "spec", may: []string{"internal/visible"}},
-		{name: "secrets", may: []string{"internal/visible"}},
+		{name: "internal/cli", anything: true},
+		{name: "spec", may: []string{"internal/visible", "internal/yamlpos"}},
+		{name: "secrets", may: []string{"internal/visible", "internal/advice"}},
 		{name: "providers", may: []string{"spec", "secrets"}},
 		{name: "reconcile/plan"},
-		{name: "reconcile/report", may: []string{"reconcile/plan", "internal/visible"}},
+		{name: "reconcile/keys", may: []string{"reconcile/plan"}},
+		{name: "reconcile/report", may: []string{"reconcile/plan", "reconcile/keys", "internal/visible", "internal/advice"}},
 		{name: "reconcile", may: []string{
-			"reconcile/plan", "reconcile/report", "spec", "secrets", "providers",
-			"internal/terra", "internal/state",
+			"reconcile/plan", "reconcile/keys", "reconcile/report", "spec", "secrets", "providers",
+			"internal/terra", "internal/state", "internal/advice",
 		}},
 		{name: "internal/terra", may: []string{"secrets", "internal/visible"}},
 		{name: "internal/terra/emulator", may: []string{"internal/terra"}},
-		{name: "internal/terra/terratest", may: []string{"internal/terra", "internal/terra/emulator"}},
+		{name: "internal/terra/openapi"},
+		{name: "internal/terra/terratest", may: []string{"internal/terra", "internal/terra/emulator", "internal/terra/openapi"}},
 		{name: "internal/gitsource", may: []string{"internal/visible"}},
-		{name: "internal/state", may: []string{"reconcile/plan"}},
+		{name: "internal/repoedit", may: []string{"spec", "secrets", "internal/gitsource", "internal/visible", "internal/advice"}},
+		{name: "internal/doctor", may: []string{
+			"reconcile/plan", "reconcile/keys", "reconcile/report", "spec", "secrets", "providers", "internal/config", "internal/daemon",
+			"internal/gitsource", "internal/repoedit", "internal/state", "internal/terra", "internal/visible", "internal/advice",
+		}},
+		{name: "internal/state", may: []string{"reconcile/plan", "reconcile/keys", "internal/advice"}},
+		{name: "internal/state/statetest", may: []string{"internal/state"}},
 		{name: "internal/daemon", may: []string{"reconcile/report"}},
-		{name: "internal/config"},
+		{name: "internal/config", may: []string{"internal/yamlpos"}},
 		{name: "internal/notify", may: []string{"reconcile/report"}},
 		{name: "internal/visible"},
+		{name: "internal/yamlpos", may: []string{"internal/visible"}},
+		{name: "internal/advice"},
 		{name: "internal/walk"},
 		{name: "internal/archtest"},
 	}
@@ -92,17 +102,18 @@ func standard(name string) bool {
 // check itself against the contract.
 func checkTestOnly(t tree) []finding {
 	only := map[string][]string{
-		"testing":                               {"internal/terra/terratest", "internal/walk"},
+		"testing":                               {"internal/terra/terratest", "internal/walk", "internal/state/statetest"},
 		"testing/fstest":                        nil,
 		"net/http/httptest":                     {"internal/terra/terratest"},
 		"github.com/google/go-cmp":              nil,
 		"github.com/rogpeppe/go-internal":       nil,
 		"github.com/gliderlabs/ssh":             nil,
-		"github.com/pb33f/libopenapi":           {"internal/terra/terratest"},
 		"github.com/chromedp":                   nil,
-		"github.com/pb33f/libopenapi-validator": {"internal/terra/terratest"},
+		"github.com/santhosh-tekuri/jsonschema": {"internal/terra/openapi"},
+		module + "/internal/terra/openapi":      {"internal/terra/terratest"},
 		module + "/internal/terra/terratest":    {"cmd/terra-emulator"},
 		module + "/internal/walk":               nil,
+		module + "/internal/state/statetest":    nil,
 	}
 	var found []finding
 	for _, f := range t.code() {
@@ -124,15 +135,19 @@ func checkPure(t tree) []finding {
 	effects := []string{"os", "os/*", "net", "net/http", "log", "log/slog", "math/rand", "math/rand/v2", "crypto/rand", "path/filepath"}
 	banned := map[string][]string{
 		"reconcile/plan":   append(slices.Clone(effects), "io/fs", "context", "sync"),
+		"reconcile/keys":   append(slices.Clone(effects), "io/fs", "context", "sync"),
 		"reconcile/report": effects,
 		"spec":             effects,
+		"internal/yamlpos": effects,
 	}
 	reads := []string{"time.Now", "time.Since", "time.Until"}
 	waits := []string{"time.After", "time.AfterFunc", "time.NewTimer", "time.NewTicker", "time.Tick"}
 	clocks := map[string][]string{
 		"reconcile/plan":   append(waits, reads...),
+		"reconcile/keys":   append(waits, reads...),
 		"reconcile/report": append(waits, reads...),
 		"spec":             append(waits, reads...),
+		"internal/yamlpos": append(waits, reads...),
 		"secrets":          reads, // a plugin's process gets a deadline, keys get the time as an argument
 	}
 	var found []finding

@@ -10,16 +10,18 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"unicode"
+	"sync"
 )
 
 var (
-	accountName  = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`)
-	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-	providerName = regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*$`)
-	redirectHost = regexp.MustCompile(`^(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])?$`)
-	devID        = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
-	pluginName   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]*$`)
+	accountName  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`) })
+	variableName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`) })
+	providerName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*$`) })
+	redirectHost = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])?$`)
+	})
+	devID      = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`) })
+	pluginName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]*$`) })
 )
 
 // checkBaseURL returns the base URL without a trailing slash, or why a token may
@@ -96,7 +98,7 @@ func checkRepoURL(text string) error {
 // checkRedirectHost wants a name that can be compared letter by letter. After `*.`
 // stand at least two labels, so that nobody lists a whole top-level domain.
 func checkRedirectHost(text string) error {
-	if !redirectHost.MatchString(text) || len(text) > 253 {
+	if !redirectHost().MatchString(text) || len(text) > 253 {
 		return errors.New(`is not the name of a host in small letters, as in auth.acme.example or *.acme.example; no address, port or path, other alphabets as xn--…`)
 	}
 	return nil
@@ -120,44 +122,27 @@ func checkListen(text string) error {
 	return nil
 }
 
-func checkName(pattern *regexp.Regexp, what string) func(string) error {
+func checkName(pattern func() *regexp.Regexp, what string) func(string) error {
 	return func(text string) error {
-		if !pattern.MatchString(text) {
+		if !pattern().MatchString(text) {
 			return fmt.Errorf("is not %s", what)
 		}
 		return nil
 	}
 }
 
-func oneOf(words ...string) func(string) error {
-	return func(text string) error {
-		for _, word := range words {
-			if text == word {
-				return nil
-			}
-		}
-		return fmt.Errorf("must be one of %s", strings.Join(words, ", "))
-	}
-}
-
 // checkDevID refuses what is no dev-id, and so would allow nothing.
 func checkDevID(text string) error {
-	if text != AnyDevID && !devID.MatchString(text) {
+	if text != AnyDevID && !devID().MatchString(text) {
 		return errors.New(`is not a dev-id; write it out as Terra shows it, or ["*"] alone for all`)
 	}
 	return nil
 }
 
-// checkLine refuses what is never meant: nothing, and what a block of YAML or a slip
-// leaves around a text, which would be looked for under that name.
-func checkLine(text string) error {
-	switch {
-	case strings.TrimSpace(text) == "":
-		return errors.New("is empty")
-	case strings.TrimSpace(text) != text:
-		return errors.New("has white space around it, or a line end after it; take it off")
-	case strings.ContainsFunc(text, unicode.IsControl):
-		return errors.New("holds a line end or another control character; take it out")
+// checkClass lets the classes of changes pass.
+func checkClass(text string) error {
+	if text == "safe" || text == "disruptive" || text == "destructive" {
+		return nil
 	}
-	return nil
+	return errors.New("must be safe, disruptive or destructive")
 }

@@ -1,8 +1,14 @@
 package config
 
 import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // Defaults of fields that daemon.yaml and the environment may leave out.
@@ -21,6 +27,10 @@ const (
 	longestPoll  = 30 * 24 * time.Hour
 	longestCycle = 24 * time.Hour
 )
+
+// strictDigits of a hash are asked for where several people approve: nobody makes two
+// plans that begin with the same.
+const strictDigits = 32
 
 // AnyDevID, as the only entry of an account's dev_ids, lets the account touch
 // every environment its token reaches.
@@ -52,6 +62,8 @@ type Config struct {
 	// reports (false). daemon.yaml: apply, required: nobody starts changing
 	// production by leaving a line out.
 	Apply bool
+	// Approvals says who approves plans. daemon.yaml: approvals.
+	Approvals Approvals
 	// Probes map providers to the whole address to ask about a pair, instead of
 	// the one that the catalogue knows. https, or http on the loopback interface;
 	// no user, query or fragment. daemon.yaml: probes, default none.
@@ -114,7 +126,7 @@ type Account struct {
 	// https://access.tryterra.co/api/v3/admin.
 	BaseURL string
 	// DevIDs lists the dev-ids the account may touch, or only "*" for all that
-	// the token reaches. daemon.yaml: accounts.NAME.dev_ids, required.
+	// the token reaches and no other account lists. daemon.yaml: accounts.NAME.dev_ids, required.
 	DevIDs []string
 	// RedirectHosts are the hosts, beside Terra's own, to which a commit may send end
 	// users by redirect_url or domain: names in small letters, and `*.` in place of
@@ -123,10 +135,46 @@ type Account struct {
 	RedirectHosts []string
 }
 
-// Allows reports whether the account may touch the environment devID. An
-// account without dev-ids may touch none.
-func (a Account) Allows(devID string) bool {
-	return slices.Contains(a.DevIDs, AnyDevID) || slices.Contains(a.DevIDs, devID)
+// Allows reports whether an account may touch the environment devID. An account without
+// dev-ids may touch none, and one that may touch any may not touch what another one
+// lists, in whatever letters: a commit could send its secrets elsewhere.
+func (c Config) Allows(account, devID string) bool {
+	own := c.Accounts[account].DevIDs
+	return slices.Contains(own, devID) || slices.Contains(own, AnyDevID) && !c.listedBeside(account, devID)
+}
+
+// Assigns reports whether the runner's configuration itself says that the environment
+// devID belongs to an account: that account lists it, and no other one does.
+func (c Config) Assigns(account, devID string) bool {
+	return slices.Contains(c.Accounts[account].DevIDs, devID) && !c.listedBeside(account, devID)
+}
+
+func (c Config) listedBeside(account, devID string) bool {
+	for name, other := range c.Accounts {
+		if name != account && slices.ContainsFunc(other.DevIDs, func(id string) bool { return strings.EqualFold(id, devID) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// Approvals are the runner's rule about approvals by hash. What a commit allows is the
+// business of the repository's own reviews.
+type Approvals struct {
+	// Required is how many people must approve what For names; 0 is one.
+	// daemon.yaml: approvals.required, default 1, at most 9.
+	Required int
+	// For lists classes of changes: safe, disruptive, destructive.
+	// daemon.yaml: approvals.for, required beside approvals.required.
+	For []string
+	// Digits is how many digits of a hash an approval gives at least; 0 is 8.
+	// daemon.yaml: approvals.digits, 8 to 64, default 8, or 32 where approvals.required is
+	// 2 or more.
+	Digits int
+	// People have a token each and are known by it; without any, people are known as the
+	// operating system knows them. daemon.yaml: approvals.people.NAME.token_file or
+	// token_env.
+	People map[string]Secret
 }
 
 // Identities are the private age keys of the runner.
@@ -148,4 +196,87 @@ type Log struct {
 	Format string
 	// Level is debug, info, warn or error. daemon.yaml: log.level, default info.
 	Level string
+}
+
+// maxSecret bounds what is read from one secret file, in bytes.
+const maxSecret = 64 << 10
+
+// Secret says where a secret is kept: in a file or in an environment variable.
+// It holds no secret, so it may be printed. The zero value is kept nowhere.
+type Secret struct {
+	file   string
+	env    string
+	getenv func(string) string
+	lines  bool
+}
+
+// FileSecret is a secret kept in the file at path, on one line.
+func FileSecret(path string) Secret { return Secret{file: path} }
+
+// EnvSecret is a secret kept in the environment variable name, on one line;
+// getenv is how it is looked up, usually [os.Getenv].
+func EnvSecret(name string, getenv func(string) string) Secret {
+	return Secret{env: name, getenv: getenv}
+}
+
+// IsSet reports whether s names a place at all; the place may still be empty.
+func (s Secret) IsSet() bool { return s.file != "" || s.env != "" }
+
+// File is the path of the file that s is kept in, "" where it is kept elsewhere.
+func (s Secret) File() string { return s.file }
+
+// String names the place, never the secret: "file /run/secrets/terra" or
+// "environment variable TERRA_ADMIN_TOKEN", and "nowhere" for the zero value.
+func (s Secret) String() string {
+	switch {
+	case s.file != "":
+		return "file " + s.file
+	case s.env != "":
+		return "environment variable " + s.env
+	}
+	return "nowhere"
+}
+
+// GoString is String: no verb prints anything else.
+func (s Secret) GoString() string { return s.String() }
+
+// Read reads the secret now, so that a replaced file counts from the next call
+// on. White space around it is dropped. Errors name the place and never quote
+// what is there: an unset, unreadable, empty or oversized (64 KiB) secret, and
+// one that spreads over several lines where a single one is meant.
+func (s Secret) Read() (string, error) {
+	raw, err := s.raw()
+	if err != nil {
+		return "", err
+	}
+	text := strings.TrimSpace(raw)
+	if text == "" {
+		return "", fmt.Errorf("read secret: %s is empty or not set; put the secret there", s)
+	}
+	if !s.lines && strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }) {
+		return "", fmt.Errorf("read secret: %s holds more than one line, or a control or invisible character; keep only the secret there", s)
+	}
+	return text, nil
+}
+
+func (s Secret) raw() (string, error) {
+	if s.file == "" {
+		if s.env == "" {
+			return "", errors.New("read secret: no file and no environment variable is named for it")
+		}
+		return s.getenv(s.env), nil
+	}
+	f, err := os.Open(s.file)
+	if err != nil {
+		return "", fmt.Errorf("read secret: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	if err != nil {
+		return "", fmt.Errorf("read secret: %w", err)
+	}
+	if len(data) > maxSecret {
+		return "", fmt.Errorf("read secret: %s is larger than 64 KiB; is it the right file?", s)
+	}
+	return string(data), nil
 }

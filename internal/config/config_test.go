@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/yamlpos"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected messages")
@@ -56,7 +58,10 @@ func TestLoadReadsEveryField(t *testing.T) {
 		Probes: map[string]string{
 			"strava": "https://proxy.acme.example/strava/oauth/token", "dexcom_eu": "http://127.0.0.1:9001/token",
 		},
-		Apply:         true,
+		Apply: true,
+		Approvals: Approvals{Required: 2, For: []string{"disruptive", "destructive"}, Digits: 40, People: map[string]Secret{
+			"jo": FileSecret(dir + "/secrets/approver-jo"), "kim": EnvSecret("APPROVER_KIM", nil),
+		}},
 		CycleDeadline: 20 * time.Minute,
 		Log:           Log{Format: "text", Level: "debug"},
 	}
@@ -90,6 +95,23 @@ func TestParseFillsDefaults(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got, sameSecret()); diff != "" {
 		t.Errorf("Parse differs (-want +got):\n%s", diff)
+	}
+}
+
+// TestDigitsOfSeveralPeople: whoever asks for four eyes asks for what nobody can make two
+// of, unless the file says how many digits are enough.
+func TestDigitsOfSeveralPeople(t *testing.T) {
+	for rule, want := range map[string]int{
+		"": 0, "{required: 1, for: [destructive]}": 0, "{required: 2, for: [destructive]}": 32, "{required: 2, for: [destructive], digits: 8}": 8, "{digits: 64}": 64,
+	} {
+		text := smallest
+		if rule != "" {
+			text += "approvals: " + rule + "\n"
+		}
+		got, err := Parse("/etc/reconcile/daemon.yaml", []byte(text), env(map[string]string{"HOME": "/home/ada"}))
+		if err != nil || got.Approvals.Digits != want {
+			t.Errorf("%s: %d digits, %v, want %d", rule, got.Approvals.Digits, err, want)
+		}
 	}
 }
 
@@ -147,7 +169,7 @@ func TestRepositoryFolderIsRelativeToTheFile(t *testing.T) {
 
 func TestLoadRefusesHugeFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "daemon.yaml")
-	if err := os.WriteFile(path, []byte(smallest+"#"+strings.Repeat("x", maxFile)), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(smallest+"#"+strings.Repeat("x", yamlpos.MaxFile)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Load(path, env(nil)); err == nil || !strings.Contains(err.Error(), "larger than 1 MiB") {
@@ -171,7 +193,7 @@ func TestFromEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	account := c.Accounts[DefaultAccount]
-	if account.BaseURL != "http://localhost:1/api" || !account.Allows("anything") {
+	if account.BaseURL != "http://localhost:1/api" || !c.Allows(DefaultAccount, "anything") {
 		t.Errorf("account is %+v, want the loopback URL and every dev-id", account)
 	}
 	if diff := cmp.Diff([]string{"auth.acme.example", "*.users.acme.example"}, account.RedirectHosts); diff != "" {

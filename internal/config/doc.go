@@ -7,7 +7,7 @@
 // The package refuses unknown and repeated fields, empty values, aliases, a
 // second document, URLs that carry credentials, and base URLs that would send a
 // token in the clear. It never holds a token: a [Secret] says where one is kept
-// and reads it anew each time it is asked. It opens no connection and writes no file.
+// and reads it again each time it is asked. It opens no connection and writes no file.
 //
-// Callers: cmd/reconcile and the packages it hands the values to.
+// Callers: internal/cli and the packages it hands the values to.
 package config

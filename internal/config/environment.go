@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/yamlpos"
 )
 
 // FromEnvironment builds the configuration of a run of one command; getenv is
@@ -24,6 +26,9 @@ import (
 // An unset token is no error here: reading it is. Repo.URL stays empty, it is the
 // command line's; Apply stays false. The error names the variable that is wrong.
 func FromEnvironment(getenv func(string) string) (Config, error) {
+	if err := pasted(getenv); err != nil {
+		return Config{}, err
+	}
 	c := defaults(getenv)
 	base, err := baseFrom(getenv)
 	if err != nil {
@@ -50,6 +55,20 @@ func FromEnvironment(getenv func(string) string) (Config, error) {
 		c.Repo.Auth.Token = EnvSecret("RECONCILE_GIT_TOKEN", getenv)
 	}
 	return c, nil
+}
+
+// pasted refuses a private key or a token in a variable that holds a name, a path or an
+// address: messages would repeat it.
+func pasted(getenv func(string) string) error {
+	for _, name := range []string{
+		"RECONCILE_AGE_KEY_FILE", "SOPS_AGE_KEY_FILE", "RECONCILE_STATE_DIR", "XDG_STATE_HOME", "HOME", "TERRA_BASE_URL",
+		"RECONCILE_REDIRECT_HOSTS", "RECONCILE_GIT_USERNAME", "RECONCILE_GIT_SSH_KEY_FILE", "RECONCILE_GIT_KNOWN_HOSTS_FILE",
+	} {
+		if kind := yamlpos.Key(getenv(name)); kind != "" {
+			return fmt.Errorf("%s: this is %s, and no name, path or address; make a new one, because it may have been recorded", name, kind)
+		}
+	}
+	return nil
 }
 
 func baseFrom(getenv func(string) string) (string, error) {
@@ -117,7 +136,7 @@ func identitiesFrom(getenv func(string) string) Identities {
 // relative XDG_STATE_HOME is to be ignored.
 func stateDirFrom(getenv func(string) string) string {
 	if dir := getenv("RECONCILE_STATE_DIR"); dir != "" {
-		if abs, err := filepath.Abs(dir); err == nil {
+		if abs, err := filepath.Abs(dir); err == nil && yamlpos.Key(dir) == "" {
 			return abs
 		}
 		return ""

@@ -34,7 +34,7 @@ func FuzzParse(f *testing.F) {
 		switch {
 		case errors.As(err, &invalid):
 			for _, p := range invalid.Problems {
-				if p.Line > lines || (p.Line == 0) != (p.Column == 0) || strings.ContainsFunc(p.String(), unicode.IsControl) {
+				if p.Origin.Line > lines || (p.Origin.Line == 0) != (p.Origin.Column == 0) || strings.ContainsFunc(p.String(), unicode.IsControl) {
 					t.Errorf("%q is no place of the file, or no line", p)
 				}
 			}

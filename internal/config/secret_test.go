@@ -61,13 +61,32 @@ func TestSecretPrintsItsPlace(t *testing.T) {
 	}
 }
 
-func TestAccountAllows(t *testing.T) {
+func TestWhoMayTouchADevID(t *testing.T) {
 	for _, test := range []struct {
-		ids  []string
-		want bool
-	}{{nil, false}, {[]string{"dev-2"}, false}, {[]string{"dev-1"}, true}, {[]string{"*"}, true}, {[]string{"dev-*"}, false}} {
-		if got := (Account{DevIDs: test.ids}).Allows("dev-1"); got != test.want {
-			t.Errorf("%v allows dev-1: %v, want %v", test.ids, got, test.want)
+		ids, others      []string
+		allowed, assigns bool
+	}{
+		{nil, nil, false, false},
+		{[]string{"dev-2"}, nil, false, false},
+		{[]string{"dev-1"}, nil, true, true},
+		{[]string{"dev-1"}, []string{"*"}, true, true},
+		{[]string{"dev-1"}, []string{"dev-1"}, true, false},
+		{[]string{"*"}, nil, true, false},
+		{[]string{"*"}, []string{"*"}, true, false},
+		{[]string{"*"}, []string{"dev-2"}, true, false},
+		{[]string{"*"}, []string{"dev-2", "dev-1"}, false, false},
+		{[]string{"*"}, []string{"Dev-1"}, false, false},
+		{[]string{"dev-*"}, nil, false, false},
+	} {
+		c := Config{Accounts: map[string]Account{"one": {DevIDs: test.ids}, "other": {DevIDs: test.others}}}
+		if got := c.Allows("one", "dev-1"); got != test.allowed {
+			t.Errorf("%v beside %v allows dev-1: %v, want %v", test.ids, test.others, got, test.allowed)
 		}
+		if got := c.Assigns("one", "dev-1"); got != test.assigns {
+			t.Errorf("%v beside %v assigns dev-1: %v, want %v", test.ids, test.others, got, test.assigns)
+		}
+	}
+	if (Config{}).Allows("none", "dev-1") {
+		t.Error("an account that is not there may touch something")
 	}
 }

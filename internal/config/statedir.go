@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/yamlpos"
 )
 
 // StateDir gives [Config.StateDir] of the daemon.yaml at path, for who needs nothing
@@ -19,20 +21,15 @@ func StateDir(path string, getenv func(string) string) (dir string, wrong *Inval
 	if err != nil {
 		return "", nil, err
 	}
-	d := &decoder{file: path, base: DefaultBaseURL} // another base is no matter of the state
-	c := defaults(getenv)
-	root := d.document(data)
+	r := reader{base: DefaultBaseURL, getenv: getenv} // another base is no matter of the state
+	root := r.parse(path, data)
 	if root == nil {
-		return "", nil, d.invalid()
+		return "", nil, r.invalid()
 	}
-	d.noAliases(root)
-	if len(d.problems) > 0 {
-		return "", nil, d.invalid()
-	}
-	d.config(root, &c, getenv)
-	if len(d.problems) > 0 {
-		wrong = d.invalid()
-		if doubt := d.stateDoubt(root, data); doubt != "" {
+	c := r.config(root)
+	if len(r.problems) > 0 {
+		wrong = r.invalid()
+		if doubt := stateDoubt(root.Raw, data); doubt != "" {
 			return "", nil, fmt.Errorf("%w\nfind state: %s", wrong, doubt)
 		}
 	}
@@ -51,9 +48,9 @@ const stateField = "state_dir"
 // stateDoubt says why a file with errors does not tell its state folder for certain,
 // "" where it does. Such a file may be cut short, or name the folder by a misspelt or
 // misplaced field.
-func (d *decoder) stateDoubt(root *yaml.Node, data []byte) string {
+func stateDoubt(root *yaml.Node, data []byte) string {
 	if root.Kind != yaml.MappingNode {
-		return "the file is not a map of fields"
+		return "the file is not a mapping"
 	}
 	var names []string
 	var values []*yaml.Node
@@ -64,13 +61,15 @@ func (d *decoder) stateDoubt(root *yaml.Node, data []byte) string {
 		}
 	}
 	switch {
+	case refers(root):
+		return "the file has anchors or aliases"
 	case len(values) > 1:
 		return stateField + " stands there twice"
 	case len(values) == 1:
 		return textDoubt(values[0], data)
 	case mentions(root, stateField):
 		return stateField + " stands in another place than at the top"
-	case slices.ContainsFunc(d.strange, mayNameFolder):
+	case slices.ContainsFunc(strange(root, schema().Fields, ""), mayNameFolder):
 		return "a field that is not known may be meant to be " + stateField
 	}
 	for _, name := range []string{"repo", "accounts", "apply"} {
@@ -83,9 +82,7 @@ func (d *decoder) stateDoubt(root *yaml.Node, data []byte) string {
 
 // textDoubt says why the value of state_dir may not be what was meant.
 func textDoubt(value *yaml.Node, data []byte) string {
-	var text string
-	d := &decoder{}
-	if d.text(&text)(stateField, value); len(d.problems) > 0 {
+	if value.Kind != yaml.ScalarNode || value.ShortTag() != "!!str" || value.Value == "" || strings.TrimSpace(value.Value) != value.Value {
 		return stateField + " itself is wrong"
 	}
 	if value.Line > bytes.Count(data, []byte("\n")) {
@@ -94,12 +91,36 @@ func textDoubt(value *yaml.Node, data []byte) string {
 	return ""
 }
 
-// mayNameFolder tells whether a value could be a folder, or hold one.
+// strange are the values of fields whose names are not known, or are no names.
+func strange(n *yaml.Node, fields yamlpos.Fields, block string) []*yaml.Node {
+	var found []*yaml.Node
+	known, limited := fields[block]
+	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+		name, value := n.Content[i].Value, n.Content[i+1]
+		below := yamlpos.Below(block, name)
+		if _, named := fields[yamlpos.Below(block, "*")]; named {
+			below = yamlpos.Below(block, "*")
+		}
+		if limited && !slices.Contains(known, name) {
+			found = append(found, value)
+			continue
+		}
+		found = append(found, strange(value, fields, below)...)
+	}
+	return found
+}
+
+// mayNameFolder reports whether a value could be a folder, or hold one.
 func mayNameFolder(n *yaml.Node) bool {
 	return n.Kind != yaml.ScalarNode || n.ShortTag() == "!!str"
 }
 
-// mentions tells whether a word stands in any name or value.
+// mentions reports whether a word stands in any name or value.
 func mentions(n *yaml.Node, word string) bool {
 	return strings.Contains(n.Value, word) || slices.ContainsFunc(n.Content, func(child *yaml.Node) bool { return mentions(child, word) })
+}
+
+// refers reports whether an anchor or an alias stands anywhere.
+func refers(n *yaml.Node) bool {
+	return n.Kind == yaml.AliasNode || n.Anchor != "" || slices.ContainsFunc(n.Content, refers)
 }

@@ -28,12 +28,12 @@ func TestStateDirPassesOverErrorsElsewhere(t *testing.T) {
 	for name, c := range map[string]struct{ text, dir, wrong string }{
 		"right":             {whole + "state_dir: ./state\n", "state", ""},
 		"right, default":    {whole, "/usual", ""},
-		"unknown field":     {whole + "state_dir: ./state\nfoo: bar\n", "state", `:5:1: unknown field "foo"`},
-		"unknown, default":  {whole + "aply: true\n", "/usual", `:4:1: unknown field "aply"`},
+		"unknown field":     {whole + "state_dir: ./state\nfoo: bar\n", "state", ":5:1: unknown field `foo`"},
+		"unknown, default":  {whole + "aply: true\n", "/usual", ":4:1: unknown field `aply`"},
 		"wrong value":       {whole + "listen: nowhere\n", "/usual", ":4:9: listen is not an address"},
 		"something missing": {"state_dir: ./state\napply: true\n", "state", "repo is missing"},
-		"odd values":        {whole + "state_dir: /there\nlog: {level: loud, format: odd}\n", "/there", "log.level must be one of"},
-		"wrong switch":      {strings.Replace(whole, "apply: false", "apply: maybe", 1) + "state_dir: ./state\n", "state", ":3:8: apply must be true or false"},
+		"odd values":        {whole + "state_dir: /there\nlog: {level: loud, format: odd}\n", "/there", "log.level must be `debug`"},
+		"wrong switch":      {strings.Replace(whole, "apply: false", "apply: maybe", 1) + "state_dir: ./state\n", "state", ":3:8: apply must be `true` or `false`"},
 	} {
 		dir, wrong, err := stateDirOf(t, c.text)
 		if err != nil || dir != c.dir || (wrong != nil) != (c.wrong != "") || wrong != nil && !strings.Contains(wrong.Error(), c.wrong) {
@@ -44,12 +44,12 @@ func TestStateDirPassesOverErrorsElsewhere(t *testing.T) {
 
 func TestStateDirGuessesNothing(t *testing.T) {
 	for name, c := range map[string]struct{ text, why string }{
-		"no YAML":           {whole + "state_dir: \"./state\n", "is not YAML"},
+		"no YAML":           {whole + "state_dir: \"./state\n", "is not valid YAML"},
 		"empty":             {"", "is empty"},
-		"a list":            {"[state_dir, ./state]\n", "the file is not a map of fields"},
+		"a list":            {"[state_dir, ./state]\n", "the file is not a mapping"},
 		"an alias":          {whole + "foo: &here ./state\nstate_dir: *here\n", "aliases"},
 		"an anchor":         {whole + "log: &here {level: info}\n", "anchors"},
-		"two documents":     {whole + "---\nstate_dir: ./state\n", "a second document"},
+		"two documents":     {whole + "---\nstate_dir: ./state\n", "more than one document"},
 		"twice":             {whole + "state_dir: ./state\nstate_dir: ./other\n", "state_dir stands there twice"},
 		"no value":          {whole + "state_dir:\n", "state_dir itself is wrong"},
 		"no text":           {whole + "state_dir: [./state]\n", "state_dir itself is wrong"},

@@ -226,6 +226,8 @@ func (c *counter) Poll(context.Context) ([]Environment, error) {
 	return out, nil
 }
 
+func (*counter) Next(string) Moment { return Moment{} }
+
 func (c *counter) Run(context.Context, string) report.Report {
 	c.runs++
 	return report.Report{}

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,11 +20,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// answers is a Keeper and a Boss that repeats what it was asked.
+// answers is a ControlServer and a Reconciler that repeats what it was asked.
 type answers struct {
-	pause  PauseRequest
-	answer ProbeAnswer
-	err    error
+	pause PauseRequest
+	key   AcceptedKey
+	err   error
 }
 
 func (a *answers) Pause(r PauseRequest) (Pause, error) {
@@ -34,9 +35,12 @@ func (a *answers) Resume(r ResumeRequest) (Resumed, error) {
 	return Resumed{Pause: Pause{Target: r.Target, Owner: r.Owner}, Still: []Pause{{Target: ""}}}, a.err
 }
 func (a *answers) Pauses() ([]Pause, error) { return nil, a.err }
-func (a *answers) Remember(r ProbeAnswer) (ProbeAnswer, error) {
-	a.answer = r
+func (a *answers) KeyAccepted(r AcceptedKey) (AcceptedKey, error) {
+	a.key = r
 	return r, a.err
+}
+func (a *answers) Forget(r ForgetRequest) (string, error) {
+	return r.Connection + " by " + r.Owner, a.err
 }
 func (a *answers) Backup(w io.Writer) error {
 	_, err := w.Write([]byte("the whole state"))
@@ -45,13 +49,17 @@ func (a *answers) Backup(w io.Writer) error {
 func (a *answers) Status() (Status, error)               { return Status{Version: "test"}, a.err }
 func (a *answers) RunNow(r NowRequest) ([]string, error) { return []string{r.Environment}, a.err }
 func (a *answers) Approve(r Approval) (Approved, error) {
-	return Approved{Hash: r.Hash, Owner: r.Owner}, a.err
+	return Approved{Hash: r.Hash, By: []string{r.Owner}}, a.err
 }
 
-func serve(t *testing.T, keeper Keeper, boss Boss) (dir string, client *Client) {
+func (a *answers) Approvable(r Approval) (Approved, error) {
+	return Approved{Hash: r.Hash, By: []string{}, Covers: []string{r.Environment}}, a.err
+}
+
+func serve(t *testing.T, server ControlServer, reconciler Reconciler) (dir string, client *Client) {
 	t.Helper()
 	dir = t.TempDir()
-	stop, err := Serve(t.Context(), dir, keeper, boss, slog.New(slog.DiscardHandler))
+	stop, err := Serve(t.Context(), dir, server, reconciler, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,12 +91,16 @@ func TestProtocol(t *testing.T) {
 		t.Errorf("now: %v %s", err, diff)
 	}
 	approved, err := client.Approve(t.Context(), Approval{Environment: "production", Hash: "sha256:1"})
-	if err != nil || approved != (Approved{Hash: "sha256:1", Owner: me}) {
+	if err != nil || !reflect.DeepEqual(approved, Approved{Hash: "sha256:1", By: []string{me}}) {
 		t.Errorf("approve: got %+v, %v", approved, err)
 	}
-	answer := ProbeAnswer{DevID: "prod-x", Pair: "hmac-sha256:1", Verdict: "good", Reason: "it knows the pair"}
-	if err := client.Remember(t.Context(), answer); err != nil || a.answer != answer {
-		t.Errorf("remember: got %+v, %v", a.answer, err)
+	approvable, err := client.Approvable(t.Context(), Approval{Environment: "production", Hash: "sha256:1"})
+	if err != nil || !reflect.DeepEqual(approved.Covers, []string(nil)) || !reflect.DeepEqual(approvable.Covers, []string{"production"}) {
+		t.Errorf("approvable: got %+v, %v", approvable, err)
+	}
+	key := AcceptedKey{DevID: "prod-x", Provider: "strava", Entry: "sha256:1 for 123456"}
+	if err := client.KeyAccepted(t.Context(), key); err != nil || a.key != key {
+		t.Errorf("accepted key: got %+v, %v", a.key, err)
 	}
 	state, err := client.State(t.Context())
 	if err != nil || string(state) != "the whole state" {
@@ -169,7 +181,7 @@ func TestWhatIsRefused(t *testing.T) {
 // TestOnlyOursMayAsk: another user gets nothing, whatever the mode of the socket.
 func TestOnlyOursMayAsk(t *testing.T) {
 	a := &answers{}
-	h := (&controls{keeper: a, boss: a, uid: 1000}).handler()
+	h := (&controls{server: a, reconciler: a, uid: 1000}).handler()
 	for from, want := range map[string]int{"1000": 200, "0": 200, "1001": 403, "-1": 403, "@": 403, "": 403} {
 		for _, path := range []string{pathStatus, pathState, pathPause} {
 			r := httptest.NewRequest(http.MethodGet, path, nil)
@@ -192,7 +204,7 @@ func TestOnlyOursMayAsk(t *testing.T) {
 
 func TestOddRequests(t *testing.T) {
 	a := &answers{}
-	h := (&controls{keeper: a, boss: a, uid: os.Getuid()}).handler()
+	h := (&controls{server: a, reconciler: a, uid: os.Getuid()}).handler()
 	for name, c := range map[string]struct {
 		method, path, body string
 		want               int

@@ -3,7 +3,11 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"regexp"
+	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,6 +18,7 @@ import (
 type Environment struct {
 	Name     string
 	DevID    string // for people
+	Account  string // runs of one account share AtOnce: where Terra hangs for one, others go on
 	Schedule string // cron expression of five fields, CRON_TZ= allowed; "" runs on new commits only
 	Revision string // the commit it is made from: a new one starts a run at once; "" never runs
 	Behind   string // why that is not the newest commit; "" when it is
@@ -29,23 +34,35 @@ type Poller interface {
 // same name, and returns soon after its context ends.
 type Runner interface {
 	Run(ctx context.Context, environment string) report.Report
+	// Next is the first moment at which a run could find something else to do by time
+	// alone, its schedule apart. It is asked after each run and whenever [Daemon.Look]
+	// says so.
+	Next(environment string) Moment
 }
 
-// Options of a Daemon. All but Wake are required.
+// Moment is when an environment runs next, and why.
+type Moment struct {
+	At  time.Time // zero: never
+	Why string
+}
+
+// Options of a Daemon. All but Wake, Now and Check are required.
 type Options struct {
 	Poller   Poller
 	Runner   Runner
 	Log      *slog.Logger
-	Poll     time.Duration   // between two polls
-	Deadline time.Duration   // of one run, and of one poll
-	AtOnce   int             // runs at the same time, over all environments
-	Wake     <-chan struct{} // poll now; may be nil
+	Poll     time.Duration    // between two polls
+	Deadline time.Duration    // of one run, and of one poll
+	AtOnce   int              // runs of one account at the same time
+	Wake     <-chan struct{}  // poll now; may be nil
+	Now      func() time.Time // what the wall shows, by which schedules and moments go; nil is the machine's clock
+	Check    func() error     // why nothing can be remembered, nil where it can; asked for each /healthz; may be nil
 }
 
 // Daemon is the loop. Make one with New and call Run once.
 type Daemon struct {
 	o       Options
-	slots   chan struct{}
+	slots   map[string]chan struct{} // by account; guarded by mu
 	running sync.WaitGroup
 	health  *health
 
@@ -63,8 +80,9 @@ type worker struct {
 	stop     context.CancelFunc
 	schedule chan string   // a changed schedule
 	trigger  chan struct{} // run soon; holds one
+	look     chan struct{} // ask for the next moment again; holds one
 	done     chan struct{} // closed when it has ended
-	told     told          // its own: what its runs have said
+	logged   logged        // its own: what its runs have said
 	former   Environment
 	shown    EnvironmentStatus // what its runs are about; guarded by the Daemon's mu
 }
@@ -74,8 +92,11 @@ func New(o Options) (*Daemon, error) {
 	if o.Poller == nil || o.Runner == nil || o.Log == nil || o.Poll <= 0 || o.Deadline <= 0 || o.AtOnce <= 0 {
 		return nil, errors.New("start daemon: poller, runner, log, poll interval, deadline and runs at once are required")
 	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	return &Daemon{
-		o: o, slots: make(chan struct{}, o.AtOnce), health: newHealth(o.Deadline), started: time.Now(),
+		o: o, slots: map[string]chan struct{}{}, health: newHealth(o.Deadline), started: time.Now(),
 		workers: map[string]*worker{}, leaving: map[string]*worker{},
 	}, nil
 }
@@ -105,7 +126,7 @@ func (d *Daemon) update(ctx context.Context, e Environment) {
 	w, known := d.workers[e.Name]
 	if !known {
 		workerCtx, stop := context.WithCancel(ctx)
-		w = &worker{stop: stop, schedule: make(chan string, 1), trigger: make(chan struct{}, 1), done: make(chan struct{})}
+		w = &worker{stop: stop, schedule: make(chan string, 1), trigger: make(chan struct{}, 1), look: make(chan struct{}, 1), done: make(chan struct{})}
 		d.workers[e.Name] = w
 		former := d.leaving[e.Name]
 		d.running.Go(func() {
@@ -145,21 +166,31 @@ func (d *Daemon) left(name string, w *worker) {
 	close(w.done)
 }
 
-func (w *worker) soon() {
+func (w *worker) soon() { put(w.trigger) }
+
+// put leaves a sign, unless one is waiting already.
+func put(sign chan<- struct{}) {
 	select {
-	case w.trigger <- struct{}{}:
-	default: // one is waiting already
+	case sign <- struct{}{}:
+	default:
 	}
 }
 
-// work waits for the schedule, a trigger, or a time after a failure, and runs, one
-// run after the other.
+// work waits for the schedule, a trigger, a moment, or a time after a failure, and
+// runs, one run after the other.
 func (d *Daemon) work(ctx context.Context, name string, w *worker) {
-	clock, again := newClock(time.Now), newAgain()
+	clock, moment, again := newClock(d.o.Now), newAlarm(d.o.Now), &again{alarm: newAlarm(d.o.Now)}
 	defer clock.stop()
+	defer moment.stop()
 	defer again.stop()
+	ask := func() (next Moment) { // a moment that is asked for when it has come would be gone
+		next = d.next(name)
+		moment.set(next.At)
+		return next
+	}
+	next := ask()
 	for {
-		d.noteNext(w, earlier(clock.at, again.at))
+		d.noteNext(w, first(Moment{again.at, "the last run failed"}, next, Moment{clock.at, "its schedule"}))
 		select {
 		case <-ctx.Done():
 			return
@@ -172,22 +203,46 @@ func (d *Daemon) work(ctx context.Context, name string, w *worker) {
 			if !clock.due() {
 				continue
 			}
+		case <-moment.fires():
+			if !moment.due() {
+				continue
+			}
 		case <-again.fires():
+			if !again.due() {
+				continue
+			}
+		case <-w.look:
+			next = ask()
+			continue
 		case <-w.trigger:
 		}
 		again.note(d.once(ctx, name, w))
+		next = ask()
 	}
+}
+
+// room is where the runs of an environment's account take a slot.
+func (d *Daemon) room(w *worker) chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	slots := d.slots[w.former.Account]
+	if slots == nil {
+		slots = make(chan struct{}, d.o.AtOnce)
+		d.slots[w.former.Account] = slots
+	}
+	return slots
 }
 
 // once runs one environment in a free slot, within the deadline, and tells whether
 // that failed.
 func (d *Daemon) once(ctx context.Context, name string, w *worker) (failed bool) {
+	slots := d.room(w)
 	select {
-	case d.slots <- struct{}{}:
+	case slots <- struct{}{}:
 	case <-ctx.Done():
 		return false
 	}
-	defer func() { <-d.slots }()
+	defer func() { <-slots }()
 	if ctx.Err() != nil {
 		return false // both were ready
 	}
@@ -198,6 +253,141 @@ func (d *Daemon) once(ctx context.Context, name string, w *worker) (failed bool)
 	d.noteStart(w)
 	r := d.run(runCtx, name)
 	d.noteEnd(w, r)
-	w.told = logRun(ctx, d.o.Log, name, r, w.told)
+	w.logged = logRun(ctx, d.o.Log, name, r, w.logged)
 	return r.ExitCode == report.ExitError || r.ExitCode == report.ExitFailed
+}
+
+// poll looks at the repository and follows what it says.
+func (d *Daemon) poll(ctx context.Context) {
+	pollCtx, cancel := context.WithTimeout(ctx, d.o.Deadline)
+	defer cancel()
+	environments, err := d.ask(pollCtx)
+	d.health.finished(pollName)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.notePoll(err)
+	if ctx.Err() == nil {
+		d.logPoll(err)
+	}
+	if err != nil && environments == nil {
+		return
+	}
+	named := map[string]bool{}
+	for _, e := range environments {
+		named[e.Name] = true
+		d.update(ctx, e)
+	}
+	for name, w := range d.workers {
+		if !named[name] {
+			d.o.Log.Warn("environment is gone from the repository; nothing of it is changed any more", "environment", name)
+			d.leave(name, w)
+		}
+	}
+}
+
+// sayAgain is how often a trouble that lasts is logged.
+const sayAgain = time.Hour
+
+// trouble is why polls fail, as it was logged.
+type trouble struct {
+	text   string // "": they do not
+	since  time.Time
+	logged time.Time
+}
+
+// port is what differs each time about a connection that could not be made.
+var port = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`:\d+->`) })
+
+// logPoll says that polls fail when that begins or changes and once an hour, and
+// when it ends.
+func (d *Daemon) logPoll(err error) {
+	now := time.Now()
+	was := d.trouble
+	if err == nil {
+		if d.trouble = (trouble{}); was.text != "" {
+			d.o.Log.Info("the repository can be used again", "failed_since", was.since.UTC())
+		}
+		return
+	}
+	text := port().ReplaceAllString(err.Error(), "->")
+	if text == was.text && now.Sub(was.logged) < sayAgain {
+		return
+	}
+	d.trouble = trouble{text: text, since: was.since, logged: now}
+	if was.text == "" {
+		d.trouble.since = now
+	}
+	d.o.Log.Error("poll failed; the environments stay on what they had", "error", err.Error(), "since", d.trouble.since.UTC())
+}
+
+// stopWithin is how long runs under way may take to end after the stop. It is
+// less than the 30 seconds after which Kubernetes kills a process.
+const stopWithin = 25 * time.Second
+
+// StuckError names the environments whose runs did not end with the daemon.
+type StuckError struct{ Names []string }
+
+// Error says what becomes of them.
+func (e *StuckError) Error() string {
+	return fmt.Sprintf("stop: what runs for %s has not ended within %s; the next start settles what it had under way",
+		strings.Join(e.Names, ", "), stopWithin)
+}
+
+// wait waits for the runs under way.
+func (d *Daemon) wait() error {
+	ended := make(chan struct{})
+	go func() {
+		d.running.Wait()
+		close(ended)
+	}()
+	late := time.NewTimer(stopWithin)
+	defer late.Stop()
+	select {
+	case <-ended:
+		return nil
+	case <-late.C:
+		return &StuckError{Names: d.health.underWay()}
+	}
+}
+
+// run is a run whose panic is no other environment's business: it is a failed run,
+// of which it is not known what it has written.
+func (d *Daemon) run(ctx context.Context, name string) (r report.Report) {
+	began := time.Now()
+	defer func() {
+		if cause := recover(); cause != nil {
+			d.logFault(cause, "environment", name)
+			r = report.Report{StartedAt: began, DurationMS: time.Since(began).Milliseconds(), ExitCode: report.ExitFailed,
+				Error: fmt.Sprintf("%s: %v; the next run settles what it had under way", fault, cause)}
+		}
+	}()
+	return d.o.Runner.Run(ctx, name)
+}
+
+// next asks for the moment of an environment. A panic is none.
+func (d *Daemon) next(name string) (m Moment) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			d.logFault(cause, "environment", name)
+			m = Moment{}
+		}
+	}()
+	return d.o.Runner.Next(name)
+}
+
+// ask polls. A panic is a failed poll.
+func (d *Daemon) ask(ctx context.Context) (environments []Environment, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			d.logFault(cause)
+			environments, err = nil, fmt.Errorf("read repository: %s: %v", fault, cause)
+		}
+	}()
+	return d.o.Poller.Poll(ctx)
+}
+
+const fault = "a fault of this program ended it"
+
+func (d *Daemon) logFault(cause any, about ...any) {
+	d.o.Log.Error("a fault of this program; please report it with this line", append(about, "fault", fmt.Sprint(cause), "stack", string(debug.Stack()))...)
 }

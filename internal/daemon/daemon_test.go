@@ -30,6 +30,7 @@ type stub struct {
 	ignore       bool // do not end with the context
 	boom         bool // panic in Poll
 	code         int  // with which runs end
+	moments      []Moment
 	overlaps     bool // there were two runs of one environment at a time
 }
 
@@ -61,6 +62,24 @@ func (s *stub) Run(ctx context.Context, name string) report.Report {
 	defer s.mu.Unlock()
 	s.running[name]--
 	return report.Report{ExitCode: s.code, Environments: []report.Environment{{Name: name}}}
+}
+
+// Next gives the first of the moments that have not come.
+func (s *stub) Next(string) Moment {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.moments {
+		if m.At.After(time.Now()) {
+			return m
+		}
+	}
+	return Moment{}
+}
+
+func (s *stub) comes(moments ...Moment) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.moments = moments
 }
 
 func (s *stub) end(code int) {
@@ -125,6 +144,36 @@ func TestRunsOnCommitAndBySchedule(t *testing.T) {
 	})
 }
 
+// TestRunsWhenAMomentComes: without a schedule, and between two ticks of one, once each.
+// A moment that is new is asked for when somebody says so.
+func TestRunsWhenAMomentComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stub{environments: []Environment{{Name: "production", Schedule: "@hourly", Revision: "a"}, {Name: "staging", Revision: "a"}}}
+		in := func(d time.Duration) time.Time { return time.Now().Add(d) }
+		s.comes(Moment{in(10*time.Minute + time.Second), "a key is due"}, Moment{in(25 * time.Minute), "a window opens"})
+		d, stop := start(t, s, &bytes.Buffer{})
+		after(20 * time.Minute)
+		if e := d.Status().Environments[0]; e.NextRun == nil || !e.NextRun.Equal(in(5*time.Minute)) || e.NextRunReason != "a window opens" {
+			t.Errorf("the next run is at %v: %s", e.NextRun, e.NextRunReason)
+		}
+		after(20 * time.Minute)
+		s.comes(Moment{in(10 * time.Minute), "a pause ends"})
+		after(time.Minute)
+		if e := d.Status().Environments[0]; e.NextRunReason != "its schedule" {
+			t.Errorf("nobody said that there is another moment, and the next run is because of %q", e.NextRunReason)
+		}
+		d.Look()
+		after(15 * time.Minute)
+		stop()
+		got := s.ran()
+		slices.Sort(got)
+		want := []string{"production@0", "production@10", "production@25", "production@50", "staging@0", "staging@10", "staging@25", "staging@50"}
+		if !slices.Equal(got, want) {
+			t.Errorf("runs = %v, want %v", got, want)
+		}
+	})
+}
+
 func TestFailedPollKeepsEnvironments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stub{environments: []Environment{{Name: "production", Schedule: "*/15 * * * *", Revision: "a"}}}
@@ -181,6 +230,24 @@ func TestRunsOfOneEnvironmentDoNotOverlap(t *testing.T) {
 		if got := s.ran(); len(got) < 8 {
 			t.Errorf("runs = %v", got)
 		}
+	})
+}
+
+// TestAccountThatHangsDelaysNoOther: each has its own room.
+func TestAccountThatHangsDelaysNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stub{takes: 3 * time.Minute}
+		for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
+			s.environments = append(s.environments, Environment{Name: name, Account: "hangs", Revision: "1"})
+		}
+		s.environments = append(s.environments, Environment{Name: "well", Account: "other", Revision: "1"})
+		_, stop := start(t, s, &bytes.Buffer{})
+		after(time.Minute)
+		if got := s.ran(); len(got) != 3 || !slices.Contains(got, "well@0") {
+			t.Errorf("runs after a minute: %v, want two that hang and the one that does not wait for them", got)
+		}
+		after(10 * time.Minute)
+		stop()
 	})
 }
 

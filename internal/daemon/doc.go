@@ -7,5 +7,5 @@
 // repository: the environments stay as they were.
 //
 // Goroutines: one polls; each environment has one that waits for its schedule
-// and runs; the HTTP server has its own. Only cmd calls this package.
+// and runs; the HTTP server has its own. Callers: internal/cli and internal/doctor.
 package daemon

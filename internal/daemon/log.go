@@ -9,31 +9,31 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
-// repeatAfter is how often a line that stays true is told.
+// repeatAfter is how often a line that stays true is logged.
 const repeatAfter = 24 * time.Hour
 
-// told is what the log said of the last run of an environment, and when it first did.
-type told map[string]time.Time
+// logged is what the log said of the last run of an environment, and when it first did.
+type logged map[string]time.Time
 
 // runLog writes what one run has to say.
 type runLog struct {
 	log  *slog.Logger
-	last told
-	next told
+	last logged
+	next logged
 	now  time.Time
 }
 
 // logRun writes one line for the run and one for each change, warning and event,
 // with the keys of the JSON report. What only stays as it was in the last run is
-// told once a day. It returns what to give it after the next run.
-func logRun(ctx context.Context, log *slog.Logger, name string, r report.Report, last told) told {
-	l := &runLog{log: log, last: last, next: told{}, now: time.Now()}
+// logged once a day. It returns what to give it after the next run.
+func logRun(ctx context.Context, log *slog.Logger, name string, r report.Report, last logged) logged {
+	l := &runLog{log: log, last: last, next: logged{}, now: time.Now()}
 	level := slog.LevelInfo
 	if r.ExitCode == report.ExitError || r.ExitCode == report.ExitFailed {
 		level = slog.LevelError
 	}
 	for _, w := range r.Warnings {
-		l.lasting(slog.LevelWarn, w, "environment", name)
+		l.lasting(slog.LevelWarn, w.Text, "environment", name, "next", report.Words(w.Remediations))
 	}
 	for _, env := range r.Environments {
 		l.environment(env)
@@ -50,7 +50,7 @@ func logRun(ctx context.Context, log *slog.Logger, name string, r report.Report,
 
 func (l *runLog) environment(env report.Environment) {
 	for _, w := range env.Warnings {
-		l.lasting(slog.LevelWarn, w, "environment", env.Name)
+		l.lasting(slog.LevelWarn, w.Text, "environment", env.Name, "next", report.Words(w.Remediations))
 	}
 	for _, n := range env.NotCompared {
 		l.lasting(slog.LevelWarn, "not compared", "connection", n.Connection, "field", n.Field, "reason", n.Reason)
@@ -66,7 +66,8 @@ func (l *runLog) environment(env report.Environment) {
 		}
 	}
 	for _, e := range env.Events {
-		l.lasting(slog.LevelWarn, "event", "kind", string(e.Kind), "connection", e.Connection, "change", e.Change, "since", e.Since, "text", e.Text)
+		l.lasting(slog.LevelWarn, "event", "kind", string(e.Kind), "connection", e.Connection, "change", e.Change, "since", e.Since, "text", e.Text,
+			"next", report.Words(e.Remediations))
 	}
 }
 

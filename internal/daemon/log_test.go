@@ -32,16 +32,16 @@ func TestWhatLastsIsToldOnceADay(t *testing.T) {
 		held := report.Change{Change: plan.Change{ID: "production/strava:pause", Gate: plan.Blocked, GateReason: "too many"}, Outcome: report.Skipped}
 		seen := report.Change{Change: plan.Change{ID: "production/oura:enable", Gate: plan.Ready}} // of a daemon that only looks
 		done := report.Change{Change: plan.Change{ID: "production/polar:enable", Gate: plan.Ready}, Outcome: report.Failed, Error: "no answer"}
-		quiet := report.Environment{Name: "production", Warnings: []string{"it is late"}, Changes: []report.Change{held, seen, done},
+		quiet := report.Environment{Name: "production", Warnings: plan.Warnings("it is late"), Changes: []report.Change{held, seen, done},
 			NotCompared: []plan.NotCompared{{Connection: "production/whoop", Field: "client_secret", Reason: "no identity"}},
 			Events:      []report.Event{{Kind: report.KeyOverdueEvent, Text: "key 1 is old"}}}
 		other := quiet
-		other.Warnings = []string{"it is later"}
+		other.Warnings = plan.Warnings("it is later")
 		var out bytes.Buffer
 		log := slog.New(slog.NewJSONHandler(&out, nil))
-		var last told
+		var last logged
 		for range 7 * 24 {
-			r := report.Report{Warnings: []string{"of the whole"}, Environments: []report.Environment{quiet}}
+			r := report.Report{Warnings: plan.Warnings("of the whole"), Environments: []report.Environment{quiet}}
 			last = logRun(t.Context(), log, "production", r, last)
 			<-time.After(time.Hour)
 		}

@@ -3,8 +3,21 @@ package daemon
 import (
 	"errors"
 	"net"
+	"os"
 	"syscall"
 )
+
+// ownerOf is the number of the user who owns a file, nobody where that is not known.
+func ownerOf(path string) int {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nobody
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(stat.Uid)
+	}
+	return nobody
+}
 
 // peerUID asks the kernel who is at the other end of a unix socket.
 func peerUID(conn net.Conn) (int, error) {

@@ -1,7 +1,17 @@
 package daemon
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
@@ -18,7 +28,9 @@ const (
 	pathStatus  = protocol + "/status"
 	pathNow     = protocol + "/now"
 	pathApprove = protocol + "/approve"
-	pathAnswer  = protocol + "/answer"
+	pathLook    = protocol + "/approvable"
+	pathKey     = protocol + "/key-accepted"
+	pathForget  = protocol + "/forget"
 )
 
 // StatusSchema is the version of a Status as a document.
@@ -60,29 +72,43 @@ type Resumed struct {
 	Still []Pause `json:"still"` // what goes on holding the same, or a part of it
 }
 
-// Approval lets the next run of an environment apply exactly one plan.
+// Approval lets the next run of an environment apply exactly one plan, or what that plan
+// has for one connection.
 type Approval struct {
 	Environment string `json:"environment"`
-	Hash        string `json:"hash"`
-	Now         bool   `json:"now"` // also outside the windows
+	Connection  string `json:"connection"` // production/strava; "" is the whole plan
+	Hash        string `json:"hash"`       // of the plan or the connection, or its first 8 digits
+	Now         bool   `json:"now"`        // also outside the windows
+	Token       string `json:"token"`      // of the person, where the runner knows people by tokens
 	Owner       string `json:"-"`
 }
 
 // Approved is an approval that waits to be used.
 type Approved struct {
-	Hash  string    `json:"hash"`
-	Now   bool      `json:"now"`
-	Owner string    `json:"owner"`
-	Until time.Time `json:"until"` // unused, it ends then
+	Connection string    `json:"connection"`
+	Hash       string    `json:"hash"`
+	Now        bool      `json:"now"`
+	By         []string  `json:"by"`
+	Missing    int       `json:"missing"` // people who have to approve it, too
+	Until      time.Time `json:"until"`   // unused, it ends then
+	// Covers is a line for each field of what is approved, as the last run has it, safe to
+	// print; only in the answer to whoever approves. Empty where that run does not tell.
+	Covers []string `json:"covers,omitempty"`
 }
 
-// ProbeAnswer is what a provider said just now about a pair of client id and secret,
-// to somebody who does not hold the state. The server decides when that was.
-type ProbeAnswer struct {
-	DevID   string `json:"dev_id"`
-	Pair    string `json:"pair"` // a keyed digest, by the state's own key
-	Verdict string `json:"verdict"`
-	Reason  string `json:"reason"`
+// AcceptedKey is a key that its provider accepted just now, as somebody heard who does
+// not hold the state. A run that would write it asks again all the same.
+type AcceptedKey struct {
+	API      string `json:"api"` // address of the account whose memory it is
+	DevID    string `json:"dev_id"`
+	Provider string `json:"provider"`
+	Entry    string `json:"entry"` // keys.EntryID
+}
+
+// ForgetRequest asks to forget what is remembered of a connection.
+type ForgetRequest struct {
+	Connection string `json:"connection"` // production/strava
+	Owner      string `json:"-"`          // who asks; a server decides
 }
 
 // NowRequest asks for a run soon; "" is every environment.
@@ -97,6 +123,8 @@ type Status struct {
 	Version      string              `json:"version"`
 	Mode         report.Mode         `json:"mode"`
 	Repository   string              `json:"repository"`
+	Branch       string              `json:"branch"`      // that is followed
+	HeadBranch   string              `json:"head_branch"` // another one, which HEAD names and which is not followed; "" for none
 	StartedAt    time.Time           `json:"started_at"`
 	Poll         PollStatus          `json:"poll"`
 	Stuck        []string            `json:"stuck"` // what should have ended and has not: then /healthz answers 503
@@ -112,18 +140,19 @@ type PollStatus struct {
 
 // EnvironmentStatus is how one environment stands.
 type EnvironmentStatus struct {
-	Name      string      `json:"name"`
-	DevID     string      `json:"dev_id"`
-	Commit    string      `json:"commit"`    // what its runs use; "" when there is none
-	Attempted string      `json:"attempted"` // tried last
-	Applied   string      `json:"applied"`   // last in effect as a whole
-	Behind    string      `json:"behind"`    // why it is not on the newest commit
-	Newer     string      `json:"newer"`     // the commit that it followed after this one: the branch went back
-	Running   *time.Time  `json:"running"`   // since when a run is under way
-	LastRun   *LastRun    `json:"last_run"`
-	NextRun   *time.Time  `json:"next_run"` // by its schedule
-	Approved  *Approved   `json:"approved"` // what the next run may apply
-	Held      []HeldEntry `json:"held"`     // of the last run
+	Name              string        `json:"name"`
+	DevID             string        `json:"dev_id"`
+	Revision          string        `json:"revision"`           // the commit that its runs use; "" when there is none
+	AttemptedRevision string        `json:"attempted_revision"` // tried last
+	AppliedRevision   string        `json:"applied_revision"`   // last in effect as a whole
+	BehindReason      string        `json:"behind_reason"`      // why it is not on the newest commit
+	RewoundFrom       string        `json:"rewound_from"`       // the commit that it was on after this one: the branch went back
+	Running           *time.Time    `json:"running"`            // since when a run is under way
+	LastRun           *LastRun      `json:"last_run"`
+	NextRun           *time.Time    `json:"next_run"`        // by its schedule, or because something changes then by time alone
+	NextRunReason     string        `json:"next_run_reason"` // which of both, and what
+	Approved          []Approved    `json:"approved"`        // what the next run may apply
+	Gated             []GatedChange `json:"gated"`           // of the last run
 }
 
 // LastRun is how the last run of an environment ended.
@@ -136,10 +165,178 @@ type LastRun struct {
 	Summary    report.Summary `json:"summary"`
 }
 
-// HeldEntry is a change that the last run did not apply.
-type HeldEntry struct {
+// GatedChange is a change that the last run did not apply.
+type GatedChange struct {
 	Change string `json:"change"`
 	Gate   string `json:"gate"`
 	Guard  string `json:"guard"`
 	Reason string `json:"reason"`
+}
+
+// AbsentError says that nobody answers on the socket.
+type AbsentError struct{ Path string }
+
+// Error names the socket; the caller knows the next step.
+func (e *AbsentError) Error() string { return "nobody answers at " + e.Path }
+
+// ForeignError says that another user answers on the socket. Nothing was asked.
+type ForeignError struct {
+	Path string
+	User string
+}
+
+// Error names who it is; the caller knows the next step.
+func (e *ForeignError) Error() string {
+	return fmt.Sprintf("%s answers at %s, and neither you nor root: nothing was asked", e.User, e.Path)
+}
+
+// trusted wants root or the user of this process to answer; root itself believes who owns
+// the folder as well.
+func trusted(conn net.Conn, path string) error {
+	uid, err := peerUID(conn)
+	switch {
+	case err != nil:
+		return fmt.Errorf("it is not known who answers at %s: %w", path, err)
+	case mayAnswer(uid, os.Geteuid(), ownerOf(filepath.Dir(path))):
+		return nil
+	}
+	return &ForeignError{Path: path, User: UserName(uid)}
+}
+
+func mayAnswer(uid, me, folder int) bool { return uid == me || uid == 0 || me == 0 && uid == folder }
+
+// RefusedError is what the other end says against a request.
+type RefusedError struct{ Reason string }
+
+func (e *RefusedError) Error() string { return e.Reason }
+
+// Client asks the process that holds the state in one folder. Its errors are an
+// *AbsentError, a *RefusedError, or say what went wrong in between.
+type Client struct {
+	path string
+	http http.Client
+}
+
+// NewClient makes a Client for the state folder dir. It connects to nothing yet.
+func NewClient(dir string) *Client {
+	path := SocketPath(dir)
+	return &Client{path: path, http: http.Client{
+		Timeout: answerWithin,
+		Transport: &http.Transport{
+			DisableKeepAlives: true,
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+				if err != nil {
+					return nil, err
+				}
+				if err := trusted(conn, path); err != nil {
+					return nil, errors.Join(err, conn.Close())
+				}
+				return conn, nil
+			},
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// Pause sets a kill switch.
+func (c *Client) Pause(ctx context.Context, r PauseRequest) (Pause, error) {
+	return ask[Pause](ctx, c, http.MethodPost, pathPause, r)
+}
+
+// Resume lifts one and says which, and what still holds.
+func (c *Client) Resume(ctx context.Context, r ResumeRequest) (Resumed, error) {
+	return ask[Resumed](ctx, c, http.MethodPost, pathResume, r)
+}
+
+// Status asks a daemon how it stands.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	return ask[Status](ctx, c, http.MethodGet, pathStatus, struct{}{})
+}
+
+// RunNow asks a daemon for runs, and names the environments they are of.
+func (c *Client) RunNow(ctx context.Context, r NowRequest) ([]string, error) {
+	return ask[[]string](ctx, c, http.MethodPost, pathNow, r)
+}
+
+// Approvable asks a daemon what an approval would be of, and changes nothing.
+func (c *Client) Approvable(ctx context.Context, a Approval) (Approved, error) {
+	return ask[Approved](ctx, c, http.MethodPost, pathLook, a)
+}
+
+// Approve leaves an approval with a daemon.
+func (c *Client) Approve(ctx context.Context, a Approval) (Approved, error) {
+	return ask[Approved](ctx, c, http.MethodPost, pathApprove, a)
+}
+
+// KeyAccepted leaves with the holder of the state that a key is accepted.
+func (c *Client) KeyAccepted(ctx context.Context, a AcceptedKey) error {
+	_, err := ask[AcceptedKey](ctx, c, http.MethodPost, pathKey, a)
+	return err
+}
+
+// Forget has what is remembered of a connection forgotten, and gives its name.
+func (c *Client) Forget(ctx context.Context, r ForgetRequest) (string, error) {
+	return ask[string](ctx, c, http.MethodPost, pathForget, r)
+}
+
+// State gives a consistent copy of the state, whole or not at all.
+func (c *Client) State(ctx context.Context) ([]byte, error) {
+	return c.send(ctx, http.MethodGet, pathState, nil)
+}
+
+func ask[A, Q any](ctx context.Context, c *Client, method, path string, request Q) (A, error) {
+	var answer A
+	body, err := json.Marshal(request)
+	if err != nil {
+		return answer, fmt.Errorf("ask %s: %w", c.path, err)
+	}
+	text, err := c.send(ctx, method, path, body)
+	if err != nil {
+		return answer, err
+	}
+	if err := json.Unmarshal(text, &answer); err != nil {
+		return answer, fmt.Errorf("ask %s: %w; is it a reconcile of another version?", c.path, err)
+	}
+	return answer, nil
+}
+
+func (c *Client) send(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://reconcile"+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: %w", c.path, err)
+	}
+	answer, err := c.http.Do(request)
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+			return nil, &AbsentError{c.path}
+		}
+		var foreign *ForeignError
+		if errors.As(err, &foreign) {
+			return nil, foreign
+		}
+		return nil, fmt.Errorf("ask %s: %w", c.path, bare(err))
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return nil, fmt.Errorf("ask %s: the answer broke off: %w", c.path, err)
+	}
+	if answer.StatusCode == http.StatusOK {
+		return text, nil
+	}
+	var p problem
+	if err := json.Unmarshal(text, &p); err != nil || p.Error == "" {
+		return nil, fmt.Errorf("ask %s: it answers %d; is it a reconcile of another version?", c.path, answer.StatusCode)
+	}
+	return nil, &RefusedError{p.Error}
+}
+
+// bare drops the URL that means nothing on a socket.
+func bare(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
 }

@@ -4,9 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
@@ -20,8 +23,8 @@ func (d *Daemon) Status() Status {
 		Paused: []Pause{}, Environments: []EnvironmentStatus{}}
 	for name, w := range d.workers {
 		e := w.shown
-		e.Name, e.DevID, e.Commit, e.Behind = name, w.former.DevID, w.former.Revision, w.former.Behind
-		e.Held = append([]HeldEntry{}, e.Held...)
+		e.Name, e.DevID, e.Revision, e.BehindReason = name, w.former.DevID, w.former.Revision, w.former.Behind
+		e.Gated = append([]GatedChange{}, e.Gated...)
 		s.Environments = append(s.Environments, e)
 	}
 	slices.SortFunc(s.Environments, func(a, b EnvironmentStatus) int { return cmp.Compare(a.Name, b.Name) })
@@ -59,7 +62,7 @@ func (d *Daemon) RunNow(name string) ([]string, error) {
 	return nil, errNothingToRun
 }
 
-var errNothingToRun = errors.New("there is nothing to run; `reconcile status` says how things stand")
+var errNothingToRun = errors.New("there is nothing to run")
 
 func listed(names []string) string {
 	if len(names) == 0 {
@@ -77,13 +80,23 @@ func (d *Daemon) notePoll(err error) {
 	}
 }
 
-func (d *Daemon) noteNext(w *worker, at time.Time) {
+// Look asks again for the next moment of every environment: something was set or
+// lifted on which they depend.
+func (d *Daemon) Look() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	w.shown.NextRun = nil
-	if !at.IsZero() {
-		at = at.UTC()
-		w.shown.NextRun = &at
+	for _, w := range d.workers {
+		put(w.look)
+	}
+}
+
+func (d *Daemon) noteNext(w *worker, next Moment) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	w.shown.NextRun, w.shown.NextRunReason = nil, ""
+	if !next.At.IsZero() {
+		at := next.At.UTC()
+		w.shown.NextRun, w.shown.NextRunReason = &at, next.Why
 	}
 }
 
@@ -97,15 +110,117 @@ func (d *Daemon) noteStart(w *worker) {
 func (d *Daemon) noteEnd(w *worker, r report.Report) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	w.shown.Running, w.shown.Held = nil, nil
+	w.shown.Running, w.shown.Gated = nil, nil
 	last := LastRun{StartedAt: r.StartedAt.UTC(), DurationMS: r.DurationMS, ExitCode: r.ExitCode, Error: r.Error}
 	for _, e := range r.Environments { // a run is of one
 		last.Error, last.PlanHash, last.Summary = cmp.Or(last.Error, e.Error), e.PlanHash, e.Summary
 		for _, c := range e.Changes {
 			if c.Gate != "ready" && c.Outcome != report.Applied {
-				w.shown.Held = append(w.shown.Held, HeldEntry{Change: c.ID, Gate: string(c.Gate), Guard: c.Guard, Reason: c.GateReason})
+				w.shown.Gated = append(w.shown.Gated, GatedChange{Change: c.ID, Gate: string(c.Gate), Guard: c.Guard, Reason: c.GateReason})
 			}
 		}
 	}
 	w.shown.LastRun = &last
+}
+
+const pollName = "git poll"
+
+// grace is what a run or poll may take beyond its deadline before the daemon
+// counts as stuck.
+const grace = time.Minute
+
+// health knows what is under way since when. A run that ends is progress, with
+// any outcome; one that does not end within its deadline is not.
+type health struct {
+	deadline time.Duration
+	mu       sync.Mutex
+	due      map[string]time.Time // to have ended
+	every    time.Duration        // between polls
+}
+
+func newHealth(deadline time.Duration) *health {
+	return &health{deadline: deadline, due: map[string]time.Time{}}
+}
+
+func (h *health) start(name string, every time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if name == pollName {
+		h.every = every
+	}
+	h.due[name] = time.Now().Add(every + h.deadline + grace)
+}
+
+func (h *health) finished(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if name == pollName {
+		h.due[name] = time.Now().Add(h.every + h.deadline + grace)
+		return
+	}
+	delete(h.due, name)
+}
+
+// stuck names what should have ended before now, sorted.
+func (h *health) stuck(now time.Time) []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := []string{}
+	for name, due := range h.due {
+		if now.After(due) {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// underWay names the environments that run, sorted.
+func (h *health) underWay() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var out []string
+	for name := range h.due {
+		if name != pollName {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Handler answers GET /healthz: 200 while the daemon makes progress and can remember
+// what it does, with the names of the environments that are not on the newest commit,
+// 503 with the names of what is stuck, or why nothing is remembered, otherwise.
+func (d *Daemon) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		if stuck := d.health.stuck(time.Now()); len(stuck) > 0 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			printLine(w, "no progress: "+strings.Join(stuck, ", "))
+			return
+		}
+		if d.o.Check != nil {
+			if err := d.o.Check(); err != nil {
+				w.WriteHeader(http.StatusServiceUnavailable)
+				printLine(w, err.Error())
+				return
+			}
+		}
+		_, _ = fmt.Fprintln(w, "ok")
+		for _, e := range d.Status().Environments {
+			if e.BehindReason != "" {
+				printLine(w, e.Name+" is not on the newest commit (reconcile status says why)")
+			}
+		}
+	})
+	return mux
+}
+
+// printLine prints a line that is safe on a terminal; names of environments are a
+// committer's.
+func printLine(w io.Writer, text string) {
+	_, _ = fmt.Fprintln(w, strings.Join(report.Lines(text, 1<<20), " "))
 }

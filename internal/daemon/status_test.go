@@ -95,11 +95,11 @@ func TestStatusFollowsPollsAndRuns(t *testing.T) {
 		got := d.Status()
 		polled, next := began.Add(2*time.Minute), began.Add(15*time.Minute)
 		want := Status{Schema: StatusSchema, StartedAt: began, Poll: PollStatus{At: &polled, Error: "no route"}, Paused: []Pause{}, Stuck: []string{}, Environments: []EnvironmentStatus{
-			{Name: "broken", Behind: "no good commit is at hand", Held: []HeldEntry{}},
-			{Name: "production", DevID: "prod-1", Commit: "a", NextRun: &next,
+			{Name: "broken", BehindReason: "no good commit is at hand", Gated: []GatedChange{}},
+			{Name: "production", DevID: "prod-1", Revision: "a", NextRun: &next, NextRunReason: "its schedule",
 				LastRun: &LastRun{StartedAt: began.Add(time.Minute), DurationMS: 60_000, ExitCode: 3, PlanHash: "sha256:1", Summary: report.Summary{Applied: 1, Gated: 1}},
-				Held:    []HeldEntry{{Change: "production/strava:pause", Gate: "blocked", Guard: "pause", Reason: "why"}}},
-			{Name: "z\x1b[2J\u009b", Behind: "no good commit is at hand", Held: []HeldEntry{}},
+				Gated:   []GatedChange{{Change: "production/strava:pause", Gate: "blocked", Guard: "pause", Reason: "why"}}},
+			{Name: "z\x1b[2J\u009b", BehindReason: "no good commit is at hand", Gated: []GatedChange{}},
 		}}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)

@@ -147,9 +147,10 @@ func TestUnchangedFilesAreShared(t *testing.T) {
 	s := open(t, Options{URL: r.dir})
 	first := r.commit("first", "a", "1", "dir/b", "same", "c", "same too")
 	fetch(t, s, first)
+	before := treeFS{root: s.find(plumbing.NewHash(first)).root}
 	second := r.commit("second", "a", "2")
 	fetch(t, s, second)
-	before, after := treeFS{root: s.find(plumbing.NewHash(first)).root}, treeFS{root: s.find(plumbing.NewHash(second)).root}
+	after := treeFS{root: s.find(plumbing.NewHash(second)).root}
 	for name, want := range map[string]bool{"a": false, "dir": true, "dir/b": true, "c": true} {
 		one, err := before.lookup("test", name)
 		if err != nil {

@@ -1,20 +1,23 @@
-// Package gitsource fetches one commit of a git repository and hands out its
-// files read-only.
+// Package gitsource reads one commit of a git repository and hands out its files
+// read-only.
 //
-// [Open] says where the repository is, [Source.Fetch] looks for the newest
-// commit of a branch, [Source.FS] gives the files of a commit that was fetched,
-// and [WorkTree] gives a folder as it stands. Over https and ssh a new commit
-// travels without its history, an unchanged branch costs a question; a repository
-// on this machine is read in place. What was fetched lives in memory: nothing is
-// checked out and nothing is written.
+// A remote (https, ssh) is fetched in process: [Open] says where it is, [Source.Fetch]
+// looks for the newest commit of a branch, [Source.FS] gives the files of a commit that
+// was fetched. A new commit travels without its history, an unchanged branch costs a
+// question, and what arrives is bounded: see [Options]. A repository on this machine belongs to the git
+// of its user, which is asked: by the same Source, by [WorkTree] for a folder of which a
+// person wants to see what stands there, and by [PrepareCommit] for a commit of theirs.
+// What is wanted of a commit lives in memory: nothing is checked out and, but for that
+// commit and a temporary file while a large pack is read, nothing is written.
 //
-// The package refuses what could surprise the person who runs it: it starts no
-// other program (not even git), reads no ~/.gitconfig, ~/.ssh or ssh agent,
-// sends a token only over https or to this machine, follows no redirect to
-// another server, trusts no ssh host that a file does not pin, and follows no
-// symbolic link inside a commit. Every failure is an error of its own type that
-// names one next step and never holds a credential. A commit is complete or it
-// is not there: a broken transfer leaves nothing behind.
+// The package refuses what could surprise the person who runs it: looking starts no
+// program that a repository names, a token is sent only over https or to this machine, no
+// redirect to another server is followed, no ssh host is trusted that a file does not
+// pin, and no symbolic link inside a commit is followed. It reads no ~/.ssh and no ssh
+// agent. Every failure is an error of its own type that names one next step and never
+// holds a credential. A commit is complete or it is not there: a broken transfer leaves
+// nothing behind.
 //
-// Callers: cmd/reconcile, which hands the files on to the spec package.
+// Callers: internal/cli, which hands the files on to the spec package, and
+// internal/repoedit.
 package gitsource

@@ -1,6 +1,7 @@
 package gitsource
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -33,6 +34,9 @@ type MissingRefError struct {
 
 func (e *MissingRefError) Error() string {
 	const shown = 10
+	if n := len(e.Ref); n >= 7 && n < 40 && strings.Trim(e.Ref, "0123456789abcdef") == "" {
+		return fmt.Sprintf("there is no branch %q; if it is a commit, write all its 40 digits", e.Ref)
+	}
 	have := e.Have
 	more := ""
 	if len(have) > shown {
@@ -100,11 +104,16 @@ func (e *MovedError) Error() string {
 	return fmt.Sprintf("the server says the repository is at %s; if you trust that, use it as the URL", e.To)
 }
 
-// UnreachableError says that the server could not be reached, broke off, or is
-// in trouble. Trying again later may help.
-type UnreachableError struct{ Reason string }
+// UnreachableError says that the server could not be reached, broke off, or is in
+// trouble, or that something on the way was. Nothing is known of the repository.
+type UnreachableError struct {
+	Reason string
+	Next   string // what to do; "" to check the network and the server
+}
 
-func (e *UnreachableError) Error() string { return e.Reason + "; check the network and the server" }
+func (e *UnreachableError) Error() string {
+	return e.Reason + "; " + cmp.Or(e.Next, "check the network and the server")
+}
 
 // TimeoutError says that the operation took longer than it may.
 type TimeoutError struct{ After time.Duration }
@@ -114,18 +123,43 @@ func (e *TimeoutError) Error() string {
 }
 
 // CorruptError says that what was received or read is not a sound commit.
-type CorruptError struct{ Reason string }
-
-func (e *CorruptError) Error() string {
-	return e.Reason + "; try again, and if that does not help run git fsck on the repository"
+type CorruptError struct {
+	Reason string
+	Next   string // what to do; "" to look for damage
 }
 
-// UnsupportedError says that the repository on this machine stores its objects or
-// refs in a way that is not known here.
+func (e *CorruptError) Error() string {
+	return e.Reason + "; " + cmp.Or(e.Next, "try again, and if that does not help run git fsck on the repository")
+}
+
+// NoRoomError says that a pack does not fit into the folder for temporary files.
+type NoRoomError struct{ Reason string }
+
+func (e *NoRoomError) Error() string {
+	return "keep the pack that was received: " + e.Reason + "; make room there, or name another folder by TMPDIR"
+}
+
+// UnsupportedError says that the repository stores its objects in a way that is not
+// known here.
 type UnsupportedError struct{ What string }
 
 func (e *UnsupportedError) Error() string {
-	return fmt.Sprintf("the repository is stored with %s, which is not supported; use a clone with SHA-1 and plain refs", e.What)
+	return fmt.Sprintf("the repository is stored with %s, which is not supported; use a clone with SHA-1", e.What)
+}
+
+// OldGitError says that the git on PATH does not know how a repository is stored.
+type OldGitError struct{ Said string }
+
+func (e *OldGitError) Error() string {
+	return fmt.Sprintf("the git on PATH can not read this repository (%s); install a newer git", e.Said)
+}
+
+// OwnerError says that a folder belongs to another user, so git does not read it: its
+// configuration could start programs.
+type OwnerError struct{ Dir string }
+
+func (e *OwnerError) Error() string {
+	return fmt.Sprintf("the repository belongs to another user, and git refuses it; if you trust them, run: git config --global --add safe.directory '%s'", clean(e.Dir))
 }
 
 // UnknownCommitError says that a commit is neither held nor to be had: the server
@@ -140,11 +174,16 @@ func (e *UnknownCommitError) Error() string {
 
 // ours reports whether err is already one of this package's errors.
 func ours(err error) bool {
-	return errors.Is(err, ErrEmptyRepository) || errors.Is(err, ErrTooLarge) ||
+	return errors.Is(err, ErrEmptyRepository) || errors.Is(err, ErrTooLarge) || errors.Is(err, ErrNoGit) || is[*OwnerError](err) || is[*OldGitError](err) ||
 		is[*OptionError](err) || is[*MissingRefError](err) || is[*MissingPathError](err) || is[*HostKeyError](err) ||
 		is[*AuthError](err) || is[*NotFoundError](err) || is[*MovedError](err) || is[*UnreachableError](err) ||
-		is[*TimeoutError](err) || is[*CorruptError](err) ||
+		is[*TimeoutError](err) || is[*CorruptError](err) || is[*NoRoomError](err) ||
 		is[*UnsupportedError](err) || is[*UnknownCommitError](err)
+}
+
+// onlyOurWords tells the errors over http that hold nothing of what a server said.
+func onlyOurWords(err error) bool {
+	return errors.Is(err, ErrEmptyRepository) || errors.Is(err, ErrTooLarge) || is[*AuthError](err) || is[*NotFoundError](err) || is[*TimeoutError](err)
 }
 
 func is[T error](err error) bool {

@@ -11,6 +11,26 @@ import (
 	"testing"
 )
 
+// TestMain keeps the git of this machine's user out of what is tested, too.
+func TestMain(m *testing.M) {
+	if url := os.Getenv("FETCH_AND_MEASURE"); url != "" {
+		fetchAndMeasure(url)
+		return
+	}
+	home, err := os.MkdirTemp("", "home")
+	if err != nil {
+		panic(err)
+	}
+	for name, value := range map[string]string{"HOME": home, "XDG_CONFIG_HOME": "", "GIT_CONFIG_NOSYSTEM": "1"} {
+		if err := os.Setenv(name, value); err != nil {
+			panic(err)
+		}
+	}
+	code := m.Run()
+	_ = os.RemoveAll(home)
+	os.Exit(code)
+}
+
 // needGit skips without git, or fails where nothing may be missing.
 func needGit(t testing.TB) {
 	t.Helper()
@@ -52,7 +72,7 @@ func newRepository(t testing.TB) repository {
 	t.Helper()
 	needGit(t)
 	r := repository{t: t, dir: filepath.Join(t.TempDir(), "repo")}
-	runGit(t, ".", "init", "-q", "-b", "main", r.dir)
+	runGit(t, ".", "init", "-q", "--template=", "-b", "main", r.dir)
 	runGit(t, r.dir, "config", "uploadpack.allowReachableSHA1InWant", "true")
 	return r
 }

@@ -1,7 +1,10 @@
 package gitsource
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -10,48 +13,60 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"syscall"
 	"time"
 
-	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
-	"github.com/go-git/go-git/v5/plumbing/transport"
-	githttp "github.com/go-git/go-git/v5/plumbing/transport/http"
+	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 )
 
-const infoRefs = "/info/refs"
+const (
+	infoRefs   = "/info/refs"
+	uploadPack = "git-upload-pack"
+)
 
-// newTransport is http.DefaultTransport's settings in a transport of our own:
-// nobody else's registrations reach it.
+// newTransport is http.DefaultTransport's settings in a transport of our own: nobody
+// else's registrations reach it.
 func newTransport() *http.Transport {
 	dialer := &net.Dialer{Timeout: 30 * time.Second}
 	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           dialer.DialContext,
-		ForceAttemptHTTP2:     true,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ExpectContinueTimeout: time.Second,
-		MaxIdleConns:          2,
-		IdleConnTimeout:       90 * time.Second,
+		Proxy:                  proxyOf(http.ProxyFromEnvironment),
+		OnProxyConnectResponse: proxyAnswered,
+		DialContext:            dialer.DialContext,
+		ForceAttemptHTTP2:      true,
+		TLSHandshakeTimeout:    10 * time.Second,
+		ExpectContinueTimeout:  time.Second,
+		MaxIdleConns:           2,
+		IdleConnTimeout:        90 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
 	}
 }
 
-func dialHTTP(base *http.Transport, l location, auth Auth, budget *budget) (session, error) {
-	endpoint, err := transport.NewEndpoint(l.url.String())
+// httpSession is one conversation with a server over http or https.
+type httpSession struct {
+	client         *http.Client
+	proxy          func(*http.Request) (*url.URL, error)
+	base           string // of the repository, where the server says it is
+	user, password string
+	signedIn       bool
+	budget         *budget
+	told           *told
+}
+
+func dialHTTP(base *http.Transport, l location, auth Auth, budget *budget, told *told) (session, error) {
+	s := &httpSession{
+		client: &http.Client{Transport: base, CheckRedirect: stayHome}, proxy: base.Proxy, base: l.url.String(), user: auth.Username, budget: budget, told: told,
+	}
+	if auth.Token == nil {
+		return s, nil
+	}
+	token, err := auth.Token()
 	if err != nil {
-		return nil, &OptionError{Option: "URL", Reason: "can not be used for git over http"}
+		return nil, &AuthError{Reason: err.Error()}
 	}
-	var method transport.AuthMethod
-	if auth.Token != nil {
-		token, err := auth.Token()
-		if err != nil {
-			return nil, &AuthError{Reason: err.Error()}
-		}
-		method = &githttp.BasicAuth{Username: auth.Username, Password: token}
-	}
-	client := &http.Client{Transport: guard{base: base, budget: budget}, CheckRedirect: stayHome}
-	return githttp.NewClient(client).NewUploadPackSession(endpoint, method)
+	told.add(token)
+	s.password, s.signedIn = token, true
+	return s, nil
 }
 
 // stayHome follows redirects within one server only.
@@ -64,76 +79,215 @@ func stayHome(req *http.Request, via []*http.Request) error {
 	return &MovedError{To: clean(to.String())}
 }
 
-// guard looks at answers before the git library does: it bounds them, and
-// refuses a listing that is no git listing, such as a login page.
-type guard struct {
-	base   http.RoundTripper
-	budget *budget
-}
-
-func (g guard) RoundTrip(req *http.Request) (*http.Response, error) {
-	res, err := g.base.RoundTrip(req)
+// References asks for the listing, and remembers where a redirect led.
+func (s *httpSession) References(ctx context.Context) (*packp.AdvRefs, error) {
+	res, err := s.ask(ctx, http.MethodGet, infoRefs+"?service="+uploadPack, nil)
 	if err != nil {
 		return nil, err
 	}
-	if res.StatusCode == http.StatusOK && strings.HasSuffix(req.URL.Path, infoRefs) {
-		media, _, err := mime.ParseMediaType(res.Header.Get("Content-Type"))
-		if err != nil || media != "application/x-git-upload-pack-advertisement" {
-			_ = res.Body.Close()
-			return nil, &NotFoundError{Reason: "the server answered, but not as a git server does; " +
-				"check the URL (a web page or a login page answers there)"}
-		}
+	defer func() { _ = res.Body.Close() }()
+	media, _, err := mime.ParseMediaType(res.Header.Get("Content-Type"))
+	if err != nil || media != "application/x-git-upload-pack-advertisement" {
+		return nil, &NotFoundError{Reason: "the server answered, but not as a git server does; " +
+			"check the URL (a web page or a login page answers there)"}
 	}
-	res.Body = struct {
+	at := *res.Request.URL
+	at.RawQuery = ""
+	s.base = strings.TrimSuffix(at.String(), infoRefs)
+	return decodeReferences(limited{Reader: res.Body, budget: s.budget})
+}
+
+// UploadPack asks for a pack.
+func (s *httpSession) UploadPack(ctx context.Context, req *packp.UploadPackRequest) (io.ReadCloser, error) {
+	var body bytes.Buffer
+	if err := encodeRequest(&body, req); err != nil {
+		return nil, err
+	}
+	res, err := s.ask(ctx, http.MethodPost, "/"+uploadPack, &body)
+	if err != nil {
+		return nil, err
+	}
+	answer := packp.NewUploadPackResponse(req)
+	err = answer.Decode(struct {
 		io.Reader
 		io.Closer
-	}{limited{Reader: res.Body, budget: g.budget}, res.Body}
-	return res, nil
+	}{limited{Reader: res.Body, budget: s.budget}, res.Body})
+	if err != nil {
+		_ = res.Body.Close()
+		return nil, err
+	}
+	return answer, nil
 }
 
-// bare takes off the wrapping of the git and http libraries: the former hides
-// the cause from errors.As, the latter repeats the URL.
-func bare(err error) error {
-	var unexpected *plumbing.UnexpectedError
-	var page *url.Error
+func (s *httpSession) Close() error { return nil }
+
+// ask gives an answer with status 200.
+func (s *httpSession) ask(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, s.base+path, body)
+	if err != nil {
+		return nil, &OptionError{Option: "URL", Reason: "can not be used for git over http"}
+	}
+	req.Header.Set("User-Agent", capability.DefaultAgent())
+	if body != nil {
+		req.Header.Set("Content-Type", "application/x-git-upload-pack-request")
+		req.Header.Set("Accept", "application/x-git-upload-pack-result")
+	}
+	if s.signedIn {
+		req.SetBasicAuth(s.user, s.password)
+	}
+	if proxy, _ := s.proxy(req); proxy != nil {
+		password, _ := proxy.User.Password()
+		s.told.add(password)
+	}
+	res, err := s.client.Do(req)
+	if err != nil {
+		return nil, s.onTheWay(req, err)
+	}
+	if res.StatusCode == http.StatusOK {
+		return res, nil
+	}
+	defer func() { _ = res.Body.Close() }()
+	head, _ := io.ReadAll(io.LimitReader(res.Body, 1024)) // says no more than the status where it breaks off
+	return nil, s.refusal(req, res.StatusCode, strings.ToLower(string(head)))
+}
+
+// refusal says what a status means. The body is looked at and never repeated: servers
+// put into it what they were sent.
+func (s *httpSession) refusal(req *http.Request, status int, body string) error {
+	proxy, _ := s.proxy(req)
 	switch {
-	case errors.As(err, &unexpected):
-		return bare(unexpected.Err)
-	case errors.As(err, &page):
-		return bare(page.Err)
-	}
-	return err
-}
-
-// classifyTransport tells trouble on the way from an answer that makes no sense.
-func classifyTransport(err error) error {
-	var status *githttp.Err
-	if errors.As(err, &status) {
-		return &UnreachableError{Reason: fmt.Sprintf("the server answered with status %d", status.StatusCode())}
-	}
-	var network net.Error
-	if errors.As(err, &network) || isBroken(err) {
-		return &UnreachableError{Reason: clean(err.Error())}
-	}
-	var refused *pktline.ErrorLine
-	if errors.As(err, &refused) {
-		return &UnreachableError{Reason: fmt.Sprintf("the server said %q", clean(refused.Text))}
-	}
-	if strings.Contains(err.Error(), "object-format=sha256") { // among the capabilities of a listing that cannot be read
-		return &UnsupportedError{What: "SHA-256"}
-	}
-	return &CorruptError{Reason: "the answer makes no sense: " + clean(err.Error())}
-}
-
-// isBroken reports whether err is how a cut connection looks.
-func isBroken(err error) bool {
-	for _, sign := range []error{
-		io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNREFUSED,
-		context.DeadlineExceeded, packp.ErrEmptyInput, transport.ErrEmptyUploadPackRequest,
-	} {
-		if errors.Is(err, sign) {
-			return true
+	case status == http.StatusProxyAuthRequired && proxy != nil:
+		return proxyError(proxy, req.URL, status)
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		if s.signedIn {
+			return &AuthError{Reason: "the server refused the credentials; check that they are valid and may read the repository"}
+		}
+		return &AuthError{Reason: "the server asks for credentials; give a token file or token variable"}
+	case status == http.StatusNotFound || status == http.StatusGone:
+		return notFound(s.signedIn)
+	case status == http.StatusBadRequest && req.URL.Scheme == "http" && strings.Contains(body, "https"):
+		return &UnreachableError{Reason: "the server wants https at that port", Next: "write https:// in the URL"}
+	case proxy != nil && req.URL.Scheme == "http":
+		return &UnreachableError{
+			Reason: fmt.Sprintf("the proxy %s, or the server behind it, answered with status %d", proxy.Host, status),
+			Next:   "check both, or list the host in NO_PROXY",
 		}
 	}
-	return strings.Contains(err.Error(), "EOF")
+	return &UnreachableError{Reason: fmt.Sprintf("the server answered with status %d", status)}
+}
+
+// onTheWay says what kept an answer away. Nothing of it comes from the repository.
+func (s *httpSession) onTheWay(req *http.Request, err error) error {
+	var page *url.Error // repeats the URL
+	for errors.As(err, &page) {
+		err = page.Err
+	}
+	if ours(err) {
+		return err
+	}
+	var (
+		issuer  x509.UnknownAuthorityError
+		invalid x509.CertificateInvalidError
+		name    x509.HostnameError
+		record  tls.RecordHeaderError
+		alert   tls.AlertError
+		op      *net.OpError
+	)
+	host := req.URL.Hostname()
+	proxy, _ := s.proxy(req)
+	switch {
+	case proxy != nil && errors.As(err, &op) && (op.Op == "proxyconnect" || strings.HasPrefix(op.Op, "socks")):
+		return &UnreachableError{
+			Reason: fmt.Sprintf("the proxy %s can not be used: %s", proxy.Host, clean(op.Err.Error())),
+			Next:   "check " + proxyVariable(req.URL) + ", or list the host in NO_PROXY",
+		}
+	case errors.As(err, &issuer):
+		return &UnreachableError{
+			Reason: "the certificate of " + host + " is signed by an issuer that this machine does not trust",
+			Next:   "if the issuer is known to you, let SSL_CERT_FILE name its certificate",
+		}
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		now := time.Now()
+		if now.Before(invalid.Cert.NotBefore) {
+			return &UnreachableError{
+				Reason: "the certificate of " + host + " is valid from " + invalid.Cert.NotBefore.UTC().Format(time.RFC3339) + " on", Next: "check this machine's clock",
+			}
+		}
+		return &UnreachableError{
+			Reason: "the certificate of " + host + " expired at " + invalid.Cert.NotAfter.UTC().Format(time.RFC3339),
+			Next:   "ask the server's owner for a new one",
+		}
+	case errors.As(err, &name):
+		return &UnreachableError{Reason: clean(name.Error()), Next: "use a name that the certificate holds"}
+	case errors.As(err, &record) || strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return &UnreachableError{Reason: "the server does not speak TLS at that port", Next: "check the port of the URL"}
+	case errors.As(err, &invalid) || errors.As(err, &alert) || strings.Contains(err.Error(), "tls: "):
+		return &UnreachableError{
+			Reason: "no protected connection to " + host + ": " + clean(strings.TrimPrefix(err.Error(), "tls: ")),
+			Next:   "ask the server's owner",
+		}
+	case proxy != nil:
+		return &UnreachableError{
+			Reason: fmt.Sprintf("no answer through the proxy %s: %s", proxy.Host, clean(err.Error())),
+			Next:   "check " + proxyVariable(req.URL) + ", or list the host in NO_PROXY",
+		}
+	case strings.Contains(err.Error(), "malformed HTTP"):
+		return &UnreachableError{Reason: "the server does not speak http at that port", Next: "check the port of the URL"}
+	}
+	return broken(err)
+}
+
+// proxyOf hides what an unreadable address of a proxy holds: often a password.
+func proxyOf(find func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
+	return func(req *http.Request) (*url.URL, error) {
+		proxy, err := find(req)
+		if err != nil {
+			return nil, &UnreachableError{Reason: "the address of the proxy in " + proxyVariable(req.URL) + " can not be read", Next: "write it like http://proxy.example:3128"}
+		}
+		return proxy, nil
+	}
+}
+
+func proxyVariable(target *url.URL) string { return strings.ToUpper(target.Scheme) + "_PROXY" }
+
+// proxyAnswered hears whether a proxy connects us.
+func proxyAnswered(_ context.Context, proxy *url.URL, ask *http.Request, answer *http.Response) error {
+	if answer.StatusCode == http.StatusOK {
+		return nil
+	}
+	return proxyError(proxy, &url.URL{Scheme: "https", Host: ask.Host}, answer.StatusCode)
+}
+
+func proxyError(proxy, target *url.URL, status int) error {
+	next := "ask the proxy's owner to let " + clean(target.Hostname()) + " through, or list it in NO_PROXY"
+	if status == http.StatusProxyAuthRequired {
+		next = "put its user and password into " + proxyVariable(target)
+	}
+	return &UnreachableError{Reason: fmt.Sprintf("the proxy %s refused the connection with status %d", proxy.Host, status), Next: next}
+}
+
+// decodeReferences reads a listing.
+func decodeReferences(r io.Reader) (*packp.AdvRefs, error) {
+	adv := packp.NewAdvRefs()
+	if err := adv.Decode(r); err != nil {
+		if errors.Is(err, packp.ErrEmptyAdvRefs) {
+			return nil, ErrEmptyRepository
+		}
+		return nil, err
+	}
+	if adv.IsEmpty() {
+		return nil, ErrEmptyRepository
+	}
+	return adv, nil
+}
+
+// encodeRequest says what is wanted, and that nothing is there yet.
+func encodeRequest(w io.Writer, req *packp.UploadPackRequest) error {
+	if err := req.UploadRequest.Encode(w); err != nil {
+		return fmt.Errorf("ask for the pack: %w", err)
+	}
+	if err := pktline.NewEncoder(w).EncodeString("done\n"); err != nil {
+		return fmt.Errorf("ask for the pack: %w", err)
+	}
+	return nil
 }

@@ -161,7 +161,11 @@ func TestUnreachable(t *testing.T) {
 func TestTooLarge(t *testing.T) {
 	eachTransport(t, func(t *testing.T, r repository, o Options) {
 		t.Helper()
-		bomb := r.commit("bomb", "zeros", strings.Repeat("\x00", 8<<20))
+		var zeros []string
+		for i := range 8 {
+			zeros = append(zeros, fmt.Sprint("zeros", i), fmt.Sprint(i, strings.Repeat("\x00", 1<<20-1)))
+		}
+		bomb := r.commit("bomb", zeros...)
 		o.MaxPack = 1 << 20
 		s := open(t, o)
 		_, err := s.Fetch(t.Context())

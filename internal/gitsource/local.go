@@ -1,192 +1,241 @@
 package gitsource
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os/exec"
 	"path"
-	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
-	"github.com/go-git/go-billy/v5"
-	"github.com/go-git/go-billy/v5/util"
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
-	"github.com/go-git/go-git/v5/plumbing/storer"
-	"github.com/go-git/go-git/v5/storage/filesystem/dotgit"
 )
 
-// local is a repository on this machine.
-type local struct {
-	store storer.Storer
-	// files is the git directory.
-	files billy.Filesystem
-	// root is the work tree's folder, "" for a bare repository.
-	root string
-}
-
-func (l local) get(hash plumbing.Hash) (plumbing.EncodedObject, error) {
-	return l.store.EncodedObject(plumbing.AnyObject, hash)
-}
-
-// fetchLocal reads a commit in place.
+// fetchLocal reads a commit of a repository on this machine, in place.
 func (s *Source) fetchLocal(ctx context.Context, want plumbing.Hash) (*snapshot, error) {
-	repo, err := openLocal(s.location.dir, s.location.climb)
+	given, ref := !want.IsZero(), s.ref()
+	if given {
+		ref = want.String()
+	}
+	g, want, err := openRef(ctx, s.location.dir, !s.location.climb, ref)
 	if err != nil {
 		return nil, err
 	}
-	given := !want.IsZero()
-	if !given {
-		if want, err = repo.resolve(s.options.Ref); err != nil {
-			return nil, err
-		}
+	head, err := g.run(ctx, "symbolic-ref", "--quiet", "HEAD")
+	var failure *gitError
+	if errors.As(err, &failure) && failure.said == "" {
+		err = nil // it names a commit, not a branch
 	}
+	if err != nil {
+		return nil, g.explain(err)
+	}
+	s.head = strings.TrimSpace(head)
 	if snap := s.find(want); snap != nil {
 		return snap, nil
 	}
-	below, err := repo.below(s.location.dir, s.options.Path)
-	if err != nil {
-		return nil, err
-	}
-	snap, err := build(ctx, repo, s.newest(), want, below, 4*s.options.MaxPack)
-	if given && errors.Is(err, errMissingObject) && repo.store.HasEncodedObject(want) != nil {
+	snap, err := g.snapshot(ctx, s.former(), want, s.wanted())
+	if errors.Is(err, errNoCommit) && given {
 		return nil, &UnknownCommitError{Hash: want.String()}
 	}
 	return snap, err
 }
 
-// below is where sub lies in the repository when dir is where one stands.
-func (l local) below(dir, sub string) (string, error) {
-	if l.root == "" {
-		return sub, nil
-	}
-	dir, err := filepath.EvalSymlinks(dir)
+// snapshot reads what is wanted of a commit, or of an annotated tag of one, below where g
+// is.
+func (g *localGit) snapshot(ctx context.Context, before *snapshot, hash plumbing.Hash, want wanted) (*snapshot, error) {
+	objects, err := g.objects(ctx)
 	if err != nil {
-		return "", &NotFoundError{Reason: "read folder: " + clean(err.Error())}
+		return nil, err
 	}
-	root, err := filepath.EvalSymlinks(l.root)
-	if err != nil {
-		return "", &NotFoundError{Reason: "read folder: " + clean(err.Error())}
+	defer objects.close()
+	if hash, err = peel(objects, hash); err != nil {
+		return nil, err
 	}
-	if inside, err := filepath.Rel(root, dir); err == nil && filepath.IsLocal(inside) {
-		sub = path.Join(filepath.ToSlash(inside), sub)
+	want.path = path.Join(g.prefix, want.path)
+	snap, err := build(ctx, objects, before, hash, want)
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.Is(err, errMissingObject) && g.partial:
+		return nil, &NotFoundError{Reason: "this clone is partial and lacks " + strings.TrimPrefix(err.Error(), errMissingObject.Error()+": ") +
+			"; clone it without --filter, or use the URL that it was cloned from"}
+	case errors.Is(err, errMissingObject):
+		return nil, &CorruptError{Reason: err.Error()}
 	}
-	return sub, nil
+	return snap, err
 }
 
 // What is tried again while a ref is being written: git puts a new file in the place
 // of the old one, other programs empty the file and then fill it.
 const (
-	emptyRefTries = 20
-	emptyRefWait  = 25 * time.Millisecond
+	brokenRefTries = 20
+	brokenRefWait  = 25 * time.Millisecond
 )
 
-// resolve finds the commit that ref stands for. A ref whose file is empty counts as
-// somebody else's write under way, and only after half a second as damage.
-func (l local) resolve(ref string) (hash plumbing.Hash, err error) {
-	for range emptyRefTries {
-		hash, err = l.resolveNow(ref)
-		if !errors.Is(err, dotgit.ErrEmptyRefFile) {
+// openRef opens the repository of dir and finds the object that ref stands for. Damage
+// counts as somebody else's write under way, and only after half a second as such.
+func openRef(ctx context.Context, dir string, exact bool, ref string) (g localGit, hash plumbing.Hash, err error) {
+	for range brokenRefTries {
+		if g, err = openGit(ctx, dir, exact); err == nil {
+			hash, err = g.resolve(ctx, ref)
+		}
+		if !is[*CorruptError](err) {
 			break
 		}
-		<-time.After(emptyRefWait)
-	}
-	if errors.Is(err, dotgit.ErrEmptyRefFile) {
-		err = &CorruptError{Reason: "the refs can not be read: " + clean(err.Error())}
-	}
-	return hash, err
-}
-
-// follow reads a ref, and the one that it names. A file that is empty is told: go-git
-// would look for an older value among the packed refs, and find one.
-func (l local) follow(name plumbing.ReferenceName) (*plumbing.Reference, error) {
-	for range 10 {
-		ref, err := l.reference(name)
-		if err != nil || ref.Type() == plumbing.HashReference {
-			return ref, err
+		select {
+		case <-time.After(brokenRefWait):
+		case <-ctx.Done():
+			return g, hash, ctx.Err()
 		}
-		name = ref.Target()
 	}
-	return nil, storer.ErrMaxResolveRecursion
+	return g, hash, err
 }
 
-func (l local) reference(name plumbing.ReferenceName) (*plumbing.Reference, error) {
-	text, err := util.ReadFile(l.files, name.String())
-	if err != nil {
-		return l.store.Reference(name)
-	}
-	if len(text) == 0 {
-		return nil, dotgit.ErrEmptyRefFile
-	}
-	return plumbing.NewReferenceFromStrings(name.String(), strings.TrimSpace(string(text))), nil
-}
-
-func (l local) resolveNow(ref string) (plumbing.Hash, error) {
-	names := []string{"HEAD"}
-	if ref == "" {
-		ref = "HEAD"
-	}
-	if ref != "HEAD" {
-		names = candidates(ref)
+func (g *localGit) resolve(ctx context.Context, ref string) (plumbing.Hash, error) {
+	names := append(candidates(ref), "refs/remotes/"+ref, "refs/remotes/origin/"+ref)
+	switch {
+	case ref == "" || ref == "HEAD":
+		ref, names = "HEAD", []string{"HEAD"}
+	case plumbing.IsHash(ref) || strings.HasPrefix(ref, "refs/"):
+		names = []string{ref}
 	}
 	for _, name := range names {
-		found, err := l.follow(plumbing.ReferenceName(name))
+		out, err := g.run(ctx, "rev-parse", "--verify", "--quiet", name)
 		if err == nil {
-			return l.peel(found.Hash())
+			return plumbing.NewHash(strings.TrimSpace(out)), nil
 		}
-		if errors.Is(err, dotgit.ErrEmptyRefFile) {
-			return plumbing.ZeroHash, err
-		}
-		if !errors.Is(err, plumbing.ErrReferenceNotFound) {
-			return plumbing.ZeroHash, &CorruptError{Reason: fmt.Sprintf("ref %q can not be read: %s", clean(name), clean(err.Error()))}
+		var failure *gitError
+		if !errors.As(err, &failure) || failure.said != "" {
+			return plumbing.ZeroHash, g.explain(err)
 		}
 	}
-	refs, err := l.refs()
-	switch {
-	case err != nil:
-		return plumbing.ZeroHash, err
-	case len(refs) == 0:
+	out, warned, err := g.hear(ctx, "for-each-ref", "--format=%(refname)")
+	if err != nil {
+		return plumbing.ZeroHash, g.explain(err)
+	}
+	for line := range strings.Lines(warned) { // git goes on as if it were not there
+		_, broken, found := strings.Cut(strings.TrimSpace(line), "ignoring broken ref ")
+		if found && (ref == "HEAD" && strings.HasPrefix(broken, branches) || slices.Contains(names, broken)) {
+			return plumbing.ZeroHash, &CorruptError{Reason: "ref " + clean(broken) + " is empty or damaged"}
+		}
+	}
+	if out == "" {
 		return plumbing.ZeroHash, ErrEmptyRepository
 	}
-	return plumbing.ZeroHash, &MissingRefError{Ref: clean(ref), Have: branchNames(refs)}
+	have := map[string]plumbing.Hash{}
+	for _, name := range strings.Fields(out) {
+		have[name] = plumbing.ZeroHash
+	}
+	return plumbing.ZeroHash, &MissingRefError{Ref: clean(ref), Have: branchNames(have)}
 }
 
-// refs lists all refs that name an object.
-func (l local) refs() (map[string]plumbing.Hash, error) {
-	found := map[string]plumbing.Hash{}
-	refs, err := l.store.IterReferences()
-	if err == nil {
-		err = refs.ForEach(func(r *plumbing.Reference) error {
-			if r.Type() == plumbing.HashReference {
-				found[r.Name().String()] = r.Hash()
-			}
-			return nil
-		})
-	}
-	if errors.Is(err, dotgit.ErrEmptyRefFile) {
+// catFile reads objects through one running git, which undoes packs, alternates and
+// whatever else a repository is stored in.
+type catFile struct {
+	cmd  *exec.Cmd
+	in   io.WriteCloser
+	out  *bufio.Reader
+	said *firstBytes
+}
+
+func (g *localGit) objects(ctx context.Context) (*catFile, error) {
+	c := &catFile{cmd: g.command(ctx, "cat-file", "--batch"), said: &firstBytes{limit: 4096}}
+	c.cmd.Stderr = c.said
+	in, err := c.cmd.StdinPipe()
+	if err != nil {
 		return nil, err
 	}
+	out, err := c.cmd.StdoutPipe()
 	if err != nil {
-		return nil, &CorruptError{Reason: "the refs can not be read: " + clean(err.Error())}
+		return nil, err
 	}
-	return found, nil
+	c.in, c.out = in, bufio.NewReader(out)
+	return c, c.cmd.Start()
 }
 
-// peel follows annotated tags to what they name. What is missing on the way is
-// for build to report.
-func (l local) peel(hash plumbing.Hash) (plumbing.Hash, error) {
+func (c *catFile) close() {
+	_ = c.in.Close() // all that matters was read
+	_ = c.cmd.Process.Kill()
+	_ = c.cmd.Wait()
+}
+
+// get reads an object. What is above most bytes goes by unread.
+func (c *catFile) get(hash plumbing.Hash, most int64) (o gitObject, err error) {
+	if _, err := fmt.Fprintln(c.in, hash); err != nil {
+		return o, c.broken(err)
+	}
+	line, err := c.out.ReadSlice('\n')
+	if err != nil {
+		return o, c.broken(err)
+	}
+	fields := strings.Fields(string(line))
+	if len(fields) == 2 && fields[1] == "missing" {
+		return o, plumbing.ErrObjectNotFound
+	}
+	if len(fields) != 3 {
+		return o, c.broken(errors.New("an answer that makes no sense"))
+	}
+	if o.kind, err = plumbing.ParseObjectType(fields[1]); err != nil {
+		return o, err
+	}
+	if o.size, err = strconv.ParseInt(fields[2], 10, 64); err != nil {
+		return o, err
+	}
+	if o.size <= most {
+		o.data = make([]byte, o.size)
+		_, err = io.ReadFull(c.out, o.data)
+	} else {
+		_, err = io.CopyN(io.Discard, c.out, o.size)
+	}
+	if err == nil {
+		_, err = c.out.Discard(1) // the line ends
+	}
+	if err != nil {
+		return o, c.broken(err)
+	}
+	return o, nil
+}
+
+// broken says why there is no answer, once git has said all of it.
+func (c *catFile) broken(err error) error {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.EPIPE) {
+		_ = c.cmd.Process.Kill()
+	}
+	_ = c.cmd.Wait()
+	switch said := c.said.String(); {
+	case strings.Contains(said, "promisor remote"), strings.Contains(said, "lazy fetching disabled"):
+		return plumbing.ErrObjectNotFound
+	case said != "":
+		return errors.New("git says: " + clean(said))
+	}
+	return err
+}
+
+// errNoCommit says that there is no object where a commit is wanted.
+var errNoCommit = errors.New("there is no such commit")
+
+// peel follows annotated tags to what they name.
+func peel(objects objects, hash plumbing.Hash) (plumbing.Hash, error) {
 	for range 10 {
-		var tag object.Tag
-		o, err := l.store.EncodedObject(plumbing.TagObject, hash)
-		if errors.Is(err, plumbing.ErrObjectNotFound) {
+		o, err := objects.get(hash, maxCommit)
+		switch {
+		case errors.Is(err, plumbing.ErrObjectNotFound):
+			return hash, fmt.Errorf("%w: %w", errNoCommit, &CorruptError{Reason: fmt.Sprintf("%s: commit %.12s", errMissingObject, hash)})
+		case err != nil:
+			return hash, &CorruptError{Reason: fmt.Sprintf("object %.12s can not be read: %s", hash, clean(err.Error()))}
+		case o.kind != plumbing.TagObject:
 			return hash, nil
 		}
-		if err == nil {
-			err = tag.Decode(o)
-		}
-		if err != nil {
-			return hash, &CorruptError{Reason: fmt.Sprintf("tag %.12s can not be read: %s", hash, clean(err.Error()))}
+		var tag object.Tag
+		if err := decode(hash, plumbing.TagObject, o.data, tag.Decode); err != nil {
+			return hash, err
 		}
 		hash = tag.Target
 	}

@@ -2,15 +2,17 @@ package gitsource
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-// The static image holds no git: this machine's repositories are read without.
-func TestLocalNeedsNoGit(t *testing.T) {
+// Whatever git can read is read, through the git on PATH.
+func TestLocalRepositories(t *testing.T) {
 	r := newRepository(t)
 	head := r.commit("first", "a", "1")
 	bare := filepath.Join(t.TempDir(), "bare.git")
@@ -22,25 +24,45 @@ func TestLocalNeedsNoGit(t *testing.T) {
 	r.git("gc", "-q")
 	sparse := filepath.Join(t.TempDir(), "sparse")
 	runGit(t, ".", "clone", "-q", "--sparse", "--filter=blob:none", "file://"+r.dir, sparse)
-	home := t.TempDir()
-	if err := os.WriteFile(filepath.Join(home, ".gitconfig"), []byte("[this is not a git configuration"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("PATH", "")
-	t.Setenv("HOME", home)
-	for _, url := range []string{r.dir, "file://" + r.dir, bare, "file://" + bare, linked, "file://" + linked, shared, sparse} {
-		t.Run(url, func(t *testing.T) {
-			s := open(t, Options{URL: url})
-			fetch(t, s, head)
-			if got := readFile(t, s, head, "a"); got != "1" {
-				t.Errorf("a is %q", got)
-			}
-		})
+	for _, url := range []string{
+		r.dir, "file://" + r.dir, bare, "file://" + bare, strings.TrimSuffix(bare, ".git"), linked, "file://" + linked, shared, sparse,
+	} {
+		s := open(t, Options{URL: url})
+		fetch(t, s, head)
+		if got := readFile(t, s, head, "a"); got != "1" {
+			t.Errorf("%s: a is %q", url, got)
+		}
 	}
 	_, err := open(t, Options{URL: filepath.Join(r.dir, "none")}).Fetch(t.Context())
 	wantError[*NotFoundError](t, err, "no such folder")
 	_, err = open(t, Options{URL: t.TempDir()}).Fetch(t.Context())
 	wantError[*NotFoundError](t, err, "git init")
+}
+
+// Without git a folder can be looked at, and nothing says what of it is committed.
+func TestFolderWithoutGit(t *testing.T) {
+	r := newRepository(t)
+	r.commit("first", "a", "1")
+	bare := filepath.Join(t.TempDir(), "bare.git")
+	runGit(t, ".", "clone", "-q", "--bare", r.dir, bare)
+	t.Setenv("PATH", "")
+	for _, url := range []string{r.dir, "file://" + r.dir, bare, "file://" + bare} {
+		if _, err := open(t, Options{URL: url}).Fetch(t.Context()); !errors.Is(err, ErrNoGit) {
+			t.Errorf("%s gave %v", url, err)
+		}
+	}
+	tree := workTreeOf(t, r.dir, "")
+	if !errors.Is(tree.Blind, ErrNoGit) || tree.Commit.Hash != "" || !tree.Dirty {
+		t.Errorf("got %+v", tree)
+	}
+	if data, err := fs.ReadFile(tree.FS, "a"); string(data) != "1" || err != nil {
+		t.Errorf("a is %q, %v", data, err)
+	}
+	if _, err := WorkTree(t.Context(), bare, "", nil); !errors.Is(err, ErrNoGit) {
+		t.Errorf("a bare repository gave %v", err)
+	}
+	_, err := WorkTree(t.Context(), filepath.Join(r.dir, "none"), "", nil)
+	wantError[*NotFoundError](t, err)
 }
 
 func TestLocalInsideARepository(t *testing.T) {
@@ -75,7 +97,7 @@ func TestRefThatIsBeingWritten(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
 			_, err := s.Fetch(t.Context())
-			wantError[*CorruptError](t, err, "is empty")
+			wantError[*CorruptError](t, err, map[string]string{"HEAD": "for a repository"}[name], "git fsck")
 			if took := time.Since(began); took > time.Second {
 				t.Errorf("%s stays empty: told after %s", name, took)
 			}
@@ -125,19 +147,19 @@ func TestLocalStoredOtherwise(t *testing.T) {
 	runGit(t, dir, "init", "-q", "--object-format=sha256", ".")
 	_, err := open(t, Options{URL: dir}).Fetch(t.Context())
 	wantError[*UnsupportedError](t, err, "objectformat = sha256")
-	_, err = WorkTree(dir, "")
+	_, err = WorkTree(t.Context(), dir, "", nil)
 	wantError[*UnsupportedError](t, err)
 	r := newRepository(t)
 	r.git("config", "core.repositoryformatversion", "2")
 	_, err = open(t, Options{URL: r.dir}).Fetch(t.Context())
-	wantError[*UnsupportedError](t, err, "format version 2")
+	wantError[*OldGitError](t, err, "found 2", "newer git")
 	if err := os.WriteFile(filepath.Join(r.dir, ".git/config"), []byte("[core"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	_, err = open(t, Options{URL: r.dir}).Fetch(t.Context())
-	wantError[*CorruptError](t, err)
+	wantError[*CorruptError](t, err, "bad config line", "git status")
 	astray := t.TempDir()
-	for text, says := range map[string]string{"gitdir: /none": "no HEAD", "nonsense": "names no directory"} {
+	for text, says := range map[string]string{"gitdir: /none": "not a git repository: /none", "nonsense": "invalid gitfile format"} {
 		if err := os.WriteFile(filepath.Join(astray, ".git"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -4,8 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 )
 
 // Defaults of [Options].
@@ -26,12 +35,18 @@ type Options struct {
 	// Path is the folder inside the repository that becomes the root of
 	// [Source.FS], with "/" between names. Empty means all of it.
 	Path string
+	// Wanted says, by its name in its folder, which file is to be kept; nil means all. One
+	// above 1 MiB is not, and all together may have 64 MiB.
+	Wanted func(name string) bool
+	// Others is how many bytes of the files that are not wanted are kept, of up to 64 KiB
+	// each, and no more.
+	Others int64
 	// Auth signs in.
 	Auth Auth
 	// Timeout bounds a whole Fetch. Zero means two minutes.
 	Timeout time.Duration
 	// MaxPack bounds what one Fetch receives, in bytes; what it unpacks to may
-	// be four times as much. Zero means 256 MiB.
+	// be four times as much. Zero means 256 MiB. Above 16 MiB of it lie in a temporary file.
 	MaxPack int64
 	// AllowHTTP permits http:// to other machines. A token is not sent there.
 	AllowHTTP bool
@@ -45,6 +60,12 @@ type Auth struct {
 	Username string
 	// Token gives the password or access token. It is called anew for each Fetch.
 	Token func() (string, error)
+	// Repeats reports whether text of a server gives away a secret that it was sent; nil
+	// knows one only as it is. Such text is withheld.
+	Repeats func(text, secret string) bool
+	// RepeatsLong is Repeats for text that a committer may have chosen, such as a subject:
+	// it must not tell whether a guess is right. nil is strings.Contains.
+	RepeatsLong func(text, secret string) bool
 	// SSHKeyFile is a private key in OpenSSH's or PEM form, read anew for each
 	// Fetch. A key with a passphrase is refused: nobody is there to type it.
 	SSHKeyFile string
@@ -80,6 +101,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Auth.Username == "" {
 		o.Auth.Username = "x-access-token"
+	}
+	if o.Auth.Repeats == nil {
+		o.Auth.Repeats = strings.Contains
+	}
+	if o.Auth.RepeatsLong == nil {
+		o.Auth.RepeatsLong = strings.Contains
 	}
 	o.Path = cleanPath(o.Path)
 	return o
@@ -121,4 +148,165 @@ func cleanPath(path string) string {
 		return "."
 	}
 	return path
+}
+
+type kind int
+
+const (
+	onDisk kind = iota
+	overHTTP
+	overSSH
+)
+
+// location is a repository URL, understood. It holds no password.
+type location struct {
+	kind kind
+	url  *url.URL // overHTTP
+	dir  string   // onDisk: absolute
+	// climb says that dir may lie inside a repository, as for git itself.
+	climb bool
+	user  string // overSSH
+	host  string // overSSH: host:port
+	path  string // overSSH: as git-upload-pack wants it
+	text  string // for messages; without user
+	hint  string // overSSH: what may be meant instead, "" for nothing
+}
+
+// scpLike is git's short form user@host:path, with user@[host:port]:path and
+// [user@host:port]:path.
+var scpLike = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(?:([^@:/\s\[]+)@(\[[^@/\s\[\]]+\]|[^@:/\s\[\]]+)|\[([^@:/\s]+)@([^@/\s\[\]]+)\]):([^\s].*)$`)
+})
+
+func parseLocation(raw string) (location, error) {
+	refuse := func(reason string) (location, error) {
+		return location{}, &OptionError{Option: "URL", Reason: reason}
+	}
+	if raw == "" {
+		return refuse("is empty; use https://, ssh://, git@host:path, file:/// or a directory")
+	}
+	if strings.Contains(raw, "://") {
+		return parseURL(raw)
+	}
+	if _, err := os.Stat(raw); err == nil {
+		return localDir(raw)
+	}
+	if m := scpLike().FindStringSubmatch(raw); m != nil {
+		return scpLocation(m[1]+m[3], strings.Trim(m[2]+m[4], "[]"), m[5]), nil
+	}
+	before, _, _ := strings.Cut(raw, "/")
+	if strings.ContainsAny(before, "@:") {
+		return refuse("is neither a directory nor of the form git@host:path; write ssh://user@host/path")
+	}
+	return localDir(raw)
+}
+
+func scpLocation(user, host, path string) location {
+	port := "22"
+	if name, number, found := strings.Cut(host, ":"); found && !strings.Contains(number, ":") {
+		host, port = name, number
+	}
+	shown := host
+	if strings.Contains(host, ":") || port != "22" {
+		shown = "[" + strings.TrimSuffix(host+":"+port, ":22") + "]"
+	}
+	l := location{
+		kind: overSSH, user: user, host: net.JoinHostPort(host, port), path: strings.TrimRight(path, "/"),
+		text: visible.Text(shown + ":" + path),
+	}
+	if number, rest, found := strings.Cut(path, "/"); found && number != "" && strings.Trim(number, "0123456789") == "" {
+		l.hint = "if " + number + " is a port, write ssh://" + visible.Text(user+"@"+host+":"+number+"/"+rest)
+	}
+	return l
+}
+
+func localDir(raw string) (location, error) {
+	dir, err := filepath.Abs(raw)
+	if err != nil {
+		return location{}, &OptionError{Option: "URL", Reason: "names a directory that can not be found from here; write it from / on"}
+	}
+	if _, err := os.Stat(dir); err != nil { // as for git clone, the name may lack its end
+		if _, err := os.Stat(dir + ".git"); err == nil {
+			dir += ".git"
+		}
+	}
+	return location{kind: onDisk, dir: dir, climb: true, text: visible.Text(raw)}, nil
+}
+
+// parseURL never quotes what it was given: it may hold a password.
+func parseURL(raw string) (location, error) {
+	refuse := func(reason string) (location, error) {
+		return location{}, &OptionError{Option: "URL", Reason: reason}
+	}
+	u, err := url.Parse(raw)
+	if err != nil && strings.Contains(err.Error(), "invalid port") {
+		return refuse("has no number where a port belongs; write a / before the path, as in ssh://git@git.example/team/specs.git")
+	}
+	if err != nil {
+		return refuse("can not be read; it should look like https://git.example/team/specs.git")
+	}
+	_, password := u.User.Password()
+	switch {
+	case password:
+		return refuse("holds a password; take it out and give a token file or token variable instead")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return refuse("ends in ? or #; take that off, and give credentials by a token file or token variable")
+	case u.Scheme == "file":
+		if u.Host != "" && u.Host != "localhost" {
+			return refuse("names a host after file://; a path on this machine begins with file:///")
+		}
+		return location{kind: onDisk, dir: filepath.Clean(u.Path), text: visible.Text("file://" + u.Path)}, nil
+	case u.Host == "" || strings.Trim(u.Path, "/") == "":
+		return refuse("names no host or no repository; it should look like https://git.example/team/specs.git")
+	case u.Scheme == "https" || u.Scheme == "http":
+		if u.User != nil {
+			return refuse("holds a user; take it out and give the user name and the token on their own")
+		}
+		return httpLocation(u), nil
+	case u.Scheme == "ssh" || u.Scheme == "git+ssh" || u.Scheme == "ssh+git":
+		return sshLocation(u), nil
+	case u.Scheme == "git":
+		return refuse("is git://, which nothing protects on the way; use https:// or ssh://")
+	}
+	return refuse("has a scheme that is not known here; use https://, ssh://, git@host:path, file:/// or a directory")
+}
+
+// httpLocation leaves out slashes that only some servers overlook.
+func httpLocation(u *url.URL) location {
+	path := strings.TrimRight(u.EscapedPath(), "/")
+	for strings.Contains(path, "//") {
+		path = strings.ReplaceAll(path, "//", "/")
+	}
+	tidy := *u
+	if plain, err := url.PathUnescape(path); err == nil {
+		tidy.Path, tidy.RawPath = plain, path
+	}
+	return location{kind: overHTTP, url: &tidy, text: visible.Text(tidy.String())}
+}
+
+func sshLocation(u *url.URL) location {
+	port := u.Port()
+	if port == "" {
+		port = "22"
+	}
+	user := u.User.Username()
+	if user == "" {
+		user = "git"
+	}
+	path := strings.TrimRight(u.Path, "/")
+	if strings.HasPrefix(path, "/~") {
+		path = path[1:]
+	}
+	return location{
+		kind: overSSH, user: user, host: net.JoinHostPort(u.Hostname(), port), path: path,
+		text: visible.Text("ssh://" + u.Host + u.Path),
+	}
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
 }

@@ -33,8 +33,9 @@ func TestCommitOfAServerThatGivesOutBranchesOnly(t *testing.T) {
 	if got, err := s.FetchCommit(t.Context(), first); err != nil || got.Hash != first || got.Subject != "first" {
 		t.Fatalf("FetchCommit gave %v, %v", got, err)
 	}
+	got := readFile(t, s, first, "a") + readFile(t, s, first, "b")
 	fetch(t, s, second)
-	if got := readFile(t, s, first, "a") + readFile(t, s, first, "b") + readFile(t, s, second, "a"); got != "1same2" {
+	if got += readFile(t, s, second, "a"); got != "1same2" {
 		t.Errorf("files are %q", got)
 	}
 

@@ -5,20 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/capability"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp/sideband"
-	"github.com/go-git/go-git/v5/plumbing/transport"
 )
 
-// session is one conversation with git-upload-pack: a listing, then at most one
-// pack. transport.UploadPackSession is one.
+// session is one conversation with git-upload-pack: a listing, then at most one pack.
 type session interface {
-	AdvertisedReferencesContext(context.Context) (*packp.AdvRefs, error)
-	UploadPack(context.Context, *packp.UploadPackRequest) (*packp.UploadPackResponse, error)
+	References(ctx context.Context) (*packp.AdvRefs, error)
+	UploadPack(ctx context.Context, req *packp.UploadPackRequest) (io.ReadCloser, error)
 	io.Closer
 }
 
@@ -70,13 +72,22 @@ func (s *Source) converse(ctx context.Context, ask, want plumbing.Hash, depth in
 		return nil, tip, err
 	}
 	defer func() { _ = conversation.Close() }() // all that matters was read
-	adv, err := conversation.AdvertisedReferencesContext(ctx)
+	rest := budget.first(maxListing)
+	adv, err := conversation.References(ctx)
 	if err != nil {
 		return nil, tip, budget.blame(err)
 	}
+	rest()
+	if s.head = headOf(adv); s.told.in(s.head, s.told.repeatsLong) {
+		s.head = ""
+	}
 	to := target{object: ask, commit: ask}
 	if ask.IsZero() {
-		if to, err = resolve(s.options.Ref, adv); err != nil {
+		ref := s.ref()
+		if plumbing.IsHash(ref) {
+			ref = "" // a commit is looked for where the server's HEAD leads
+		}
+		if to, err = resolve(ref, adv); err != nil {
 			return nil, tip, err
 		}
 		tip = to.commit
@@ -90,34 +101,36 @@ func (s *Source) converse(ctx context.Context, ask, want plumbing.Hash, depth in
 	if depth != 1 && s.searched == (target{object: tip, commit: want}) {
 		return nil, tip, &UnknownCommitError{Hash: want.String()}
 	}
-	pack, err := receive(ctx, conversation, request(adv, to.object, depth))
+	pack, err := receive(ctx, conversation, request(adv, to.object, depth), budget, 4*s.options.MaxPack)
 	if err != nil {
 		if text := err.Error(); strings.Contains(text, "not our ref") || strings.Contains(text, "unadvertised object") {
 			return nil, tip, &UnknownCommitError{Hash: to.commit.String()}
 		}
 		return nil, tip, budget.blame(err)
 	}
-	found, err := openPack(pack, 4*s.options.MaxPack)
-	if err != nil {
-		return nil, tip, err
-	}
-	if _, err := found.get(want); depth != 1 && errors.Is(err, plumbing.ErrObjectNotFound) {
+	defer pack.close()
+	if _, err := pack.get(want, 0); depth != 1 && errors.Is(err, plumbing.ErrObjectNotFound) {
 		return nil, tip, &UnknownCommitError{Hash: want.String()}
 	}
-	snap, err = build(ctx, found, s.newest(), want, s.options.Path, 4*s.options.MaxPack)
-	return snap, tip, err
+	if snap, err = build(ctx, pack, s.former(), want, s.wanted()); err != nil {
+		return nil, tip, err
+	}
+	snap.commit.Author, snap.commit.Subject = s.told.text(snap.commit.Author), s.told.text(snap.commit.Subject)
+	return snap, tip, nil
 }
 
 func (s *Source) dial(ctx context.Context, budget *budget) (session, error) {
 	if s.location.kind == overSSH {
 		return dialSSH(ctx, s.location, s.options.Auth, budget)
 	}
-	return dialHTTP(s.transport, s.location, s.options.Auth, budget)
+	return dialHTTP(s.transport, s.location, s.options.Auth, budget, &s.told)
 }
 
 // request asks for one commit, with no more history than depth where the server
-// can leave it out.
+// can leave it out. It offers multi_ack, without which Azure DevOps and AWS CodeCommit
+// answer nobody; with nothing to acknowledge the answer is the same.
 func request(adv *packp.AdvRefs, want plumbing.Hash, depth int) *packp.UploadPackRequest {
+	adv.Capabilities.Delete(capability.ThinPack)
 	req := packp.NewUploadPackRequestFromCapabilities(adv.Capabilities)
 	req.Wants = []plumbing.Hash{want}
 	// Set refuses only what needs a value, and these need none.
@@ -131,12 +144,14 @@ func request(adv *packp.AdvRefs, want plumbing.Hash, depth int) *packp.UploadPac
 	return req
 }
 
-// receive reads the whole pack into memory.
-func receive(ctx context.Context, conversation session, req *packp.UploadPackRequest) (*received, error) {
+// receive asks for a pack, and reads it to its end. What it unpacks to may be limit bytes.
+func receive(ctx context.Context, conversation session, req *packp.UploadPackRequest, budget *budget, limit int64) (*pack, error) {
+	rest := budget.first(maxHead)
 	answer, err := conversation.UploadPack(ctx, req)
 	if err != nil {
 		return nil, err
 	}
+	rest()
 	defer func() { _ = answer.Close() }() // all that matters was read
 	var r io.Reader = answer
 	switch {
@@ -145,17 +160,26 @@ func receive(ctx context.Context, conversation session, req *packp.UploadPackReq
 	case req.Capabilities.Supports(capability.Sideband):
 		r = sideband.NewDemuxer(sideband.Sideband, answer)
 	}
-	pack, err := receiveAll(r)
-	if err != nil {
-		return nil, &UnreachableError{Reason: fmt.Sprintf("the answer broke off after %d bytes: %s", pack.size, clean(err.Error()))}
-	}
-	return pack, nil
+	return receivePack(ctx, r, limit)
 }
+
+// What is read into memory before a pack may have so many bytes.
+const (
+	maxListing = 16 << 20 // branches and tags
+	maxHead    = 4 << 20  // what stands before the pack in its answer
+)
 
 // budget counts the bytes that one conversation may still receive.
 type budget struct {
 	left  int64
 	spent bool
+}
+
+// first leaves no more than n bytes until rest is called.
+func (b *budget) first(n int64) (rest func()) {
+	later := max(b.left-n, 0)
+	b.left -= later
+	return func() { b.left += later }
 }
 
 // blame prefers a spent budget to the error that it led to.
@@ -181,23 +205,34 @@ func (l limited) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// classify names what a library's error means for the person who runs us. known
-// says whether credentials were sent.
-func classify(err error, known bool) error {
+// broken says what a broken conversation means. It never blames the repository.
+func broken(err error) error {
+	var network net.Error
+	var refused *pktline.ErrorLine
 	switch {
-	case errors.Is(err, transport.ErrEmptyRemoteRepository):
-		return ErrEmptyRepository
-	case errors.Is(err, transport.ErrRepositoryNotFound):
-		return notFound(known)
-	case errors.Is(err, transport.ErrAuthenticationRequired), errors.Is(err, transport.ErrAuthorizationFailed):
-		if known {
-			return &AuthError{Reason: "the server refused the credentials; check that they are valid and may read the repository"}
-		}
-		return &AuthError{Reason: "the server asks for credentials; give a token file or token variable"}
-	case errors.Is(err, errMissingObject), errors.Is(err, plumbing.ErrObjectNotFound):
-		return &CorruptError{Reason: clean(err.Error())}
+	case ours(err):
+		return err
+	case errors.As(err, &refused):
+		return &UnreachableError{Reason: fmt.Sprintf("the server said %q", clean(refused.Text))}
+	case errors.As(err, &network), isCut(err):
+		return &UnreachableError{Reason: clean(err.Error())}
+	case strings.Contains(err.Error(), "object-format=sha256"): // among the capabilities of a listing that cannot be read
+		return &UnsupportedError{What: "SHA-256"}
 	}
-	return classifyTransport(err)
+	return &CorruptError{Reason: "the answer makes no sense: " + clean(err.Error()), Next: "check the URL, and what stands between (a proxy)"}
+}
+
+// isCut reports whether err is how a cut connection looks.
+func isCut(err error) bool {
+	for _, sign := range []error{
+		io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE, syscall.ECONNREFUSED,
+		context.DeadlineExceeded, packp.ErrEmptyInput,
+	} {
+		if errors.Is(err, sign) {
+			return true
+		}
+	}
+	return strings.Contains(err.Error(), "EOF")
 }
 
 func notFound(known bool) error {
@@ -205,4 +240,73 @@ func notFound(known bool) error {
 		return &NotFoundError{Reason: "there is no repository here, or the credentials may not see it; check the URL and their rights"}
 	}
 	return &NotFoundError{Reason: "there is no repository here, or it wants credentials; check the URL, or give a token"}
+}
+
+const branches = "refs/heads/"
+
+// target is what a ref points to: the object to ask for, and the commit it
+// stands for. They differ for an annotated tag.
+type target struct{ object, commit plumbing.Hash }
+
+// headOf is the full name of the branch that the server's HEAD names, "" where it does
+// not say and more than one could be meant.
+func headOf(adv *packp.AdvRefs) string {
+	for _, symref := range adv.Capabilities.Get(capability.SymRef) {
+		if branch, ok := strings.CutPrefix(symref, "HEAD:"); ok {
+			return branch
+		}
+	}
+	head := ""
+	for name, hash := range adv.References {
+		if adv.Head == nil || hash != *adv.Head || !strings.HasPrefix(name, branches) {
+			continue
+		}
+		if head != "" {
+			return ""
+		}
+		head = name
+	}
+	return head
+}
+
+// resolve finds ref among what the server advertises.
+func resolve(ref string, adv *packp.AdvRefs) (target, error) {
+	if len(adv.References) == 0 && adv.Head == nil {
+		return target{}, ErrEmptyRepository
+	}
+	if ref == "" || ref == "HEAD" {
+		if adv.Head == nil {
+			return target{}, &MissingRefError{Ref: "HEAD", Have: branchNames(adv.References)}
+		}
+		return target{object: *adv.Head, commit: *adv.Head}, nil
+	}
+	for _, name := range candidates(ref) {
+		if hash, ok := adv.References[name]; ok {
+			t := target{object: hash, commit: hash}
+			if peeled, ok := adv.Peeled[name]; ok {
+				t.commit = peeled
+			}
+			return t, nil
+		}
+	}
+	return target{}, &MissingRefError{Ref: clean(ref), Have: branchNames(adv.References)}
+}
+
+// candidates are the full names that a short one may stand for, best first.
+func candidates(ref string) []string {
+	if strings.HasPrefix(ref, "refs/") {
+		return []string{ref}
+	}
+	return []string{branches + ref, "refs/tags/" + ref, "refs/" + ref}
+}
+
+func branchNames(refs map[string]plumbing.Hash) []string {
+	names := []string{}
+	for name := range refs {
+		if short, ok := strings.CutPrefix(name, branches); ok {
+			names = append(names, clean(short))
+		}
+	}
+	slices.Sort(names)
+	return names
 }

@@ -130,6 +130,7 @@ func serveSSH(t testing.TB, root string, host, user sshKey, more ...ssh.Signer) 
 	}()
 	t.Cleanup(func() {
 		_ = server.Close()
+		_ = listener.Close() // where Serve had not begun
 		<-done
 	})
 	return listener.Addr().String()

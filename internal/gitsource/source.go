@@ -1,20 +1,22 @@
 package gitsource
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
 )
 
-// held is how many commits a Source keeps readable, the least recently used one
-// goes first. Commits share the files they have in common.
-const held = 16
+// maxShared is how many bytes of files a commit may keep while the next one is built,
+// which then shares what has not changed. A larger one makes room first.
+const maxShared = 16 << 20
 
 // Source is one branch of one repository. Its methods may be called from
 // several goroutines; fetches wait for each other.
@@ -25,10 +27,13 @@ type Source struct {
 
 	fetching sync.Mutex
 	searched target // the history of object that does not hold commit; of the fetch under way
+	told     told   // what the fetch under way has sent
+	followed string // full name of the branch to stay on, where no ref was asked for; "" is HEAD
+	head     string // full name of the branch that HEAD named when it was last looked at; "" for none
 
-	mu        sync.Mutex
-	snapshots []*snapshot // most recently used first
-	latest    *snapshot   // what Fetch returned last
+	mu     sync.Mutex
+	latest *snapshot // what Fetch returned last
+	asked  *snapshot // what FetchCommit returned last, since
 }
 
 // Commit is one commit. Author and Subject are fit for a terminal: control
@@ -51,8 +56,27 @@ func Open(o Options) (*Source, error) {
 	if err := o.check(l); err != nil {
 		return nil, o.Auth.Settings.explained(l.kind, err)
 	}
-	return &Source{options: o, location: l, transport: newTransport()}, nil
+	return &Source{options: o, location: l, transport: newTransport(), told: told{repeats: o.Auth.Repeats, repeatsLong: o.Auth.RepeatsLong}}, nil
 }
+
+// Head is the branch that HEAD named when the last fetch looked, "" where it named none
+// or nobody said.
+func (s *Source) Head() string {
+	s.fetching.Lock()
+	defer s.fetching.Unlock()
+	return strings.TrimPrefix(s.head, branches)
+}
+
+// Follow stays on a branch from the next fetch on, where no ref was asked for: HEAD may
+// come to name another one.
+func (s *Source) Follow(branch string) {
+	s.fetching.Lock()
+	defer s.fetching.Unlock()
+	s.followed = branches + branch
+}
+
+// ref is what to look for. The caller holds fetching.
+func (s *Source) ref() string { return cmp.Or(s.options.Ref, s.followed) }
 
 // String is the repository's URL without user: fit for messages and logs.
 func (s *Source) String() string { return s.location.text }
@@ -81,9 +105,9 @@ func (s *Source) FetchCommit(ctx context.Context, hash string) (Commit, error) {
 }
 
 // FS returns the files of a commit that was fetched, rooted at Options.Path. It
-// is read-only and stays readable for as long as it is referenced. The last 16
-// commits that were fetched or asked for are held; others are an
-// [*UnknownCommitError].
+// is read-only and stays readable for as long as it is referenced. The commit that Fetch
+// gave last is held, and the one that FetchCommit gave since; others are an
+// [*UnknownCommitError]. A file above 1 MiB, or that is not wanted, cannot be read.
 //
 // A symbolic link has mode [fs.ModeSymlink] and is never followed, a submodule
 // has [fs.ModeIrregular]; opening either is an error. The file system also
@@ -100,20 +124,31 @@ func (s *Source) run(parent context.Context, want plumbing.Hash) (Commit, error)
 	s.fetching.Lock()
 	defer s.fetching.Unlock()
 	began := time.Now()
+	s.told.secrets = nil
 	ctx, cancel := context.WithTimeout(parent, s.options.Timeout)
 	defer cancel()
+	latest := want.IsZero()
+	if latest && plumbing.IsHash(s.options.Ref) {
+		want = plumbing.NewHash(s.options.Ref)
+	}
 	var snap *snapshot
 	var err error
-	if s.location.kind == onDisk {
+	switch snap = s.find(want); {
+	case snap != nil:
+	case s.location.kind == onDisk:
 		snap, err = s.fetchLocal(ctx, want)
-	} else {
+	default:
 		snap, err = s.fetchRemote(ctx, want)
 	}
 	if err != nil {
-		err = s.options.Auth.Settings.explained(s.location.kind, s.explain(parent, ctx, began, err))
+		err = s.told.withhold(s.explain(parent, ctx, began, err))
+		if s.location.hint != "" && (is[*NotFoundError](err) || is[*UnreachableError](err)) {
+			err = fmt.Errorf("%w; %s", err, s.location.hint)
+		}
+		err = s.options.Auth.Settings.explained(s.location.kind, err)
 		return Commit{}, fmt.Errorf("fetch %s: %w", s, err)
 	}
-	s.keep(snap, want.IsZero())
+	s.keep(snap, latest)
 	return snap.commit, nil
 }
 
@@ -129,19 +164,17 @@ func (s *Source) explain(parent, ctx context.Context, began time.Time, err error
 	if ctx.Err() != nil {
 		return &TimeoutError{After: s.options.Timeout}
 	}
-	if err = bare(err); ours(err) {
-		return err
+	if errors.Is(err, errMissingObject) {
+		return &CorruptError{Reason: clean(err.Error())}
 	}
-	return classify(err, s.options.Auth.Token != nil || s.location.kind == overSSH)
+	return broken(err)
 }
 
 func (s *Source) find(hash plumbing.Hash) *snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, snap := range s.snapshots {
-		if snap.hash == hash {
-			copy(s.snapshots[1:i+1], s.snapshots[:i])
-			s.snapshots[0] = snap
+	for _, snap := range []*snapshot{s.latest, s.asked} {
+		if snap != nil && snap.hash == hash {
 			return snap
 		}
 	}
@@ -149,25 +182,31 @@ func (s *Source) find(hash plumbing.Hash) *snapshot {
 }
 
 func (s *Source) keep(snap *snapshot, latest bool) {
-	if s.find(snap.hash) == nil {
-		s.mu.Lock()
-		s.snapshots = append([]*snapshot{snap}, s.snapshots...)
-		if len(s.snapshots) > held {
-			s.snapshots = s.snapshots[:held]
-		}
-		s.mu.Unlock()
-	}
-	if latest {
-		s.mu.Lock()
-		s.latest = snap
-		s.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case latest:
+		s.latest, s.asked = snap, nil
+	case s.latest == nil || s.latest.hash != snap.hash:
+		s.asked = snap
 	}
 }
 
-func (s *Source) newest() *snapshot {
+// former is what the next commit may share files with. What is held and would leave too
+// little room for the next one is dropped.
+func (s *Source) former() *snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.asked = nil
+	if s.latest != nil && s.latest.kept > maxShared {
+		s.latest = nil
+	}
 	return s.latest
+}
+
+// wanted is what is kept of a commit.
+func (s *Source) wanted() wanted {
+	return wanted{path: s.options.Path, files: s.options.Wanted, others: s.options.Others, limit: min(maxKept, 4*s.options.MaxPack)}
 }
 
 // errMissingObject marks a commit that is not whole.

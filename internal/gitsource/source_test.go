@@ -69,17 +69,9 @@ func TestFetchFollowsTheBranch(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("commit differs (-want +got):\n%s", diff)
 		}
-		fetch(t, s, first)
-		second := r.commit("second", "a.yaml", "two")
-		fetch(t, s, second)
-		empty := r.commit("nothing changed")
-		fetch(t, s, empty)
-		r.git("reset", "-q", "--hard", first)
-		forced := r.commit("forced", "a.yaml", "three", "dir/c.yaml", "c")
-		fetch(t, s, forced)
-		r.git("reset", "-q", "--hard", second)
-		fetch(t, s, second)
-		for hash, text := range map[string]string{first: "one", second: "two", empty: "two", forced: "three"} {
+		look := func(hash, text string) {
+			t.Helper()
+			fetch(t, s, hash)
 			if got := readFile(t, s, hash, "a.yaml"); got != text {
 				t.Errorf("a.yaml of %s is %q, want %q", hash, got, text)
 			}
@@ -87,6 +79,14 @@ func TestFetchFollowsTheBranch(t *testing.T) {
 				t.Errorf("dir/b.yaml of %s is %q", hash, got)
 			}
 		}
+		look(first, "one")
+		second := r.commit("second", "a.yaml", "two")
+		look(second, "two")
+		look(r.commit("nothing changed"), "two")
+		r.git("reset", "-q", "--hard", first)
+		look(r.commit("forced", "a.yaml", "three", "dir/c.yaml", "c"), "three")
+		r.git("reset", "-q", "--hard", second)
+		look(second, "two")
 	})
 }
 
@@ -182,26 +182,34 @@ func TestFetchCommit(t *testing.T) {
 	})
 }
 
-func TestHeldCommitsAreTheLatestUsed(t *testing.T) {
+// Only commits in use are held: what Fetch gave last, and what FetchCommit gave since.
+func TestOnlyCommitsInUseAreHeld(t *testing.T) {
 	r := newRepository(t)
 	s := open(t, Options{URL: r.dir})
-	good := r.commit("good", "a", "good")
-	fetch(t, s, good)
-	var dropped string
-	for i := range held + 2 {
-		last := r.commit("more", "a", fmt.Sprint(i))
-		fetch(t, s, last)
-		if i == 0 {
-			dropped = last
-		}
-		if got := readFile(t, s, good, "a"); got != "good" {
-			t.Fatalf("the commit in use reads %q", got)
-		}
+	first := r.commit("first", "a", "1")
+	fetch(t, s, first)
+	second := r.commit("second", "a", "2")
+	fetch(t, s, second)
+	_, err := s.FS(first)
+	wantError[*UnknownCommitError](t, err, first[:12])
+	if _, err := s.FetchCommit(t.Context(), first); err != nil {
+		t.Fatal(err)
 	}
-	_, err := s.FS(dropped)
-	wantError[*UnknownCommitError](t, err, dropped[:12])
-	if len(s.snapshots) != held {
-		t.Errorf("%d commits are held, want %d", len(s.snapshots), held)
+	if got := readFile(t, s, first, "a") + readFile(t, s, second, "a"); got != "12" {
+		t.Errorf("files are %q", got)
+	}
+	files, err := s.FS(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	third := r.commit("third", "a", "3")
+	fetch(t, s, third)
+	for _, dropped := range []string{first, second} {
+		_, err := s.FS(dropped)
+		wantError[*UnknownCommitError](t, err, dropped[:12])
+	}
+	if got, err := fs.ReadFile(files, "a"); string(got) != "1" || err != nil {
+		t.Errorf("the files in use read %q, %v", got, err)
 	}
 }
 
@@ -260,4 +268,24 @@ func TestConcurrentUse(t *testing.T) {
 		})
 	}
 	group.Wait()
+}
+
+// TestFollowStaysOnABranch although HEAD comes to name another one, which is known.
+func TestFollowStaysOnABranch(t *testing.T) {
+	eachTransport(t, func(t *testing.T, r repository, o Options) {
+		first := r.commit("first", "a", "1")
+		branch := r.git("symbolic-ref", "--short", "HEAD")
+		s := open(t, o)
+		fetch(t, s, first)
+		if got := s.Head(); got != branch {
+			t.Errorf("HEAD names %q, want %q", got, branch)
+		}
+		s.Follow(branch)
+		r.git("checkout", "-q", "-b", "try")
+		r.commit("second", "a", "2")
+		fetch(t, s, first)
+		if got := s.Head(); got != "try" {
+			t.Errorf("HEAD names %q, want try", got)
+		}
+	})
 }

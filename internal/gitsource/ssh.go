@@ -1,7 +1,6 @@
 package gitsource
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,14 +8,14 @@ import (
 	"net"
 	"os"
 	"strings"
-	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 	"github.com/go-git/go-git/v5/plumbing/protocol/packp"
-	"github.com/go-git/go-git/v5/plumbing/transport"
 	"github.com/skeema/knownhosts"
 	"golang.org/x/crypto/ssh"
 	xknownhosts "golang.org/x/crypto/ssh/knownhosts"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 )
 
 // sshSession runs git-upload-pack on the server. Everything it does ends when
@@ -47,7 +46,7 @@ func dialSSH(ctx context.Context, l location, auth Auth, budget *budget) (sessio
 		_ = conn.Close()
 		return nil, failure.explain(err)
 	}
-	s := &sshSession{client: ssh.NewClient(handshake, channels, requests), stop: stop, said: new(firstBytes)}
+	s := &sshSession{client: ssh.NewClient(handshake, channels, requests), stop: stop, said: &firstBytes{limit: 4096}}
 	if err := s.start(l.path, budget); err != nil {
 		_ = s.Close()
 		return nil, &UnreachableError{Reason: "the server does not run git-upload-pack: " + clean(err.Error())}
@@ -65,14 +64,22 @@ func sshConfig(l location, auth Auth) (*ssh.ClientConfig, *handshakeFailure, err
 	if err != nil {
 		return nil, nil, &AuthError{Reason: "read ssh key: " + clean(err.Error())}
 	}
+	pem = visible.Decode(pem)
 	signer, err := ssh.ParsePrivateKey(pem)
 	if is[*ssh.PassphraseMissingError](err) {
 		err = errors.New("it has a passphrase, and nobody is there to type it; use a key without one")
 	}
+	switch head := strings.TrimSpace(string(pem)); {
+	case err == nil:
+	case strings.HasPrefix(head, "ssh-"), strings.HasPrefix(head, "ecdsa-"), strings.HasPrefix(head, "sk-"), strings.HasPrefix(head, "---- BEGIN SSH2 PUBLIC"):
+		err = errors.New("it is a public key; name the file of the private one")
+	case strings.HasPrefix(head, "PuTTY-User-Key-File"):
+		err = errors.New("it is a key of PuTTY; convert it: puttygen KEY -O private-openssh -o NEW")
+	}
 	if err != nil {
 		return nil, nil, refuse("ssh key", auth.SSHKeyFile, err)
 	}
-	pinned, err := knownhosts.NewDB(auth.KnownHostsFile)
+	pinned, err := pinnedHosts(auth.KnownHostsFile)
 	if err != nil {
 		return nil, nil, refuse("known hosts", auth.KnownHostsFile, err)
 	}
@@ -80,7 +87,7 @@ func sshConfig(l location, auth Auth) (*ssh.ClientConfig, *handshakeFailure, err
 	check := pinned.HostKeyCallback()
 	return &ssh.ClientConfig{
 		User: l.user,
-		Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)},
+		Auth: []ssh.AuthMethod{ssh.PublicKeys(waysToSign(signer)...)},
 		HostKeyCallback: func(host string, remote net.Addr, key ssh.PublicKey) error {
 			err := check(host, remote, key)
 			if err != nil {
@@ -93,6 +100,63 @@ func sshConfig(l location, auth Auth) (*ssh.ClientConfig, *handshakeFailure, err
 		},
 		HostKeyAlgorithms: pinned.HostKeyAlgorithms(l.host),
 	}, failure, nil
+}
+
+// waysToSign offers an RSA key once for each kind of signature: what a server says it
+// takes (server-sig-algs) may be more than it is set to take.
+func waysToSign(signer ssh.Signer) []ssh.Signer {
+	rsa, ok := signer.(ssh.AlgorithmSigner)
+	if !ok || signer.PublicKey().Type() != ssh.KeyAlgoRSA {
+		return []ssh.Signer{signer}
+	}
+	var ways []ssh.Signer
+	for _, algorithm := range []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSA} {
+		if way, err := ssh.NewSignerWithAlgorithms(rsa, []string{algorithm}); err == nil {
+			ways = append(ways, way)
+		}
+	}
+	return ways
+}
+
+// pinnedHosts reads a known_hosts file as ssh does: a line that can not be read pins
+// nothing, and the others do. One that revokes a key has to be readable.
+func pinnedHosts(file string) (*knownhosts.HostKeyDB, error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	text := string(visible.Decode(raw))
+	for i, line := range strings.Split(text, "\n") {
+		if !strings.HasPrefix(strings.TrimSpace(line), "@revoked") {
+			continue // the library passes over what it can not read
+		}
+		if _, err := readHosts(file, line); err != nil {
+			return nil, fmt.Errorf("line %d revokes a key and can not be read; correct it: %w", i+1, err)
+		}
+	}
+	if text == string(raw) {
+		return knownhosts.NewDB(file)
+	}
+	return readHosts(file, text)
+}
+
+// readHosts reads lines of the known_hosts file of that name. The library takes them from
+// a file only.
+func readHosts(name, text string) (*knownhosts.HostKeyDB, error) {
+	file, err := os.CreateTemp("", "known_hosts")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.Remove(file.Name()) }()
+	_, err = file.WriteString(text)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return nil, err
+	}
+	db, err := knownhosts.NewDB(file.Name())
+	if err != nil {
+		return nil, errors.New(strings.ReplaceAll(err.Error(), file.Name(), name))
+	}
+	return db, nil
 }
 
 // handshakeFailure remembers what the ssh library only tells as text.
@@ -131,23 +195,16 @@ func (s *sshSession) start(path string, budget *budget) error {
 	return command.Start("git-upload-pack " + shellQuote(path))
 }
 
-// AdvertisedReferencesContext reads the listing, which comes unasked.
-func (s *sshSession) AdvertisedReferencesContext(context.Context) (*packp.AdvRefs, error) {
-	adv := packp.NewAdvRefs()
-	err := adv.Decode(s.out)
-	switch {
-	case errors.Is(err, packp.ErrEmptyAdvRefs):
-		return nil, ErrEmptyRepository
-	case errors.Is(err, packp.ErrEmptyInput):
+// References reads the listing, which comes unasked.
+func (s *sshSession) References(context.Context) (*packp.AdvRefs, error) {
+	adv, err := decodeReferences(s.out)
+	if errors.Is(err, packp.ErrEmptyInput) {
 		// Some servers wait for our end before they end.
 		_ = s.in.Close()
 		_ = s.command.Wait()
 		return nil, explainSilence(s.said.String())
-	case err != nil:
-		return nil, err
 	}
-	transport.FilterUnsupportedCapabilities(adv.Capabilities)
-	return adv, nil
+	return adv, err
 }
 
 // explainSilence reads what a server said on standard error in place of a listing.
@@ -167,20 +224,14 @@ func explainSilence(said string) error {
 }
 
 // UploadPack asks for the pack.
-func (s *sshSession) UploadPack(_ context.Context, req *packp.UploadPackRequest) (*packp.UploadPackResponse, error) {
+func (s *sshSession) UploadPack(_ context.Context, req *packp.UploadPackRequest) (io.ReadCloser, error) {
 	s.asked = true
-	err := req.UploadRequest.Encode(s.in)
-	if err == nil {
-		err = req.UploadHaves.Encode(s.in, true)
-	}
-	if err == nil {
-		err = pktline.NewEncoder(s.in).EncodeString("done\n")
-	}
+	err := encodeRequest(s.in, req)
 	answer := packp.NewUploadPackResponse(req)
 	said := answer.Decode(io.NopCloser(s.out)) // also of a server that hung up while it was asked: it says why
 	switch {
 	case err != nil && (said == nil || errors.Is(said, io.EOF) || errors.Is(said, io.ErrUnexpectedEOF)):
-		return nil, fmt.Errorf("ask for the pack: %w", err)
+		return nil, err
 	case said != nil:
 		return nil, fmt.Errorf("read the answer: %w", said)
 	}
@@ -200,25 +251,4 @@ func (s *sshSession) Close() error {
 // shellQuote makes path one word of a shell and of git-shell.
 func shellQuote(path string) string {
 	return "'" + strings.NewReplacer("'", `'\''`, "!", `'\!'`).Replace(path) + "'"
-}
-
-// firstBytes keeps the first 4 KiB written to it, whatever else comes.
-type firstBytes struct {
-	mu   sync.Mutex
-	kept bytes.Buffer
-}
-
-func (f *firstBytes) Write(p []byte) (int, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if room := 4096 - f.kept.Len(); room > 0 {
-		f.kept.Write(p[:min(room, len(p))])
-	}
-	return len(p), nil
-}
-
-func (f *firstBytes) String() string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.kept.String()
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"testing/fstest"
@@ -15,12 +16,12 @@ import (
 
 func workTreeOf(t *testing.T, dir, sub string) Tree {
 	t.Helper()
-	tree, err := WorkTree(dir, sub)
+	tree, err := WorkTree(t.Context(), dir, sub, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tree.Dirty != (tree.Commit == "" || len(tree.Changes) > 0) {
-		t.Errorf("dirty is %v with commit %q and changes %v", tree.Dirty, tree.Commit, tree.Changes)
+	if tree.Dirty != (tree.Commit.Hash == "" || len(tree.Changes) > 0) {
+		t.Errorf("dirty is %v with commit %v and changes %v", tree.Dirty, tree.Commit, tree.Changes)
 	}
 	return tree
 }
@@ -77,8 +78,8 @@ func TestWorkTreeChanges(t *testing.T) {
 		t.Run(s.name, func(t *testing.T) {
 			s.do()
 			tree := workTreeOf(t, r.dir, s.sub)
-			if tree.Commit != head || tree.Author != "Ada <ada@acme.example>" {
-				t.Errorf("commit is %q by %q, want %q", tree.Commit, tree.Author, head)
+			if tree.Commit.Hash != head || tree.Commit.Author != "Ada <ada@acme.example>" {
+				t.Errorf("commit is %q by %q, want %q", tree.Commit.Hash, tree.Commit.Author, head)
 			}
 			if !slices.Equal(tree.Changes, s.want) {
 				t.Errorf("changes are %v, want %v", tree.Changes, s.want)
@@ -97,7 +98,7 @@ func TestWorkTreeWithoutCommit(t *testing.T) {
 	for name, dir := range map[string]string{"no repository": plain, "no commit": r.dir} {
 		t.Run(name, func(t *testing.T) {
 			tree := workTreeOf(t, dir, ".")
-			if tree.Commit != "" || !tree.Dirty {
+			if tree.Commit.Hash != "" || !tree.Dirty {
 				t.Errorf("got %+v, want no commit and dirty", tree)
 			}
 			if data, err := fs.ReadFile(tree.FS, "a"); string(data) != "1" || err != nil {
@@ -105,11 +106,11 @@ func TestWorkTreeWithoutCommit(t *testing.T) {
 			}
 		})
 	}
-	_, err := WorkTree(filepath.Join(plain, "none"), "")
+	_, err := WorkTree(t.Context(), filepath.Join(plain, "none"), "", nil)
 	wantError[*NotFoundError](t, err, "none", "check the path")
-	_, err = WorkTree(plain, "../x")
+	_, err = WorkTree(t.Context(), plain, "../x", nil)
 	wantError[*OptionError](t, err)
-	_, err = WorkTree(filepath.Join(plain, "a"), "")
+	_, err = WorkTree(t.Context(), filepath.Join(plain, "a"), "", nil)
 	wantError[*NotFoundError](t, err)
 }
 
@@ -117,7 +118,7 @@ func TestWorkTreeInsideARepository(t *testing.T) {
 	r := newRepository(t)
 	head := r.commit("first", "eu/prod/a", "1", "us/b", "2")
 	tree := workTreeOf(t, filepath.Join(r.dir, "eu"), "prod")
-	if diff := cmp.Diff([]string{}, tree.Changes); diff != "" || tree.Commit != head {
+	if diff := cmp.Diff([]string{}, tree.Changes); diff != "" || tree.Commit.Hash != head {
 		t.Errorf("commit %q, changes %v", tree.Commit, tree.Changes)
 	}
 	alias := filepath.Join(t.TempDir(), "alias")
@@ -133,7 +134,7 @@ func TestWorkTreeInsideARepository(t *testing.T) {
 	}
 	linked := filepath.Join(t.TempDir(), "linked")
 	r.git("worktree", "add", "-q", "-b", "side", linked)
-	if tree := workTreeOf(t, linked, ""); tree.Dirty || tree.Commit != head {
+	if tree := workTreeOf(t, linked, ""); tree.Dirty || tree.Commit.Hash != head {
 		t.Errorf("a linked work tree is %+v", tree)
 	}
 }
@@ -153,7 +154,7 @@ func TestWorkTreeFS(t *testing.T) {
 		t.Fatal(err)
 	}
 	tree := workTreeOf(t, r.dir, "")
-	if !slices.Equal(tree.Changes, []string{"in", "out", "pipe"}) || tree.Commit != head {
+	if !slices.Equal(tree.Changes, []string{"in", "out"}) || tree.Commit.Hash != head {
 		t.Errorf("changes are %v", tree.Changes)
 	}
 	for name, want := range map[string]fs.FileMode{
@@ -182,6 +183,8 @@ func TestWorkTreeFS(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	r.write("a", "2") // else HEAD would be read
+	tree = workTreeOf(t, r.dir, "")
 	if err := fstest.TestFS(tree.FS, "a", "dir/b", ".gitmodules"); err != nil {
 		t.Error(err)
 	}
@@ -204,10 +207,14 @@ func TestWorkTreeFollowsNoLinkToItsFolder(t *testing.T) {
 		"out": "is a symbolic link, which is not followed", "in": "is a symbolic link", "real/loop": "is a symbolic link",
 		"out/prod": "does not exist", "in/prod": "does not exist", "real/prod/a": "is not a folder", ".git": "does not exist",
 	} {
-		_, err := WorkTree(r.dir, name)
+		_, err := WorkTree(t.Context(), r.dir, name, nil)
 		wantError[*NotFoundError](t, err, says)
 	}
 	workTreeOf(t, r.dir, "real/prod")
+	write(t, r.dir, ".config/terra/x.yaml", "x")
+	if tree := workTreeOf(t, r.dir, ".config/terra"); !slices.Equal(tree.Changes, []string{"x.yaml"}) {
+		t.Errorf("a folder that begins with a dot has changes %v", tree.Changes)
+	}
 }
 
 // What can not be read is never "nothing is there".
@@ -220,6 +227,25 @@ func TestWorkTreeUnreadable(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(r.dir, ".git/objects")); err != nil {
 		t.Fatal(err)
 	}
-	_, err := WorkTree(r.dir, "")
+	_, err := WorkTree(t.Context(), r.dir, "", nil)
 	wantError[*CorruptError](t, err)
+}
+
+// TestLargeFileThatCountsIsKept: what counts is asked for by its path, and is kept by its
+// name, also above what other files may have.
+func TestLargeFileThatCountsIsKept(t *testing.T) {
+	r := newRepository(t)
+	large := strings.Repeat("#", 100<<10)
+	r.commit("first", "production/strava.yaml", large, "production/notes.txt", large)
+	counts := func(name string) bool { return strings.Contains(name, "/") && strings.HasSuffix(name, ".yaml") }
+	tree, err := WorkTree(t.Context(), r.dir, "", counts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := fs.ReadFile(tree.FS, "production/strava.yaml"); err != nil || len(got) != len(large) {
+		t.Errorf("the file that counts: %d bytes, %v", len(got), err)
+	}
+	if _, err := fs.ReadFile(tree.FS, "production/notes.txt"); err == nil {
+		t.Error("a large file that does not count is kept")
+	}
 }

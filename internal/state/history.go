@@ -1,38 +1,38 @@
 package state
 
 import (
-	"bytes"
+	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
-	"sync"
+	"strings"
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 )
 
-const (
-	historyName = "history.jsonl"
-	historySize = 8 << 20 // bytes of one file
-	historyKept = 9       // older files
-)
+// entryVersion is the form of a line.
+const entryVersion = 2
 
 // What a line of the history tells.
 const (
-	EventWrite       = "write"        // a write left, or may have: Outcome says what became of it
-	EventHeld        = "held"         // a change is held from now on
-	EventHeldChanged = "held-changed" // it is held by another guard, or it is another change
-	EventHeldEnded   = "held-ended"   // it is not held any more: Outcome says why
-	EventDriftEnded  = "drift-ended"  // a field that somebody changed elsewhere is as agreed, or agreed anew
-	EventRefused     = "refused"      // a whole environment is refused from now on, or one approval was
-	EventRefusedEnd  = "refused-ended"
-	EventWentBack    = "went-back" // the branch stands on a commit from before: Reason names the newest
-	EventWentBackEnd = "went-back-ended"
-	EventPause       = "pause"  // a kill switch was set, in the place of a former one on the same
-	EventResume      = "resume" // one was lifted before its end
+	EventWrite               = "write"               // a write left, or may have: Outcome says what became of it
+	EventGated               = "gated"               // a change is held from now on
+	EventGateChanged         = "gate-changed"        // it is held by another guard, or it is another change
+	EventGateCleared         = "gate-cleared"        // it is not held any more: Outcome says why
+	EventDriftResolved       = "drift-resolved"      // a field that somebody changed elsewhere is as agreed, or agreed anew
+	EventEnvironmentRefused  = "environment-refused" // a whole environment is refused from now on, or one approval was
+	EventEnvironmentAccepted = "environment-accepted"
+	EventRewound             = "rewound" // the branch stands on a commit from before: Reason names the newest
+	EventRewoundResolved     = "rewound-resolved"
+	EventKeyDead             = "key-dead"  // a replaced key was found to be refused by its provider
+	EventApproved            = "approved"  // a person approved a plan, or one connection of it
+	EventForgotten           = "forgotten" // a person had the memory of a connection forgotten
+	EventPause               = "pause"     // a kill switch was set, in the place of a former one on the same
+	EventResume              = "resume"    // one was lifted before its end
 )
 
 // OutcomeUnknown is the outcome of a write whose answer was lost. Another line
@@ -44,7 +44,8 @@ const OutcomeUnknown = "unknown"
 // form. Fields that do not apply are left out.
 type Entry struct {
 	V           int                `json:"v"`
-	ID          string             `json:"id"` // of this event; chosen by the caller
+	Sequence    int64              `json:"seq"` // one more than that of the line before
+	ID          string             `json:"id"`  // of this event; chosen by the caller
 	At          time.Time          `json:"at"`
 	Event       string             `json:"event"`
 	Run         string             `json:"run,omitempty"` // the run that wrote this line
@@ -67,180 +68,337 @@ type Entry struct {
 	Outcome     string             `json:"outcome,omitempty"`
 	Error       string             `json:"error,omitempty"`
 	DurationMS  int64              `json:"duration_ms,omitempty"`
-	Approval    string             `json:"approval,omitempty"` // the approved hash, or file:line of the allow
-	Since       time.Time          `json:"since,omitzero"`     // when what ended began, or when a write that another run began first left
+	Approval    string             `json:"approval,omitempty"`    // the approved hash, or file:line of the allow
+	ApprovedBy  []string           `json:"approved_by,omitempty"` // who approved that hash
+	Since       time.Time          `json:"since,omitzero"`        // when what ended began, or when a write that another run began first left
 	LastedMS    int64              `json:"lasted_ms,omitempty"`
 	Owner       string             `json:"owner,omitempty"` // who set a kill switch, or lifted it
 	Until       time.Time          `json:"until,omitzero"`  // when a kill switch ends, exclusive
-	Epoch       int64              `json:"epoch"`           // grows with each process that writes; tells an older state from its history
 }
 
-func (e Entry) version() int { return e.V }
-
-// isFinal tells whether no other line with the same ID can follow.
-func (e Entry) isFinal() bool { return e.Outcome != OutcomeUnknown }
-
-// history appends lines to the file of one state folder. It opens the file anew
-// for each append, so that nobody who moves or removes it makes lines vanish.
-type history struct {
-	dir  string
-	size int64 // of one file
-	kept int   // older files
-
-	mu      sync.Mutex
-	written map[string]bool // final lines that a run which was killed has left, by ID
-	notes   []string
-}
-
-func newHistory(dir string) *history {
-	return &history{dir: dir, size: historySize, kept: historyKept, written: map[string]bool{}}
-}
-
-// append writes lines and waits until they are on disk. After an error none of
-// them counts as written.
-func (h *history) append(entries []Entry) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	var lines []byte
+// appendLines gives lines their numbers and adds them to the history.
+func appendLines(w Writer, entries ...Entry) error {
+	last, _, err := kindSequence.get(w, Environment{}, "")
+	if err != nil || len(entries) == 0 {
+		return err
+	}
 	for _, e := range entries {
-		if e.isFinal() && h.written[e.ID] {
-			continue
-		}
-		e.V, e.At, e.Since, e.Until = recordVersion, utc(e.At), utc(e.Since), utc(e.Until)
-		line, err := encode(e)
+		last++
+		e.V, e.Sequence = entryVersion, last
+		e.At, e.Since, e.Until = utc(e.At), utc(e.Since), utc(e.Until)
+		line, err := e.line()
 		if err != nil {
+			return fmt.Errorf("encode line of history: %w", err)
+		}
+		if err := w.Append(last, line); err != nil {
 			return err
 		}
-		lines = append(append(lines, line...), '\n')
 	}
-	if len(lines) == 0 {
+	return kindSequence.put(w, Environment{}, "", last)
+}
+
+// longestLine is how many bytes a line may have: what is longer is cut, text by text.
+const longestLine = 64 << 10
+
+// line encodes an entry.
+func (e Entry) line() ([]byte, error) {
+	line, err := json.Marshal(e)
+	for room := 4 << 10; err == nil && len(line) > longestLine && room > 0; room /= 2 {
+		line, err = json.Marshal(e.within(room))
+	}
+	if err == nil && len(line) > longestLine {
+		e.Fields = nil
+		line, err = json.Marshal(e.within(1))
+	}
+	return line, err
+}
+
+// within cuts each text of an entry to so many bytes, and its lists to as many items.
+func (e Entry) within(room int) Entry {
+	cut := func(text *string) {
+		if len(*text) > room {
+			*text = strings.ToValidUTF8((*text)[:room], "") + "…"
+		}
+	}
+	for _, text := range []*string{&e.ID, &e.Run, &e.Environment, &e.DevID, &e.Connection, &e.Provider, &e.Change, &e.Reason, &e.Commit, &e.Author, &e.Origin,
+		&e.Guard, &e.GateReason, &e.Outcome, &e.Error, &e.Approval, &e.Owner} {
+		cut(text)
+	}
+	e.Fields = slices.Clone(e.Fields)
+	for i := range e.Fields {
+		for _, v := range []*plan.FieldValue{&e.Fields[i].From, &e.Fields[i].To} {
+			cut(&v.Mask)
+			if v.Value != nil {
+				text := *v.Value
+				cut(&text)
+				v.Value = &text
+			}
+			v.List = slices.Clone(v.List[:min(len(v.List), room/64)])
+			for i := range v.List {
+				cut(&v.List[i])
+			}
+		}
+	}
+	return e
+}
+
+// Record writes lines of history, all of them or none.
+func (s *Store) Record(entries ...Entry) error {
+	return s.write("record", func(w Writer) error { return appendLines(w, entries...) })
+}
+
+// RecordOnce is Record for what every run or poll would record again: a line is left
+// out whose ID is that of the last one about the same subject.
+func (s *Store) RecordOnce(subject string, e Entry) error {
+	return s.write("record", func(w Writer) error {
+		last, _, err := kindRecorded.get(w, Environment{}, subject)
+		if err != nil || last == e.ID {
+			return err
+		}
+		if err := kindRecorded.put(w, Environment{}, subject, e.ID); err != nil {
+			return err
+		}
+		return appendLines(w, e)
+	})
+}
+
+// OpenEvents is what lasts over the runs of one environment, and since when.
+type OpenEvents struct {
+	Gated   map[string]GatedChange `json:"gated,omitempty"`  // by the id of the change
+	Drifts  map[string]Drift       `json:"drifts,omitempty"` // by provider/field
+	Refused *Refused               `json:"refused,omitempty"`
+	Rewound *Rewound               `json:"rewound,omitempty"`
+}
+
+// Rewound is a branch that stands on a commit which was attempted before a newer one.
+type Rewound struct {
+	Since  time.Time `json:"since"` // UTC
+	Commit string    `json:"commit"`
+	From   string    `json:"from"` // the newest that was attempted
+}
+
+// GatedChange is a change that is not applied now.
+type GatedChange struct {
+	Since    time.Time `json:"since"` // UTC: when a run first gated it
+	Provider string    `json:"provider"`
+	Action   string    `json:"action"`
+	Gate     string    `json:"gate"`
+	Guard    string    `json:"guard"`
+	Content  string    `json:"content"` // a digest of what it would change
+}
+
+// Drift is a field that somebody changed elsewhere.
+type Drift struct {
+	Since    time.Time `json:"since"` // UTC: when a run first saw it
+	Provider string    `json:"provider"`
+	Field    string    `json:"field"`
+}
+
+// Refused is a whole environment of which no plan can be made.
+type Refused struct {
+	Since time.Time `json:"since"` // UTC
+}
+
+// OpenEvents gives what lasts in an environment.
+func (s *Store) OpenEvents(env Environment) (OpenEvents, error) { return one(s, kindOpenEvents, env) }
+
+// SaveOpenEvents replaces what lasts in an environment and records what has begun and
+// ended: both or neither.
+func (s *Store) SaveOpenEvents(env Environment, o OpenEvents, entries []Entry) error {
+	return s.writeFor(env, "save open events", func(w Writer) error {
+		if err := kindOpenEvents.put(w, env, "", o); err != nil {
+			return err
+		}
+		return appendLines(w, entries...)
+	})
+}
+
+// HistoryFilter chooses lines of the history; its zero value chooses all.
+type HistoryFilter struct {
+	Environment string    // its name or dev_id
+	Connection  string    // strava, or production/strava
+	Since       time.Time // not before
+	Limit       int       // the latest; 0 means all
+}
+
+func (f HistoryFilter) chooses(e Entry) bool {
+	if e.Event == EventPause || e.Event == EventResume {
+		return f.meets(e) && !e.At.Before(f.Since)
+	}
+	return (f.Environment == "" || f.Environment == e.Environment || f.Environment == e.DevID) &&
+		(f.Connection == "" || strings.EqualFold(f.Connection, e.Provider) || strings.EqualFold(f.Connection, e.Connection)) &&
+		!e.At.Before(f.Since)
+}
+
+// meets tells whether a kill switch is about what is chosen, also where it is on
+// more.
+func (f HistoryFilter) meets(e Entry) bool {
+	environment, provider := f.Environment, f.Connection
+	if at := strings.LastIndexByte(provider, '/'); at >= 0 {
+		if of := provider[:at]; e.Environment != "" && !strings.EqualFold(of, e.Environment) && of != e.DevID {
+			return false
+		}
+		provider = provider[at+1:]
+	}
+	return (environment == "" || e.Environment == "" || environment == e.Environment || environment == e.DevID) &&
+		(provider == "" || e.Provider == "" || strings.EqualFold(provider, e.Provider))
+}
+
+// History reads the lines in a state folder that a filter chooses, the oldest
+// first. It takes no lock, so it also works while another process writes: it
+// reads what was there when it began. Lines that cannot be read, such as one that
+// a crash has cut, are left out and named in warnings. A folder that is not there
+// is an error, one without a history is not.
+func History(dir string, filter HistoryFilter) (entries []Entry, warnings []string, err error) {
+	switch _, err := os.Stat(dir); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil, fmt.Errorf("read history: there is no folder %s; nothing was applied with it yet, or the state is elsewhere", dir)
+	case err != nil:
+		return nil, nil, fmt.Errorf("read history: %w", err)
+	}
+	for _, part := range bothSeries() {
+		var of []Entry
+		err = eachFile(dir, part, func(f *os.File) (enough bool, err error) {
+			var found []Entry
+			damaged, err := eachLine(f, func(line []byte) error {
+				e, err := decodeEntry(line)
+				if err == nil && filter.chooses(e) {
+					found = append(found, e)
+				}
+				return err
+			})
+			warnings, of = append(damaged, warnings...), append(found, of...)
+			return filter.Limit > 0 && len(of) >= filter.Limit, err
+		})
+		if err != nil {
+			return nil, nil, fmt.Errorf("read history: %w", err)
+		}
+		entries = append(entries, of...)
+	}
+	slices.SortStableFunc(entries, func(a, b Entry) int { return cmp.Compare(a.Sequence, b.Sequence) })
+	if filter.Limit > 0 {
+		entries = entries[max(0, len(entries)-filter.Limit):]
+	}
+	return entries, warnings, nil
+}
+
+func decodeEntry(line []byte) (Entry, error) {
+	var e Entry
+	if err := json.Unmarshal(line, &e); err != nil {
+		return Entry{}, fmt.Errorf("it is damaged: %w", err)
+	}
+	switch {
+	case e.V > entryVersion:
+		return Entry{}, fmt.Errorf("a newer reconcile wrote it (version %d)", e.V)
+	case e.V < entryVersion:
+		return Entry{}, fmt.Errorf("it is from before the first release (version %d)", e.V)
+	}
+	return e, nil
+}
+
+// ErrNotPending is wrapped where an intent was never begun or has already ended.
+var ErrNotPending = errors.New("no such intent is pending")
+
+// Intent is one write that is about to leave: the line that the history gets once its
+// outcome is known, whose ID is unique, and what else a run needs that comes after a
+// crash. It holds no body: BodyDigest is keyed, and says only whether a later body is
+// the same.
+type Intent struct {
+	Entry
+	Key        string `json:"key"`         // Idempotency-Key
+	BodyDigest string `json:"body_digest"` // keyed
+}
+
+type intentRecord struct {
+	Intent
+	Recorded bool `json:"recorded,omitempty"` // the history has its outcome
+}
+
+// Begin writes down what is about to be sent. It is on disk when Begin returns
+// nil; only then may the request leave. An id that is pending already, or an
+// empty id, dev_id or key, is refused.
+func (s *Store) Begin(env Environment, i Intent) error {
+	return s.writeFor(env, "begin intent "+i.ID, func(w Writer) error {
+		if i.ID == "" || i.Key == "" {
+			return errors.New("an intent needs an id and a key")
+		}
+		if _, pending, err := kindIntent.get(w, env, i.ID); err != nil || pending {
+			return cmp.Or(err, errors.New("it is pending already"))
+		}
+		i.At = utc(i.At)
+		return kindIntent.put(w, env, i.ID, intentRecord{Intent: i})
+	})
+}
+
+// RecordOutcome writes to the history what became of a pending intent, whose ID the
+// entry has. After an outcome other than unknown the history has it, and it is not
+// written again, also where the run was killed before the intent ended.
+func (s *Store) RecordOutcome(env Environment, e Entry) error {
+	return s.writeFor(env, "record outcome", func(w Writer) error {
+		i, pending, err := kindIntent.get(w, env, e.ID)
+		switch {
+		case err != nil || i.Recorded:
+			return err
+		case !pending:
+			return fmt.Errorf("%s: %w", e.ID, ErrNotPending)
+		}
+		if i.Recorded = e.Outcome != OutcomeUnknown; i.Recorded {
+			if err := kindIntent.put(w, env, i.ID, i); err != nil {
+				return err
+			}
+		}
+		return appendLines(w, e)
+	})
+}
+
+// markRecorded marks the pending intents whose outcome the history has already.
+func markRecorded(w Writer, env Environment, history []Entry) error {
+	pending, err := kindIntent.list(w, env, nil)
+	for _, e := range history {
+		i, found := pending[e.ID]
+		if err == nil && found && e.Event == EventWrite && e.Outcome != OutcomeUnknown {
+			i.Recorded = true
+			err = kindIntent.put(w, env, i.ID, i)
+		}
+	}
+	return err
+}
+
+// End forgets intents whose outcome is known and recorded: all of them or none. One
+// that is not pending is refused with ErrNotPending.
+func (s *Store) End(env Environment, ids ...string) error {
+	if len(ids) == 0 {
 		return nil
 	}
-	if err := h.write(lines); err != nil {
-		return fmt.Errorf("write history %s: %w", filepath.Join(h.dir, historyName), err)
-	}
-	return nil
+	return s.writeFor(env, "end intents", func(w Writer) error {
+		for _, id := range ids {
+			if _, pending, err := kindIntent.get(w, env, id); err != nil || !pending {
+				return cmp.Or(err, fmt.Errorf("%s: %w", id, ErrNotPending))
+			}
+			if err := kindIntent.drop(w, env, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
-func (h *history) write(lines []byte) error {
-	f, end, err := h.open()
-	if err != nil {
+// Pending gives the intents of one environment that began and have not ended,
+// the oldest first.
+func (s *Store) Pending(env Environment) (pending []Intent, err error) {
+	err = s.read("recall intents of "+env.DevID, func(r Reader) error {
+		pending = nil
+		found, err := kindIntent.list(r, env, nil)
+		for id, i := range found {
+			if i.ID != id {
+				return &CorruptError{Record: kindIntent.at(env, id).String(), Cause: errors.New("it is about another one")}
+			}
+			pending = append(pending, i.Intent)
+		}
 		return err
-	}
-	if end > 0 && end+int64(len(lines)) > h.size {
-		if err := errors.Join(f.Close(), h.rotate()); err != nil {
-			return err
-		}
-		if f, end, err = h.open(); err != nil {
-			return err
-		}
-	}
-	point()
-	if _, err = f.WriteAt(lines, end); err == nil {
-		err = f.Sync()
-	}
-	point()
-	if err != nil {
-		err = errors.Join(err, f.Truncate(end))
-	}
-	return errors.Join(err, f.Close())
-}
-
-// open gives the file and where its last whole line ends; what a write that was
-// interrupted has left behind it is cut off.
-func (h *history) open() (f *os.File, end int64, err error) {
-	path := filepath.Join(h.dir, historyName)
-	_, missing := os.Lstat(path)
-	if f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
-		return nil, 0, err
-	}
-	if errors.Is(missing, fs.ErrNotExist) {
-		err = syncFolder(h.dir)
-	}
-	var info fs.FileInfo
-	if err == nil {
-		info, err = f.Stat()
-	}
-	if err == nil {
-		end, err = lastLineEnd(f, info.Size())
-	}
-	if err == nil && end < info.Size() {
-		h.notes = append(h.notes, fmt.Sprintf("history %s: its last line was cut (%d bytes), by a crash or a full disk; the rest is whole", path, info.Size()-end))
-		if err = f.Truncate(end); err == nil {
-			err = f.Sync()
-		}
-	}
-	if err != nil {
-		return nil, 0, errors.Join(err, f.Close())
-	}
-	return f, end, nil
-}
-
-// lastLineEnd gives the offset behind the last newline.
-func lastLineEnd(f *os.File, size int64) (int64, error) {
-	const block = 1 << 16
-	for end := size; end > 0; {
-		start := max(0, end-block)
-		part := make([]byte, end-start)
-		if _, err := f.ReadAt(part, start); err != nil {
-			return 0, err
-		}
-		if i := bytes.LastIndexByte(part, '\n'); i >= 0 {
-			return start + int64(i) + 1, nil
-		}
-		end = start
-	}
-	return 0, nil
-}
-
-// rotate gives the file the next number, in one step, and drops the oldest.
-func (h *history) rotate() error {
-	old, err := olderHistories(h.dir)
-	if err != nil {
-		return err
-	}
-	next := 1
-	if len(old) > 0 {
-		next = old[len(old)-1].number + 1
-	}
-	name := filepath.Join(h.dir, fmt.Sprintf("history-%06d.jsonl", next))
-	if err := os.Rename(filepath.Join(h.dir, historyName), name); err != nil {
-		return err
-	}
-	for _, f := range old[:max(0, len(old)+1-h.kept)] {
-		if err := os.Remove(f.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return syncFolder(h.dir)
-}
-
-type olderHistory struct {
-	path   string
-	number int
-}
-
-// olderHistories gives the files that were rotated away, the oldest first.
-func olderHistories(dir string) ([]olderHistory, error) {
-	names, err := filepath.Glob(filepath.Join(dir, "history-*.jsonl"))
-	if err != nil {
-		return nil, fmt.Errorf("list history: %w", err)
-	}
-	var out []olderHistory
-	for _, name := range names {
-		f := olderHistory{path: name}
-		if _, err := fmt.Sscanf(filepath.Base(name), "history-%d.jsonl", &f.number); err == nil {
-			out = append(out, f)
-		}
-	}
-	slices.SortFunc(out, func(a, b olderHistory) int { return a.number - b.number })
-	return out, nil
-}
-
-func (h *history) takeNotes() []string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	notes := h.notes
-	h.notes = nil
-	return notes
+	})
+	slices.SortFunc(pending, func(a, b Intent) int {
+		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID))
+	})
+	return pending, err
 }

@@ -1,16 +1,13 @@
 package state
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
-	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
-
-	bolt "go.etcd.io/bbolt"
-
-	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 )
 
 // KillSwitch holds every change of everything, of an environment or of a
@@ -19,6 +16,7 @@ type KillSwitch struct {
 	Environment string    `json:"environment"` // its name, or a dev_id; "" is everything
 	DevIDs      []string  `json:"dev_ids"`     // what that was then, so that another name does not escape
 	Provider    string    `json:"provider"`    // "": the whole environment
+	Whole       []string  `json:"whole"`       // dev_ids of an environment whose very name is that of the connection: it is held, too
 	Reason      string    `json:"reason"`
 	Owner       string    `json:"owner"`
 	Since       time.Time `json:"since"`
@@ -30,87 +28,92 @@ func (k KillSwitch) Target() string {
 	return strings.TrimSuffix(k.Environment+"/"+k.Provider, "/")
 }
 
-// Concerns tells whether it is about an environment, or a connection of it.
-func (k KillSwitch) Concerns(name, devID string) bool {
-	return k.Environment == "" || k.Environment == name || k.Environment == devID || slices.Contains(k.DevIDs, devID)
+// Holds tells whether it is about an environment, and of which connection of it; a
+// provider of "" is the whole. An environment whose name is that of a connection is held
+// beside it: a folder of that name must not take the pause away. Letter case makes no
+// other dev_id.
+func (k KillSwitch) Holds(name, devID string) (provider string, holds bool) {
+	among := func(ids []string) bool {
+		return slices.ContainsFunc(ids, func(id string) bool { return strings.EqualFold(id, devID) })
+	}
+	switch {
+	case k.Environment == "", k.Provider != "" && (k.Target() == name || among(k.Whole)):
+		return "", true
+	case k.Environment == name, strings.EqualFold(k.Environment, devID), among(k.DevIDs):
+		return k.Provider, true
+	}
+	return "", false
 }
 
-type killSwitchesRecord struct {
-	V        int          `json:"v"`
-	Switches []KillSwitch `json:"switches"`
-	Untold   []Entry      `json:"untold,omitempty"` // on their way to the history
-}
+func (k KillSwitch) over(now time.Time) bool { return !now.Before(k.Until) }
 
-func (r killSwitchesRecord) version() int { return r.V }
-
-// KillSwitches gives those that have not ended before now.
-func (s *Store) KillSwitches(now time.Time) ([]KillSwitch, error) {
-	var record killSwitchesRecord
-	err := s.view(func(tx *bolt.Tx) (err error) {
-		record, err = s.killSwitches(tx)
+// KillSwitches gives those that have not ended before now, sorted by their target.
+func (s *Store) KillSwitches(now time.Time) (all []KillSwitch, err error) {
+	err = s.read("recall kill switches", func(r Reader) error {
+		known, err := kindKillSwitch.list(r, Environment{}, nil)
+		all = slices.Collect(maps.Values(known))
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("recall kill switches: %w", err)
-	}
-	return slices.DeleteFunc(record.Switches, func(k KillSwitch) bool { return !now.Before(k.Until) }), nil
-}
-
-func (s *Store) killSwitches(tx *bolt.Tx) (killSwitchesRecord, error) {
-	value := tx.Bucket([]byte(bucketMeta)).Get([]byte(keyKillSwitches))
-	if value == nil {
-		return killSwitchesRecord{V: recordVersion}, nil
-	}
-	return decode[killSwitchesRecord](s, "kill switches", value)
+	all = slices.DeleteFunc(all, func(k KillSwitch) bool { return k.over(now) })
+	slices.SortFunc(all, func(a, b KillSwitch) int { return cmp.Compare(a.Target(), b.Target()) })
+	return all, err
 }
 
 // SetKillSwitch replaces the one on the same target, and marks what it is about as
 // suspended, so that the first run after it is careful even when no run has seen
-// it. It needs a reason, an owner and an end after its beginning. The history is
-// told of it; where that fails it holds all the same, and a later change of the kill
-// switches, or the next process, tells it.
+// it. It needs a reason, an owner and an end after its beginning. The history has a
+// line of it; where that can only be written later (*UnpublishedError) it holds all
+// the same.
 func (s *Store) SetKillSwitch(k KillSwitch) error {
 	k.Since, k.Until = utc(k.Since), utc(k.Until)
-	err := s.editKillSwitches(k.Since, func(tx *bolt.Tx, r *killSwitchesRecord) error {
+	return s.write("set kill switch", func(w Writer) error {
 		switch {
 		case k.Reason == "" || k.Owner == "" || !k.Since.Before(k.Until):
 			return errors.New("it needs a reason, an owner and an end after its beginning")
 		case k.Environment == "" && k.Provider != "":
 			return errors.New("a connection needs its environment")
 		}
-		r.Switches = slices.DeleteFunc(r.Switches, func(other KillSwitch) bool { return other.Target() == k.Target() })
-		r.Switches, r.Untold = append(r.Switches, k), append(r.Untold, k.line(EventPause, k.Since, k.Owner, s.epoch))
-		return s.markSuspended(tx, k)
+		if err := dropOver(w, k.Since); err != nil {
+			return err
+		}
+		if err := kindKillSwitch.put(w, Environment{}, k.Target(), k); err != nil {
+			return err
+		}
+		if err := markSuspended(w, k); err != nil {
+			return err
+		}
+		return appendLines(w, k.line(EventPause, k.Since, k.Owner))
 	})
-	if err != nil {
-		return fmt.Errorf("set kill switch: %w", err)
-	}
-	return nil
 }
 
 // LiftKillSwitch ends the one on exactly this target, for owner, and tells whether
-// there was one that had not ended before now. The history is told as by
+// there was one that had not ended before now. The history has a line of it, as with
 // SetKillSwitch.
 func (s *Store) LiftKillSwitch(target, owner string, now time.Time) (lifted bool, err error) {
-	err = s.editKillSwitches(now, func(_ *bolt.Tx, r *killSwitchesRecord) error {
-		i := slices.IndexFunc(r.Switches, func(k KillSwitch) bool { return k.Target() == target })
-		if lifted = i >= 0; lifted {
-			line := r.Switches[i].line(EventResume, now, owner, s.epoch)
-			line.Since, line.LastedMS = r.Switches[i].Since, now.Sub(r.Switches[i].Since).Milliseconds()
-			r.Switches, r.Untold = slices.Delete(r.Switches, i, i+1), append(r.Untold, line)
+	err = s.write("lift kill switch", func(w Writer) error {
+		lifted = false
+		if err := dropOver(w, now); err != nil {
+			return err
 		}
-		return nil
+		k, found, err := kindKillSwitch.get(w, Environment{}, target)
+		if err != nil || !found {
+			return err
+		}
+		lifted = true
+		line := k.line(EventResume, now, owner)
+		line.Since, line.LastedMS = k.Since, now.Sub(k.Since).Milliseconds()
+		if err := kindKillSwitch.drop(w, Environment{}, target); err != nil {
+			return err
+		}
+		return appendLines(w, line)
 	})
-	if err != nil {
-		return lifted, fmt.Errorf("lift kill switch: %w", err)
-	}
-	return lifted, nil
+	return lifted, err
 }
 
 // line tells the history of a kill switch.
-func (k KillSwitch) line(event string, at time.Time, owner string, epoch int64) Entry {
+func (k KillSwitch) line(event string, at time.Time, owner string) Entry {
 	e := Entry{ID: rand.Text(), At: utc(at), Event: event, Environment: k.Environment, Provider: k.Provider, Reason: k.Reason,
-		Owner: owner, Until: k.Until, Epoch: epoch}
+		Owner: owner, Until: k.Until}
 	if k.Provider != "" {
 		e.Connection = k.Target()
 	}
@@ -120,108 +123,49 @@ func (k KillSwitch) line(event string, at time.Time, owner string, epoch int64) 
 	return e
 }
 
-// editKillSwitches also drops those that have ended, and tells the history.
-func (s *Store) editKillSwitches(now time.Time, edit func(*bolt.Tx, *killSwitchesRecord) error) error {
-	if err := s.beginEpoch(); err != nil {
-		return err
-	}
-	err := s.update(func(tx *bolt.Tx) error {
-		record, err := s.killSwitches(tx)
-		if err != nil {
-			return err
+// dropOver forgets those that have ended.
+func dropOver(w Writer, now time.Time) error {
+	known, err := kindKillSwitch.list(w, Environment{}, nil)
+	for target, k := range known {
+		if err == nil && k.over(now) {
+			err = kindKillSwitch.drop(w, Environment{}, target)
 		}
-		record.Switches = slices.DeleteFunc(record.Switches, func(k KillSwitch) bool { return !now.Before(k.Until) })
-		if err := edit(tx, &record); err != nil {
-			return err
-		}
-		return putKillSwitches(tx, record)
-	})
-	if err != nil {
-		return err
 	}
-	if err := s.tellKillSwitches(); err != nil {
-		return fmt.Errorf("it is in effect, and the history is told of it later: %w", err)
-	}
-	return nil
-}
-
-func putKillSwitches(tx *bolt.Tx, record killSwitchesRecord) error {
-	value, err := encode(record)
-	if err != nil {
-		return err
-	}
-	return tx.Bucket([]byte(bucketMeta)).Put([]byte(keyKillSwitches), value)
-}
-
-// tellKillSwitches writes the lines that wait. Whoever comes second finds none.
-func (s *Store) tellKillSwitches() error {
-	s.telling.Lock()
-	defer s.telling.Unlock()
-	var record killSwitchesRecord
-	err := s.view(func(tx *bolt.Tx) (err error) {
-		record, err = s.killSwitches(tx)
-		return err
-	})
-	if err != nil || len(record.Untold) == 0 {
-		return err
-	}
-	if err := s.history.append(record.Untold); err != nil {
-		return err
-	}
-	told := len(record.Untold)
-	return s.update(func(tx *bolt.Tx) error {
-		record, err := s.killSwitches(tx)
-		if err != nil {
-			return err
-		}
-		record.Untold = record.Untold[told:]
-		return putKillSwitches(tx, record)
-	})
+	return err
 }
 
 // markSuspended changes what is remembered of the environments and connections
 // that a kill switch is about.
-func (s *Store) markSuspended(tx *bolt.Tx, k KillSwitch) error {
-	environments := tx.Bucket([]byte(bucketEnvironments))
-	return environments.ForEachBucket(func(devID []byte) error {
-		env := environments.Bucket(devID)
-		commits, err := recordIn[commitsRecord](s, env, string(devID), keyCommits)
-		if err != nil || !k.Concerns(commits.Environment, string(devID)) || env.Get([]byte(keyMemory)) == nil {
+func markSuspended(w Writer, k KillSwitch) error {
+	environments, err := w.Environments()
+	if err != nil {
+		return err
+	}
+	for _, env := range environments {
+		named, _, err := kindCommits.get(w, env, "")
+		if err != nil {
 			return err
 		}
-		if k.Provider != "" {
-			return s.markConnection(env, string(devID), k.Provider)
+		switch provider, holds := k.Holds(named.Environment, env.DevID); {
+		case !holds:
+			continue
+		case provider == "":
+			err = suspend(w, env)
+		default:
+			err = suspendConnection(w, env, provider)
 		}
-		return s.markEnvironment(env, string(devID))
-	})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func (s *Store) markEnvironment(env *bolt.Bucket, devID string) error {
-	head, err := s.memoryHead(env, devID)
-	if err != nil {
+func suspendConnection(w Writer, env Environment, provider string) error {
+	c, known, err := kindConnection.get(w, env, provider)
+	if err != nil || !known {
 		return err
 	}
-	head.Suspended = true
-	value, err := encode(head)
-	if err != nil {
-		return err
-	}
-	return env.Put([]byte(keyMemory), value)
-}
-
-func (s *Store) markConnection(env *bolt.Bucket, devID, provider string) error {
-	found := map[string]plan.Remembered{}
-	if err := s.connections(env, devID, found); err != nil {
-		return err
-	}
-	remembered, known := found[provider]
-	if !known {
-		return nil
-	}
-	remembered.Suspended = true
-	value, err := encodeConnection(remembered)
-	if err != nil {
-		return err
-	}
-	return env.Bucket([]byte(bucketConnections)).Put([]byte(provider), value)
+	c.Suspended = true
+	return putConnection(w, env, provider, c)
 }

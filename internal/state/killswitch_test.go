@@ -78,23 +78,37 @@ func TestKillSwitchesThatAreRefused(t *testing.T) {
 	}
 }
 
-// TestKillSwitchConcerns: a name that changes does not let an environment escape.
-func TestKillSwitchConcerns(t *testing.T) {
-	k := killSwitch("production", "")
-	k.DevIDs = []string{dev}
+// TestWhatAKillSwitchHolds: another name, another letter case of a dev_id, and a folder
+// with the name of a connection let nothing escape.
+func TestWhatAKillSwitchHolds(t *testing.T) {
+	environment, byID, connection := killSwitch("production", ""), killSwitch(strings.ToUpper(dev), ""), killSwitch("production", "strava")
+	environment.DevIDs, connection.DevIDs, connection.Whole = []string{dev}, []string{dev}, []string{"decoy-1"}
+	const nothing, all = "nothing", ""
 	for _, c := range []struct {
-		name, devID string
-		want        bool
-	}{{"production", "other", true}, {"renamed", dev, true}, {"staging", "other", false}} {
-		if got := k.Concerns(c.name, c.devID); got != c.want {
-			t.Errorf("%s %s: got %v", c.name, c.devID, got)
+		k                 KillSwitch
+		name, devID, want string
+	}{
+		{killSwitch("", ""), "any", "thing", all},
+		{environment, "production", "other", all},
+		{environment, "renamed", dev, all},
+		{environment, "renamed", strings.ToUpper(dev), all},
+		{environment, "staging", "other", nothing},
+		{environment, "production/strava", "other", nothing},
+		{byID, "production", dev, all},
+		{byID, "staging", "other", nothing},
+		{connection, "production", dev, "strava"},
+		{connection, "renamed", strings.ToUpper(dev), "strava"},
+		{connection, "production/strava", "another", all},
+		{connection, "renamed", "Decoy-1", all},
+		{connection, "staging", "other", nothing},
+	} {
+		provider, holds := c.k.Holds(c.name, c.devID)
+		if !holds {
+			provider = nothing
 		}
-	}
-	if byID := killSwitch(dev, ""); !byID.Concerns("production", dev) || byID.Concerns("staging", "other") {
-		t.Error("a dev_id for a name: wrong")
-	}
-	if !killSwitch("", "").Concerns("any", "thing") {
-		t.Error("everything: wrong")
+		if provider != c.want {
+			t.Errorf("%q, of %s %s: holds %q, want %q", c.k.Target(), c.name, c.devID, provider, c.want)
+		}
 	}
 }
 
@@ -113,12 +127,12 @@ func TestKillSwitchMarksWhatItHolds(t *testing.T) {
 	} {
 		s := opened(t, t.TempDir())
 		must(t, errors.Join(
-			s.SaveMemory(dev, memoryOf("strava", "garmin")), s.SaveCommits(dev, Commits{Environment: "production"}),
-			s.SaveMemory("staging-id", memoryOf("strava")), s.SaveCommits("staging-id", Commits{Environment: "staging"}),
+			s.SaveMemory(here(), memoryOf("strava", "garmin")), s.SaveCommits(here(), Commits{Environment: "production"}),
+			s.SaveMemory(of("staging-id"), memoryOf("strava")), s.SaveCommits(of("staging-id"), Commits{Environment: "staging"}),
 			s.SetKillSwitch(c.k)))
-		production, err := s.Memory(dev)
+		production, err := s.Memory(here())
 		must(t, err)
-		staging, err := s.Memory("staging-id")
+		staging, err := s.Memory(of("staging-id"))
 		must(t, err)
 		got := []bool{production.Suspended, staging.Suspended, production.Connections["strava"].Suspended, production.Connections["garmin"].Suspended}
 		if diff := cmp.Diff([]bool{c.dev, c.staging, c.strava, c.other}, got); diff != "" {
@@ -136,24 +150,31 @@ func TestKillSwitchMarksWhatItHolds(t *testing.T) {
 func TestKnownEnvironments(t *testing.T) {
 	dir := t.TempDir()
 	s := opened(t, dir)
+	rehearsal := Environment{API: "loopback", DevID: "b"}
 	must(t, errors.Join(
-		s.SaveCommits("b", Commits{"staging", "c2", "c1"}), s.SaveCommits("old", Commits{"", "c0", "c0"}),
-		s.SaveGood([]Good{{"a", "production", "g1"}, {"b", "staging", "g1"}}),
-		s.SaveGood([]Good{{"a", "production", "g2"}}), s.SaveMemory("c", memoryOf("strava"))))
+		s.SaveCommits(of("b"), Commits{"staging", "c2", "c1"}), s.SaveCommits(of("old"), Commits{"", "c0", "c0"}),
+		s.SaveCommits(rehearsal, Commits{"staging", "c3", "c3"}), s.SaveCommits(of("d"), Commits{"before", "c1", "c1"}),
+		s.SaveRevisions([]Revision{{"a", "production", "g1"}, {"b", "staging", "g1"}}),
+		s.SaveRevisions([]Revision{{"a", "production", "g2"}, {"d", "now", "g2"}}), s.SaveMemory(of("c"), memoryOf("strava"))))
 	before := transactions(t, s)
-	must(t, s.SaveGood([]Good{{"a", "production", "g2"}}))
+	must(t, s.SaveRevisions([]Revision{{"a", "production", "g2"}, {"d", "now", "g2"}}))
 	if after := transactions(t, s); after != before {
 		t.Error("the same again is written")
 	}
 	closed(t, s)
-	got, err := opened(t, dir).Known()
+	s = opened(t, dir)
+	got, err := s.Known()
 	must(t, err)
-	want := []Known{{"a", Commits{"production", "", ""}, "g2"}, {"b", Commits{"staging", "c2", "c1"}, ""}}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff([]Known{{"now", "d"}, {"production", "a"}, {"staging", "b"}}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	for _, g := range []Good{{"", "production", "g"}, {"a", "", "g"}, {"a", "production", ""}} {
-		if err := opened(t, t.TempDir()).SaveGood([]Good{g}); err == nil {
+	revisions, err := s.Revisions()
+	must(t, err)
+	if diff := cmp.Diff([]Revision{{"a", "production", "g2"}, {"d", "now", "g2"}}, revisions); diff != "" {
+		t.Errorf("revisions (-want +got):\n%s", diff)
+	}
+	for _, g := range []Revision{{"", "production", "g"}, {"a", "", "g"}, {"a", "production", ""}} {
+		if err := opened(t, t.TempDir()).SaveRevisions([]Revision{g}); err == nil {
 			t.Errorf("%+v: got no error", g)
 		}
 	}
@@ -169,7 +190,7 @@ func TestKillSwitchesAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	must(t, second(s.LiftKillSwitch("production/strava", "kim", noon().Add(time.Minute))))
-	s.history.dir = filepath.Join(dir, "gone") // nothing can be written
+	s.notes.dir = filepath.Join(dir, "gone") // nothing can be written
 	if err := s.SetKillSwitch(killSwitch("", "")); err == nil {
 		t.Error("a line that could not be written: got no error")
 	}
@@ -218,7 +239,7 @@ func TestHistoryFilterMeetsKillSwitches(t *testing.T) {
 	} {
 		var got []bool
 		for _, k := range []KillSwitch{everything, environment, connection} {
-			got = append(got, c.filter.chooses(k.line(EventPause, noon(), "sam", 1)))
+			got = append(got, c.filter.chooses(k.line(EventPause, noon(), "sam")))
 		}
 		if diff := cmp.Diff(c.want, got); diff != "" {
 			t.Errorf("%+v (-want +got):\n%s", c.filter, diff)

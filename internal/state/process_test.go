@@ -7,10 +7,14 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/advice"
 )
 
 // TestMain lets this test binary be the other process as well: with STATE_ROLE
@@ -31,8 +35,17 @@ func play(role, dir string) error {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(1)
 	}()
+	if role == "no-room" {
+		signal.Ignore(syscall.SIGXFSZ) // it would end the process; on a full disk there is only the error
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{}); err != nil {
+			return err
+		}
+	}
 	s, err := Open(dir, Options{Timeout: 10 * time.Second})
 	if err != nil {
+		for _, next := range advice.All(err) {
+			fmt.Println("advice:", next.Text)
+		}
 		return err
 	}
 	switch role {
@@ -42,27 +55,27 @@ func play(role, dir string) error {
 	case "write":
 		for n := 0; err == nil; n++ {
 			id := fmt.Sprintf("%06d", n)
-			if err = s.Begin(intent(id, noon().Add(time.Duration(n)*time.Second))); err != nil {
+			if err = s.Begin(here(), intent(id, noon().Add(time.Duration(n)*time.Second))); err != nil {
 				break
 			}
 			fmt.Println("began", id)
 			if n%3 == 0 {
 				continue // its outcome stays unknown
 			}
-			if err = s.Record(line(id)); err != nil {
+			if err = s.RecordOutcome(here(), line(id)); err != nil {
 				break
 			}
-			if err = s.End(id); err == nil {
+			if err = s.End(here(), id); err == nil {
 				fmt.Println("ended", id)
 			}
 		}
 	case "hold-changes":
-		held := map[string]Hold{}
+		held := map[string]GatedChange{}
 		for n := 0; err == nil; n++ {
 			id := fmt.Sprintf("%06d", n)
-			held[id] = Hold{Since: noon()}
-			if err = s.SaveOngoing(dev, Ongoing{Held: held}, []Entry{line(id)}); err == nil {
-				fmt.Println("held", id)
+			held[id] = GatedChange{Since: noon()}
+			if err = s.SaveOpenEvents(here(), OpenEvents{Gated: held}, []Entry{line(id)}); err == nil {
+				fmt.Println("gated", id)
 			}
 		}
 	case "fill-up":
@@ -147,7 +160,7 @@ func note(t *testing.T, line string, began, ended map[string]bool) {
 func checkJournal(t *testing.T, dir string, began, ended map[string]bool) {
 	t.Helper()
 	s := opened(t, dir)
-	pending, err := s.Pending(dev)
+	pending, err := s.Pending(here())
 	must(t, err)
 	lines := linesByID(t, dir)
 	unended, known := 0, len(lines)
@@ -170,8 +183,8 @@ func checkJournal(t *testing.T, dir string, began, ended map[string]bool) {
 		}
 	}
 	for _, i := range pending { // the next run settles them
-		must(t, s.Record(line(i.ID)))
-		must(t, s.End(i.ID))
+		must(t, s.RecordOutcome(here(), line(i.ID)))
+		must(t, s.End(here(), i.ID))
 	}
 	lines = linesByID(t, dir)
 	for id := range began {
@@ -202,20 +215,20 @@ func TestKilledAroundOngoing(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), fmt.Sprint(round))
 		cmd, announced := other(t, "hold-changes", dir)
 		for n := 0; n < 1+round*3 && announced.Scan(); n++ {
-			if !strings.HasPrefix(announced.Text(), "held") {
+			if !strings.HasPrefix(announced.Text(), "gated") {
 				t.Fatalf("the other process said %q", announced.Text())
 			}
 		}
 		must(t, cmd.Process.Kill())
 		_ = cmd.Wait()
-		ongoing, err := opened(t, dir).Ongoing(dev)
+		ongoing, err := opened(t, dir).OpenEvents(here())
 		must(t, err)
 		lines := linesByID(t, dir)
-		if len(lines) == 0 || len(lines) != len(ongoing.Held) {
-			t.Errorf("round %d: %d are held, %d have a line", round, len(ongoing.Held), len(lines))
+		if len(lines) == 0 || len(lines) != len(ongoing.Gated) {
+			t.Errorf("round %d: %d are held, %d have a line", round, len(ongoing.Gated), len(lines))
 		}
 		for id, n := range lines {
-			if _, held := ongoing.Held[id]; n != 1 || !held {
+			if _, held := ongoing.Gated[id]; n != 1 || !held {
 				t.Errorf("round %d: %s is held: %v, and has %d lines", round, id, held, n)
 			}
 		}
@@ -244,8 +257,8 @@ func TestFirstStartRace(t *testing.T) {
 	must(t, readAll(opened(t, dir)))
 	entries, err := os.ReadDir(dir)
 	must(t, err)
-	if len(entries) != 2 {
-		t.Errorf("files: got %v, want %s and %s alone", entries, fileName, historyName)
+	if len(entries) != 3 {
+		t.Errorf("files: got %v, want %s and the two of the history alone", entries, fileName)
 	}
 	modes(t, dir)
 }
@@ -270,5 +283,60 @@ func modes(t *testing.T, dir string) {
 		if got := info.Mode().Perm(); got != want {
 			t.Errorf("%s: got mode %o, want %o", filepath.Base(path), got, want)
 		}
+	}
+}
+
+// fillUp begins intents until the disk is full, in a process whose files must not
+// grow, and then goes on with room again.
+func fillUp(s *Store) error {
+	signal.Ignore(syscall.SIGXFSZ) // it would end the process; on a full disk there is only the error
+	info, err := os.Stat(s.path)
+	if err != nil {
+		return err
+	}
+	var free syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &free); err != nil {
+		return err
+	}
+	full := free
+	full.Cur = uint64(info.Size())
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &full); err != nil {
+		return err
+	}
+	began := 0
+	for err == nil && began < 100_000 {
+		if err = s.Begin(here(), intent(fmt.Sprintf("%06d", began), noon())); err == nil {
+			began++
+		}
+	}
+	if began == 0 || err == nil || !strings.Contains(err.Error(), syscall.EFBIG.Error()) {
+		return fmt.Errorf("began %d, then %w; want some, then an error of the disk", began, err)
+	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &free); err != nil {
+		return err
+	}
+	if err := s.Begin(here(), intent("more", noon())); err != nil {
+		return fmt.Errorf("with room again: %w", err)
+	}
+	fmt.Println("began", began+1)
+	return nil
+}
+
+// On a full disk Begin says so, which keeps the write from leaving, and damages
+// nothing that was there.
+func TestBeginOnAFullDisk(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	cmd, lines := other(t, "fill-up", dir)
+	if !lines.Scan() || !strings.HasPrefix(lines.Text(), "began") {
+		t.Fatalf("the other process said %q", lines.Text())
+	}
+	began := 0
+	_, err := fmt.Sscanf(lines.Text(), "began %d", &began)
+	must(t, err)
+	_ = cmd.Wait()
+	pending, err := opened(t, dir).Pending(here())
+	must(t, err)
+	if len(pending) != began {
+		t.Errorf("got %d pending intents, want the %d that were acknowledged", len(pending), began)
 	}
 }

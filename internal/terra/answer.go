@@ -2,15 +2,15 @@ package terra
 
 import (
 	"bytes"
-	"encoding"
 	"encoding/json"
 	"fmt"
 	"mime"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf8"
+	"time"
 )
 
 const (
@@ -44,107 +44,141 @@ func (a answer) document(k call) (json.RawMessage, error) {
 }
 
 // decode reads a whole answer into a T as the contract describes it: a field of
-// T whose tag lacks omitempty is required, and null is only for fields that can
-// hold it. Fields that T does not name are ignored.
+// T whose tag lacks omitempty is required, null is only for fields that can hold
+// it, and no field may be there twice. Fields that T does not name are ignored.
 func decode[T any](k call, a answer) (T, error) {
-	var value T
+	var value, none T
 	document, err := a.document(k)
 	if err != nil {
-		return value, err
+		return none, err
 	}
-	if reason := fill(bytes.TrimSpace(document), reflect.ValueOf(&value).Elem(), ""); reason != "" {
-		var none T
+	r := reader{json.NewDecoder(bytes.NewReader(document)), map[reflect.Type][]field{}, &strings.Builder{}}
+	if reason := r.value(reflect.ValueOf(&value).Elem(), false, ""); reason != "" {
 		return none, k.bad(a.status, reason)
+	}
+	if a.repeats != nil && a.repeats(r.kept.String()) {
+		return none, k.bad(a.status, repeatsSecret)
 	}
 	return value, nil
 }
 
-// fill decodes valid JSON into v and returns "" or what breaks the contract, with
-// the place in the document. The reason never quotes a value.
-func fill(document json.RawMessage, v reflect.Value, at string) string {
-	null := string(document) == "null"
-	if null && v.Kind() != reflect.Pointer {
+// reader fills values from a valid document. Its methods return "" or what breaks
+// the contract, with the place in the document; the reason never quotes a value.
+type reader struct {
+	json   *json.Decoder
+	fields map[reflect.Type][]field // of the structs that were met
+	kept   *strings.Builder         // each text of the document that is kept, in a line
+}
+
+// field is a field of a struct as JSON knows it.
+type field struct {
+	name     string
+	optional bool // it may be missing or null
+}
+
+func (r reader) value(v reflect.Value, optional bool, at string) string {
+	token, _ := r.json.Token()
+	if token == nil {
+		if optional || v.Kind() == reflect.Pointer {
+			return ""
+		}
 		return here(at) + "null, want " + kindName(v.Kind())
 	}
-	switch v.Kind() {
-	case reflect.Pointer:
-		if null {
-			return ""
-		}
+	if v.Kind() == reflect.Pointer {
 		v.Set(reflect.New(v.Type().Elem()))
-		return fill(document, v.Elem(), at)
-	case reflect.Struct:
-		if _, text := v.Addr().Interface().(encoding.TextUnmarshaler); text {
-			if json.Unmarshal(document, v.Addr().Interface()) != nil {
-				return here(at) + "not a time in RFC 3339 form"
-			}
+		v = v.Elem()
+	}
+	switch to := v.Addr().Interface().(type) {
+	case *string:
+		if text, ok := token.(string); ok {
+			*to = text
+			r.kept.WriteString(text)
+			r.kept.WriteByte('\n')
 			return ""
 		}
-		return fillStruct(document, v, at)
-	case reflect.Slice:
-		return fillSlice(document, v, at)
+	case *bool:
+		if flag, ok := token.(bool); ok {
+			*to = flag
+			return ""
+		}
+	case *time.Time:
+		if text, ok := token.(string); ok && to.UnmarshalText([]byte(text)) == nil {
+			return ""
+		}
+		return here(at) + "not a time in RFC 3339 form"
 	default:
-		if !fillLeaf(document, v) {
-			return here(at) + "want " + kindName(v.Kind())
-		}
-		return ""
-	}
-}
-
-// fillLeaf decodes a text, a number or a boolean. Most texts hold no escape and
-// most answers little else, so those skip the decoder.
-func fillLeaf(document json.RawMessage, v reflect.Value) bool {
-	n := len(document)
-	plain := n >= 2 && document[0] == '"' && !bytes.ContainsRune(document, '\\') && utf8.Valid(document)
-	switch {
-	case plain && v.Kind() == reflect.String:
-		v.SetString(string(document[1 : n-1]))
-		return true
-	case v.Kind() == reflect.Bool:
-		v.SetBool(string(document) == "true")
-		return v.Bool() || string(document) == "false"
-	}
-	return json.Unmarshal(document, v.Addr().Interface()) == nil
-}
-
-func fillStruct(document json.RawMessage, v reflect.Value, at string) string {
-	members, ok := cut(document, '{')
-	if !ok {
-		return here(at) + "want an object"
-	}
-	for i := range v.NumField() {
-		name, flags, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
-		place := name
-		if at != "" {
-			place = at + "." + name
-		}
-		member, given := find(members, name)
-		optional := flags == "omitempty"
 		switch {
-		case !given && !optional:
-			return here(place) + "missing"
-		case !given, optional && string(member) == "null":
+		case v.Kind() == reflect.Struct && token == json.Delim('{'):
+			return r.object(v, at)
+		case v.Kind() == reflect.Slice && token == json.Delim('['):
+			return r.list(v, at)
+		}
+	}
+	return here(at) + "want " + kindName(v.Kind())
+}
+
+// object reads what follows a brace.
+func (r reader) object(v reflect.Value, at string) string {
+	fields, known := r.fields[v.Type()]
+	if !known {
+		for i := range v.NumField() {
+			name, flags, _ := strings.Cut(v.Type().Field(i).Tag.Get("json"), ",")
+			fields = append(fields, field{name, flags == "omitempty"})
+		}
+		r.fields[v.Type()] = fields
+	}
+	seen := make([]bool, len(fields))
+	for n := 1; r.json.More(); n++ {
+		if n > maxFields {
+			return here(at) + "more than " + strconv.Itoa(maxFields) + " fields"
+		}
+		name, _ := r.json.Token()
+		i := slices.IndexFunc(fields, func(f field) bool { return f.name == name })
+		if i < 0 {
+			var ignored json.RawMessage
+			_ = r.json.Decode(&ignored) // the document is valid
 			continue
 		}
-		if reason := fill(member, v.Field(i), place); reason != "" {
+		place := below(at, fields[i].name)
+		if seen[i] {
+			return here(place) + "there twice"
+		}
+		seen[i] = true
+		if reason := r.value(v.Field(i), fields[i].optional, place); reason != "" {
 			return reason
 		}
 	}
+	for i, f := range fields {
+		if !seen[i] && !f.optional {
+			return here(below(at, f.name)) + "missing"
+		}
+	}
+	_, _ = r.json.Token()
 	return ""
 }
 
-func fillSlice(document json.RawMessage, v reflect.Value, at string) string {
-	items, ok := cut(document, '[')
-	if !ok {
-		return here(at) + "want a list"
-	}
-	v.Set(reflect.MakeSlice(v.Type(), len(items), len(items)))
-	for i, item := range items {
-		if reason := fill(item.raw, v.Index(i), at+"["+strconv.Itoa(i)+"]"); reason != "" {
+// list reads what follows a bracket.
+func (r reader) list(v reflect.Value, at string) string {
+	v.Set(reflect.MakeSlice(v.Type(), 0, 8))
+	for i := 0; r.json.More(); i++ {
+		if i == maxListed {
+			return here(at) + "more than " + strconv.Itoa(maxListed) + " entries"
+		}
+		v.Grow(1)
+		v.SetLen(i + 1)
+		if reason := r.value(v.Index(i), false, at+"["+strconv.Itoa(i)+"]"); reason != "" {
 			return reason
 		}
 	}
+	_, _ = r.json.Token()
 	return ""
+}
+
+func below(at, name string) string {
+	if at == "" {
+		return name
+	}
+	return at + "." + name
 }
 
 func here(at string) string {
@@ -162,17 +196,13 @@ func kindName(kind reflect.Kind) string {
 		return "a list"
 	case reflect.Bool:
 		return "true or false"
-	case reflect.String:
-		return "text"
-	case reflect.Int:
-		return "a whole number"
 	default:
-		return kind.String()
+		return "text"
 	}
 }
 
-// problem reads a problem document; documented is false when there is none, and
-// the Problem then holds the status alone.
+// problem reads a problem document; documented is false when there is none, or one that is
+// too long to be meant, and the Problem then holds the status alone.
 func (k call) problem(status int, media string, body []byte) (p *Problem, documented bool) {
 	p = &Problem{Status: status, Operation: k.op.id, Action: k.action()}
 	var document struct {
@@ -181,8 +211,10 @@ func (k call) problem(status int, media string, body []byte) (p *Problem, docume
 		Detail      string   `json:"detail"`
 		Remediation string   `json:"remediation"`
 		Errors      []string `json:"errors"`
+		Product     string   `json:"product"`
+		AppliedApps []string `json:"applied_app_ids"`
 	}
-	if media != mediaProblem || json.Unmarshal(body, &document) != nil || !codePattern.MatchString(document.Code) {
+	if media != mediaProblem || len(body) > maxProblem || json.Unmarshal(body, &document) != nil || !codePattern().MatchString(document.Code) {
 		p.Title = "an error without a problem document"
 		if name := http.StatusText(status); name != "" {
 			p.Title = strings.ToLower(name) + ", without a problem document"
@@ -200,13 +232,36 @@ func (k call) problem(status int, media string, body []byte) (p *Problem, docume
 		}
 		p.Errors = append(p.Errors, k.hide.clean(text))
 	}
+	for _, id := range document.AppliedApps {
+		p.AppliedAppIDs = append(p.AppliedAppIDs, k.hide.clean(id))
+	}
+	if p.Code == CodeEntitlementRequired {
+		p.Product = k.hide.clean(document.Product)
+	}
+	k.withholdSpread(p)
 	if p.Code == CodeScopeMissing {
-		p.Scope = scopePattern.FindString(strings.Join(append(p.Errors, p.Detail, p.Remediation), " "))
+		p.Scope = scopePattern().FindString(strings.Join(append(p.Errors, p.Detail, p.Remediation), " "))
 		if p.Scope == "" {
 			p.Scope = k.op.scope
 		}
 	}
 	return p, true
+}
+
+// withholdSpread takes all prose out of a problem whose texts give a secret away only
+// together.
+func (k call) withholdSpread(p *Problem) {
+	said := append([]string{p.Code, p.Title, p.Detail, p.Product, p.Remediation}, p.Errors...)
+	if !k.hide.spread(append(said, p.AppliedAppIDs...)) {
+		return
+	}
+	p.Title, p.Detail, p.Product, p.Remediation, p.Errors = withheld, "", "", "", nil
+	if len(p.AppliedAppIDs) > 0 {
+		p.AppliedAppIDs = []string{withheld}
+	}
+	if k.hide.spread([]string{p.Code}) {
+		p.Code = withheld
+	}
 }
 
 // maxProblemErrors is how many field errors of one problem are kept.

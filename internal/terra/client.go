@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/secrets"
 )
 
 // DefaultBaseURL is where Terra serves the Admin API.
@@ -68,6 +70,7 @@ type Client struct {
 	maxAttempts int
 	tokens      *tokenReader
 	notices     *notices
+	told        *told
 	hold        func(provider string) error // nil never does
 }
 
@@ -79,6 +82,15 @@ func (c *Client) Holding(hold func(provider string) error) *Client {
 	held := *c
 	held.hold = hold
 	return &held
+}
+
+// Guard says which secrets are open for a dev_id, or for any if it is "", beside those
+// that the client sends: no error or notice repeats them either. Six characters count in
+// what the server says of that dev_id, and elsewhere as many as nobody guesses.
+func (c *Client) Guard(opened func(devID string) []secrets.Value) {
+	c.told.mu.Lock()
+	defer c.told.mu.Unlock()
+	c.told.opened = opened
 }
 
 // AsReadOnly is the same client for somebody who must change nothing: c itself
@@ -115,7 +127,9 @@ func New(o Options) (*Client, error) {
 		timeout:     o.Timeout,
 		maxAttempts: o.MaxAttempts,
 		tokens:      &tokenReader{read: o.Token},
-		notices:     &notices{tell: o.Notice},
+		notices:     &notices{report: o.Notice},
+		told: &told{sent: map[place][]secrets.Value{}, public: map[place][]string{}, openly: map[string]*secrets.Openly{},
+			opened: func(string) []secrets.Value { return nil }},
 	}
 	if c.transport == nil {
 		c.transport = NewTransport()
@@ -153,6 +167,37 @@ func parseBaseURL(text string) (string, error) {
 		return "", fmt.Errorf("the base URL has the scheme %.20q: only https, or http on loopback", u.Scheme)
 	}
 	return strings.TrimRight(u.String(), "/"), nil
+}
+
+// Address names the API that a base URL leads to, in one form: lower case, without a
+// port that goes without saying. Servers on this machine, whose ports come and go, are
+// all one address.
+func Address(baseURL string) (string, error) {
+	text, err := parseBaseURL(baseURL)
+	if err != nil {
+		return "", err
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return "", err
+	}
+	host := strings.ToLower(u.Hostname())
+	switch {
+	case isLoopback(host):
+		return "loopback" + u.Path, nil
+	case u.Port() != "" && u.Port() != "443":
+		host = net.JoinHostPort(host, u.Port())
+	}
+	return u.Scheme + "://" + host + u.Path, nil
+}
+
+// Address is that of the API that the client speaks to.
+func (c *Client) Address() string {
+	address, err := Address(c.base)
+	if err != nil {
+		return c.base // New has parsed it
+	}
+	return address
 }
 
 func isLoopback(host string) bool {
@@ -227,6 +272,8 @@ func readToken(read func() (string, error)) (string, error) {
 		return "", &TokenError{Reason: "it does not start with " + tokenPrefix + ", so it is not an admin token and is not sent; make one in Terra's dashboard"}
 	case len(token) == len(tokenPrefix):
 		return "", &TokenError{Reason: "nothing follows " + tokenPrefix + "; give the whole token"}
+	case strings.Contains(token, "…"), strings.HasSuffix(token, "..."):
+		return "", &TokenError{Reason: "it is a placeholder, as examples have it; put your own there"}
 	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return "", &TokenError{Reason: "it holds a space or a character that no token has; copy it again"}
 	}

@@ -1,11 +1,9 @@
 package terra
 
 import (
-	"bytes"
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io"
 	"net/http"
 	"path/filepath"
 	"reflect"
@@ -15,9 +13,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/pb33f/libopenapi"
-	validator "github.com/pb33f/libopenapi-validator"
 	"gopkg.in/yaml.v3"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/terra/openapi"
 )
 
 // contractOperation is what the contract says about one operation.
@@ -134,7 +132,7 @@ func TestOperationsMatchContract(t *testing.T) {
 			if err := node.Decode(&o); err != nil {
 				t.Fatal(err)
 			}
-			scope := scopePattern.FindString(o.Summary)
+			scope := scopePattern().FindString(o.Summary)
 			want[o.ID] = operation{
 				id: o.ID, method: strings.ToUpper(method), path: path, scope: scope, write: method != "get",
 				slow: strings.HasPrefix(o.Description, "Slow") || strings.Contains(o.ID, "WebhookEndpoints"),
@@ -143,6 +141,9 @@ func TestOperationsMatchContract(t *testing.T) {
 	}
 	if len(want) != 22 {
 		t.Fatalf("the contract has %d operations, want 22", len(want))
+	}
+	for _, unused := range []string{"listEnvironments", "getEnvironment", "batchDisableSources"} {
+		delete(want, unused)
 	}
 	got := map[string]operation{}
 	for _, o := range declaredOperations(t) {
@@ -175,7 +176,7 @@ func TestTypesMatchContract(t *testing.T) {
 	document := readContract(t)
 	leftOut := []string{"DryRunResult.preview", "SecretRefView.config"}
 	for name, typ := range map[string]reflect.Type{
-		"Me": reflect.TypeFor[Me](), "EnvironmentDetail": reflect.TypeFor[Environment](),
+		"Me":         reflect.TypeFor[Me](),
 		"SourceType": reflect.TypeFor[SourceType](), "Source": reflect.TypeFor[Source](),
 		"Credentials": reflect.TypeFor[Credentials](), "CredentialView": reflect.TypeFor[CredentialView](),
 		"SecretRefView": reflect.TypeFor[SecretRefView](), "SourceScopes": reflect.TypeFor[SourceScopes](),
@@ -238,24 +239,29 @@ func flatten(d contractDocument, s contractSchema) contractSchema {
 	return all
 }
 
-// contractValidator checks requests and responses against the contract.
-func contractValidator(t *testing.T) validator.Validator {
+// contractJudge holds a request, and the test's own answer to it, against the contract.
+func contractJudge(t *testing.T) func(t *testing.T, s seen, status int, answer string) {
 	t.Helper()
-	document, err := libopenapi.NewDocument(Contract())
+	description, err := openapi.Parse(Contract())
 	if err != nil {
-		t.Fatalf("load contract: %v", err)
+		t.Fatal(err)
 	}
-	v, errs := validator.NewValidator(document)
-	if len(errs) > 0 {
-		t.Fatalf("load contract: %v", errs)
+	return func(t *testing.T, s seen, status int, answer string) {
+		t.Helper()
+		request, answered := description.Check(openapi.Exchange{
+			Method: s.method, Target: s.target, Header: s.header, Body: []byte(s.body),
+			Status: status, AnswerHeader: http.Header{"Content-Type": {mediaJSON}}, Answer: []byte(answer),
+		})
+		if len(request)+len(answered) > 0 {
+			t.Errorf("%s %s breaks the contract: %q, %q", s.method, s.target, request, answered)
+		}
 	}
-	return v
 }
 
 // TestEveryMethodOnTheWire calls each method, compares what leaves with a golden
 // line, and validates the request against the contract.
 func TestEveryMethodOnTheWire(t *testing.T) {
-	v := contractValidator(t)
+	judge := contractJudge(t)
 	used := map[string]bool{}
 	for _, m := range methods() {
 		t.Run(m.name, func(t *testing.T) {
@@ -272,18 +278,7 @@ func TestEveryMethodOnTheWire(t *testing.T) {
 				t.Errorf("sent\n  %s\nwant\n  %s", got, m.sends)
 			}
 			checkHeaders(t, sent[0], m.write)
-			request, err := http.NewRequest(sent[0].method, "https://access.tryterra.co"+sent[0].target, bytes.NewBufferString(sent[0].body))
-			if err != nil {
-				t.Fatal(err)
-			}
-			request.Header = sent[0].header
-			if ok, errs := v.ValidateHttpRequestSync(request); !ok {
-				t.Errorf("the request breaks the contract: %+v", errs)
-			}
-			request.Body = io.NopCloser(strings.NewReader(sent[0].body))
-			if ok, errs := v.ValidateHttpResponse(request, reply(m.status, mediaJSON, m.body)); m.body != "" && !ok {
-				t.Errorf("the test's own answer breaks the contract: %+v", errs)
-			}
+			judge(t, sent[0], m.status, m.body)
 		})
 		used[m.operation] = true
 	}

@@ -6,5 +6,5 @@
 // safe to retry, and reads an incomplete answer as an error, never as an empty
 // one. It prints and logs nothing, and no error it returns holds a secret.
 //
-// Callers: reconcile and cmd. The emulator for tests is in terratest.
+// Callers: reconcile, internal/cli and internal/doctor. The emulator for tests is in terratest.
 package terra

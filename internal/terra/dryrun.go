@@ -3,6 +3,7 @@ package terra
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync/atomic"
@@ -14,7 +15,7 @@ type proof struct {
 	turn  chan struct{} // held while the server is asked, and to use the rest
 
 	state proofState
-	err   error // why the last asking told nothing
+	err   error // why the last question showed nothing
 }
 
 type proofState int
@@ -87,18 +88,24 @@ func (c *Client) askDryRun(ctx context.Context, devID string, s Source) (proofSt
 
 // CompareCredentials asks whether Terra already holds the one field that patch
 // gives, by a PATCH with dry_run=true. It needs a successful ProveDryRun for this
-// base URL and token, else it is a *DryRunUnprovenError and nothing is sent. An
-// answer that does not say dry_run is a *MayHaveWrittenError; from then on no
+// base URL and token, else it is a *DryRunUnprovenError and nothing is sent.
+//
+// Terra does not promise that a preview of credentials says `noop` when nothing would
+// change. So once per base URL, token and provider it is calibrated: a preview of
+// visibleID, the client id that Terra shows right now, must say so. Where it does not,
+// or where visibleID is "" and nothing was calibrated yet, the comparison is a
+// *PreviewSilentError.
+//
+// An answer that does not say dry_run is a *MayHaveWrittenError; from then on no
 // comparison is sent to that server.
-func (c *Client) CompareCredentials(ctx context.Context, devID, provider string, patch CredentialPatch) (equal bool, err error) {
+func (c *Client) CompareCredentials(ctx context.Context, devID, provider, visibleID string, patch CredentialPatch) (equal bool, err error) {
 	fields := patch.fields()
 	names := fields.names()
 	op := updateSourceCredentials()
 	if len(names) != 1 {
 		return false, fmt.Errorf("%s: a comparison takes exactly one field, got %d", op.step(), len(names))
 	}
-	body, err := fields.body()
-	if err != nil {
+	if _, err := fields.body(); err != nil {
 		return false, fmt.Errorf("%s: %w", op.step(), err)
 	}
 	p, err := c.proof()
@@ -108,15 +115,58 @@ func (c *Client) CompareCredentials(ctx context.Context, devID, provider string,
 	if err := p.check(ctx); err != nil {
 		return false, err
 	}
-	k := call{op: op, devID: devID, provider: provider, dryRun: true, body: body, hide: fields.hide()}
-	k.op.does = "compare " + names[0] + " of"
+	if err := c.calibrate(ctx, p, devID, provider, visibleID); err != nil {
+		return false, err
+	}
+	return c.preview(ctx, p, devID, provider, fields)
+}
+
+// calibrate makes sure that a preview which would change nothing says so.
+func (c *Client) calibrate(ctx context.Context, p *proof, devID, provider, visibleID string) error {
+	token, err := c.tokens.current()
+	if err != nil {
+		return err
+	}
+	shown := c.limits.preview(c.base, token, provider)
+	if err := shown.lock(ctx); err != nil {
+		return err
+	}
+	defer shown.unlock()
+	if shown.state == unasked && visibleID != "" {
+		says, err := c.preview(ctx, p, devID, provider, CredentialPatch{ClientID: &visibleID}.fields())
+		var wrote *MayHaveWrittenError
+		if errors.As(err, &wrote) {
+			return &DryRunUnprovenError{Tried: true} // it wrote what was there
+		}
+		if err != nil {
+			return err
+		}
+		if shown.state = ignored; says {
+			shown.state = honoured
+		}
+	}
+	if shown.state != honoured {
+		return &PreviewSilentError{DevID: devID, Provider: provider, Tried: shown.state == ignored}
+	}
+	return nil
+}
+
+// preview sends one field with dry_run=true and reports whether nothing would change.
+func (c *Client) preview(ctx context.Context, p *proof, devID, provider string, fields credentialFields) (nothing bool, err error) {
+	name := fields.names()[0]
+	body, err := fields.body()
+	if err != nil {
+		return false, err
+	}
+	k := call{op: updateSourceCredentials(), devID: devID, provider: provider, dryRun: true, body: body, secrets: fields.secrets()}
+	k.op.does = "compare " + name + " of"
 	a, err := c.do(ctx, k)
 	if err != nil {
 		return false, err
 	}
 	if !a.dryRun(k) {
 		p.distrust()
-		return false, &MayHaveWrittenError{DevID: devID, Provider: provider, Field: names[0]}
+		return false, &MayHaveWrittenError{DevID: devID, Provider: provider, Field: name}
 	}
 	result, err := decode[DryRunResult](k, a)
 	if err != nil {

@@ -15,8 +15,8 @@ func source() Source { return Source{Provider: "strava", Active: true, AuthVaria
 
 // dryRunServer honours dry_run for the proof; comparisons get compare.
 func dryRunServer(compare func() (*http.Response, error)) *fakeServer {
-	return &fakeServer{answer: func(_ int, r *http.Request, _ string) (*http.Response, error) {
-		if strings.HasSuffix(r.URL.Path, "/credentials") {
+	return &fakeServer{answer: func(_ int, r *http.Request, body string) (*http.Response, error) {
+		if strings.Contains(body, "client_secret") {
 			return compare()
 		}
 		return replyJSON(dryRunJSON), nil
@@ -31,23 +31,20 @@ func TestProofOnTheWire(t *testing.T) {
 	if err := c.ProveDryRun(t.Context(), "dev-1", source()); err != nil {
 		t.Fatal(err)
 	}
-	if equal, err := c.CompareCredentials(t.Context(), "dev-1", "strava", secretPatch()); !equal || err != nil {
+	if equal, err := c.CompareCredentials(t.Context(), "dev-1", "strava", "42", secretPatch()); !equal || err != nil {
 		t.Errorf("compare: %v, %v", equal, err)
 	}
 	want := []seen{
 		{method: "PATCH", target: "/api/v3/admin" + one + "?dry_run=true", body: `{"active":true}`},
+		{method: "PATCH", target: "/api/v3/admin" + one + "/credentials?dry_run=true", body: `{"client_id":"42"}`},
 		{method: "PATCH", target: "/api/v3/admin" + one + "/credentials?dry_run=true", body: `{"client_secret":"s3cret-value"}`},
 	}
-	v := contractValidator(t)
+	judge := contractJudge(t)
 	for i, got := range server.requests() {
 		if got.method != want[i].method || got.target != want[i].target || got.body != want[i].body || got.header.Get("Idempotency-Key") != "" {
 			t.Errorf("sent %s %s %s", got.method, got.target, got.body)
 		}
-		request, _ := http.NewRequest(got.method, "https://access.tryterra.co"+got.target, strings.NewReader(got.body))
-		request.Header = got.header
-		if ok, errs := v.ValidateHttpRequestSync(request); !ok {
-			t.Errorf("the request breaks the contract: %+v", errs)
-		}
+		judge(t, got, 200, dryRunJSON)
 	}
 }
 
@@ -61,23 +58,23 @@ func TestComparisonNeedsTheProof(t *testing.T) {
 		"other limits":     newClient(t, server),
 	}
 	var unproven *DryRunUnprovenError
-	if _, err := prover.CompareCredentials(t.Context(), "dev-1", "strava", secretPatch()); !errors.As(err, &unproven) || unproven.Tried || len(server.requests()) != 0 {
+	if _, err := prover.CompareCredentials(t.Context(), "dev-1", "strava", "42", secretPatch()); !errors.As(err, &unproven) || unproven.Tried || len(server.requests()) != 0 {
 		t.Fatalf("before the proof: %v after %d requests", err, len(server.requests()))
 	}
 	if err := prover.ProveDryRun(t.Context(), "dev-1", source()); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range others {
-		if _, err := c.CompareCredentials(t.Context(), "dev-1", "strava", secretPatch()); !as[*DryRunUnprovenError](err) {
+		if _, err := c.CompareCredentials(t.Context(), "dev-1", "strava", "42", secretPatch()); !as[*DryRunUnprovenError](err) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	shared := newClient(t, server, readOnly, func(o *Options) { o.Limits = limits })
-	if equal, err := shared.CompareCredentials(t.Context(), "dev-1", "strava", secretPatch()); !equal || err != nil {
+	if equal, err := shared.CompareCredentials(t.Context(), "dev-1", "strava", "42", secretPatch()); !equal || err != nil {
 		t.Errorf("a client that shares limits: %v, %v", equal, err)
 	}
-	if n := len(server.requests()); n != 2 {
-		t.Errorf("%d requests, want the proof and one comparison", n)
+	if n := len(server.requests()); n != 3 {
+		t.Errorf("%d requests, want the proof, the calibration and one comparison", n)
 	}
 }
 
@@ -99,7 +96,7 @@ func TestServerThatIgnoresDryRun(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		if _, err := c.CompareCredentials(t.Context(), "dev-1", "strava", secretPatch()); !as[*DryRunUnprovenError](err) {
+		if _, err := c.CompareCredentials(t.Context(), "dev-1", "strava", "42", secretPatch()); !as[*DryRunUnprovenError](err) {
 			t.Errorf("%s: comparison: %v", name, err)
 		}
 		if n := len(server.requests()); n != 1 {
@@ -133,7 +130,7 @@ func TestUnreadableProofIsAskedAgain(t *testing.T) {
 		if err := c.ProveDryRun(t.Context(), "dev-1", source()); !as[*DryRunUnprovenError](err) || !as[*BadAnswerError](err) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := c.CompareCredentials(t.Context(), "dev-1", "strava", secretPatch()); !as[*DryRunUnprovenError](err) || len(server.requests()) != 1 {
+		if _, err := c.CompareCredentials(t.Context(), "dev-1", "strava", "42", secretPatch()); !as[*DryRunUnprovenError](err) || len(server.requests()) != 1 {
 			t.Errorf("%s: a secret was sent on an unreadable proof: %v", name, err)
 		}
 		if err := c.ProveDryRun(t.Context(), "dev-1", source()); err != nil {
@@ -233,9 +230,9 @@ func TestComparison(t *testing.T) {
 				if err := c.ProveDryRun(t.Context(), "dev-1", source()); err != nil {
 					t.Fatal(err)
 				}
-				equal, err = c.CompareCredentials(t.Context(), "dev-1", "strava", secretPatch())
+				equal, err = c.CompareCredentials(t.Context(), "dev-1", "strava", "42", secretPatch())
 				before := len(server.requests())
-				if _, again := c.CompareCredentials(t.Context(), "dev-1", "strava", secretPatch()); as[*MayHaveWrittenError](err) {
+				if _, again := c.CompareCredentials(t.Context(), "dev-1", "strava", "42", secretPatch()); as[*MayHaveWrittenError](err) {
 					if !as[*DryRunUnprovenError](again) || len(server.requests()) != before {
 						t.Errorf("after it, a comparison was sent: %v", again)
 					}
@@ -252,11 +249,75 @@ func TestComparison(t *testing.T) {
 	}
 }
 
+// TestPreviewsAreCalibrated: `noop` is not promised for credentials, so it is believed
+// only where a preview of the client id that Terra shows says so, once for a provider.
+func TestPreviewsAreCalibrated(t *testing.T) {
+	silent := true
+	server := &fakeServer{answer: func(_ int, r *http.Request, body string) (*http.Response, error) {
+		if silent && strings.Contains(r.URL.Path, "/credentials") {
+			return replyJSON(`{"dry_run":true,"would":"update","preview":{}}`), nil
+		}
+		return replyJSON(dryRunJSON), nil
+	}}
+	limits := NewLimits()
+	client := func() *Client { return newClient(t, server, func(o *Options) { o.Limits = limits }) }
+	if err := client().ProveDryRun(t.Context(), "dev-1", source()); err != nil {
+		t.Fatal(err)
+	}
+	compare := func(devID, provider, id string) error {
+		_, err := client().CompareCredentials(t.Context(), devID, provider, id, secretPatch())
+		return err
+	}
+	var unshown *PreviewSilentError
+	if err := compare("dev-1", "strava", ""); !errors.As(err, &unshown) || unshown.Tried || len(server.requests()) != 1 {
+		t.Errorf("without a visible client id: %v in %d requests", err, len(server.requests()))
+	}
+	for range 3 {
+		if err := compare("dev-1", "strava", "42"); !errors.As(err, &unshown) || !unshown.Tried {
+			t.Errorf("a silent server: %v", err)
+		}
+	}
+	if n := len(server.requests()); n != 2 {
+		t.Errorf("%d requests, want the proof and one calibration: no secret", n)
+	}
+	silent = false
+	if err := compare("dev-1", "STRAVA", "42"); !as[*PreviewSilentError](err) {
+		t.Errorf("it was calibrated again: %v", err)
+	}
+	for i, call := range [][3]string{{"dev-1", "whoop", "7"}, {"dev-2", "Whoop", "8"}, {"dev-3", "whoop", ""}} {
+		if err := compare(call[0], call[1], call[2]); err != nil || len(server.requests()) != 4+i {
+			t.Errorf("%v: %v in %d requests, want %d", call, err, len(server.requests()), 4+i)
+		}
+	}
+}
+
+// TestCalibrationThatFailsIsTriedAgain: a refusal says nothing about previews.
+func TestCalibrationThatFailsIsTriedAgain(t *testing.T) {
+	refuse := true
+	server := &fakeServer{answer: func(_ int, r *http.Request, _ string) (*http.Response, error) {
+		if refuse && strings.Contains(r.URL.Path, "/credentials") {
+			return replyProblem(422, CodeCredentialsRejected), nil
+		}
+		return replyJSON(dryRunJSON), nil
+	}}
+	c := newClient(t, server)
+	if err := c.ProveDryRun(t.Context(), "dev-1", source()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.CompareCredentials(t.Context(), "dev-1", "garmin", "42", secretPatch()); !HasCode(err, CodeCredentialsRejected) {
+		t.Errorf("refused: %v", err)
+	}
+	refuse = false
+	if equal, err := c.CompareCredentials(t.Context(), "dev-1", "garmin", "42", secretPatch()); !equal || err != nil {
+		t.Errorf("later: %v, %v", equal, err)
+	}
+}
+
 func TestComparisonTakesOneField(t *testing.T) {
 	server := always(200, mediaJSON, dryRunJSON)
 	c := newClient(t, server)
 	for _, patch := range []CredentialPatch{{}, {ClientID: ptr("1"), ClientSecret: secret("x")}, {RedirectURL: To("")}} {
-		if _, err := c.CompareCredentials(t.Context(), "dev-1", "strava", patch); err == nil || as[*DryRunUnprovenError](err) {
+		if _, err := c.CompareCredentials(t.Context(), "dev-1", "strava", "42", patch); err == nil || as[*DryRunUnprovenError](err) {
 			t.Errorf("%v: %v", patch, err)
 		}
 	}

@@ -3,6 +3,11 @@ package terra
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
 )
 
 // ErrNoIdempotencyKey is returned by a write that was called without a key.
@@ -162,6 +167,22 @@ func (e *DryRunUnprovenError) Error() string {
 // Unwrap returns why the proof failed, if the server did not simply ignore it.
 func (e *DryRunUnprovenError) Unwrap() error { return e.Err }
 
+// PreviewSilentError says that the server's previews of a provider's credentials do
+// not say whether anything would change, so nothing can be compared through them.
+type PreviewSilentError struct {
+	DevID    string
+	Provider string
+	Tried    bool // false: there was no visible field to try it with
+}
+
+// Error is the reason shown next to "not compared".
+func (e *PreviewSilentError) Error() string {
+	if !e.Tried {
+		return "compare credentials of " + e.DevID + "/" + e.Provider + ": Terra shows no client id to try its previews with"
+	}
+	return "compare credentials of " + e.DevID + "/" + e.Provider + ": this server does not say in a preview that nothing would change"
+}
+
 // MayHaveWrittenError is the worst answer: a comparison by dry_run was answered
 // as if it had been real. Every run must stop, and a person must look.
 type MayHaveWrittenError struct {
@@ -195,4 +216,150 @@ func withoutAction(err error) string {
 	default:
 		return err.Error()
 	}
+}
+
+// The problem codes a caller decides by. The full list is in the contract.
+const (
+	CodeNotFound             = "not_found"
+	CodeDevIDNotFound        = "dev_id_not_found"
+	CodeEnvironmentDisabled  = "environment_disabled"
+	CodeUnauthorized         = "unauthorized"
+	CodeTokenExpired         = "token_expired"
+	CodeScopeMissing         = "scope_missing"
+	CodeAudienceRestricted   = "audience_restricted"
+	CodeAccessDenied         = "access_denied"
+	CodeRateLimited          = "rate_limited"
+	CodeValidationFailed     = "validation_failed"
+	CodeConflict             = "conflict"
+	CodeNotReady             = "not_ready"
+	CodePreconditionFailed   = "precondition_failed"
+	CodeIdempotencyKeyReuse  = "idempotency_key_reuse"
+	CodeUnsupportedOperation = "unsupported_operation"
+	CodeCredentialsRejected  = "provider_credentials_rejected"
+	CodeDependencyFailed     = "dependency_failed"
+	CodeServiceUnavailable   = "service_unavailable"
+	CodeInternalError        = "internal_error"
+	CodeEntitlementRequired  = "entitlement_required"
+)
+
+// codePattern is what a problem code looks like; anything else is not one.
+var codePattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z_]{0,63}$`) })
+
+// scopePattern finds a token scope in a sentence.
+var scopePattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\b[a-z_]+:(?:read|write)\b`) })
+
+// Problem is an error that the server explained (RFC 9457), or an HTTP error
+// without a document, which has no Code. Branch on Code, never on prose.
+//
+//nolint:errname // RFC 9457 and the contract call it a problem
+type Problem struct {
+	Status      int
+	Code        string
+	Title       string
+	Detail      string
+	Remediation string
+	Errors      []string // "field: message"
+	Operation   string
+	Action      string
+	RetryAfter  time.Duration // 0: the server named none
+	Scope       string        // with scope_missing: the scope the token lacks
+	Product     string        // with entitlement_required: what the account's plan does not include; "" where it is not said
+
+	// AppliedAppIDs are the Garmin apps whose webhooks were written before an apply
+	// failed half way.
+	AppliedAppIDs []string
+}
+
+// Error is one line: the step, the status and code, what the server said, and
+// one next step.
+func (p *Problem) Error() string {
+	if p.Action == "" {
+		return p.says()
+	}
+	return p.Action + ": " + p.says()
+}
+
+func (p *Problem) says() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d", p.Status)
+	if p.Code != "" {
+		b.WriteString(" " + p.Code)
+	}
+	said := p.Detail
+	if said == "" {
+		said = p.Title
+	}
+	if said != "" {
+		b.WriteString(": " + strings.TrimRight(said, ". "))
+	}
+	if len(p.Errors) > 0 {
+		b.WriteString(": " + strings.Join(p.Errors, "; "))
+	}
+	if p.Product != "" {
+		b.WriteString(" (product " + p.Product + ")")
+	}
+	if len(p.AppliedAppIDs) > 0 {
+		b.WriteString("; written before it failed: the webhooks of " + strings.Join(p.AppliedAppIDs, ", "))
+	}
+	if p.RetryAfter > maxPause {
+		b.WriteString("; Terra asks to wait " + p.RetryAfter.Round(time.Second).String() + ", longer than a run does")
+	}
+	if next := p.next(); next != "" {
+		b.WriteString("; " + next)
+	}
+	return b.String()
+}
+
+// next is the one next step that is shown: ours where we know more than the
+// server can, else the server's, in quotes: nobody takes them for ours.
+func (p *Problem) next() string {
+	switch p.Code {
+	case CodeScopeMissing:
+		if p.Scope == "" {
+			break
+		}
+		return "create a token with the scope " + p.Scope + " in Terra's dashboard and give it to the runner"
+	case CodeTokenExpired:
+		return "create a new token in Terra's dashboard and give it to the runner"
+	case CodeUnauthorized:
+		return "check the token that the runner uses, or create a new one in Terra's dashboard"
+	case CodeAudienceRestricted:
+		return "use a token that may act on this dev_id"
+	case CodeDevIDNotFound:
+		return "check dev_id in environment.yaml and the account it names"
+	case CodeEnvironmentDisabled:
+		if p.Remediation == "" {
+			return "enable the environment in Terra's dashboard, or leave it out: a folder with _ before its name is not read"
+		}
+	}
+	remediation := strings.ReplaceAll(strings.TrimRight(p.Remediation, ". "), `"`, "'")
+	switch {
+	case p.Code == "" && p.Status < 500:
+		return beforeTheAPI
+	case remediation != "":
+		return `Terra says: "` + remediation + `"`
+	case p.Code == CodeEntitlementRequired:
+		return "the plan of this Terra account does not include it: change the plan or ask Terra support, and leave it out of the files until then"
+	case p.Code == CodeAccessDenied:
+		return "use a token of somebody whose role allows it: a token has the rights of the person who made it"
+	case p.Code == CodeRateLimited, p.Status >= 500:
+		return "run again later, or ask Terra support if it lasts"
+	case slices.Contains([]string{CodeConflict, CodeNotReady, CodePreconditionFailed}, p.Code):
+		return "run again: somebody else may have changed it meanwhile"
+	}
+	return ""
+}
+
+// beforeTheAPI is the next step where the answer does not look like Terra's.
+const beforeTheAPI = "something before the admin API may have answered: check the base URL and the proxy"
+
+// IsNotFound reports whether err is the server saying that the thing does not
+// exist: a problem document with the code not_found. A 404 of anything else, an
+// unknown environment or a missed API, is not.
+func IsNotFound(err error) bool { return HasCode(err, CodeNotFound) }
+
+// HasCode reports whether err is, or wraps, a problem with that code.
+func HasCode(err error, code string) bool {
+	var p *Problem
+	return errors.As(err, &p) && p.Code == code
 }

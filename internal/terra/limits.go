@@ -1,14 +1,21 @@
 package terra
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 const (
-	maxConcurrent = 50                // calls of one token at a time
+	maxConcurrent = 64                // calls of one token at a time
 	maxPause      = 120 * time.Second // the longest wait a server can ask for
 )
 
@@ -19,6 +26,13 @@ type Limits struct {
 	mu       sync.Mutex
 	limiters map[fingerprint]*limiter
 	proofs   map[server]*proof
+	previews map[previewed]*proof
+}
+
+// previewed is a provider whose credentials a server was asked about.
+type previewed struct {
+	server   server
+	provider string
 }
 
 // fingerprint stands for a token.
@@ -32,7 +46,7 @@ type server struct {
 
 // NewLimits returns an empty registry.
 func NewLimits() *Limits {
-	return &Limits{limiters: map[fingerprint]*limiter{}, proofs: map[server]*proof{}}
+	return &Limits{limiters: map[fingerprint]*limiter{}, proofs: map[server]*proof{}, previews: map[previewed]*proof{}}
 }
 
 func (l *Limits) limiter(token string) *limiter {
@@ -55,22 +69,58 @@ func (l *Limits) proof(base, token string) *proof {
 	return l.proofs[s]
 }
 
-// limiter holds back the calls of one token. It starts with no rate and 50 calls
-// at a time, and learns: a 429 pauses every call of the token and halves how
-// many run at a time, each success afterwards gives a little back; a server that
-// announces how many mutations are left is not asked for more.
-type limiter struct {
-	slots   chan struct{} // one element per call that runs, and per retired slot
-	silence silence
+// preview is what the server showed about its previews of a provider's credentials.
+func (l *Limits) preview(base, token, provider string) *proof {
+	p := previewed{server{base: base, token: sha256.Sum256([]byte(token))}, strings.ToLower(provider)}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.previews[p] == nil {
+		l.previews[p] = &proof{turn: make(chan struct{}, 1)}
+	}
+	return l.previews[p]
+}
 
-	mu        sync.Mutex
-	until     time.Time // no call starts before
-	spent     time.Time // until then no call is patient: one has been for as long as it may
-	retired   int       // slots that are taken out of use
-	debt      int       // slots to retire as soon as their calls end
-	successes int       // since a slot was last given back
-	mutating  int       // mutations that run now
-	allowed   allowance // what the server announced about mutations
+// limiter holds back the calls of one token. At most 64 run at a time. Terra
+// publishes no limit, so the pace is learned: with the first change it starts slow and
+// grows with each answer; a 429 pauses every call of the token and halves the pace. A
+// server that announces how many mutations are left is not asked for more.
+type limiter struct {
+	slots     chan struct{} // one element per call that runs
+	calls     pace
+	mutations turn
+	previews  turn // mutations that change nothing
+	silence   silence
+
+	mu       sync.Mutex
+	until    time.Time // no call starts before
+	spent    time.Time // until then no call is patient: one has been for as long as it may
+	paced    bool      // a change or a 429 came: all calls have a pace
+	learned  bool      // a 429 came
+	mutating int       // mutations that run now
+	allowed  allowance // what the server announced about mutations
+}
+
+// The pace. Terra's own CLI leaves 100 ms between calls, which is the only public
+// hint. With the first change everything starts so, but for a handful, and
+// after the first refusal without one. Until then reads go as they come: a dry run of a
+// hundred connections would else wait ten seconds where nobody asked for patience, and a
+// read that was refused costs nobody more than its repetition.
+const (
+	careful = rate.Limit(10) // 100 ms apart
+	quicker = rate.Limit(2)  // added by each answer before the first refusal
+	handful = 10
+	slowest = rate.Limit(0.5)
+)
+
+// turn lets one caller at a time wait.
+type turn chan struct{}
+
+// pace spaces the starts of calls. Whoever waits holds the turn, so nobody keeps a
+// place that was given at a faster pace.
+type pace struct {
+	turn turn
+	rate *rate.Limiter
+	step rate.Limit // each success adds it
 }
 
 // allowance is what the X-RateLimit headers taught. While length is 0 they taught
@@ -83,22 +133,28 @@ type allowance struct {
 }
 
 func newLimiter() *limiter {
-	return &limiter{slots: make(chan struct{}, maxConcurrent)}
+	return &limiter{
+		slots:     make(chan struct{}, maxConcurrent),
+		calls:     pace{make(turn, 1), rate.NewLimiter(rate.Inf, handful), 0},
+		mutations: make(turn, 1),
+		previews:  make(turn, 1),
+	}
 }
 
 // acquire waits until a call may start. Unless it errs, the caller must release.
-// A mutation waits for its allowance before it takes a slot, so that mutations
-// that wait never hold up reads.
-func (l *limiter) acquire(ctx context.Context, mutation bool) error {
+// A mutation waits for its allowance before it takes a slot, so that mutations that wait
+// never hold up reads.
+func (l *limiter) acquire(ctx context.Context, mutation, preview bool) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	for mutation {
-		wait := l.takeMutation(time.Now())
-		if wait <= 0 {
-			break
+	if mutation {
+		mine := l.previews
+		if !preview {
+			mine = l.mutations
+			l.begin()
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := mine.wait(ctx, l.takeMutation); err != nil {
 			return err
 		}
 	}
@@ -108,12 +164,10 @@ func (l *limiter) acquire(ctx context.Context, mutation bool) error {
 		l.returnMutation(mutation, true)
 		return ctx.Err()
 	}
-	for wait := l.paused(); wait > 0; wait = l.paused() {
-		if err := sleep(ctx, wait); err != nil {
-			l.returnMutation(mutation, true)
-			l.freeSlot()
-			return err
-		}
+	if err := l.calls.wait(ctx, l.paused); err != nil {
+		l.returnMutation(mutation, true)
+		<-l.slots
+		return err
 	}
 	return nil
 }
@@ -121,13 +175,61 @@ func (l *limiter) acquire(ctx context.Context, mutation bool) error {
 // release ends a call that acquire let start.
 func (l *limiter) release(mutation bool) {
 	l.returnMutation(mutation, false)
-	l.freeSlot()
+	<-l.slots
 }
 
-func (l *limiter) paused() time.Duration {
+// wait lets one caller at a time through, once held, asked after each wait, no longer
+// names a time to wait.
+func (t turn) wait(ctx context.Context, held func(now time.Time) time.Duration) error {
+	select {
+	case t <- struct{}{}:
+		defer func() { <-t }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	for d := held(time.Now()); d > 0; d = held(time.Now()) {
+		if err := sleep(ctx, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// wait lets one caller at a time through, when the pace allows it and the token is not
+// paused.
+func (p *pace) wait(ctx context.Context, paused func(now time.Time) time.Duration) error {
+	spaced := false
+	var late error
+	err := p.turn.wait(ctx, func(time.Time) time.Duration {
+		if !spaced {
+			spaced, late = true, p.rate.Wait(ctx)
+		}
+		if late != nil {
+			return 0
+		}
+		return paused(time.Now())
+	})
+	if late != nil {
+		return cmp.Or(ctx.Err(), context.DeadlineExceeded) // it would pass before the turn comes
+	}
+	return err
+}
+
+// begin gives all calls a pace, with the first change.
+func (l *limiter) begin() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return time.Until(l.until)
+	if l.paced {
+		return
+	}
+	l.paced, l.calls.step = true, quicker
+	l.calls.rate.SetLimit(careful)
+}
+
+func (l *limiter) paused(now time.Time) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.until.Sub(now)
 }
 
 // takeMutation counts a mutation in and returns 0, or returns how long to wait.
@@ -158,21 +260,7 @@ func (l *limiter) returnMutation(mutation, unused bool) {
 	}
 }
 
-// freeSlot lets the next call in, or retires the slot if one is owed.
-func (l *limiter) freeSlot() {
-	l.mu.Lock()
-	retire := l.debt > 0
-	if retire {
-		l.debt--
-		l.retired++
-	}
-	l.mu.Unlock()
-	if !retire {
-		<-l.slots
-	}
-}
-
-// refused learns from a 429: nothing starts for d.
+// refused learns from a 429: nothing starts for d, and then half as fast.
 func (l *limiter) refused(now time.Time, d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -183,12 +271,26 @@ func (l *limiter) refused(now time.Time, d time.Duration) {
 	if !first {
 		return
 	}
-	l.successes = 0
-	open := maxConcurrent - l.retired - l.debt
-	l.debt += open / 2
+	next := max(l.calls.rate.Limit()/2, slowest)
+	if !l.learned {
+		next = careful
+	}
+	l.paced, l.learned, l.calls.step = true, true, min(next, careful)/100 // a hundred answers or more make up for a refusal
+	l.calls.rate.SetLimit(next)
+	l.calls.rate.SetBurst(1)
 }
 
-// isSpent tells whether a call gives up at its first 429, because another one
+// succeeded learns from an answer that was not refused.
+func (l *limiter) succeeded() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.spent = time.Time{}
+	if l.paced { // an infinite limit is not to be set twice at one moment: see x/time/rate
+		l.calls.rate.SetLimit(l.calls.rate.Limit() + l.calls.step)
+	}
+}
+
+// isSpent reports whether a call gives up at its first 429, because another one
 // waited for as long as a call may, and none has succeeded since.
 func (l *limiter) isSpent(now time.Time) bool {
 	l.mu.Lock()
@@ -200,28 +302,6 @@ func (l *limiter) spend(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.spent = now.Add(silenceLasts)
-}
-
-// succeeded learns from an answer that was not refused: after as many of them as
-// run at a time, one more may run.
-func (l *limiter) succeeded() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.spent = time.Time{}
-	if l.retired+l.debt == 0 {
-		return
-	}
-	l.successes++
-	if l.successes < maxConcurrent-l.retired-l.debt {
-		return
-	}
-	l.successes = 0
-	if l.debt > 0 {
-		l.debt--
-		return
-	}
-	l.retired--
-	<-l.slots
 }
 
 // hint learns from the X-RateLimit headers of a mutation's answer.
@@ -240,6 +320,115 @@ func (l *limiter) hint(now time.Time, r rateHint) {
 		left: left, refill: now.Add(reset),
 		limit: max(r.limit, r.remaining+1, l.allowed.limit), length: max(reset, l.allowed.length),
 	}
+}
+
+// rateHint is what a mutation's answer says about its rate limit.
+type rateHint struct {
+	known     bool
+	remaining int
+	limit     int           // 0: not said
+	reset     time.Duration // from now
+}
+
+// manyMutations is as good as no limit.
+const manyMutations = 1_000_000
+
+// readRateHint reads X-RateLimit-Remaining and -Reset, which are both needed, and
+// -Limit. The names are not promised, so anything odd is no hint. A reset above 86,400 is
+// epoch seconds, else seconds from now.
+func readRateHint(header http.Header, now time.Time) rateHint {
+	remaining, err := strconv.Atoi(strings.TrimSpace(header.Get("X-RateLimit-Remaining")))
+	if err != nil || remaining < 0 {
+		return rateHint{}
+	}
+	seconds, err := strconv.ParseInt(strings.TrimSpace(header.Get("X-RateLimit-Reset")), 10, 64)
+	if err != nil || seconds < 0 {
+		return rateHint{}
+	}
+	reset := clampSeconds(seconds)
+	if seconds > 86_400 {
+		reset = time.Unix(seconds, 0).Sub(serverTime(header, now))
+	}
+	if reset <= 0 {
+		return rateHint{}
+	}
+	limit, err := strconv.Atoi(strings.TrimSpace(header.Get("X-RateLimit-Limit")))
+	if err != nil || limit < 0 {
+		limit = 0
+	}
+	return rateHint{known: true, remaining: min(remaining, manyMutations), limit: min(limit, manyMutations), reset: reset}
+}
+
+// retryAfter reads the header: seconds, or a date, which is on the server's clock.
+// 0 is none.
+func retryAfter(header http.Header, now time.Time) time.Duration {
+	value := strings.TrimSpace(header.Get("Retry-After"))
+	if value == "" {
+		return 0
+	}
+	if seconds, err := strconv.ParseInt(value, 10, 64); err == nil {
+		return clampSeconds(seconds)
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(at.Sub(serverTime(header, now)), 0)
+	}
+	return 0
+}
+
+// serverTime is the answer's own Date, and now where it has none.
+func serverTime(header http.Header, now time.Time) time.Time {
+	if date, err := http.ParseTime(header.Get("Date")); err == nil {
+		return date
+	}
+	return now
+}
+
+// clampSeconds bounds what a server can ask for to what a duration can hold.
+func clampSeconds(seconds int64) time.Duration {
+	const year = 366 * 24 * 3600
+	return time.Duration(max(0, min(seconds, year))) * time.Second
+}
+
+const (
+	silenceLasts = 30 * time.Second // after the last call that waited in vain
+	silentWait   = 10 * time.Second // for one answer meanwhile
+)
+
+// silence notices a server that takes the calls of a token and answers none of
+// them. A call waits a minute and a half for it; a run must not do so for each of its
+// calls. Once one has waited in vain, and no other one was answered meanwhile, no
+// write is sent and a read waits once and shortly, until something is answered
+// again or the silence has lasted long enough to try again.
+type silence struct {
+	mu         sync.Mutex
+	answeredAt time.Time // when the latest answer was whole
+	until      time.Time
+}
+
+func (s *silence) answered(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answeredAt, s.until = now, time.Time{}
+}
+
+// waitedInVain ends a call that began at a time and got no answer until now.
+func (s *silence) waitedInVain(began, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.answeredAt.After(began) {
+		s.until = now.Add(silenceLasts)
+	}
+}
+
+func (s *silence) lasts(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return now.Before(s.until)
+}
+
+func timedOut(err error) bool {
+	var connection *ConnectionError
+	return errors.As(err, &connection) && connection.Timeout
 }
 
 // sleep waits for d, or less if the context ends.

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // gauge answers after a delay and notes how many requests ran at a time.
@@ -43,8 +45,8 @@ func TestFiftyCallsOfATokenAtATime(t *testing.T) {
 			return err
 		})
 	})
-	if g.most.Load() != 50 || d != 2*time.Second {
-		t.Errorf("at most %d at a time, 100 calls in %v; want 50 and 2 s", g.most.Load(), d)
+	if g.most.Load() != 64 || d != 2*time.Second {
+		t.Errorf("at most %d at a time, 100 calls in %v; want 64 and 2 s", g.most.Load(), d)
 	}
 }
 
@@ -109,38 +111,96 @@ func TestRefusalPausesTheToken(t *testing.T) {
 	}
 }
 
-// TestRateLimitedServer runs 200 calls against a server that allows ten a second:
-// all end well, and the client learns to send few in vain.
-func TestRateLimitedServer(t *testing.T) {
-	var refused atomic.Int64
-	var d time.Duration
-	synctest.Test(t, func(t *testing.T) {
-		start := time.Now()
-		var mu sync.Mutex
-		window, used := int64(-1), 0
-		g := &gauge{delay: 50 * time.Millisecond, answer: func(int) *http.Response {
-			mu.Lock()
-			defer mu.Unlock()
-			if now := int64(time.Since(start) / time.Second); now != window {
-				window, used = now, 0
+// TestUnannouncedLimit meets a server that allows so many calls a second and says so
+// to nobody: the client learns the pace, so fewer than one call in twenty is refused,
+// and still makes good use of what is allowed.
+func TestUnannouncedLimit(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		allowed       int // a second
+		latency       time.Duration
+		reads, writes int // 8 at a time, each followed by a read
+		most          time.Duration
+	}{
+		{"first apply at 20", 20, 20 * time.Millisecond, 2, 300, 60 * time.Second},
+		{"first apply at 20, slow", 20, 150 * time.Millisecond, 2, 300, 60 * time.Second},
+		{"many reads at 20", 20, 50 * time.Millisecond, 2000, 0, 200 * time.Second},
+		{"many reads at 200", 200, 50 * time.Millisecond, 5000, 0, 120 * time.Second},
+		{"many writes at 5", 5, 20 * time.Millisecond, 0, 200, 200 * time.Second},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var refused, sent atomic.Int64
+			d := took(t, func(t *testing.T) {
+				start := time.Now()
+				var mu sync.Mutex
+				window, used := int64(-1), 0
+				c := newClient(t, &fakeServer{answer: func(_ int, r *http.Request, _ string) (*http.Response, error) {
+					_ = sleep(r.Context(), test.latency/2)
+					mu.Lock()
+					if now := int64(time.Since(start) / time.Second); now != window {
+						window, used = now, 0
+					}
+					used++
+					over := used > test.allowed
+					mu.Unlock()
+					_ = sleep(r.Context(), test.latency/2)
+					sent.Add(1)
+					switch {
+					case over:
+						refused.Add(1)
+						return replyProblem(429, CodeRateLimited, "Retry-After", "1"), nil
+					case r.Method == http.MethodGet:
+						return replyJSON(meJSON), nil
+					}
+					return reply(204, "", ""), nil
+				}})
+				read := func(ctx context.Context, _ int) error { _, err := c.Me(ctx); return err }
+				callAll(t, test.reads, read)
+				eight := make(chan struct{}, 8)
+				callAll(t, test.writes, func(ctx context.Context, i int) error {
+					eight <- struct{}{}
+					defer func() { <-eight }()
+					return errors.Join(c.DisableSource(ctx, "dev-1", fmt.Sprint("p", i), NewIdempotencyKey()), read(ctx, i))
+				})
+			})
+			share := float64(refused.Load()) / float64(sent.Load())
+			t.Logf("%d of %d calls refused (%.1f%%) in %v", refused.Load(), sent.Load(), 100*share, d)
+			if share >= 0.05 || refused.Load() == 0 {
+				t.Errorf("%d of %d calls were refused, want some and fewer than 5%%", refused.Load(), sent.Load())
 			}
-			if used++; used > 10 {
-				refused.Add(1)
-				return replyProblem(429, CodeRateLimited, "Retry-After", "1")
+			if d > test.most {
+				t.Errorf("took %v, want at most %v", d, test.most)
 			}
-			return replyJSON(meJSON)
-		}}
-		c := newClient(t, g)
-		callAll(t, 200, func(ctx context.Context, _ int) error { _, err := c.Me(ctx); return err })
-		d = time.Since(start)
-	})
-	if refused.Load() > 200 {
-		t.Errorf("%d requests were refused for 200 calls", refused.Load())
+		})
 	}
-	if d > 90*time.Second {
-		t.Errorf("200 calls at ten a second took %v", d)
+}
+
+// TestPaceWithoutALimit: where nobody asks for patience, a hundred reads wait for no
+// pace, and three hundred writes a second or two.
+func TestPaceWithoutALimit(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		reads, writes int
+		most          time.Duration
+	}{{"reads", 100, 0, 40 * time.Millisecond}, {"writes", 0, 300, 3 * time.Second}} {
+		d := took(t, func(t *testing.T) {
+			c := newClient(t, &fakeServer{answer: func(_ int, r *http.Request, _ string) (*http.Response, error) {
+				_ = sleep(r.Context(), 20*time.Millisecond)
+				if r.Method == http.MethodGet {
+					return replyJSON(meJSON), nil
+				}
+				return reply(204, "", ""), nil
+			}})
+			callAll(t, test.reads, func(ctx context.Context, _ int) error { _, err := c.Me(ctx); return err })
+			callAll(t, test.writes, func(ctx context.Context, i int) error {
+				return c.DisableSource(ctx, "dev-1", fmt.Sprint("p", i), NewIdempotencyKey())
+			})
+		})
+		t.Logf("%s: %v", test.name, d)
+		if d > test.most {
+			t.Errorf("%s took %v, want at most %v", test.name, d, test.most)
+		}
 	}
-	t.Logf("%d refused, %v", refused.Load(), d)
 }
 
 // TestMutationsRespectTheAnnouncedRest: a server that says how many mutations are
@@ -201,55 +261,96 @@ func TestMutationsRespectTheAnnouncedRest(t *testing.T) {
 	}
 }
 
-func TestLimiterShrinksAndGrows(t *testing.T) {
+func TestPaceFallsAndGrows(t *testing.T) {
 	l := newLimiter()
 	now := time.Now()
-	for i := range 10 {
-		now = now.Add(time.Hour)
-		l.refused(now, time.Second)
-		l.refused(now, time.Second) // the same burst
-		if i == 0 && l.debt != maxConcurrent/2 {
-			t.Errorf("one burst of refusals takes %d slots, want %d", l.debt, maxConcurrent/2)
-		}
-		for l.debt > 0 {
-			if err := l.acquireNow(t); err != nil {
-				t.Fatal(err)
-			}
-			l.release(false)
-		}
-	}
-	if open := maxConcurrent - l.retired; open != 1 {
-		t.Errorf("after ten refusals %d may run at a time, want 1", open)
-	}
-	for range 50 * 51 {
+	for range 10 {
 		l.succeeded()
 	}
-	if l.retired != 0 || len(l.slots) != 0 {
-		t.Errorf("after many successes %d slots are retired and %d taken", l.retired, len(l.slots))
+	if got := l.calls.rate.Limit(); got != rate.Inf {
+		t.Errorf("reads alone have a pace of %v", got)
 	}
-}
-
-// acquireNow takes a slot without regard to a pause.
-func (l *limiter) acquireNow(t *testing.T) error {
-	t.Helper()
-	l.mu.Lock()
-	l.until = time.Time{}
-	l.mu.Unlock()
-	return l.acquire(t.Context(), false)
+	l.begin()
+	if got := l.calls.rate.Limit(); got != careful {
+		t.Errorf("with the first change the pace is %v, want %v", got, careful)
+	}
+	for range 1000 {
+		l.succeeded()
+	}
+	if l.begin(); l.calls.rate.Limit() < 1000 {
+		t.Errorf("a thousand answers later it is %v a second", l.calls.rate.Limit())
+	}
+	l.refused(now, time.Second)
+	l.refused(now, time.Second) // the same burst
+	if got := l.calls.rate.Limit(); got != careful || l.calls.rate.Burst() != 1 {
+		t.Errorf("after the first refusals the pace is %v with bursts of %d, want %v and 1", got, l.calls.rate.Burst(), careful)
+	}
+	for range 100 {
+		l.succeeded()
+	}
+	if got := l.calls.rate.Limit(); got < 2*careful-1 || got > 2*careful+1 {
+		t.Errorf("a hundred successes later it is %v, want %v", got, 2*careful)
+	}
+	for i := range 20 {
+		l.refused(now.Add(time.Duration(i+1)*time.Hour), time.Second)
+	}
+	if got := l.calls.rate.Limit(); got != slowest {
+		t.Errorf("after many refusals it is %v, want %v", got, slowest)
+	}
 }
 
 func TestWaitingForASlotEndsWithTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLimiter()
 		for range maxConcurrent {
-			if err := l.acquire(t.Context(), false); err != nil {
+			if err := l.acquire(t.Context(), false, false); err != nil {
 				t.Fatal(err)
 			}
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := l.acquire(ctx, true); !errors.Is(err, context.DeadlineExceeded) || l.mutating != 0 {
+		if err := l.acquire(ctx, true, false); !errors.Is(err, context.DeadlineExceeded) || l.mutating != 0 {
 			t.Errorf("%v with %d mutations counted", err, l.mutating)
 		}
 	})
+}
+
+// TestNoServerStretchesARun: what Terra says about waiting, however long, ends with the
+// deadline of the run.
+func TestNoServerStretchesARun(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		answer func() *http.Response
+		write  bool
+	}{
+		{"nothing remains", func() *http.Response {
+			return reply(204, "", "", "X-RateLimit-Limit", "20", "X-RateLimit-Remaining", "0", "X-RateLimit-Reset", fmt.Sprint(time.Now().Add(100*time.Second).Unix()))
+		}, true},
+		{"nothing remains for a year", func() *http.Response {
+			return reply(204, "", "", "X-RateLimit-Limit", "20", "X-RateLimit-Remaining", "0", "X-RateLimit-Reset", fmt.Sprint(time.Now().AddDate(1, 0, 0).Unix()))
+		}, true},
+		{"a write has to wait", func() *http.Response { return replyProblem(429, CodeRateLimited, "Retry-After", "100") }, true},
+		{"a read has to wait", func() *http.Response { return replyProblem(503, CodeServiceUnavailable, "Retry-After", "100") }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client := newClient(t, &fakeServer{answer: func(int, *http.Request, string) (*http.Response, error) { return c.answer(), nil }})
+				const deadline = 70 * time.Second
+				ctx, cancel := context.WithTimeout(t.Context(), deadline)
+				defer cancel()
+				began := time.Now()
+				var err error
+				for range 3 {
+					if c.write {
+						err = client.DeleteDomain(ctx, "dev-1", "strava", NewIdempotencyKey())
+					} else {
+						_, err = client.Me(ctx)
+					}
+				}
+				if d := time.Since(began); d > deadline || !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("it ended after %v with %v", d, err)
+				}
+			})
+		})
+	}
 }

@@ -145,19 +145,19 @@ func TestUsersThatWereNotAskedFor(t *testing.T) {
 	}
 }
 
-func TestEnvironmentsAreReadToTheEnd(t *testing.T) {
+func TestUsersAreReadToTheEnd(t *testing.T) {
 	server := &fakeServer{answer: func(n int, _ *http.Request, _ string) (*http.Response, error) {
 		var items []string
 		for i := range 100 {
-			items = append(items, fmt.Sprintf(`{"dev_id":"dev-%d-%d"}`, n, i))
+			items = append(items, strings.Replace(userJSON, "u1", fmt.Sprintf("u-%d-%d", n, i), 1))
 		}
 		if n == 2 {
 			return replyJSON(list(items[:7]...)), nil
 		}
 		return replyJSON(fmt.Sprintf(`{"data":[%s],"has_more":true,"next_cursor":"c%d"}`, strings.Join(items, ","), n)), nil
 	}}
-	all, err := newClient(t, server).ListEnvironments(t.Context())
-	if err != nil || len(all) != 207 {
-		t.Errorf("%d environments, %v; want 207", len(all), err)
+	count, exact, err := newClient(t, server).CountUsers(t.Context(), "dev-1", "strava", 1000)
+	if err != nil || count != 207 || !exact {
+		t.Errorf("%d end users, exact %v, %v; want 207", count, exact, err)
 	}
 }

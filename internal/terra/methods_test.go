@@ -34,14 +34,6 @@ func readMethods() []method {
 			v, err := c.Me(t.Context())
 			return need(err, v.TokenID == "t1" && v.ExpiresAt != nil && v.LastUsedAt == nil)
 		}},
-		{"ListEnvironments", "listEnvironments", false, 200, list(environmentJSON), "GET /environments?limit=100", func(t *testing.T, c *Client) error {
-			v, err := c.ListEnvironments(t.Context())
-			return need(err, len(v) == 1 && v[0].DevID == "dev-1")
-		}},
-		{"GetEnvironment", "getEnvironment", false, 200, environmentJSON, "GET " + env, func(t *testing.T, c *Client) error {
-			v, err := c.GetEnvironment(t.Context(), "dev-1")
-			return need(err, v.APIKeyMasked == "****1234" && v.UserLimit == 5)
-		}},
 		{"ListSourceTypes", "listSourceTypes", false, 200, list(sourceTypeJSON), "GET " + env + "/unified-api/source-types", func(t *testing.T, c *Client) error {
 			v, err := c.ListSourceTypes(t.Context(), "dev-1")
 			return need(err, len(v) == 1 && v[0].BYOSupported && v[0].Setup == nil)
@@ -89,9 +81,6 @@ func writeMethods() []method {
 		{"BatchEnable", "batchEnableSources", true, 200, `{"data":[` + sourceJSON + `]}`, `POST ` + srcs + `/batch-enable {"providers":["strava"]}`, func(t *testing.T, c *Client) error {
 			v, err := c.BatchEnable(t.Context(), "dev-1", []string{"strava"}, "key-1")
 			return need(err, len(v) == 1 && v[0].Provider == "strava")
-		}},
-		{"BatchDisable", "batchDisableSources", true, 204, "", `POST ` + srcs + `/batch-disable {"providers":["strava"]}`, func(t *testing.T, c *Client) error {
-			return c.BatchDisable(t.Context(), "dev-1", []string{"strava"}, "key-1")
 		}},
 		{"EnableSource", "enableSource", true, 200, sourceJSON, "PUT " + one, func(t *testing.T, c *Client) error {
 			v, err := c.EnableSource(t.Context(), "dev-1", "strava", "key-1")

@@ -1,12 +1,17 @@
 package terra
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/terra-reconcile/terra-reconcile/secrets"
 )
 
 // operation declares one operation of the contract. It stands next to the call
@@ -37,8 +42,35 @@ type call struct {
 	query    url.Values
 	key      IdempotencyKey
 	dryRun   bool // sent with dry_run=true; only the proof and the comparison do so
+	quiet    bool // no text of its answer is shown or stored
 	body     []byte
-	hide     scrubber
+	secrets  []secrets.Value // that stand in body
+	hide     scrubber        // of what the server says in answer
+}
+
+// openly gives the texts that the call sends and that are no secrets.
+func (k call) openly() []string {
+	texts := []string{k.devID, k.provider, string(k.key)}
+	for _, values := range k.query {
+		texts = append(texts, values...)
+	}
+	fields := map[string]json.RawMessage{}
+	_ = json.Unmarshal(k.body, &fields) // there may be none
+	for _, name := range secretFields() {
+		delete(fields, name)
+	}
+	for _, field := range fields {
+		for values := json.NewDecoder(bytes.NewReader(field)); ; {
+			value, err := values.Token()
+			if err != nil {
+				break
+			}
+			if text, ok := value.(string); ok {
+				texts = append(texts, text)
+			}
+		}
+	}
+	return slices.DeleteFunc(texts, func(text string) bool { return text == "" })
 }
 
 // action is the step and its object, as errors begin.
@@ -51,6 +83,12 @@ func (k call) action() string {
 	default:
 		return k.op.does
 	}
+}
+
+// isSlow reports whether the call may take a minute: those that are declared so, and
+// every change of a Garmin connection and its preview, for Terra asks Garmin then.
+func (k call) isSlow() bool {
+	return k.op.slow || k.op.write && strings.EqualFold(k.provider, "garmin")
 }
 
 // commits reports whether the call is meant to change something.

@@ -41,7 +41,7 @@ func TestErrorTexts(t *testing.T) {
 	}{
 		{
 			"detail, errors, remediation", with(problem(422, "unsupported_operation", `,"detail":"Not for this provider.","errors":["a: b","c: d"],"remediation":"Use another."`)),
-			"read scopes of dev-1/strava: 422 unsupported_operation: Not for this provider: a: b; c: d; Use another",
+			`read scopes of dev-1/strava: 422 unsupported_operation: Not for this provider: a: b; c: d; Terra says: "Use another"`,
 		},
 		{
 			"scope in the detail", with(problem(403, CodeScopeMissing, `,"detail":"This needs connections:read."`)),
@@ -93,7 +93,15 @@ func TestErrorTexts(t *testing.T) {
 		},
 		{
 			"no rights, explained", with(problem(403, CodeAccessDenied, `,"remediation":"Ask an owner."`)),
-			"read scopes of dev-1/strava: 403 access_denied: A title; Ask an owner",
+			`read scopes of dev-1/strava: 403 access_denied: A title; Terra says: "Ask an owner"`,
+		},
+		{
+			"not in the plan", with(problem(403, CodeEntitlementRequired, `,"product":"custom_domains"`)),
+			"read scopes of dev-1/strava: 403 entitlement_required: A title (product custom_domains); the plan of this Terra account does not include it: change the plan or ask Terra support, and leave it out of the files until then",
+		},
+		{
+			"not in the plan, explained", with(problem(403, CodeEntitlementRequired, `,"remediation":"Upgrade to Scale."`)),
+			`read scopes of dev-1/strava: 403 entitlement_required: A title; Terra says: "Upgrade to Scale"`,
 		},
 		{
 			"server fault", with(problem(500, CodeInternalError, "")),
@@ -101,7 +109,7 @@ func TestErrorTexts(t *testing.T) {
 		},
 		{
 			"entitlements unreadable", with(problem(503, "authorization_unavailable", `,"remediation":"Try again in a minute."`)),
-			"read scopes of dev-1/strava: 503 authorization_unavailable: A title; Try again in a minute",
+			`read scopes of dev-1/strava: 503 authorization_unavailable: A title; Terra says: "Try again in a minute"`,
 		},
 		{
 			"gateway", with(reply(502, "text/html", "<p>")),
@@ -160,6 +168,17 @@ func TestTextsOfTheOtherErrors(t *testing.T) {
 		if got := err.Error(); got != want {
 			t.Errorf("got\n  %s\nwant\n  %s", got, want)
 		}
+	}
+}
+
+// TestApplyThatFailedHalfWay: which Garmin apps were written already is said.
+func TestApplyThatFailedHalfWay(t *testing.T) {
+	body := `{"type":"about:blank","title":"T","instance":"/x","code":"dependency_failed","detail":"Garmin did not answer","applied_app_ids":["app-1","app-2"]}`
+	c := newClient(t, always(503, mediaProblem, body)) // not tried again: what was reviewed is no more
+	_, err := c.ApplyWebhookEndpoints(t.Context(), "dev-1", "garmin", WebhookApply{Fingerprint: "f"}, "k")
+	var p *Problem
+	if !errors.As(err, &p) || len(p.AppliedAppIDs) != 2 || !strings.Contains(err.Error(), "written before it failed: the webhooks of app-1, app-2") {
+		t.Errorf("%v, %+v", err, p)
 	}
 }
 

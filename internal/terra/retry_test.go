@@ -3,6 +3,7 @@ package terra
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -139,6 +140,37 @@ func TestHangingServer(t *testing.T) {
 	}
 }
 
+// TestGarminIsGivenAMinute: Terra asks Garmin about every change of a connection, and
+// about its preview, which can take a minute; reads and other providers get 30 s.
+func TestGarminIsGivenAMinute(t *testing.T) {
+	slow := &fakeServer{answer: func(_ int, r *http.Request, _ string) (*http.Response, error) {
+		if err := sleep(r.Context(), 60*time.Second); err != nil {
+			return nil, err
+		}
+		if strings.Contains(r.URL.RawQuery, "dry_run") {
+			return replyJSON(dryRunJSON), nil
+		}
+		return replyJSON(strings.Replace(credentialsJSON, "strava", "garmin", 1)), nil
+	}}
+	patch := CredentialPatch{ClientID: ptr("123")}
+	synctest.Test(t, func(t *testing.T) {
+		c := newClient(t, slow)
+		if _, err := c.UpdateCredentials(t.Context(), "dev-1", "Garmin", patch, "k1"); err != nil {
+			t.Errorf("a change: %v", err)
+		}
+		s := Source{Provider: "garmin", Active: true}
+		if err := c.ProveDryRun(t.Context(), "dev-1", s); err != nil {
+			t.Errorf("the proof: %v", err)
+		}
+		if _, err := c.CompareCredentials(t.Context(), "dev-1", "garmin", "42", patch); err != nil {
+			t.Errorf("a preview: %v", err)
+		}
+		if _, err := c.GetCredentials(t.Context(), "dev-1", "garmin"); err == nil {
+			t.Error("a read waited for a minute")
+		}
+	})
+}
+
 func TestBodyThatHangsIsBounded(t *testing.T) {
 	server := &fakeServer{answer: func(_ int, r *http.Request, _ string) (*http.Response, error) {
 		response := reply(200, mediaJSON, "")
@@ -222,6 +254,26 @@ func TestRetryAfterAndHints(t *testing.T) {
 		if got := retryAfter(http.Header{"Retry-After": {value}}, now); got != want {
 			t.Errorf("Retry-After %q: %v, want %v", value, got, want)
 		}
+	}
+	// What is longer than a run waits for is said.
+	long := &Problem{Status: 429, Code: CodeRateLimited, Title: "Too many calls", RetryAfter: 10 * time.Minute}
+	if text := long.Error(); !strings.Contains(text, "Terra asks to wait 10m0s, longer than a run does") {
+		t.Errorf("the error says %q", text)
+	}
+	// A date is on the server's clock, which may differ from ours.
+	ahead := now.Add(3 * time.Hour)
+	for after, want := range map[time.Duration]time.Duration{30 * time.Second: 30 * time.Second, -time.Second: 0} {
+		h := http.Header{"Date": {ahead.Format(http.TimeFormat)}, "Retry-After": {ahead.Add(after).Format(http.TimeFormat)}}
+		if got := retryAfter(h, now); got != want {
+			t.Errorf("Retry-After %v after a Date three hours ahead: %v, want %v", after, got, want)
+		}
+	}
+	h := http.Header{
+		"Date":                  {ahead.Format(http.TimeFormat)},
+		"X-Ratelimit-Remaining": {"3"}, "X-Ratelimit-Reset": {fmt.Sprint(ahead.Add(20 * time.Second).Unix())},
+	}
+	if got := readRateHint(h, now); got.reset != 20*time.Second {
+		t.Errorf("a reset 20 s after a Date three hours ahead: %+v", got)
 	}
 	for _, test := range []struct {
 		remaining, reset string

@@ -3,6 +3,7 @@ package terra
 import (
 	"context"
 	"crypto/x509"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -49,12 +50,32 @@ func roads() []road {
 		}, "proxyconnect tcp: dial tcp", "check HTTPS_PROXY and NO_PROXY"},
 		{"proxy refuses", func(t *testing.T, transport *http.Transport) string {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-				w.WriteHeader(http.StatusProxyAuthRequired)
+				conn, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer conn.Close()
+				_, _ = io.WriteString(conn, "HTTP/1.1 407 HushedProxyPassword\r\nContent-Length: 0\r\n\r\n")
 			}))
 			t.Cleanup(server.Close)
 			through(t, transport, server.URL)
 			return "https://terra.invalid"
-		}, " answered 407 Proxy Authentication Required", "check HTTPS_PROXY and NO_PROXY"},
+		}, " answered 407", "check HTTPS_PROXY and NO_PROXY"},
+		{"proxy speaks no HTTP", func(t *testing.T, transport *http.Transport) string {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				conn, _, err := http.NewResponseController(w).Hijack()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer conn.Close()
+				_, _ = io.WriteString(conn, "HushedProxyPassword\r\n")
+			}))
+			t.Cleanup(server.Close)
+			through(t, transport, server.URL)
+			return "https://terra.invalid"
+		}, withheld, "check the base URL, the network and the proxy, or run again later"},
 	}
 }
 
@@ -80,7 +101,7 @@ func overTLS(t *testing.T) *httptest.Server {
 // through sends everything by way of a proxy whose address holds a password.
 func through(t *testing.T, transport *http.Transport, proxy string) {
 	t.Helper()
-	u, err := url.Parse(strings.Replace(proxy, "http://", "http://user:CanaryProxyPassword@", 1))
+	u, err := url.Parse(strings.Replace(proxy, "http://", "http://user:HushedProxyPassword@", 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +122,7 @@ func TestRoadsThatFail(t *testing.T) {
 			if !onlyConnection(err) {
 				t.Fatalf("got %v, want a ConnectionError", err)
 			}
-			if text := err.Error(); !strings.Contains(text, r.says) || !strings.HasSuffix(text, "; "+r.next) || strings.Contains(text, "Canary") {
+			if text := err.Error(); !strings.Contains(text, r.says) || !strings.HasSuffix(text, "; "+r.next) || strings.Contains(text, "Hushed") {
 				t.Errorf("got\n  %s\nwant %q and then\n  %s", text, r.says, r.next)
 			}
 		})

@@ -1,13 +1,10 @@
 package terra
 
 import (
-	"encoding/base64"
-	"encoding/hex"
-	"encoding/json"
-	"net/url"
+	"net/http"
 	"slices"
 	"strings"
-	"unicode/utf8"
+	"sync"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
@@ -15,150 +12,166 @@ import (
 
 const (
 	maxServerText = 500 // characters of one text of the server that an error shows
-	scrubPiece    = 6   // the shortest piece of a secret that is worth hiding
-	scrubMark     = "[hidden]"
+	withheld      = "[withheld: it repeats a secret]"
 )
 
 // scrubber cleans text that comes from outside before it may stand in an error
-// or a notice: a server can echo what it was sent.
+// or a notice: a server can echo what it was sent. The zero scrubber hides nothing.
 type scrubber struct {
-	hidden []secrets.Value
+	near   []secrets.Value // the token, and what was sent or opened for the environment that the call is about
+	all    []secrets.Value // what was sent or opened for any
+	openly *secrets.Openly // what was sent for the environment that is no secret
 }
 
-// with returns a scrubber that also hides v.
-func (s scrubber) with(v secrets.Value) scrubber {
-	return scrubber{hidden: append([]secrets.Value{v}, s.hidden...)}
+// with returns a scrubber that also knows another secret.
+func (s scrubber) with(near secrets.Value) scrubber {
+	s.near = append(slices.Clip(s.near), near)
+	return s
 }
 
-// clean makes one line of plain text: hidden values and their pieces are marked,
-// as they are and in base64, hex, JSON and URL form; what visible
-// hides becomes a space; the length is bounded.
+// clean makes one line of plain text: what visible hides becomes a space; the length
+// is bounded. Text that repeats a secret, in whatever form, is withheld as a whole: a
+// piece of one that is near, or a part of any that nobody finds by guessing. What stands
+// there because it was sent openly decides nothing.
 func (s scrubber) clean(text string) string {
-	const keep = 16 * maxServerText // enough to scrub before cutting, and bounded
-	if len(text) > keep {
-		text = text[:keep]
-	}
+	const keep = 16 * maxServerText // enough to look through before cutting, and bounded
 	text = strings.ToValidUTF8(text, " ")
-	text = s.mark(text)
+	marked, ok := s.openly.Without(text)
+	if !ok {
+		return withheld
+	}
+	text, marked = cut(text, keep), cut(marked, keep)
+	line := oneLine(text)
+	for _, parted := range []string{marked, oneLine(marked)} { // what is cut out may part a secret
+		if secrets.Repeats(parted, s.near...) {
+			return withheld
+		}
+	}
+	if secrets.RepeatsLong(text, s.all...) || secrets.RepeatsLong(line, s.all...) {
+		return withheld
+	}
+	if runes := []rune(line); len(runes) > maxServerText {
+		line = string(runes[:maxServerText-1]) + "…"
+	}
+	return line
+}
+
+func cut(text string, most int) string {
+	if len(text) > most {
+		return strings.ToValidUTF8(text[:most], " ")
+	}
+	return text
+}
+
+func oneLine(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if visible.Hides(r) {
 			return ' '
 		}
 		return r
 	}, text)
-	text = s.mark(strings.Join(strings.Fields(text), " "))
-	if runes := []rune(text); len(runes) > maxServerText {
-		text = string(runes[:maxServerText-1]) + "…"
-	}
-	return text
+	return strings.Join(strings.Fields(text), " ")
 }
 
-// mark replaces every stretch of text that is made of pieces of hidden values by
-// one mark, and leaves the marks that stand there already. The text is valid UTF-8
-// before and after.
-func (s scrubber) mark(text string) string {
-	parts := strings.Split(text, scrubMark)
-	for i := range parts {
-		parts[i] = s.markUnmarked(parts[i])
-	}
-	return strings.Join(parts, scrubMark)
+// told is what one client has sent: whatever the server says afterwards may repeat it.
+// It is gone with the client, which serves one run.
+type told struct {
+	mu     sync.Mutex
+	opened func(devID string) []secrets.Value
+	sent   map[place][]secrets.Value
+	public map[place][]string         // the texts beside them, which may hold a piece of one
+	openly map[string]*secrets.Openly // all texts, by dev_id
 }
 
-func (s scrubber) markUnmarked(text string) string {
-	found := make([]bool, len(text))
-	for _, v := range s.hidden {
-		secret := v.Reveal()
-		if secret == "" {
-			continue
-		}
-		findPieces(found, text, secret, scrubPiece)
-		for _, form := range []string{jsonForm(secret), url.QueryEscape(secret), url.PathEscape(secret)} {
-			if form != secret {
-				findPieces(found, text, form, scrubPiece)
-			}
-		}
-		findPieces(found, asciiLower(text), hex.EncodeToString([]byte(secret)), 2*scrubPiece)
-		for shift := range 3 {
-			padded := append(make([]byte, shift), secret...)
-			findPieces(found, text, base64Core(base64.RawStdEncoding, padded, shift), scrubPiece+2)
-			findPieces(found, text, base64Core(base64.RawURLEncoding, padded, shift), scrubPiece+2)
+// place is a connection; provider is "" for an environment as a whole.
+type place struct{ devID, provider string }
+
+// add notes what a call sends.
+func (t *told) add(k call) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at := place{k.devID, k.provider}
+	for _, v := range k.secrets {
+		if !v.IsZero() && !slices.ContainsFunc(t.sent[at], v.Equal) {
+			t.sent[at] = append(t.sent[at], v)
 		}
 	}
-	wholeCharacters(found, text)
-	var b strings.Builder
-	for i := range len(text) {
-		switch {
-		case !found[i]:
-			b.WriteByte(text[i])
-		case i == 0 || !found[i-1]:
-			b.WriteString(scrubMark)
+	texts := k.openly()
+	for _, text := range texts {
+		if !slices.Contains(t.public[at], text) {
+			t.public[at] = append(t.public[at], text)
 		}
 	}
-	return b.String()
+	if t.openly[k.devID] == nil {
+		t.openly[k.devID] = &secrets.Openly{}
+	}
+	t.openly[k.devID].Add(texts...)
 }
 
-// wholeCharacters widens what was found to whole characters, so that the rest
-// stays valid UTF-8 when a hidden value begins or ends inside of one.
-func wholeCharacters(found []bool, text string) {
-	for i, r := range text {
-		character := found[i : i+utf8.RuneLen(r)]
-		if slices.Contains(character, true) {
-			for j := range character {
-				character[j] = true
-			}
+// scrubber knows what the server may repeat in its answer to a call.
+func (t *told) scrubber(k call, token secrets.Value) scrubber {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := scrubber{near: []secrets.Value{token}, all: t.opened(""), openly: t.openly[k.devID]}
+	if k.devID != "" {
+		s.near = append(s.near, t.opened(k.devID)...)
+	}
+	for at, sent := range t.sent {
+		s.all = append(s.all, sent...)
+		if at.devID == k.devID {
+			s.near = append(s.near, sent...)
 		}
 	}
+	return s
 }
 
-// findPieces notes where pieces of secret, n bytes long (the whole secret if that
-// is shorter), stand in text.
-func findPieces(found []bool, text, secret string, n int) {
-	n = min(n, len(secret))
-	if n == 0 || len(text) < n {
+// inAnswer tells whether an answer that holds data gives away a secret of its
+// connection, or the token, which Terra never does.
+func (t *told) inAnswer(k call, body []byte, token secrets.Value) bool {
+	at := place{k.devID, k.provider}
+	t.mu.Lock()
+	sent, public := slices.Clone(t.sent[at]), strings.Join(t.public[at], "\n")
+	t.mu.Unlock()
+	text := string(body)
+	hidden := token.Reveal()
+	return len(hidden) >= guessed && strings.Contains(text, hidden) || len(sent) > 0 && secrets.RepeatsMost(text, public, sent...)
+}
+
+// maxNotices bounds how many different notices one client remembers and reports.
+const maxNotices = 200
+
+// notices reports each different Terra-Notice once.
+type notices struct {
+	mu     sync.Mutex
+	report func(operation, text string)
+	seen   map[string]struct{}
+	shown  []string // the different texts, marked
+}
+
+func (n *notices) see(operation string, header http.Header, s scrubber) {
+	values := header.Values("Terra-Notice")
+	if n.report == nil || len(values) == 0 {
 		return
 	}
-	pieces := make(map[string]struct{}, len(secret))
-	for i := 0; i+n <= len(secret); i++ {
-		pieces[secret[i:i+n]] = struct{}{}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.seen == nil {
+		n.seen = map[string]struct{}{}
 	}
-	end := 0 // bytes before end are noted
-	for i := 0; i+n <= len(text); i++ {
-		if _, hit := pieces[text[i:i+n]]; !hit {
+	for _, value := range values {
+		text := s.clean(value)
+		key := operation + "\n" + text
+		if _, old := n.seen[key]; old || text == "" || len(n.seen) >= maxNotices {
 			continue
 		}
-		for end = max(end, i); end < i+n; end++ {
-			found[end] = true
+		n.seen[key] = struct{}{}
+		if marked := s.marked(text); text != withheld && !slices.Contains(n.shown, marked) {
+			if s.inPieces(append(slices.Clip(n.shown), marked)) {
+				text = withheld
+			} else {
+				n.shown = append(n.shown, marked)
+			}
 		}
+		n.report(operation, text)
 	}
-}
-
-// asciiLower keeps every byte at its place, which strings.ToLower does not.
-func asciiLower(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if 'A' <= c && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
-	}
-	return string(b)
-}
-
-func jsonForm(s string) string {
-	quoted, _ := json.Marshal(s)
-	return string(quoted[1 : len(quoted)-1])
-}
-
-// base64Core is the part of the encoding that depends on the secret alone, when
-// shift unknown bytes stand before it.
-func base64Core(encoding *base64.Encoding, padded []byte, shift int) string {
-	text := encoding.EncodeToString(padded)
-	start := []int{0, 2, 3}[shift]
-	end := len(text)
-	if len(padded)%3 != 0 {
-		end--
-	}
-	if start >= end {
-		return ""
-	}
-	return text[start:end]
 }

@@ -1,6 +1,8 @@
 package terra
 
 import (
+	"context"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -61,6 +63,50 @@ func TestSilentServerIsWaitedForOnce(t *testing.T) {
 			t.Errorf("a read after the silence lasted waited %v", d)
 		}
 	})
+}
+
+// trickle is the body of a server that sends one byte a second.
+type trickle struct {
+	ctx  context.Context
+	text string
+}
+
+func (b *trickle) Read(p []byte) (int, error) {
+	if err := sleep(b.ctx, time.Second); err != nil {
+		return 0, err
+	}
+	if b.text == "" {
+		return 0, io.EOF
+	}
+	p[0], b.text = b.text[0], b.text[1:]
+	return 1, nil
+}
+
+func (*trickle) Close() error { return nil }
+
+// TestAnAnswerIsHeardWhenItIsWhole: a server that sends one byte a second has
+// answered nothing, however soon its headers came. It does not keep a run.
+func TestAnAnswerIsHeardWhenItIsWhole(t *testing.T) {
+	server := &fakeServer{answer: func(_ int, r *http.Request, _ string) (*http.Response, error) {
+		response := reply(200, mediaJSON, "")
+		response.Body = &trickle{r.Context(), meJSON}
+		return response, nil
+	}}
+	d := took(t, func(t *testing.T) {
+		c := newClient(t, server)
+		for range 20 {
+			if _, err := c.Me(t.Context()); err == nil || !strings.Contains(err.Error(), "no whole answer came back within") {
+				t.Errorf("error %v", err)
+			}
+		}
+		err := c.DeleteDomain(t.Context(), "dev-1", "strava", NewIdempotencyKey())
+		if err == nil || !strings.Contains(err.Error(), "not sent") {
+			t.Errorf("a write: %v", err)
+		}
+	})
+	if d > 6*time.Minute {
+		t.Errorf("twenty reads took %v", d)
+	}
 }
 
 // TestOneSlowOperationIsNoSilence lets one operation hang while others answer.

@@ -133,8 +133,6 @@ func as[T error](err error) bool {
 const (
 	meJSON = `{"token_id":"t1","kind":"admin","customer_id":"c1","scopes":["providers:read"],"dev_ids":["dev-1"],"name":"ci",` +
 		`"created_via":"dashboard","expires_at":"2026-12-01T00:00:00Z","grant_anchor_at":"2026-01-01T00:00:00Z","last_used_at":null}`
-	environmentJSON = `{"dev_id":"dev-1","name":"Prod","label":"x","active":true,"billable":true,` +
-		`"api_key_masked":"****1234","signing_secret_masked":"****5678","user_limit":5}`
 	sourceTypeJSON = `{"provider":"strava","display_name":"Strava","icon":"i","auth_type":"oauth2","setup":null,"data_types":["ACTIVITY"],` +
 		`"deprecated":false,"byo_supported":true,"custom_scopes_supported":true,"customer_credentials_required":true,"custom_credentials_allowed":true}`
 	sourceJSON      = `{"provider":"strava","active":true,"auth_redirect_url":null,"auth_variant":"byo"}`

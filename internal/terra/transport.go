@@ -8,8 +8,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
+	"sync/atomic"
 	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/secrets"
 )
 
 // NewTransport returns a transport for clients of this package: TLS 1.2 or
@@ -39,12 +43,27 @@ func NewTransport() *http.Transport {
 // toProxy is how net/http calls what goes wrong between us and a proxy.
 const toProxy = "proxyconnect"
 
-// refusedByProxy names who refused: net/http itself tells only "Forbidden".
+// refusedByProxy names who refused: net/http itself says only "Forbidden". The words
+// beside the status are the proxy's, which was sent a password.
 func refusedByProxy(_ context.Context, proxy *url.URL, _ *http.Request, answer *http.Response) error {
 	if answer.StatusCode == http.StatusOK {
 		return nil
 	}
-	return &net.OpError{Op: toProxy, Net: "tcp", Err: fmt.Errorf("the proxy %s answered %s", proxy.Host, answer.Status)}
+	return &net.OpError{Op: toProxy, Net: "tcp", Err: fmt.Errorf("the proxy %s answered %d", proxy.Host, answer.StatusCode)}
+}
+
+// proxyPassword is what a proxy is sent to let a request through; zero for none.
+func proxyPassword(transport http.RoundTripper, request *http.Request) secrets.Value {
+	t, ok := transport.(*http.Transport)
+	if !ok || t.Proxy == nil {
+		return secrets.Value{}
+	}
+	proxy, err := t.Proxy(request)
+	if err != nil || proxy == nil {
+		return secrets.Value{}
+	}
+	password, _ := proxy.User.Password()
+	return secrets.NewValue([]byte(password))
 }
 
 // nextStep is what a person does about a road to the server that failed.
@@ -67,4 +86,29 @@ func nextStep(err error) string {
 		return "check the base URL and this machine's name server, or set HTTPS_PROXY"
 	}
 	return "check the base URL, the network and the proxy, or run again later"
+}
+
+// reach learns from the transport how far a request got.
+type reach struct {
+	asked, connected atomic.Bool
+}
+
+func (r *reach) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GetConn: func(string) { r.asked.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { r.connected.Store(true) },
+	}
+}
+
+// sent reports whether the request may have reached the server. A transport that
+// reports nothing is taken to have sent it.
+func (r *reach) sent(err error) bool {
+	if r.connected.Load() {
+		return true
+	}
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		return false
+	}
+	return !r.asked.Load()
 }

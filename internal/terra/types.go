@@ -1,6 +1,13 @@
 package terra
 
-import "time"
+import (
+	"crypto/rand"
+	_ "embed"
+	"slices"
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/secrets"
+)
 
 // Me describes the calling token (operation getMe, API version 2026.10.09.2).
 type Me struct {
@@ -14,18 +21,6 @@ type Me struct {
 	ExpiresAt     *time.Time `json:"expires_at,omitempty"`
 	GrantAnchorAt *time.Time `json:"grant_anchor_at,omitempty"`
 	LastUsedAt    *time.Time `json:"last_used_at,omitempty"`
-}
-
-// Environment is one dev-id of the account.
-type Environment struct {
-	DevID               string `json:"dev_id"`
-	Name                string `json:"name,omitempty"`
-	Label               string `json:"label,omitempty"`
-	Active              bool   `json:"active,omitempty"`
-	Billable            bool   `json:"billable,omitempty"`
-	APIKeyMasked        string `json:"api_key_masked,omitempty"`
-	SigningSecretMasked string `json:"signing_secret_masked,omitempty"`
-	UserLimit           int    `json:"user_limit,omitempty"`
 }
 
 // SourceType is what Terra says about one provider: the authority at run time.
@@ -181,3 +176,57 @@ type DryRunResult struct {
 	DryRun bool   `json:"dry_run"`
 	Would  string `json:"would"`
 }
+
+// IdempotencyKey names one intended effect. Every write needs one; a write that
+// is repeated with the same key and the same body has its effect once.
+type IdempotencyKey string
+
+// NewIdempotencyKey returns a random key (at least 128 bits).
+func NewIdempotencyKey() IdempotencyKey { return IdempotencyKey("reconcile-" + rand.Text()) }
+
+// Nullable is a field of a patch with three states: not sent (the zero value),
+// null (back to Terra's default), and a value.
+type Nullable[T any] struct {
+	Set   bool // false: not sent, and the other fields say nothing
+	Null  bool
+	Value T
+}
+
+// To is a field that is sent with the value v.
+func To[T any](v T) Nullable[T] { return Nullable[T]{Set: true, Value: v} }
+
+// Null is a field that is sent as null.
+func Null[T any]() Nullable[T] { return Nullable[T]{Set: true, Null: true} }
+
+// CredentialWrite is the body of SetCredentials, a FULL REPLACE: what is nil or
+// zero here goes back to its default. ClientID and ClientSecret are required.
+type CredentialWrite struct {
+	ClientID           string
+	ClientSecret       secrets.Value
+	RedirectURL        *string
+	VerificationSecret secrets.Value
+	Sandbox            *bool
+}
+
+// CredentialPatch is the body of UpdateCredentials: what is nil, zero or not Set
+// keeps its value at Terra. At least one field is required.
+type CredentialPatch struct {
+	ClientID           *string
+	ClientSecret       secrets.Value
+	RedirectURL        Nullable[string]
+	VerificationSecret Nullable[secrets.Value]
+	Sandbox            *bool
+}
+
+// UserFilter narrows ListUsers. The zero value is every end user.
+type UserFilter struct {
+	Provider string // a slug; "" is every provider
+	Active   *bool  // nil is both
+}
+
+//go:embed openapi.yaml
+var contract []byte
+
+// Contract returns the OpenAPI 3.1 description of the API that this package
+// speaks. The client and the emulator are both tested against it.
+func Contract() []byte { return slices.Clone(contract) }

@@ -75,7 +75,7 @@ func TestCompressedBombIsBounded(t *testing.T) {
 		}
 		_ = z.Close()
 	})
-	if _, err := c.Me(t.Context()); !as[*BadAnswerError](err) || !strings.Contains(err.Error(), "longer than 8 MiB") {
+	if _, err := c.Me(t.Context()); !as[*BadAnswerError](err) || !strings.Contains(err.Error(), "longer than 1 MiB") {
 		t.Error(err)
 	}
 }

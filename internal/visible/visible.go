@@ -50,3 +50,11 @@ func Lines(s string) string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// Plural is a number with its noun: "1 key", "2 keys".
+func Plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}

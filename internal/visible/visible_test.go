@@ -64,3 +64,23 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+// What Windows' tools write reads like what others write; all else stays as it is.
+func TestDecode(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                         "",
+		"a\r\n":                    "a\r\n",
+		"\xef\xbb\xbfa":            "a",
+		"\xff\xfea\x00\xe9\x00":    "aé",
+		"\xfe\xff\x00a\x00\xe9":    "aé",
+		"\xff\xfe\x3d\xd8\x42\xde": "🙂",
+		"\xff\xfea\x00b":           "a",
+		"\xff\xfe":                 "",
+		"\xfe":                     "\xfe",
+		"a\xef\xbb\xbf":            "a\xef\xbb\xbf",
+	} {
+		if got := string(Decode([]byte(in))); got != want {
+			t.Errorf("%q became %q, want %q", in, got, want)
+		}
+	}
+}

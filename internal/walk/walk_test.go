@@ -17,7 +17,7 @@ func points(n int) []int {
 func third(i int) string { return fmt.Sprint(i % 3) }
 
 func TestSampleHasEachKindAndIsRepeatedByItsSeed(t *testing.T) {
-	t.Setenv("WALK", "")
+	t.Setenv("WALK", "ci")
 	for seed := range 50 {
 		t.Setenv("WALK_SEED", fmt.Sprint(seed))
 		chosen, said := Sample(t, points(30), 3, third)
@@ -32,6 +32,29 @@ func TestSampleHasEachKindAndIsRepeatedByItsSeed(t *testing.T) {
 		if len(chosen) != 3 || len(kinds) != 3 {
 			t.Fatalf("seed %d: %v lacks a kind", seed, chosen)
 		}
+	}
+}
+
+// TestSampleForPeopleIsSmall: an eighth, and each kind still.
+func TestSampleForPeopleIsSmall(t *testing.T) {
+	t.Setenv("WALK", "")
+	chosen, _ := Sample(t, points(100), 40, third)
+	kinds := map[string]bool{}
+	for _, i := range chosen {
+		kinds[third(i)] = true
+	}
+	if len(chosen) != 5 || len(kinds) != 3 {
+		t.Errorf("got %v", chosen)
+	}
+	if chosen, _ := Sample(t, points(100), 8, third); len(chosen) != 3 {
+		t.Errorf("got %v, want one of each kind", chosen)
+	}
+	if got := Few(t, points(7), 2); len(got) != 2 {
+		t.Errorf("got %v", got)
+	}
+	t.Setenv("WALK", "ci")
+	if got := Few(t, points(7), 2); !slices.Equal(got, points(7)) {
+		t.Errorf("got %v, want all", got)
 	}
 }
 

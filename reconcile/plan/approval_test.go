@@ -12,7 +12,7 @@ func known(fields map[string]string) Memory {
 // newApp is a plan with a new client_id, its secret, and a live sandbox.
 func newApp(t *testing.T, sandbox bool, allow ...Allow) Change {
 	t.Helper()
-	in := Input{
+	in := facts{
 		Now: at(t, "2026-11-22T12:00:00Z"), Environment: Environment{Name: "production", CapCount: 9, CapPercent: 100, RevertDrift: true, Allow: allow},
 		Observed: map[string]Observed{"strava": {Active: true, Credentials: &Credentials{Set: true, ClientID: "1", Mask: "****1111"}}},
 		Desired: []Desired{{Provider: "strava", Origin: "strava.yaml:1", State: Active, Credentials: true, ClientID: Setting[string]{Mode: Given, Value: "2"},
@@ -22,7 +22,7 @@ func newApp(t *testing.T, sandbox bool, allow ...Allow) Change {
 	if sandbox {
 		in.Desired[0].Sandbox = Setting[bool]{Mode: Given, Value: true}
 	}
-	p := Make(in)
+	p := planOf(in)
 	if len(p.Changes) != 1 {
 		t.Fatalf("changes: got %d, want 1: %+v", len(p.Changes), p.Changes)
 	}
@@ -65,16 +65,16 @@ func TestAllowIsBoundToItsTarget(t *testing.T) {
 }
 
 // pausing is a plan that pauses one live connection with end users.
-func pausing(t *testing.T, change func(*Input)) (Input, Plan) {
+func pausing(t *testing.T, change func(*facts)) (facts, Plan) {
 	t.Helper()
-	in := Input{
+	in := facts{
 		Now: at(t, "2026-11-22T12:00:00Z"), Environment: Environment{Name: "production", CapCount: 9, CapPercent: 100, RevertDrift: true},
 		Observed: map[string]Observed{"strava": {Active: true}},
 		Desired:  []Desired{{Provider: "strava", Origin: "strava.yaml:1", State: Paused}},
 		Memory:   known(map[string]string{FieldState: "active"}),
 	}
 	change(&in)
-	p := Make(in)
+	p := planOf(in)
 	if len(p.Changes) != 1 {
 		t.Fatalf("changes: got %d, want 1: %+v", len(p.Changes), p.Changes)
 	}
@@ -86,15 +86,15 @@ func pausing(t *testing.T, change func(*Input)) (Input, Plan) {
 // only in the first, until a run finds nothing left.
 func TestSuspendEndsCarefully(t *testing.T) {
 	until := at(t, "2026-11-22T13:00:00Z")
-	for name, suspend := range map[string]func(*Input){
-		"environment": func(in *Input) { in.Environment.Suspend = &Suspend{Reason: "r", Owner: "o", Until: until} },
-		"connection":  func(in *Input) { in.Desired[0].Suspend = &Suspend{Reason: "r", Owner: "o", Until: until} },
+	for name, suspend := range map[string]func(*facts){
+		"environment": func(in *facts) { in.Environment.Suspend = &Suspend{Reason: "r", Owner: "o", Until: until} },
+		"connection":  func(in *facts) { in.Desired[0].Suspend = &Suspend{Reason: "r", Owner: "o", Until: until} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			memory := known(map[string]string{FieldState: "active"})
 			run := func(now time.Time, approved bool, gate Gate, guard string) {
 				t.Helper()
-				in, p := pausing(t, func(in *Input) {
+				in, p := pausing(t, func(in *facts) {
 					suspend(in)
 					in.Now, in.Memory, in.ApprovedAll = now, memory, approved
 				})
@@ -102,7 +102,7 @@ func TestSuspendEndsCarefully(t *testing.T) {
 				if c.Gate != gate || c.Guard != guard {
 					t.Fatalf("at %s: got %s by %q, want %s by %q", now, c.Gate, c.Guard, gate, guard)
 				}
-				memory = Remember(in, p, map[string]bool{c.ID: c.Gate == Ready})
+				memory = rememberOf(in, p, map[string]bool{c.ID: c.Gate == Ready})
 			}
 			run(until.Add(-time.Nanosecond), true, Blocked, "suspend")
 			run(until, false, Approval, "after-suspend")
@@ -123,7 +123,7 @@ func TestCapBoundaries(t *testing.T) {
 		{10, 3, 5, 30, true}, {10, 4, 5, 30, false}, {11, 4, 5, 30, true}, {1, 1, 5, 1, true}, {2, 2, 5, 1, false},
 		{100, 5, 5, 100, true}, {100, 6, 5, 100, false}, {10, 1, 0, 100, false}, {3, 3, 3, 100, true}, {3, 2, 3, 34, true}, {3, 2, 3, 33, false},
 	} {
-		in := Input{Environment: Environment{Name: "e", CapCount: c.count, CapPercent: c.percent, RevertDrift: true}, Observed: map[string]Observed{}, Memory: Memory{Known: true, Connections: map[string]Remembered{}}}
+		in := facts{Environment: Environment{Name: "e", CapCount: c.count, CapPercent: c.percent, RevertDrift: true}, Observed: map[string]Observed{}, Memory: Memory{Known: true, Connections: map[string]Remembered{}}}
 		for i := range c.live {
 			provider := string(rune('a'+i/26)) + string(rune('a'+i%26))
 			in.Observed[provider] = Observed{Active: true}
@@ -132,8 +132,8 @@ func TestCapBoundaries(t *testing.T) {
 				in.Desired = append(in.Desired, Desired{Provider: provider, Origin: "x:1", State: Paused})
 			}
 		}
-		for _, change := range Make(in).Changes {
-			if (change.Gate == Ready) != c.ready || change.Gate != Ready && change.Guard != "max_changes" {
+		for _, change := range planOf(in).Changes {
+			if (change.Gate == Ready) != c.ready || change.Gate != Ready && change.Guard != "max-changes" {
 				t.Errorf("%d of %d live, count %d, percent %d: got %s by %q, want ready %t", c.hurt, c.live, c.count, c.percent, change.Gate, change.Guard, c.ready)
 			}
 		}
@@ -144,18 +144,51 @@ func TestCapBoundaries(t *testing.T) {
 // where the class is safe whoever is linked.
 func TestNeedsUsersNamesWhereItDecides(t *testing.T) {
 	for _, r := range Classes() {
-		in := Input{}
+		in := facts{}
 		c := Change{Provider: "strava", Action: r.Action, Fields: []FieldChange{{Field: "x"}}}
-		got := len(NeedsUsers(in, Plan{Changes: []Change{c, c}}))
+		got := len(NeedsUsers(in.input(), Plan{Changes: []Change{c, c}}))
 		want := 1
-		if rule := ruleFor(in, c); rule.With == Safe && rule.WithNone == Safe {
+		if rule := ruleFor(in.input().of(c.Provider), c); rule.With == Safe && rule.WithNone == Safe {
 			want = 0
 		}
 		if got != want {
 			t.Errorf("%s: got %d names, want %d", r.Action, got, want)
 		}
 	}
-	if c := (Change{Action: "explode"}); ruleFor(Input{}, c).WithNone != Destructive {
+	if c := (Change{Action: "explode"}); ruleFor(Connection{}, c).WithNone != Destructive {
 		t.Error("an action that no row names: got a class below destructive")
+	}
+}
+
+// TestCapOfAHundredPercentCannotBlock: what is made live counts as live, so that however
+// few connections there are, all of them are at most all of them.
+func TestCapOfAHundredPercentCannotBlock(t *testing.T) {
+	for _, c := range []struct {
+		live, made, percent int
+		ready               bool
+	}{{0, 4, 100, true}, {1, 4, 100, true}, {3, 3, 50, true}, {2, 4, 50, false}, {1, 4, 30, false}} {
+		in := facts{Environment: Environment{Name: "e", Origin: "e/environment.yaml:1", CapCount: 9, CapPercent: c.percent, RevertDrift: true}, Observed: map[string]Observed{},
+			Users: map[string]Users{}, Memory: Memory{Known: true, Connections: map[string]Remembered{}}}
+		for i := range c.live + c.made {
+			provider := string(rune('a' + i))
+			if i < c.live {
+				in.Observed[provider] = Observed{Active: true}
+			} else { // enabled, it meets the users it had
+				in.Desired = append(in.Desired, Desired{Provider: provider, Origin: "x:1", State: Active})
+				in.Users[provider] = Users{Count: 9, Exact: true}
+			}
+		}
+		n := 0
+		for _, change := range planOf(in).Changes {
+			if change.Class == Safe {
+				t.Fatalf("%s is safe, and counts for no cap", change.ID)
+			}
+			if n++; (change.Gate == Ready) != c.ready || change.Gate != Ready && change.Guard != "max-changes" {
+				t.Errorf("%d made live beside %d, %d%%: got %s by %q (%s), want ready %t", c.made, c.live, c.percent, change.Gate, change.Guard, change.GateReason, c.ready)
+			}
+		}
+		if n != c.made {
+			t.Errorf("%d changes, want %d", n, c.made)
+		}
 	}
 }

@@ -8,20 +8,20 @@ func TestApprovedBy(t *testing.T) {
 	id := "2"
 	change := Change{Provider: "strava", Action: UpdateCredentials, Cause: Commit, Fields: []FieldChange{{Field: FieldClientID, To: FieldValue{Value: &id}}}}
 	pause := Change{Provider: "strava", Action: Pause, Cause: Adopt, Fields: []FieldChange{{Field: FieldState, To: text("paused")}}}
-	allow := func(what, to string, hours int) Input {
-		return Input{Now: now, Environment: Environment{Allow: []Allow{
+	allow := func(what, to string, hours int) facts {
+		return facts{Now: now, Environment: Environment{Allow: []Allow{
 			{Provider: "garmin", Change: what, To: to, Until: now.AddDate(1, 0, 0), Origin: "garmin.yaml:1"},
 			{Provider: "Strava", Change: what, To: to, Until: now.AddDate(0, 0, hours), Origin: "strava.yaml:7"},
 		}}}
 	}
 	for _, row := range []struct {
 		name   string
-		in     Input
+		in     facts
 		change Change
 		want   string
 	}{
-		{"nobody", Input{Now: now}, change, ""},
-		{"the hash", Input{Now: now, ApprovedAll: true}, change, "hash"},
+		{"nobody", facts{Now: now}, change, ""},
+		{"the hash", facts{Now: now, ApprovedAll: true}, change, "hash"},
 		{"its target", allow("client_id", "2", 1), change, "strava.yaml:7"},
 		{"another target", allow("client_id", "3", 1), change, ""},
 		{"a client_id without target", allow("client_id", "", 1), change, ""},
@@ -30,10 +30,10 @@ func TestApprovedBy(t *testing.T) {
 		{"the adoption", allow("adopt", "", 1), pause, "strava.yaml:7"},
 		{"the field", allow("state", "", 1), pause, "strava.yaml:7"},
 	} {
-		if got := ApprovedBy(row.in, row.change); got != row.want {
+		if got := ApprovedBy(row.in.input(), row.in.consent(), row.change); got != row.want {
 			t.Errorf("%s: got %q, want %q", row.name, got, row.want)
 		}
-		if row.name != "the adoption" && (ApprovedBy(row.in, row.change) != "") != isApproved(row.in, row.change) {
+		if row.name != "the adoption" && (ApprovedBy(row.in.input(), row.in.consent(), row.change) != "") != isApproved(row.in, row.change) {
 			t.Errorf("%s: the guards say %v", row.name, isApproved(row.in, row.change))
 		}
 	}

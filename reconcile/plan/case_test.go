@@ -12,7 +12,7 @@ import (
 	_ "time/tzdata"
 )
 
-// story is an Input as a person writes it in testdata: files as they stand in a
+// story is an facts as a person writes it in testdata: files as they stand in a
 // repository, Terra in the words of Observed, memory as what differs from the
 // files. Defaults: environment production, on_drift revert, caps that never trip.
 type story struct {
@@ -29,7 +29,7 @@ type story struct {
 	KillSwitches []KillSwitch
 	Asks         bool // this run asks the providers
 	Hosts        []string
-	OlderCommit  string `json:"older_commit"`
+	Rewound      string `json:"rewound"`
 }
 
 type storyEnvironment struct {
@@ -43,28 +43,30 @@ type storyWindow struct {
 }
 
 type storyFile struct {
-	State        State
-	App          field[string]
-	ClientID     field[string]      `json:"client_id"`
-	Secret       field[storySecret] `json:"client_secret"`
-	Keys         int
-	RedirectURL  field[string]      `json:"redirect_url"`
-	Verification field[storySecret] `json:"verification_secret"`
-	Sandbox      field[bool]
-	Scopes       field[[]string]
-	Domain       field[string]
-	Webhooks     field[bool]
-	Ignore       []string
-	Protect      field[bool]
-	Suspend      *Suspend
-	Waits        []Wait
-	Warnings     []Warning
-	Unreadable   string
-	UnknownKey   bool `json:"unknown_key"`
+	State         State
+	App           field[string]
+	ClientID      field[string]      `json:"client_id"`
+	Secret        field[storySecret] `json:"client_secret"`
+	Keys          int
+	RedirectURL   field[string]      `json:"redirect_url"`
+	Verification  field[storySecret] `json:"verification_secret"`
+	Sandbox       field[bool]
+	Scopes        field[[]string]
+	Domain        field[string]
+	Webhooks      field[bool]
+	Ignore        []string
+	Protect       field[bool]
+	Suspend       *Suspend
+	Prerequisites []Prerequisite
+	Warnings      []Warning
+	Unreadable    string
+	UnknownKey    bool `json:"unknown_key"`
 
-	Refused       *Refused
+	NextKey       int       `json:"next_key"`
+	NextKeyAt     time.Time `json:"next_key_at"`
+	Rejected      *RejectedKey
 	WasLive       bool      `json:"was_live"`
-	WatchedSince  time.Time `json:"watched_since"`
+	LiveSince     time.Time `json:"live_since"`
 	ProbeRequired string    `json:"probe_required"`
 }
 
@@ -83,6 +85,8 @@ type storyRemembered struct {
 	Agreed                                bool // all that the file asks for
 	Fields                                map[string]string
 	Forgotten                             []string
+	Unshown                               map[string]Unshown
+	Reverted                              map[string]Reverted
 }
 
 // field tells omitted (not in the text), null and given apart.
@@ -97,7 +101,7 @@ func (f *field[T]) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, &f.Value)
 }
 
-func readStory(text []byte) (Input, error) {
+func readStory(text []byte) (facts, error) {
 	hosts := []string{"a.example", "new.example", "*.acme.example"} // unless a story has its own
 	s := story{Now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC), Hosts: hosts, Environment: storyEnvironment{Environment: Environment{
 		Name: "production", DevID: "prod-1", Origin: "production/environment.yaml:1", RevertDrift: true,
@@ -107,19 +111,19 @@ func readStory(text []byte) (Input, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&s); err != nil {
-		return Input{}, err
+		return facts{}, err
 	}
 	return s.input()
 }
 
-func (s story) input() (Input, error) {
-	in := Input{Now: s.Now, Environment: s.Environment.Environment, Observed: s.Terra, Types: s.Types, Users: map[string]Users{},
+func (s story) input() (facts, error) {
+	in := facts{Now: s.Now, Environment: s.Environment.Environment, Observed: s.Terra, Types: s.Types, Users: map[string]Users{},
 		Probes: s.Probes, ApprovedAll: s.Approved, NowFlag: s.IgnoreTime, KillSwitches: s.KillSwitches, Asks: s.Asks,
-		RedirectHosts: s.Hosts, OlderCommit: s.OlderCommit}
+		RedirectHosts: s.Hosts, Rewound: s.Rewound}
 	for _, w := range s.Environment.Windows {
 		window, err := w.window()
 		if err != nil {
-			return Input{}, err
+			return facts{}, err
 		}
 		in.Environment.Windows = append(in.Environment.Windows, window)
 	}
@@ -131,7 +135,7 @@ func (s story) input() (Input, error) {
 		digits, more := strings.CutSuffix(text, "+")
 		n, err := strconv.Atoi(digits)
 		if err != nil {
-			return Input{}, err
+			return facts{}, err
 		}
 		in.Users[provider] = Users{Count: n, Exact: !more}
 	}
@@ -174,8 +178,8 @@ func (f storyFile) desired(provider string) Desired {
 		Provider: provider, Origin: file + ":1", State: f.State, App: f.App.Setting, ClientID: f.ClientID.Setting,
 		Secret: f.Secret.secret(), Keys: f.Keys, RedirectURL: f.RedirectURL.Setting, VerificationSecret: f.Verification.secret(),
 		Sandbox: f.Sandbox.Setting, Scopes: f.Scopes.Setting, Domain: f.Domain.Setting, Webhooks: f.Webhooks.Setting,
-		Ignore: f.Ignore, Protect: f.Protect.Setting, Suspend: f.Suspend, Waits: f.Waits, Warnings: f.Warnings, Unreadable: f.Unreadable, UnknownKey: f.UnknownKey,
-		Refused: f.Refused, WasLive: f.WasLive, WatchedSince: f.WatchedSince, ProbeRequired: f.ProbeRequired,
+		Ignore: f.Ignore, Protect: f.Protect.Setting, Suspend: f.Suspend, Prerequisites: f.Prerequisites, Warnings: f.Warnings, Unreadable: f.Unreadable, UnknownKey: f.UnknownKey, NextKey: f.NextKey, NextKeyAt: f.NextKeyAt,
+		Rejected: f.Rejected, WasLive: f.WasLive, LiveSince: f.LiveSince, ProbeRequired: f.ProbeRequired,
 	}
 	d.Credentials = d.ClientID.Mode != Unmanaged || d.Secret.Mode != Unmanaged || d.RedirectURL.Mode != Unmanaged ||
 		d.VerificationSecret.Mode != Unmanaged || d.Sandbox.Mode != Unmanaged
@@ -203,7 +207,8 @@ func (f field[T]) secret() Setting[Secret] {
 const digestMark = "DIGEST-"
 
 func (m storyRemembered) remembered(d Desired) Remembered {
-	out := Remembered{Enabled: m.Enabled, Protected: m.Protected, Paused: m.Paused, Suspended: m.Suspended, Fields: map[string]string{}}
+	out := Remembered{Enabled: m.Enabled, Protected: m.Protected, Paused: m.Paused, Suspended: m.Suspended, Fields: map[string]string{},
+		Unshown: m.Unshown, Reverted: m.Reverted}
 	if m.Agreed {
 		out.Fields = desiredTokens(d)
 	}

@@ -23,7 +23,7 @@ func TestCompareStories(t *testing.T) {
 	slices.Sort(names)
 	compared := 0
 	for _, name := range names {
-		shown := Make(inputOf(t, all[name]))
+		shown := planOf(inputOf(t, all[name]))
 		if d := Compare(shown, shown); len(d) != 0 {
 			t.Errorf("%s: differs from itself: %+v", name, d)
 		}
@@ -65,7 +65,7 @@ func told(list []Difference) string {
 		switch d.Kind {
 		case Risen:
 			fmt.Fprintf(&b, ": %s -> %s", d.Shown.Class, d.Now.Class)
-		case Freed:
+		case Released:
 			fmt.Fprintf(&b, ": %s", d.Shown.Guard)
 		case Gone:
 			fmt.Fprintf(&b, ": %s -> %s", side(d.Shown.From), side(d.Shown.To))
@@ -88,10 +88,23 @@ func secretOf(key int, sealed string) FieldChange {
 func TestCompare(t *testing.T) {
 	rotation := one(RotateSecret, Safe, Ready, "", secretOf(2, "b"))
 	rotation.Cause = Rotation
+	proved := func(p Proof) []Change {
+		c := one(RotateSecret, Safe, Ready, "", secretOf(1, "a"))
+		c.Proof = &p
+		return []Change{c}
+	}
+	usual := Proof{"prefer", 24, 10}
 	for name, c := range map[string]struct {
 		shown, now []Change
 		want       string
 	}{
+		"nobody is asked any more":        {proved(usual), proved(Proof{"off", 24, 10}), "laxer"},
+		"an unclear answer is enough":     {proved(Proof{"require", 24, 10}), proved(usual), "laxer"},
+		"it soaks shorter":                {proved(usual), proved(Proof{"prefer", 23, 10}), "laxer"},
+		"more users may fall away":        {proved(usual), proved(Proof{"prefer", 24, 11}), "laxer"},
+		"all of it laxer":                 {proved(usual), proved(Proof{"off", 0, 100}), "laxer, laxer, laxer"},
+		"all of it stricter":              {proved(usual), proved(Proof{"require", 25, 9}), ""},
+		"a proof that was not told":       {[]Change{one(RotateSecret, Safe, Ready, "", secretOf(1, "a"))}, proved(usual), ""},
 		"nothing":                         {nil, nil, ""},
 		"the same in another order":       {[]Change{one(Pause, Safe, Ready, ""), one(Enable, Safe, Ready, "")}, []Change{one(Enable, Safe, Ready, ""), one(Pause, Safe, Ready, "")}, ""},
 		"a change without fields":         {nil, []Change{one(ApplyWebhooks, Safe, Ready, "")}, "added"},
@@ -105,9 +118,9 @@ func TestCompare(t *testing.T) {
 		"a class nobody knows":            {[]Change{one(Pause, Destructive, Ready, "")}, []Change{one(Pause, "deadly", Ready, "")}, "risen"},
 		"a class that fell":               {[]Change{one(Pause, Destructive, Ready, "")}, []Change{one(Pause, Safe, Ready, "")}, ""},
 		"both altered and worse":          {[]Change{one(RotateSecret, Safe, Ready, "", secretOf(1, "a"))}, []Change{one(RotateSecret, Disruptive, Ready, "", secretOf(1, "b"))}, "risen, altered"},
-		"what no approval passes is gone": {[]Change{one(Pause, Disruptive, Blocked, "suspend")}, []Change{one(Pause, Disruptive, Ready, "")}, "freed"},
-		"a guard nobody knows":            {[]Change{one(Pause, Disruptive, Blocked, "new")}, []Change{one(Pause, Disruptive, Ready, "")}, "freed"},
-		"what an approval passes":         {[]Change{one(Pause, Disruptive, Blocked, "max_changes")}, []Change{one(Pause, Disruptive, Ready, "")}, ""},
+		"what no approval passes is gone": {[]Change{one(Pause, Disruptive, Blocked, "suspend")}, []Change{one(Pause, Disruptive, Ready, "")}, "released"},
+		"a guard nobody knows":            {[]Change{one(Pause, Disruptive, Blocked, "new")}, []Change{one(Pause, Disruptive, Ready, "")}, "released"},
+		"what an approval passes":         {[]Change{one(Pause, Disruptive, Blocked, "max-changes")}, []Change{one(Pause, Disruptive, Ready, "")}, ""},
 		"what it waited for":              {[]Change{one(Pause, Disruptive, Waiting, "window")}, []Change{one(Pause, Disruptive, Ready, "")}, ""},
 		"another guard holds it":          {[]Change{one(Pause, Disruptive, Blocked, "suspend")}, []Change{one(Pause, Disruptive, Blocked, "protect")}, ""},
 	} {
@@ -132,7 +145,7 @@ func TestCompareSeesWhatTheHashSees(t *testing.T) {
 	all, pairs, same := []Plan{}, 0, 0
 	for _, archive := range stories(t) {
 		in := inputOf(t, archive)
-		p := Make(in)
+		p := planOf(in)
 		p.DevID = "the same"
 		all = append(all, p)
 		for i := range p.Changes {
@@ -150,7 +163,7 @@ func TestCompareSeesWhatTheHashSees(t *testing.T) {
 			if j != i && (i+j)%8 != 0 {
 				continue // one in eight says it as well
 			}
-			differs := slices.ContainsFunc(Compare(a, b), func(d Difference) bool { return d.Kind != Risen && d.Kind != Freed })
+			differs := slices.ContainsFunc(Compare(a, b), func(d Difference) bool { return d.Kind != Risen && d.Kind != Released })
 			if equal := hashes[i] == hashes[j]; equal == differs {
 				t.Fatalf("the hashes are equal: %t, and the comparison says %+v", equal, Compare(a, b))
 			} else if equal {

@@ -13,7 +13,7 @@ func FuzzMake(f *testing.F) {
 		if err != nil {
 			return
 		}
-		p := Make(in)
+		p := planOf(in)
 		applied := map[string]bool{}
 		for _, c := range p.Changes {
 			applied[c.ID] = c.Gate == Ready
@@ -21,7 +21,7 @@ func FuzzMake(f *testing.F) {
 		for _, problem := range broken(in, p) {
 			t.Error(problem)
 		}
-		for provider, m := range Remember(in, p, applied).Connections {
+		for provider, m := range rememberOf(in, p, applied).Connections {
 			_, live := in.Observed[provider]
 			if m.Enabled && !applied[in.Environment.Name+"/"+provider+":enable"] && !(live && in.Memory.of(provider).Enabled) {
 				t.Errorf("%s: called ours although we did not enable it", provider)

@@ -34,7 +34,7 @@ func stories(t testing.TB) map[string]*txtar.Archive {
 	return out
 }
 
-func inputOf(t testing.TB, archive *txtar.Archive) Input {
+func inputOf(t testing.TB, archive *txtar.Archive) facts {
 	t.Helper()
 	if len(archive.Files) == 0 || archive.Files[0].Name != "input.json" {
 		t.Fatal("the first file is not input.json")
@@ -52,8 +52,8 @@ func TestGoldens(t *testing.T) {
 	for name, archive := range stories(t) {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			in := inputOf(t, archive)
-			got := render(in, Make(in))
-			for _, problem := range broken(in, Make(in)) {
+			got := render(in, planOf(in))
+			for _, problem := range broken(in, planOf(in)) {
 				t.Error(problem)
 			}
 			if *update {
@@ -82,13 +82,13 @@ func TestGoldensShowEveryRow(t *testing.T) {
 		want[fmt.Sprintf("class %s, %s: %s", r.Action, r.When, r.With)] = true
 		want[fmt.Sprintf("class %s, %s: %s", r.Action, r.When, r.WithNone)] = true
 	}
-	for _, o := range Overrides() {
-		want["guard "+o.Guard] = true
+	for _, o := range Guards() {
+		want["guard "+o.Name] = true
 	}
 	for _, a := range Order() {
 		want["action "+string(a)] = true
 	}
-	for _, c := range []Cause{Adopt, Commit, Rotation, Drift, Prune} {
+	for _, c := range []Cause{Create, Adopt, Commit, Rotation, Drift, Prune} {
 		want["cause "+string(c)] = true
 	}
 	for _, g := range []Gate{Ready, Waiting, Blocked, Approval} {
@@ -96,8 +96,8 @@ func TestGoldensShowEveryRow(t *testing.T) {
 	}
 	for _, archive := range stories(t) {
 		in := inputOf(t, archive)
-		for _, c := range Make(in).Changes {
-			shown[fmt.Sprintf("class %s, %s: %s", c.Action, ruleFor(in, c).When, c.Class)] = true
+		for _, c := range planOf(in).Changes {
+			shown[fmt.Sprintf("class %s, %s: %s", c.Action, ruleFor(in.input().of(c.Provider), c).When, c.Class)] = true
 			shown["guard "+c.Guard], shown["action "+string(c.Action)] = true, true
 			shown["cause "+string(c.Cause)], shown["gate "+string(c.Gate)] = true, true
 		}
@@ -118,7 +118,7 @@ func TestGoldensShowEveryRow(t *testing.T) {
 }
 
 // render is a plan as a person reads it in a golden.
-func render(in Input, p Plan) string {
+func render(in facts, p Plan) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "live %d, unchanged %d, hash %s\n", p.Live, p.Unchanged, Hash(p))
 	applied := map[string]bool{}
@@ -136,9 +136,10 @@ func render(in Input, p Plan) string {
 		if c.Gate == Ready {
 			fmt.Fprintf(&b, "  ready\n")
 		} else {
-			fmt.Fprintf(&b, "  %s by %s: %s\n  way: %s\n", c.Gate, c.Guard, c.GateReason, c.GateWay)
-			if c.AskWay != "" {
-				fmt.Fprintf(&b, "  ask: %s\n", c.AskWay)
+			fmt.Fprintf(&b, "  %s by %s: %s\n", c.Gate, c.Guard, c.GateReason)
+			for _, r := range c.Remediations {
+				parts := slices.DeleteFunc([]string{r.Text, r.Command.String(), r.File, r.YAML}, func(s string) bool { return s == "" })
+				fmt.Fprintf(&b, "  - %s: %s\n", r.Kind, strings.Join(parts, " | "))
 			}
 		}
 	}
@@ -151,8 +152,11 @@ func render(in Input, p Plan) string {
 	}
 	for _, w := range p.Warnings {
 		fmt.Fprintf(&b, "warning %s\n", w.Text)
+		for _, r := range w.Remediations {
+			fmt.Fprintf(&b, "  %s: %s: %s\n", r.Kind, r.Text, r.Command)
+		}
 	}
-	after := Remember(in, p, applied)
+	after := rememberOf(in, p, applied)
 	for _, provider := range slices.Sorted(maps.Keys(after.Connections)) {
 		m := after.Connections[provider]
 		fmt.Fprintf(&b, "remember %s:%s %s\n", provider, flags(m), strings.TrimPrefix(fmt.Sprint(m.Fields), "map"))

@@ -1,6 +1,9 @@
 package plan
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestHashIsPinned keeps approvals and saved plans valid over releases. A change
 // here needs a new format number, and makes every approval in flight worthless.
@@ -12,12 +15,73 @@ func TestHashIsPinned(t *testing.T) {
 			{Field: FieldClientSecret, From: FieldValue{Mask: "****1111", Key: 1, Compared: Differs}, To: FieldValue{Key: 2, Sealed: "sealed"}},
 		}},
 	}}
-	const want = "sha256:8c20511749a4c64e694067440fa07108a7fc312ed764d02088ec6f35f4a7a3e1"
+	const want = "sha256:15067953337a2ade15be7e5090723aa2e60fca83e68d8818ad2e82328851b615"
 	if got := Hash(p); got != want {
 		t.Errorf("hash: got %s, want %s", got, want)
 	}
-	const empty = "sha256:fb38032fd7e95383b726e04850a85e9e44a87bdc473904ce132babe751c0911f"
+	const empty = "sha256:e4879d119718e87bd3a917afb571b88bfb7a82dd8163ef46f0339af55559d2c5"
 	if got := Hash(Plan{DevID: "prod-app-x81LmQ"}); got != empty {
 		t.Errorf("hash of no change: got %s, want %s", got, empty)
+	}
+}
+
+// TestConnectionHashes: a change elsewhere leaves the hash of a connection as it is, and
+// the hash of the plan is none of theirs.
+func TestConnectionHashes(t *testing.T) {
+	change := func(connection, to string) Change {
+		return Change{Connection: connection, Action: Pause, Fields: []FieldChange{{Field: FieldState, To: text(to)}}}
+	}
+	one := Plan{DevID: "prod", Changes: []Change{change("production/strava", "paused"), change("production/whoop", "paused")}}
+	other := Plan{DevID: "prod", Changes: []Change{change("production/strava", "paused"), change("production/whoop", "active")}}
+	a, b := ConnectionHashes(one), ConnectionHashes(other)
+	if a["production/strava"] != b["production/strava"] || a["production/whoop"] == b["production/whoop"] || Hash(one) == Hash(other) || len(a) != 2 {
+		t.Errorf("got %v and %v, plans %s and %s", a, b, Hash(one), Hash(other))
+	}
+	other.DevID = "staging"
+	if c := ConnectionHashes(other); c["production/strava"] == a["production/strava"] {
+		t.Error("another dev_id has the same hash")
+	}
+}
+
+func TestShortHashes(t *testing.T) {
+	digits := strings.Repeat("5e2c497c", 8)
+	whole, twin := "sha256:"+digits, "sha256:5e2c497c00"+digits[10:]
+	for _, row := range []struct {
+		given  string
+		others []string
+		is     bool
+		ok     bool
+	}{
+		{whole, nil, true, true}, {"5e2c497c", nil, true, true}, {"sha256:5e2c497c", []string{whole}, true, true},
+		{"5e2c497c", []string{twin}, false, true}, {"5e2c497c5e", []string{twin}, true, true}, {"5e2c497", nil, false, false},
+		{"5e2c497d", nil, false, true}, {"5E2C497C", nil, false, false}, {"", nil, false, false}, {"sha256:", nil, false, false}, {digits + "0", nil, false, false},
+	} {
+		if is, ok := SameHash(row.given, whole, row.others...), IsHash(row.given); is != row.is || ok != row.ok {
+			t.Errorf("%q beside %v: got %v, %v", row.given, row.others, is, ok)
+		}
+	}
+	if got := ShortHash(whole, 0, whole, twin); got != "5e2c497c5" {
+		t.Errorf("beside its twin: %s", got)
+	}
+	if got := ShortHash(whole, 0); got != "5e2c497c" {
+		t.Errorf("alone: %s", got)
+	}
+	if got := ShortHash(whole, 32, twin); got != digits[:32] {
+		t.Errorf("of 32 digits: %s", got)
+	}
+	if got := ShortHash(whole, 64); got != whole {
+		t.Errorf("of 64 digits: %s", got)
+	}
+}
+
+// TestHashIsOfOneAccount: what was approved for one account, or one server, is not
+// approved for another.
+func TestHashIsOfOneAccount(t *testing.T) {
+	seen := map[string]bool{}
+	for _, p := range []Plan{{DevID: "d"}, {DevID: "d", Account: "other"}, {DevID: "d", API: "127.0.0.1/api"}, {DevID: "e"}, {Account: "d"}, {API: "d"}} {
+		seen[Hash(p)] = true
+	}
+	if len(seen) != 6 {
+		t.Errorf("%d hashes of 6 plans", len(seen))
 	}
 }

@@ -1,32 +1,132 @@
 package plan
 
-import "time"
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
 
 // Input is all that a plan for one environment is made from.
 type Input struct {
 	Now         time.Time
+	ClockOff    time.Duration // how much later it may be than Now: a window must be open then too
 	Environment Environment
-	Desired     []Desired           // any order
-	Observed    map[string]Observed // by provider; a provider that is absent is not live
-	Types       map[string]Type     // by provider: what Terra offers; nil is unknown
-	Memory      Memory
+	Connections []Connection // one for each provider that is named, live or remembered, sorted by provider
+	Suspended   bool         // the environment was suspended or paused in the last run
 	// KillSwitches that concern the environment.
 	KillSwitches []KillSwitch
-	// OlderCommit says, where the branch went back, to which commit and from which.
-	OlderCommit string
+	// Rewound says, where the branch was rewound, to which commit and from which.
+	Rewound string
 	// RedirectHosts are the hosts to which end users may be sent, Terra's own and the
 	// runner's: names in small letters, or `*.` in place of the first label.
 	RedirectHosts []string
-	Users         map[string]Users // by provider; absent is not counted or unknown
-	Probes        map[string]Probe // by provider
-	ApprovedAll   bool             // a person approved the hash of this very plan
-	NowFlag       bool             // and asked to ignore windows (needs ApprovedAll)
-	Asks          bool             // this run asks the providers about pairs; otherwise none is proved
+	Asks          bool // this run asks the providers about pairs; otherwise none is proved
+
+	allows  map[string][]Allow // by provider in small letters; nil: not indexed
+	windows *windows           // nil: not looked at
+}
+
+// windows is how the windows stand at the time of a plan.
+type windows struct {
+	open  bool
+	next  time.Time
+	comes bool
+}
+
+// Connection is what a plan needs of one connection: what the repository, Terra,
+// memory and the provider say of it.
+type Connection struct {
+	Provider   string
+	Desired    *Desired    // nil: no file names it
+	Observed   *Observed   // nil: it is not live
+	Domain     *Domain     // the custom domain of one that is not live; nil: none, or not read
+	Remembered *Remembered // nil: nothing is
+	Type       *Type       // what Terra offers; nil: unknown
+	Aside      bool        // the run is not about it: it is not compared, and what is remembered of it stays
+	Users      *Users      // nil: not counted, which is treated as more than zero
+	Probe      Probe       // the zero value: nobody asked
+}
+
+// want, live, memory and offer give the zero value where there is nothing.
+func (k Connection) want() *Desired      { return cmp.Or(k.Desired, new(Desired)) }
+func (k Connection) live() *Observed     { return cmp.Or(k.Observed, new(Observed)) }
+func (k Connection) memory() *Remembered { return cmp.Or(k.Remembered, new(Remembered)) }
+func (k Connection) offer() *Type        { return cmp.Or(k.Type, new(Type)) }
+
+// domain is the custom domain, also of a connection that is not live; nil: not read.
+func (k Connection) domain() *Domain {
+	if k.Observed != nil {
+		return k.Observed.Domain
+	}
+	return cmp.Or(k.Domain, new(Domain))
+}
+
+// meetsOwn tells whether users meet the own app: by its keys alone, or because that was
+// chosen in words.
+func (k Connection) meetsOwn() bool {
+	live := k.live()
+	return live.Variant == "byo" || live.Credentials != nil && live.Credentials.Set && !live.Credentials.TerraOwned
+}
+
+// known tells whether the connection was adopted or enabled by us.
+func (k Connection) known() bool { return k.Remembered != nil && !k.Remembered.Noted }
+
+// ignores tells whether the file leaves a field alone.
+func (k Connection) ignores(field string) bool { return slices.Contains(k.want().Ignore, field) }
+
+// offered tells whether Terra said that it offers the provider.
+func (k Connection) offered() bool { return k.Type != nil && !k.Type.NotOffered }
+
+// id names a connection in a plan: production/strava.
+func (in Input) id(k Connection) string { return in.Environment.Name + "/" + k.Provider }
+
+// of gives the connection of a provider, an empty one where there is none.
+func (in Input) of(provider string) Connection {
+	at, found := slices.BinarySearchFunc(in.Connections, provider, func(k Connection, p string) int { return cmp.Compare(k.Provider, p) })
+	if !found {
+		return Connection{Provider: provider}
+	}
+	return in.Connections[at]
+}
+
+// liveCount counts the connections that Terra lists.
+func (in Input) liveCount() int {
+	n := 0
+	for _, k := range in.Connections {
+		if k.Observed != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// liveBefore counts the connections that were there when they were last looked at.
+func (in Input) liveBefore() int {
+	n := 0
+	for _, k := range in.Connections {
+		if k.known() && k.Remembered.Fields[FieldState] != string(Disabled) {
+			n++
+		}
+	}
+	return n
+}
+
+// isDoubtful tells that Terra lists nothing although there were connections before. An
+// empty answer is never taken for "nothing is there".
+func (in Input) isDoubtful() bool { return in.liveCount() == 0 && in.liveBefore() > 0 }
+
+// namesNone tells whether no file names any connection.
+func (in Input) namesNone() bool {
+	return !slices.ContainsFunc(in.Connections, func(k Connection) bool { return k.Desired != nil || k.Aside })
 }
 
 // Environment is the part of environment.yaml that decides about changes.
 type Environment struct {
 	Name              string
+	Account           string // by which the runner knows whose it is
+	API               string // address of the API that is spoken to
 	DevID             string
 	Origin            string // environment.yaml:line
 	Observe           bool
@@ -64,6 +164,8 @@ type Suspend struct {
 	Until         time.Time
 	Origin        string
 }
+
+func (s *Suspend) isOn(now time.Time) bool { return s != nil && now.Before(s.Until) }
 
 // Allow is an approval by commit, bound to its target, until a moment (exclusive).
 type Allow struct {
@@ -119,12 +221,15 @@ type Desired struct {
 	Secret             Setting[Secret] // the key that is due; Unmanaged when none is or it is {unknown: true}
 	SecretReason       string          // why that key: "key 2 of 2 is due since …"
 	Keys               int             // how many keys the file has
-	UnknownKey         bool            // the key that is due was set by hand in the past; nobody can read it
-	Refused            *Refused        // a newer key that is due and was rejected
-	WasLive            bool            // the pair of Secret was live before the rejected one
-	WatchedSince       time.Time       // when the live key was written; zero when it is not watched
-	ProbeRequired      string          // not "": where the file demands that the provider accepts a pair first
-	Unasked            string          // not "": why no run asks the provider about a pair
+	NextKey            int             // number of the key that becomes due at NextKeyAt; 0: none
+	NextKeyAt          time.Time
+	UnknownKey         bool         // the key that is due was set out of band in the past; nobody can read it
+	Rejected           *RejectedKey // a newer key that is due and was rejected
+	WasLive            bool         // the pair of Secret was live before, and was replaced
+	LiveSince          time.Time    // when the live key was first seen: what a provider said before that proves nothing
+	ProbeRequired      string       // not "": where the file demands that the provider accepts a pair first
+	Proof              Proof        `json:",omitzero"`
+	Unasked            string       // not "": why no run asks the provider about a pair
 	RedirectURL        Setting[string]
 	VerificationSecret Setting[Secret]
 	Sandbox            Setting[bool]
@@ -134,21 +239,59 @@ type Desired struct {
 	Ignore             []string // fields not compared
 	Protect            Setting[bool]
 	Suspend            *Suspend
-	Waits              []Wait    // human steps that gate enable
-	Warnings           []Warning // said once, with the plan
-	Unreadable         string    // not "": why this connection cannot be planned (a secret that does not open)
+	Prerequisites      []Prerequisite // human steps that gate enable
+	Warnings           []Warning      // said once, with the plan
+	Unreadable         string         // not "": why this connection cannot be planned (a secret that does not open)
 }
 
-// Wait is a human step without which enabling makes no sense. One that is about
+// variantOf is Terra's word for the app that the file names; null is Terra's own.
+func variantOf(app Setting[string]) string {
+	if app.Mode == Given && app.Value == "own" {
+		return "byo"
+	}
+	return "standard"
+}
+
+// nextKey says which key the file has for later, and when.
+func (d Desired) nextKey() string { return number(d.NextKey) + " is due on " + stamp(d.NextKeyAt) }
+
+// Prerequisite is a human step without which enabling makes no sense. One that is about
 // the own app holds its credentials too, where the connection is live already.
-type Wait struct {
+type Prerequisite struct {
 	Step, Reason string
 	OwnApp       bool
 }
 
+// RejectedKey is the key that would be due had it not been rejected.
+type RejectedKey struct {
+	Key     int    // number in the file, 1 is the oldest
+	Sealed  string // sha256 of the sealed form
+	Origin  string
+	Reason  string
+	At      time.Time
+	ByUsers bool
+	// Accepted says that the provider accepts it all the same, as where end users fell away.
+	Accepted bool
+	LiveToo  int // number of the live key, if it is refused as well; 0 is none
+}
+
+// words tells since when and why a key is rejected.
+func (r RejectedKey) words() string { return r.Reason + " (" + stamp(r.At) + ")" }
+
+// rejectedIsLive tells whether the rejected key is the live one, so that going back to
+// the key before it is what is wanted.
+func rejectedIsLive(k Connection) bool {
+	return k.want().Rejected != nil && k.live().Secret.LiveKey == k.want().Rejected.Key
+}
+
+// number names a key of the file.
+func number(key int) string { return fmt.Sprintf("key %d", key) }
+
 // Type is what Terra says about a provider in this environment.
 type Type struct {
 	BYO, CustomCredentials, CustomScopes, CredentialsRequired, Deprecated bool
+	// NotOffered: Terra said what it offers here, and this provider is not among it.
+	NotOffered bool `json:",omitempty"`
 }
 
 // Observed is one live connection.
@@ -156,6 +299,7 @@ type Observed struct {
 	Failed       string // not "": why it could not be read; then nothing of it is changed
 	Active       bool
 	Variant      string // standard, byo
+	Redirect     string // the live redirect_url, where it was read; "" is none
 	Credentials  *Credentials
 	Secret       Comparison
 	Verification Comparison
@@ -167,10 +311,13 @@ type Observed struct {
 // Credentials is Terra's answer to a read of the credentials; the pointer is nil
 // when they were not read.
 type Credentials struct {
-	Set             bool // false: none of its own
+	Set             bool // false: none of its own, or Hidden
+	Hidden          bool // Terra keeps some and does not show them, because users meet its own app
+	TerraOwned      bool // users meet Terra's own app
 	ClientID        string
 	Mask            string
 	RedirectURL     *string
+	IsDefault       bool // RedirectURL is what null reads back as
 	Sandbox         bool
 	HasVerification bool
 	SecretRef       bool
@@ -179,11 +326,11 @@ type Credentials struct {
 
 // Comparison says how the live secret compares with the desired one.
 type Comparison struct {
-	Result  Compared
-	Reason  string // why not compared
-	LiveKey int    // number of the file's key that is live, 0 unknown
-	Asked   bool   // Terra itself was asked in this run, not only memory
-	ByHand  bool   // what is live is no key of the file, and not what was last agreed either
+	Result    Compared
+	Reason    string // why not compared
+	LiveKey   int    // number of the file's key that is live, 0 unknown
+	Asked     bool   // Terra itself was asked in this run, not only memory
+	OutOfBand bool   // what is live is no key of the file, and not what was last agreed either
 }
 
 // Scopes as Terra lists them.
@@ -198,6 +345,8 @@ type Domain struct {
 	Live     bool
 	State    string
 	Publish  string // "A auth.acme.example 203.0.113.9"
+	Shared   bool   // another environment set it up: it may be used, and is not ours to release
+	Unread   string // not "": why it could not be read
 }
 
 // Webhooks is the review of Garmin's webhook rows.
@@ -214,6 +363,7 @@ type Probe struct {
 	Verdict Verdict
 	Reason  string
 	At      time.Time // when the provider was asked
+	Again   time.Time // from when it is asked about a pair again that it refused, which does not count yet; zero: it does
 }
 
 // Verdict of a probe.
@@ -225,3 +375,25 @@ const (
 	Bad          Verdict = "bad"
 	ProbeUnknown Verdict = "unknown"
 )
+
+// file is the path in the first origin that there is, such as production/strava.yaml:9.
+func file(origins ...string) string {
+	origin := cmp.Or(origins...)
+	if i := strings.LastIndexByte(origin, ':'); i > 0 {
+		return origin[:i]
+	}
+	return origin
+}
+
+// fileOf is the file of a connection, or what it would be called.
+func fileOf(in Input, k Connection) string {
+	if k.Desired != nil {
+		return file(k.Desired.Origin)
+	}
+	return strings.TrimSuffix(file(in.Environment.Origin), "environment.yaml") + k.Provider + ".yaml"
+}
+
+// setBy names the line that set a value, or says that none did.
+func setBy(origin string) string { return cmp.Or(origin, "built-in default") }
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }

@@ -8,9 +8,9 @@ import (
 )
 
 // broken lists what a plan must never be, whatever it was made from.
-func broken(in Input, p Plan) []string {
+func broken(in facts, p Plan) []string {
 	var out []string
-	for _, rule := range []func(Input, Plan) []string{
+	for _, rule := range []func(facts, Plan) []string{
 		rulesOfForm, rulesOfTouch, rulesOfCaps, rulesOfTime, rulesOfApproval, rulesOfOrder, rulesOfSecrets, rulesOfKeys, rulesOfMemory, rulesOfTerra,
 	} {
 		out = append(out, rule(in, p)...)
@@ -29,7 +29,7 @@ func each(p Plan, rule string, breaks func(Change) bool) []string {
 	return out
 }
 
-func rulesOfForm(_ Input, p Plan) []string {
+func rulesOfForm(_ facts, p Plan) []string {
 	ids := map[string]int{}
 	for _, c := range p.Changes {
 		ids[c.ID]++
@@ -49,7 +49,7 @@ func rulesOfForm(_ Input, p Plan) []string {
 	return out
 }
 
-func rulesOfTouch(in Input, p Plan) []string {
+func rulesOfTouch(in facts, p Plan) []string {
 	out := each(p, "touches what could not be read", func(c Change) bool {
 		return in.Observed[c.Provider].Failed != "" || desiredOf(in, c.Provider).Unreadable != ""
 	})
@@ -68,7 +68,7 @@ func rulesOfTouch(in Input, p Plan) []string {
 }
 
 // protectedByLaw says again, from the decision, what is protected.
-func protectedByLaw(in Input, provider string) bool {
+func protectedByLaw(in facts, provider string) bool {
 	for _, d := range in.Desired {
 		if d.Provider == provider && d.Protect.Mode == Given {
 			return d.Protect.Value
@@ -77,13 +77,16 @@ func protectedByLaw(in Input, provider string) bool {
 	return slices.Contains(in.Environment.Protect, provider) || in.Memory.Connections[provider].Protected
 }
 
-func rulesOfCaps(in Input, p Plan) []string {
-	hurt, rotations := map[string]bool{}, 0
+func rulesOfCaps(in facts, p Plan) []string {
+	hurt, rotations, live := map[string]bool{}, 0, len(in.Observed)
 	for _, c := range p.Changes {
 		if c.Gate != Ready || isApproved(in, c) {
 			continue
 		}
 		if c.Class != Safe {
+			if _, seen := in.Observed[c.Provider]; !seen && !hurt[c.Connection] {
+				live++ // it makes it so
+			}
 			hurt[c.Connection] = true
 		}
 		if c.Action == RotateSecret {
@@ -91,7 +94,7 @@ func rulesOfCaps(in Input, p Plan) []string {
 		}
 	}
 	var out []string
-	percent := max(1, (in.Environment.CapPercent*len(in.Observed)+99)/100)
+	percent := max(1, (in.Environment.CapPercent*live+99)/100)
 	if len(hurt) > max(0, in.Environment.CapCount) || len(hurt) > percent {
 		out = append(out, fmt.Sprintf("hurts %d connections, count %d, percent %d", len(hurt), in.Environment.CapCount, percent))
 	}
@@ -101,7 +104,7 @@ func rulesOfCaps(in Input, p Plan) []string {
 	return out
 }
 
-func rulesOfTime(in Input, p Plan) []string {
+func rulesOfTime(in facts, p Plan) []string {
 	out := each(p, "runs while suspended", func(c Change) bool {
 		s, own := in.Environment.Suspend, desiredOf(in, c.Provider).Suspend
 		return c.Gate == Ready && (s != nil && in.Now.Before(s.Until) || own != nil && in.Now.Before(own.Until))
@@ -117,7 +120,7 @@ func rulesOfTime(in Input, p Plan) []string {
 	})...)
 }
 
-func rulesOfApproval(in Input, p Plan) []string {
+func rulesOfApproval(in facts, p Plan) []string {
 	out := each(p, "destroys without a yes", func(c Change) bool {
 		yes := in.ApprovedAll || len(in.Environment.Allow) > 0 || c.Action == Disable && desiredOf(in, c.Provider).State == Disabled
 		return c.Gate == Ready && c.Class == Destructive && !yes
@@ -136,7 +139,7 @@ func rulesOfApproval(in Input, p Plan) []string {
 	})...)
 }
 
-func rulesOfOrder(in Input, p Plan) []string {
+func rulesOfOrder(in facts, p Plan) []string {
 	held, keyless := map[string]bool{}, map[string]bool{}
 	for _, c := range p.Changes {
 		held[c.Connection] = held[c.Connection] || c.Action == Enable && c.Gate != Ready
@@ -150,7 +153,9 @@ func rulesOfOrder(in Input, p Plan) []string {
 	out = append(out, each(p, "enables what nobody could sign in to", func(c Change) bool {
 		return c.Action == Enable && c.Gate == Ready && keyless[c.Connection] && in.Types[c.Provider].CredentialsRequired && !desiredOf(in, c.Provider).UnknownKey
 	})...)
-	out = append(out, each(p, "overtakes its enable", func(c Change) bool { return held[c.Connection] && c.Gate == Ready })...)
+	out = append(out, each(p, "overtakes its enable", func(c Change) bool {
+		return held[c.Connection] && c.Gate == Ready && c.Action != SetDomain && c.Action != ReleaseDomain
+	})...)
 	for i, c := range p.Changes {
 		if i == 0 {
 			continue
@@ -166,7 +171,7 @@ func rulesOfOrder(in Input, p Plan) []string {
 	return out
 }
 
-func rulesOfSecrets(_ Input, p Plan) []string {
+func rulesOfSecrets(_ facts, p Plan) []string {
 	b, err := json.Marshal(p)
 	if err != nil {
 		return []string{err.Error()}

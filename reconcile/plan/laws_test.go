@@ -2,13 +2,15 @@ package plan
 
 import (
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // rulesOfMemory are about what is remembered, said again from the decisions.
-func rulesOfMemory(in Input, p Plan) []string {
+func rulesOfMemory(in facts, p Plan) []string {
 	out := each(p, "disturbs users right after a suspend", func(c Change) bool {
 		held := in.Memory.Suspended || in.Memory.Known && in.Memory.Connections[c.Provider].Suspended
 		return c.Gate == Ready && c.Class != Safe && held && !isApproved(in, c)
@@ -16,7 +18,7 @@ func rulesOfMemory(in Input, p Plan) []string {
 	out = append(out, each(p, "follows an old commit into keys or harm", func(c Change) bool {
 		harms := c.Class != Safe || has(c.Fields, FieldClientID) || has(c.Fields, FieldClientSecret) || has(c.Fields, FieldVerificationSecret) ||
 			has(c.Fields, FieldRedirectURL) || has(c.Fields, FieldSandbox)
-		return c.Gate == Ready && in.OlderCommit != "" && harms && !in.ApprovedAll
+		return c.Gate == Ready && in.Rewound != "" && harms && !in.ApprovedEach
 	})...)
 	before := false
 	for _, m := range in.Memory.Connections {
@@ -29,7 +31,22 @@ func rulesOfMemory(in Input, p Plan) []string {
 		probe := in.Probes[c.Provider]
 		keys := has(c.Fields, FieldClientID) || has(c.Fields, FieldClientSecret)
 		proved := probe.Verdict == Good && !probe.At.Before(in.Now)
-		return c.Gate == Ready && c.Cause == Drift && keys && !proved && !in.Environment.RevertSecretDrift && !isApproved(in, c)
+		return c.Gate == Ready && c.Cause == Drift && keys && c.Action != SetCredentials && !proved && !in.Environment.RevertSecretDrift && !isApproved(in, c)
+	})...)
+	fields := func(c Change, breaks func(FieldChange) bool) bool {
+		return c.Gate == Ready && !isApproved(in, c) && slices.ContainsFunc(c.Fields, breaks)
+	}
+	out = append(out, each(p, "fights with somebody", func(c Change) bool {
+		return c.Cause == Drift && fields(c, func(f FieldChange) bool {
+			r := in.Memory.of(c.Provider).Reverted[f.Field]
+			return r.Times > 1 && in.Now.Sub(r.At) <= 7*24*time.Hour
+		})
+	})...)
+	out = append(out, each(p, "sends for ever what Terra does not take", func(c Change) bool {
+		return fields(c, func(f FieldChange) bool {
+			u := in.Memory.of(c.Provider).Unshown[f.Field]
+			return u.Times > 0 && u.Sent == f.To.token() && f.From.token() != "none" && (u.Times > 1 || u.Before != f.From.token())
+		})
 	})...)
 	return append(out, each(p, "disturbs users of what was never ours", func(c Change) bool {
 		_, live := in.Observed[c.Provider]
@@ -39,7 +56,7 @@ func rulesOfMemory(in Input, p Plan) []string {
 }
 
 // rulesOfTerra are about what Terra offers, has and waits for.
-func rulesOfTerra(in Input, p Plan) []string {
+func rulesOfTerra(in facts, p Plan) []string {
 	types := func(c Change) (Type, bool) { t, ok := in.Types[c.Provider]; return t, ok }
 	out := each(p, "asks for what Terra does not offer", func(c Change) bool {
 		t, ok := types(c)
@@ -47,7 +64,8 @@ func rulesOfTerra(in Input, p Plan) []string {
 			c.Action == SetCredentials && ok && !t.BYO && !t.CustomCredentials)
 	})
 	out = append(out, each(p, "sets half of a pair", func(c Change) bool {
-		pair := has(c.Fields, FieldClientID) && has(c.Fields, FieldClientSecret)
+		same := c.Action == UpdateCredentials && in.Observed[c.Provider].Secret.Result == Equal && desiredOf(in, c.Provider).Secret.Mode == Given
+		pair := has(c.Fields, FieldClientID) && (has(c.Fields, FieldClientSecret) || same)
 		return c.Gate == Ready && !pair && (c.Action == SetCredentials || has(c.Fields, FieldClientID))
 	})...)
 	out = append(out, each(p, "replaces a secret of a store", func(c Change) bool {
@@ -76,10 +94,10 @@ func rulesOfTerra(in Input, p Plan) []string {
 			return slices.Contains(in.RedirectHosts, name) || slices.Contains(in.RedirectHosts, "*."+parent)
 		}
 		redirects := has(c.Fields, FieldRedirectURL) && d.RedirectURL.Mode == Given && !isKnown(d.RedirectURL.Value) && !sameHost(d.RedirectURL.Value, was)
-		return c.Gate == Ready && !in.ApprovedAll && (redirects || c.Action == SetDomain && !isKnown("https://"+d.Domain.Value))
+		return c.Gate == Ready && !in.ApprovedEach && (redirects || c.Action == SetDomain && !isKnown("https://"+d.Domain.Value))
 	})...)
 	out = append(out, each(p, "enables before its steps are done", func(c Change) bool {
-		return c.Gate == Ready && c.Action == Enable && len(desiredOf(in, c.Provider).Waits) > 0
+		return c.Gate == Ready && c.Action == Enable && len(desiredOf(in, c.Provider).Prerequisites) > 0
 	})...)
 	return append(out, each(p, "sets webhook rows out of turn", func(c Change) bool {
 		live := in.Observed[c.Provider].Webhooks
@@ -97,45 +115,56 @@ func sameHost(a, b string) bool {
 // story, whose plan then reads differently, and by a law, which is then broken.
 func TestEveryGuardIsMissed(t *testing.T) {
 	changed, broke := map[string]int{}, map[string]int{}
-	inputs(t, func(name string, in Input) {
-		whole := Make(in)
+	inputs(t, func(name string, in facts) {
+		whole := planOf(in)
 		held := map[string]bool{}
 		for _, c := range whole.Changes {
 			held[c.Guard] = true
 		}
-		for _, o := range Overrides() {
-			if !held[o.Guard] || name == "random" && broke[o.Guard] > 2 {
+		for _, o := range Guards() {
+			if !held[o.Name] || name == "random" && broke[o.Name] > 2 {
 				continue
 			}
-			p := makeWithout(in, o.Guard)
+			p := planWithout(in, o.Name)
 			if name != "random" && render(in, p) != render(in, whole) {
-				changed[o.Guard]++
+				changed[o.Name]++
 			}
-			broke[o.Guard] += min(1, len(broken(in, p)))
+			broke[o.Name] += min(1, len(broken(in, p)))
 		}
 	})
-	for _, o := range Overrides() {
-		if changed[o.Guard] == 0 {
-			t.Errorf("%s: taken out, every story reads as before", o.Guard)
+	for _, o := range Guards() {
+		if changed[o.Name] == 0 {
+			t.Errorf("%s: taken out, every story reads as before", o.Name)
 		}
-		if broke[o.Guard] == 0 {
-			t.Errorf("%s: taken out, no law is broken", o.Guard)
+		if broke[o.Name] == 0 {
+			t.Errorf("%s: taken out, no law is broken", o.Name)
 		}
 	}
 	t.Logf("COUNT plan_guards_taken_out=%d", len(changed))
 }
 
-// TestEveryGuardIsInTheTable: a guard that is asked has a row, in the same order.
-func TestEveryGuardIsInTheTable(t *testing.T) {
-	rows := []string{}
-	for _, o := range Overrides() {
-		rows = append(rows, o.Guard)
-	}
-	asked := []string{}
-	for _, c := range checks() {
-		asked = append(asked, c.guard)
-	}
-	if !slices.Equal(rows[:len(asked)], asked) {
-		t.Errorf("the table begins with %q, asked are %q", rows[:len(asked)], asked)
+// TestGuardRows: a row has one name, kebab-case, and one function, and the table is in
+// the order in which it is asked.
+func TestGuardRows(t *testing.T) {
+	stage, names := 0, map[string]bool{}
+	for _, g := range Guards() {
+		if names[g.Name] || !regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`).MatchString(g.Name) || g.Holds == "" {
+			t.Errorf("%q: its name is taken or not kebab-case, or it says nothing", g.Name)
+		}
+		names[g.Name] = true
+		if (g.holds == nil) == (g.trips == nil) || (g.trips == nil) != (g.counts == nil) {
+			t.Errorf("%s: got a guard of no kind, or of two", g.Name)
+		}
+		now := 1
+		switch {
+		case g.first:
+			now = 0
+		case g.trips != nil:
+			now = 2
+		}
+		if now < stage {
+			t.Errorf("%s: stands after what is asked later", g.Name)
+		}
+		stage = now
 	}
 }

@@ -3,7 +3,7 @@ package plan
 import "maps"
 
 // terraAfter is what Terra shows once these changes have been applied to it.
-func terraAfter(in Input, p Plan, applied map[string]bool) map[string]Observed {
+func terraAfter(in facts, p Plan, applied map[string]bool) map[string]Observed {
 	live := maps.Clone(in.Observed)
 	for _, c := range p.Changes {
 		if !applied[c.ID] {
@@ -13,14 +13,36 @@ func terraAfter(in Input, p Plan, applied map[string]bool) map[string]Observed {
 			delete(live, c.Provider)
 			continue
 		}
-		o := live[c.Provider]
+		o, isLive := live[c.Provider]
+		if (c.Action == SetDomain || c.Action == ReleaseDomain) && !isLive {
+			continue // see domainsAfter
+		}
 		if c.Action == Enable {
-			o = Observed{Active: true, Variant: "standard", Credentials: &Credentials{}, Domain: &Domain{}, Webhooks: &Webhooks{},
+			domain := domainsAfter(in, p, applied)[c.Provider]
+			o = Observed{Active: true, Variant: "standard", Credentials: &Credentials{}, Domain: &domain, Webhooks: &Webhooks{},
 				Scopes: &Scopes{Offered: []string{"a", "b", "c"}}}
 		}
 		live[c.Provider] = written(o, desiredOf(in, c.Provider), c)
 	}
 	return live
+}
+
+// domainsAfter are the domains of what was not live.
+func domainsAfter(in facts, p Plan, applied map[string]bool) map[string]Domain {
+	domains := map[string]Domain{}
+	maps.Copy(domains, in.Domains)
+	for _, c := range p.Changes {
+		if _, isLive := in.Observed[c.Provider]; isLive || !applied[c.ID] {
+			continue
+		}
+		switch c.Action {
+		case SetDomain:
+			domains[c.Provider] = Domain{Hostname: desiredOf(in, c.Provider).Domain.Value, Live: true}
+		case ReleaseDomain:
+			delete(domains, c.Provider)
+		}
+	}
+	return domains
 }
 
 func written(o Observed, d Desired, c Change) Observed {
@@ -33,6 +55,11 @@ func written(o Observed, d Desired, c Change) Observed {
 		o.Variant = "standard"
 		if d.App.Mode == Given && d.App.Value == "own" {
 			o.Variant = "byo"
+		}
+		if o.Credentials != nil {
+			keys := *o.Credentials
+			keys.TerraOwned = o.Variant == "standard"
+			o.Credentials = &keys
 		}
 	case SetDomain:
 		o.Domain = &Domain{Hostname: d.Domain.Value, Live: true}

@@ -6,48 +6,51 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // inputs are all stories, and random inputs that nobody has approved.
-func inputs(t *testing.T, property func(name string, in Input)) {
+func inputs(t *testing.T, property func(name string, in facts)) {
 	t.Helper()
 	for name, archive := range stories(t) {
 		property(filepath.Base(name), inputOf(t, archive))
 	}
-	random(t, func(_ *testing.T, _ dice, in Input) { property("random", in) })
+	random(t, func(_ *testing.T, _ dice, in facts) { property("random", in) })
 }
 
 // TestEveryCellOfTheOverrides plans each change that a guard holds once more with
 // each override: those that the table lists lift the guard, the others do not.
 func TestEveryCellOfTheOverrides(t *testing.T) {
-	with := map[string]func(Input, Plan) Input{
-		"allow": func(in Input, p Plan) Input {
+	with := map[string]func(facts, Plan) facts{
+		"allow": func(in facts, p Plan) facts {
 			in.Environment.Allow = slices.Clone(in.Environment.Allow)
 			for _, c := range p.Changes {
-				in.Environment.Allow = append(in.Environment.Allow, allowsFor(in, c)...)
+				in.Environment.Allow = append(in.Environment.Allow, allowsFor(in.input(), c)...)
 			}
 			return in
 		},
-		"hash": func(in Input, _ Plan) Input { in.ApprovedAll, in.NowFlag = true, false; return in },
-		"now":  func(in Input, _ Plan) Input { in.ApprovedAll, in.NowFlag = true, true; return in },
+		"hash":  func(in facts, _ Plan) facts { in.ApprovedAll, in.NowFlag = true, false; return in },
+		"now":   func(in facts, _ Plan) facts { in.ApprovedAll, in.NowFlag = true, true; return in },
+		"alone": func(in facts, _ Plan) facts { in.ApprovedEach, in.NowFlag = true, false; return in },
 	}
 	proved := map[string]int{}
-	inputs(t, func(name string, in Input) {
+	inputs(t, func(name string, in facts) {
 		if in.ApprovedAll {
 			return
 		}
-		p := Make(in)
+		p := planOf(in)
 		for override, apply := range with {
-			after := changesByID(Make(apply(in, p)))
+			after := changesByID(planOf(apply(in, p)))
 			for _, c := range p.Changes {
 				if c.Gate == Ready {
 					continue
 				}
-				row, ok := OverrideOf(c.Guard)
+				row, ok := GuardOf(c.Guard)
 				if !ok {
 					t.Fatalf("%s: guard %q has no row in the table", name, c.Guard)
 				}
-				lifts := map[string]bool{"allow": row.Allow, "hash": row.Hash, "now": row.Now}[override]
+				lifts := map[string]bool{"allow": row.Lifts.Allow, "hash": row.Lifts.Hash, "now": row.Lifts.Now, "alone": row.Lifts.Hash || row.Lifts.Alone}[override]
 				if now := after[c.ID]; (now.Guard != c.Guard) != lifts {
 					t.Fatalf("%s: %s is held by %s; with %s it is %s by %q, the table says lifts %t\n%+v", name, c.ID, c.Guard, override, now.Gate, now.Guard, lifts, c)
 				}
@@ -55,10 +58,10 @@ func TestEveryCellOfTheOverrides(t *testing.T) {
 			}
 		}
 	})
-	for _, o := range Overrides() {
+	for _, o := range Guards() {
 		for override := range with {
-			if proved[o.Guard+" "+override] == 0 {
-				t.Errorf("%s, %s: no input proves this cell", o.Guard, override)
+			if proved[o.Name+" "+override] == 0 {
+				t.Errorf("%s, %s: no input proves this cell", o.Name, override)
 			}
 		}
 	}
@@ -75,9 +78,9 @@ func changesByID(p Plan) map[string]Change {
 
 // ends are what the columns "a commit of" and "what else" name, by guard, done to
 // one held change.
-func ends() map[string][]func(*Input, Change) {
-	file := func(change func(*Desired)) func(*Input, Change) {
-		return func(in *Input, c Change) {
+func ends() map[string][]func(*facts, Change) {
+	file := func(change func(*Desired)) func(*facts, Change) {
+		return func(in *facts, c Change) {
 			in.Desired = slices.Clone(in.Desired)
 			for i := range in.Desired {
 				if in.Desired[i].Provider == c.Provider {
@@ -86,62 +89,72 @@ func ends() map[string][]func(*Input, Change) {
 			}
 		}
 	}
-	terra := func(change func(*Observed)) func(*Input, Change) {
-		return func(in *Input, c Change) {
+	terra := func(change func(*Observed)) func(*facts, Change) {
+		return func(in *facts, c Change) {
 			in.Observed = maps.Collect(maps.All(in.Observed))
 			o := in.Observed[c.Provider]
 			change(&o)
 			in.Observed[c.Provider] = o
 		}
 	}
-	accepted := func(in *Input, c Change) {
+	accepted := func(in *facts, c Change) {
 		in.Asks, in.Probes = true, maps.Clone(in.Probes)
 		if in.Probes == nil {
 			in.Probes = map[string]Probe{}
 		}
 		in.Probes[c.Provider] = Probe{Verdict: Good, At: in.Now.Add(time.Hour)}
 	}
-	otherKey := func(in *Input, c Change) {
-		file(func(d *Desired) { d.Refused, d.ProbeRequired = nil, "" })(in, c)
+	otherKey := func(in *facts, c Change) {
+		file(func(d *Desired) { d.Rejected, d.ProbeRequired = nil, "" })(in, c)
 		in.Probes = nil
 	}
-	sameKeys := func(in *Input, c Change) {
+	sameKeys := func(in *facts, c Change) {
 		if in.Observed[c.Provider].Credentials == nil || !in.Observed[c.Provider].Credentials.Set {
 			return
 		}
 		terra(func(o *Observed) { o.Secret = Comparison{Result: Equal} })(in, c)
 		file(func(d *Desired) { d.ClientID.Value = in.Observed[c.Provider].Credentials.ClientID })(in, c)
 	}
-	serves := func(in *Input, c Change) {
+	serves := func(in *facts, c Change) {
 		terra(func(o *Observed) { o.Domain = &Domain{Hostname: desiredOf(*in, c.Provider).Domain.Value, Live: true} })(in, c)
 	}
-	later := func(in *Input, _ Change) { in.Now = in.Now.AddDate(1, 0, 0) }
-	return map[string][]func(*Input, Change){
-		"pause":          {later, func(in *Input, _ Change) { in.KillSwitches = nil }},
-		"suspend":        {later},
-		"observe":        {func(in *Input, _ Change) { in.Environment.Observe = false }},
-		"protect":        {file(func(d *Desired) { d.Protect = Setting[bool]{Mode: Given} })},
-		"on_drift":       {func(in *Input, _ Change) { in.Environment.RevertDrift = true }},
-		"probe":          {accepted, otherKey},
+	later := func(in *facts, _ Change) { in.Now = in.Now.AddDate(1, 0, 0) }
+	return map[string][]func(*facts, Change){
+		"pause":       {later, func(in *facts, _ Change) { in.KillSwitches = nil }},
+		"suspend":     {later},
+		"observe":     {func(in *facts, _ Change) { in.Environment.Observe = false }},
+		"protect":     {file(func(d *Desired) { d.Protect = Setting[bool]{Mode: Given} })},
+		"on-drift":    {func(in *facts, _ Change) { in.Environment.RevertDrift = true }},
+		"probe":       {accepted, otherKey},
+		"probe-again": {accepted},
+		"inconsistent": {func(in *facts, c Change) {
+			live := in.Observed[c.Provider].Credentials.RedirectURL
+			file(func(d *Desired) {
+				if d.RedirectURL = (Setting[string]{Mode: Default}); live != nil {
+					d.RedirectURL = Setting[string]{Mode: Given, Value: *live}
+				}
+			})(in, c)
+		}},
+		GuardConflict:    {later, file(func(d *Desired) { d.State = Paused })},
 		"probe-required": {accepted, file(func(d *Desired) { d.ProbeRequired = "" })},
 		"roll-back":      {otherKey},
-		guardRedirectHost: {
+		"redirect-host": {
 			file(func(d *Desired) {
 				d.RedirectURL, d.Domain = Setting[string]{Mode: Default}, Setting[string]{Mode: Default}
 			}),
-			func(in *Input, _ Change) {
+			func(in *facts, _ Change) {
 				in.RedirectHosts = []string{"evil.example", "*.evil.example", "auth.evil.example"}
 			},
 		},
-		guardOlderCommit:  {func(in *Input, _ Change) { in.OlderCommit = "" }},
-		"empty-list":      {func(in *Input, _ Change) { in.Observed = map[string]Observed{"nobody-names-it": {}} }},
-		"on_secret_drift": {accepted, sameKeys, func(in *Input, _ Change) { in.Environment.RevertSecretDrift = true }},
-		"window":          {func(in *Input, _ Change) { in.Environment.Windows = nil }},
-		"max_changes":     {func(in *Input, _ Change) { in.Environment.CapCount, in.Environment.CapPercent = 99, 100 }},
-		"max_rotations":   {func(in *Input, _ Change) { in.Environment.MaxRotations = 99 }},
-		"setup":           {file(func(d *Desired) { d.Waits = nil })},
+		"rewound":         {func(in *facts, _ Change) { in.Rewound = "" }},
+		"empty-list":      {func(in *facts, _ Change) { in.Observed = map[string]Observed{"nobody-names-it": {}} }},
+		"on-secret-drift": {accepted, sameKeys, func(in *facts, _ Change) { in.Environment.RevertSecretDrift = true }},
+		"window":          {func(in *facts, _ Change) { in.Environment.Windows = nil }},
+		"max-changes":     {func(in *facts, _ Change) { in.Environment.CapCount, in.Environment.CapPercent = 99, 100 }},
+		"max-rotations":   {func(in *facts, _ Change) { in.Environment.MaxRotations = 99 }},
+		"setup":           {file(func(d *Desired) { d.Prerequisites = nil })},
 		"domain":          {terra(func(o *Observed) { o.Domain = &Domain{} }), serves},
-		GuardRejected:     {file(func(d *Desired) { d.Refused = nil })},
+		GuardRejected:     {file(func(d *Desired) { d.Rejected = nil })},
 	}
 }
 
@@ -151,14 +164,14 @@ func TestEveryEndOfAGuard(t *testing.T) {
 	lifted := map[string][]int{}
 	for _, archive := range stories(t) {
 		in := inputOf(t, archive)
-		for _, c := range Make(in).Changes {
+		for _, c := range planOf(in).Changes {
 			for i, end := range ends()[c.Guard] {
 				after := in
 				end(&after, c)
 				if lifted[c.Guard] == nil {
 					lifted[c.Guard] = make([]int, len(ends()[c.Guard]))
 				}
-				if changesByID(Make(after))[c.ID].Guard != c.Guard {
+				if changesByID(planOf(after))[c.ID].Guard != c.Guard {
 					lifted[c.Guard][i]++
 				}
 			}
@@ -173,11 +186,40 @@ func TestEveryEndOfAGuard(t *testing.T) {
 			count++
 		}
 	}
-	for _, o := range Overrides() {
-		byTerra := slices.Contains([]string{"provider", "credentials", "order", "adopt"}, o.Guard) // their stories show the rest
-		if _, ok := ends()[o.Guard]; ok != (o.Commit != "" || o.Else != "") && !byTerra {
-			t.Errorf("%s: the table and this test name different ends", o.Guard)
+	for _, o := range Guards() {
+		byTerra := slices.Contains([]string{"provider", "credentials", "order", "adopt"}, o.Name) // their stories show the rest
+		if _, ok := ends()[o.Name]; ok != (o.Commit != "" || o.Else != "") && !byTerra {
+			t.Errorf("%s: the table and this test name different ends", o.Name)
 		}
 	}
 	t.Logf("COUNT plan_guard_ends=%d", count)
+}
+
+// TestPassesAreApart: what Make gives may not be applied, and Approve takes a consent
+// back as if there never had been one.
+func TestPassesAreApart(t *testing.T) {
+	released := 0
+	for name, archive := range stories(t) {
+		in := inputOf(t, archive).input()
+		made := Make(in)
+		if made.Ready() > 0 {
+			t.Errorf("%s: a change is ready that no guard has seen", name)
+		}
+		guarded := Guard(in, Classify(in, made))
+		approved := Approve(in, guarded, Consent{Plan: true, Now: true})
+		if d := cmp.Diff(guarded, Approve(in, approved, Consent{})); d != "" {
+			t.Errorf("%s: after a consent was taken back (-guarded +got):\n%s", name, d)
+		}
+		n := Releases(in, guarded, Consent{Plan: true, Now: true})
+		if n != approved.Ready()-guarded.Ready() {
+			t.Errorf("%s: got %d released, want %d", name, n, approved.Ready()-guarded.Ready())
+		}
+		released += n
+		if Hash(made) != Hash(approved) {
+			t.Errorf("%s: a gate changes the hash", name)
+		}
+	}
+	if released == 0 {
+		t.Error("no story has anything to release")
+	}
 }

@@ -1,9 +1,15 @@
 package plan
 
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
 // Action says what a change does to one connection.
 type Action string
 
-// The actions, in the order in which they are applied to one connection.
+// The actions.
 const (
 	Enable            Action = "enable"
 	Pause             Action = "pause"
@@ -20,7 +26,16 @@ const (
 	Disable           Action = "disable"
 )
 
-// Class says how much a change can hurt the end users of a connection.
+// Order lists the actions as they are applied to one connection. A domain needs no
+// enabled source, so it comes first and does not wait for an enable that is held.
+func Order() []Action {
+	return []Action{SetDomain, Enable, Pause, SetCredentials, UpdateCredentials, RotateSecret, ReleaseDomain,
+		SetScopes, ResetScopes, SetApp, Resume, ApplyWebhooks, Disable}
+}
+
+func rank(a Action) int { return slices.Index(Order(), a) }
+
+// Class says how much a change can harm the end users of a connection.
 type Class string
 
 // The classes, from harmless to irreversible.
@@ -35,14 +50,19 @@ type Cause string
 
 // The causes.
 const (
-	Adopt    Cause = "adopt"    // nothing is remembered of this connection
+	Create   Cause = "create"   // Terra did not have it
+	Adopt    Cause = "adopt"    // Terra has it, and nothing is remembered of it
 	Commit   Cause = "commit"   // the repository asks for something new
 	Rotation Cause = "rotation" // a newer key is due
 	Drift    Cause = "drift"    // the repository is unchanged, Terra is not
 	Prune    Cause = "prune"    // we enabled it and no file names it any more
 )
 
-// Gate says whether a change may be applied now.
+// IsFirst tells whether a change belongs to the first set-up of a connection.
+func (c Cause) IsFirst() bool { return c == Create || c == Adopt }
+
+// Gate says whether a change may be applied now. The zero value is that of a plan
+// which no guard has seen: it may not.
 type Gate string
 
 // The gates.
@@ -50,8 +70,15 @@ const (
 	Ready    Gate = "ready"
 	Waiting  Gate = "waiting"  // for time, a window, a human step, a domain
 	Blocked  Gate = "blocked"  // a guard refuses
-	Approval Gate = "approval" // a person must say yes
+	Approval Gate = "approval" // a person must approve
 )
+
+// stronger says whether a gate may replace another: blocked beats approval beats
+// waiting beats ready.
+func (g Gate) stronger(than Gate) bool {
+	order := []Gate{Ready, Waiting, Approval, Blocked}
+	return slices.Index(order, g) > slices.Index(order, than)
+}
 
 // Field names as they stand in a connection file, in a plan and in a report.
 const (
@@ -72,33 +99,93 @@ const (
 // the order of application.
 type Plan struct {
 	Environment string        `json:"environment"`
+	Account     string        `json:"account"`
+	API         string        `json:"api"`
 	DevID       string        `json:"dev_id"`
 	Changes     []Change      `json:"changes"`
 	NotCompared []NotCompared `json:"not_compared"`
 	Unmanaged   []string      `json:"unmanaged"` // live providers that no file names, sorted
 	Warnings    []Warning     `json:"warnings"`
-	Unchanged   int           `json:"unchanged"` // connections wholly in sync
+	Unchanged   int           `json:"unchanged"` // connections fully in sync
 	Live        int           `json:"live"`      // connections Terra listed
+}
+
+// Ready counts the changes that may be applied now.
+func (p Plan) Ready() int {
+	n := 0
+	for _, c := range p.Changes {
+		if c.Gate == Ready {
+			n++
+		}
+	}
+	return n
 }
 
 // Change is one step for one connection.
 type Change struct {
-	ID          string        `json:"id"`         // production/strava:rotate-secret
-	Connection  string        `json:"connection"` // production/strava
-	Provider    string        `json:"provider"`
-	Action      Action        `json:"action"`
-	Class       Class         `json:"class"`
-	ClassReason string        `json:"class_reason"`
-	Cause       Cause         `json:"cause"`
-	Reason      string        `json:"reason"`
-	Fields      []FieldChange `json:"fields"`
-	ActiveUsers *Users        `json:"active_users"` // nil: not counted
-	Gate        Gate          `json:"gate"`
-	GateReason  string        `json:"gate_reason"`
-	GateWay     string        `json:"gate_way"` // what to type or to commit to get it through; "" where the reason says it
-	AskWay      string        `json:"ask_way"`  // what asks the provider first, where a pair that it accepts is not held
-	Guard       string        `json:"guard"`    // the guard behind a gate that is not ready
-	Origin      string        `json:"origin"`   // file:line in the repository
+	ID           string        `json:"id"`         // production/strava:rotate-secret
+	Connection   string        `json:"connection"` // production/strava
+	Provider     string        `json:"provider"`
+	Action       Action        `json:"action"`
+	Class        Class         `json:"class"`
+	ClassReason  string        `json:"class_reason"`
+	Cause        Cause         `json:"cause"`
+	Reason       string        `json:"reason"`
+	Fields       []FieldChange `json:"fields"`
+	ActiveUsers  *Users        `json:"active_users"` // nil: not counted
+	Gate         Gate          `json:"gate"`
+	GateReason   string        `json:"gate_reason"`
+	Guard        string        `json:"guard"`           // the guard behind a gate that is not ready
+	Remediations []Remediation `json:"remediations"`    // each on its own lets the change through, but for steps that come first
+	Origin       string        `json:"origin"`          // file:line in the repository
+	Proof        *Proof        `json:"proof,omitempty"` // of a change that writes a secret
+	Holds        []Hold        `json:"-"`               // of every guard; Approve sets the gate from them
+}
+
+// The guards that others ask about by name.
+const (
+	GuardPause        = "pause"
+	GuardProbe        = "probe"
+	GuardProbeAgain   = "probe-again"
+	GuardRejected     = "rejected"
+	GuardSecretDrift  = "on-secret-drift"
+	GuardWindow       = "window"
+	GuardConflict     = "conflict"
+	GuardMaxChanges   = "max-changes"
+	GuardMaxRotations = "max-rotations"
+)
+
+// ShowsRejected tells whether a change only shows a key that was rejected and is not
+// used: nothing about the live key is open because of it.
+func (c Change) ShowsRejected() bool { return strings.HasSuffix(c.ID, ":"+GuardRejected) }
+
+// Lifts are the approvals that lift a guard.
+type Lifts struct {
+	Allow bool // an allow in the repository, bound to the change
+	Hash  bool // an approved hash, of the plan or of the connection
+	Now   bool // an approved hash with --now
+	Alone bool // an approved hash of the connection, and never one of the whole plan
+}
+
+// Hold is what one guard has against a change.
+type Hold struct {
+	Guard        string
+	Gate         Gate // the zero value: nothing
+	Reason       string
+	Remediations []Remediation
+	Lifts        Lifts
+	First        bool // about what Terra can do at all
+}
+
+// block, wait and ask make the holds of a guard.
+func block(reason string, by ...Remediation) Hold {
+	return Hold{Gate: Blocked, Reason: reason, Remediations: by}
+}
+func wait(reason string, by ...Remediation) Hold {
+	return Hold{Gate: Waiting, Reason: reason, Remediations: by}
+}
+func ask(reason string, by ...Remediation) Hold {
+	return Hold{Gate: Approval, Reason: reason, Remediations: by}
 }
 
 // FieldChange pairs what Terra shows with what the repository asks for.
@@ -119,6 +206,73 @@ type FieldValue struct {
 	Key      int      `json:"key,omitempty"`      // 1 is the oldest of the file
 	Sealed   string   `json:"sealed,omitempty"`   // sha256 of the sealed form
 	Compared Compared `json:"compared,omitempty"` // how a live secret compares
+}
+
+// token is a field value as it enters the hash. The number of a key stays out:
+// dropping an old key from a file changes numbers, not secrets.
+func (v FieldValue) token() string {
+	switch {
+	case v.Sealed != "":
+		return v.Sealed
+	case v.Mask != "" || v.Compared != "":
+		return "mask:" + v.Mask + ":" + string(v.Compared)
+	case v.Default:
+		return "default"
+	case v.Value != nil:
+		return "value:" + *v.Value
+	case v.List != nil:
+		return "list:" + listToken(v.List)
+	default:
+		return "none"
+	}
+}
+
+func listToken(s []string) string {
+	b, err := json.Marshal(s)
+	if err != nil {
+		return "" // a list of strings always marshals
+	}
+	return string(b)
+}
+
+func text(s string) FieldValue { return FieldValue{Value: &s} }
+
+func list(s []string) FieldValue { return FieldValue{List: append([]string{}, sorted(s)...)} }
+
+func sealed(s Secret) FieldValue { return FieldValue{Key: s.Key, Sealed: s.Sealed} }
+
+func has(fields []FieldChange, field string) bool {
+	return slices.ContainsFunc(fields, func(f FieldChange) bool { return f.Field == field })
+}
+
+func without(fields []FieldChange, field string) []FieldChange {
+	return slices.DeleteFunc(slices.Clone(fields), func(f FieldChange) bool { return f.Field == field })
+}
+
+// target is the value that a change gives a field, "" where it shows none.
+func target(fields []FieldChange, field string) string {
+	for _, f := range fields {
+		if f.Field == field && f.To.Value != nil {
+			return *f.To.Value
+		}
+	}
+	return ""
+}
+
+// pairOf leaves the fields that make up the pair of an app.
+func pairOf(fields []FieldChange) []FieldChange {
+	return slices.DeleteFunc(slices.Clone(fields), func(f FieldChange) bool { return f.Field != FieldClientID && f.Field != FieldClientSecret })
+}
+
+func sorted(s []string) []string {
+	c := slices.Clone(s)
+	slices.Sort(c)
+	return slices.Compact(c)
+}
+
+// missing gives what is wanted and not there.
+func missing(want, have []string) []string {
+	return slices.DeleteFunc(slices.Clone(want), func(w string) bool { return slices.Contains(have, w) })
 }
 
 // Users counts the active end users of a connection. Exact false means "at

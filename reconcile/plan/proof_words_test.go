@@ -9,10 +9,10 @@ import (
 // Why a pair is not proved, and what asks the provider, is said as it is: where no run
 // asks nothing offers to, and where this run asked its answer counts.
 func TestWhyAPairIsNotProved(t *testing.T) {
-	const ask = "`reconcile --dry-run --probe --env production`"
+	const ask = "reconcile --dry-run --probe --env production"
 	now := time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC)
 	planned := func(unasked, required string, asks bool, probe Probe) Change {
-		in := Input{
+		in := facts{
 			Now: now, Asks: asks, Environment: Environment{Name: "production", DevID: "prod", RevertDrift: true, Origin: "production/environment.yaml:1",
 				Windows: []Window{{Days: []time.Weekday{time.Sunday}, From: 60, To: 120, Location: time.UTC}}, CapCount: 5, CapPercent: 100, MaxRotations: 5},
 			Desired: []Desired{{Provider: "strava", State: Active, Origin: "production/strava.yaml:1", Credentials: true, Unasked: unasked, ProbeRequired: required,
@@ -24,7 +24,7 @@ func TestWhyAPairIsNotProved(t *testing.T) {
 		if probe.Verdict != "" {
 			in.Probes["strava"] = probe
 		}
-		p := Make(in)
+		p := planOf(in)
 		if len(p.Changes) != 1 {
 			t.Fatalf("got %+v", p.Changes)
 		}
@@ -45,8 +45,18 @@ func TestWhyAPairIsNotProved(t *testing.T) {
 		"demanded, asked, and not known":  {planned("", "strava.yaml:9", true, Probe{Verdict: ProbeUnknown, Reason: "HTTP 503"}), Approval, "probe-required", "the pair is not proved (HTTP 503)", ""},
 	} {
 		c := row.change
-		if c.Gate != row.gate || c.Guard != row.guard || !strings.HasPrefix(c.ClassReason, row.reason+";") || c.AskWay != row.asks {
-			t.Errorf("%s: got %s by %s (%s), %q, asks %q", name, c.Gate, c.Guard, c.GateReason, c.ClassReason, c.AskWay)
+		if c.Gate != row.gate || c.Guard != row.guard || !strings.HasPrefix(c.ClassReason, row.reason+";") || probeOf(c) != row.asks {
+			t.Errorf("%s: got %s by %s (%s), %q, asks %q", name, c.Gate, c.Guard, c.GateReason, c.ClassReason, probeOf(c))
 		}
 	}
+}
+
+// probeOf is the command that asks the provider, "" for none.
+func probeOf(c Change) string {
+	for _, r := range c.Remediations {
+		if r.Kind == ByProbe {
+			return r.Command.String()
+		}
+	}
+	return ""
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -54,15 +55,15 @@ func (r dice) secret(names ...string) Setting[Secret] {
 
 const randomNow = "2026-11-22T12:00:00Z"
 
-func (r dice) input() Input {
+func (r dice) input() facts {
 	now, _ := time.Parse(time.RFC3339, randomNow)
-	in := Input{
+	in := facts{
 		Now: now, Environment: r.environment(now), Observed: map[string]Observed{}, Users: map[string]Users{},
 		Probes: map[string]Probe{}, ApprovedAll: r.chance(25), NowFlag: r.chance(20), Asks: r.chance(50),
 		Memory: Memory{Known: r.chance(80), Suspended: r.chance(10), Connections: map[string]Remembered{}},
 	}
 	in.RedirectHosts = pick(r, []string{"a.example", "b.example", "other.example"}, []string{"*.example"}, []string{"a.example"}, nil)
-	in.OlderCommit = pick(r, "", "", "", "", "", "", "", "", "commit a was followed before commit b")
+	in.Rewound = pick(r, "", "", "", "", "", "", "", "", "commit a was attempted before commit b")
 	if r.chance(12) {
 		in.KillSwitches = append(in.KillSwitches, KillSwitch{Provider: pick(r, "", "strava", "whoop"), Target: "production", Reason: "r", Owner: "o",
 			Until: now.Add(time.Duration(r.IntN(3)-1) * time.Hour)})
@@ -89,7 +90,11 @@ func (r dice) input() Input {
 			in.Users[provider] = Users{Count: pick(r, 0, 0, 1, 50), Exact: r.chance(80)}
 		}
 		if r.chance(30) {
-			in.Probes[provider] = Probe{Verdict: pick(r, Good, Bad, ProbeUnknown), Reason: "why", At: now}
+			probe := Probe{Verdict: pick(r, Good, Bad, ProbeUnknown), Reason: "why", At: now}
+			if probe.Verdict == Bad && r.chance(50) {
+				probe.Again = now.Add(time.Minute)
+			}
+			in.Probes[provider] = probe
 		}
 	}
 	return in
@@ -147,7 +152,7 @@ func (r dice) desired(provider string, now time.Time) Desired {
 		d.Suspend = r.suspend(now)
 	}
 	if r.chance(5) {
-		d.Waits = []Wait{{Step: "s", Reason: "r"}}
+		d.Prerequisites = []Prerequisite{{Step: "s", Reason: "r"}}
 	}
 	if r.chance(3) {
 		d.Unreadable = "does not open"
@@ -162,9 +167,9 @@ func (r dice) keys(d *Desired, now time.Time) {
 		return
 	}
 	if r.chance(70) {
-		d.Refused = &Refused{Key: min(3, d.Secret.Value.Key+1), Sealed: "sealed-refused", Origin: d.Origin, Reason: "it is rejected", At: now, ByUsers: r.chance(30)}
+		d.Rejected = &RejectedKey{Key: min(3, d.Secret.Value.Key+1), Sealed: "sealed-refused", Origin: d.Origin, Reason: "it is rejected", At: now, ByUsers: r.chance(30), Accepted: r.chance(30)}
 	}
-	d.WasLive, d.WatchedSince = r.chance(50), now.Add(time.Duration(r.IntN(3)-1)*time.Hour)
+	d.WasLive, d.LiveSince = r.chance(50), now.Add(time.Duration(r.IntN(3)-1)*time.Hour)
 	if r.chance(30) {
 		d.ProbeRequired = d.Origin
 	}
@@ -176,7 +181,7 @@ func (r dice) observed() Observed {
 		return Observed{Active: o.Active, Variant: o.Variant, Failed: "503"}
 	}
 	if r.chance(95) {
-		o.Credentials = &Credentials{Set: r.chance(85), ClientID: pick(r, "1", "2"), Mask: "****1111", Sandbox: r.chance(50), HasVerification: r.chance(50), SecretRef: r.chance(8)}
+		o.Credentials = &Credentials{Set: r.chance(85), TerraOwned: o.Variant == "standard" && r.chance(30), ClientID: pick(r, "1", "2"), Mask: "****1111", Sandbox: r.chance(50), HasVerification: r.chance(50), SecretRef: r.chance(8)}
 		if r.chance(60) {
 			url := pick(r, "https://a.example/x", "https://other.example/x")
 			o.Credentials.RedirectURL = &url
@@ -208,7 +213,16 @@ func (r dice) comparison() Comparison {
 
 func (r dice) remembered(d Desired) Remembered {
 	m := Remembered{Enabled: r.chance(50), Protected: r.chance(10), Paused: r.chance(20), Suspended: r.chance(10), Fields: desiredTokens(d)}
-	for field := range m.Fields {
+	now, _ := time.Parse(time.RFC3339, randomNow)
+	for _, field := range []string{FieldState, FieldRedirectURL, FieldScopes, FieldClientSecret} {
+		if at := now.Add(-pick(r, time.Minute, 2*time.Hour, 8*24*time.Hour)); r.chance(8) {
+			m.Reverted = map[string]Reverted{field: {Times: 1 + r.IntN(2), Since: at, At: at}}
+		}
+	}
+	if d.RedirectURL.Mode == Given && r.chance(15) {
+		m.Unshown = map[string]Unshown{FieldRedirectURL: {Sent: text(d.RedirectURL.Value).token(), Before: pick(r, "default", "none", "value:x"), At: now, Times: 1 + r.IntN(2)}}
+	}
+	for _, field := range slices.Sorted(maps.Keys(m.Fields)) {
 		switch r.IntN(5) {
 		case 0:
 			delete(m.Fields, field)
@@ -220,20 +234,20 @@ func (r dice) remembered(d Desired) Remembered {
 }
 
 // friendly takes away most of what holds a change, so that whole plans run.
-func (r dice) friendly(in Input) Input {
+func (r dice) friendly(in facts) facts {
 	in.Environment.CapCount, in.Environment.CapPercent, in.Environment.MaxRotations = 100, 100, 100
 	in.Environment.Observe, in.Environment.Suspend, in.Environment.Windows = false, nil, nil
-	in.Environment.RevertDrift, in.ApprovedAll, in.Probes = true, true, nil
+	in.Environment.RevertDrift, in.ApprovedAll, in.ApprovedEach, in.Probes = true, true, true, nil
 	in.Environment.Protect = nil
 	for i := range in.Desired {
-		in.Desired[i].Suspend, in.Desired[i].Waits, in.Desired[i].Protect = nil, nil, Setting[bool]{Mode: Given}
-		in.Desired[i].Refused = nil
+		in.Desired[i].Suspend, in.Desired[i].Prerequisites, in.Desired[i].Protect = nil, nil, Setting[bool]{Mode: Given}
+		in.Desired[i].Rejected = nil
 	}
 	return in
 }
 
 // shuffled is the same input in another order.
-func (r dice) shuffled(in Input) Input {
+func (r dice) shuffled(in facts) facts {
 	in.Desired = slices.Clone(in.Desired)
 	r.Shuffle(len(in.Desired), func(i, j int) { in.Desired[i], in.Desired[j] = in.Desired[j], in.Desired[i] })
 	for i := range in.Desired {

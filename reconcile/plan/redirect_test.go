@@ -5,7 +5,7 @@ import "testing"
 // TestRedirectHosts: only a host that every reader of addresses takes for the listed
 // one is that one.
 func TestRedirectHosts(t *testing.T) {
-	in := Input{RedirectHosts: []string{"access.tryterra.co", "auth.acme.example", "*.wild.example"}}
+	in := facts{RedirectHosts: []string{"access.tryterra.co", "auth.acme.example", "*.wild.example"}}
 	known := []string{
 		"https://auth.acme.example", "https://auth.acme.example/", "https://auth.acme.example/a?b#c", "https://auth.acme.example?b", "https://auth.acme.example#c",
 		"https://AUTH.Acme.Example/a", "https://access.tryterra.co/api/v2/auth/strava/oauth2", "https://a.wild.example/", "https://xn--bcher-kva.wild.example/",
@@ -29,7 +29,7 @@ func TestRedirectHosts(t *testing.T) {
 	for address, want := range mergeBool(known, foreign) {
 		to := address
 		change := FieldChange{Field: FieldRedirectURL, To: FieldValue{Value: &to}}
-		if host, got := foreignHost(in, change); got != want {
+		if host, got := foreignHost(in.input(), change); got != want {
 			t.Errorf("%q: foreign %t (%q), want %t", address, got, host, want)
 		}
 	}
@@ -49,13 +49,13 @@ func mergeBool(no, yes []string) map[string]bool {
 
 // TestDomainHosts: a domain is held to the same letters as the host of an address.
 func TestDomainHosts(t *testing.T) {
-	in := Input{RedirectHosts: []string{"auth.acme.example"}}
+	in := facts{RedirectHosts: []string{"auth.acme.example"}}
 	for value, want := range map[string]bool{
 		"auth.acme.example": false, "AUTH.acme.example": false, "auth.acme.example.": true, "evil.example": true, "auth.acme.example:1": true,
 		"https://auth.acme.example": true, "auth.acme.example/": true, "203.0.113.9": true, "auth.acme.example\u200b": true, "": true, "example": true,
 	} {
 		to := value
-		if _, got := foreignHost(in, FieldChange{Field: FieldDomain, To: FieldValue{Value: &to}}); got != want {
+		if _, got := foreignHost(in.input(), FieldChange{Field: FieldDomain, To: FieldValue{Value: &to}}); got != want {
 			t.Errorf("%q: foreign %t, want %t", value, got, want)
 		}
 	}

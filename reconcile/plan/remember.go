@@ -1,13 +1,20 @@
 package plan
 
 import (
+	"maps"
 	"reflect"
 	"slices"
-	"time"
 )
 
-// Remember says what to remember after a run. applied holds the IDs of the
-// changes that were applied and verified.
+// Results is what became of changes, by ID.
+type Results struct {
+	Applied map[string]bool // and verified
+	Unshown map[string]bool // accepted by Terra, which did not show it
+	// DefaultRedirects are, by provider, what Terra answered to redirect_url: null.
+	DefaultRedirects map[string]string
+}
+
+// Remember says what to remember after a run.
 //
 // A field is remembered as agreed when it was compared and equal or when its
 // change was applied; otherwise what was remembered before stays, so that the
@@ -16,94 +23,150 @@ import (
 // noted, so that its protection and a suspend are not forgotten. One that should
 // be disabled and was never seen is noted too: that a list lacks it proves little.
 // Ownership comes from enabling it, and ends when Terra no longer lists it.
-func Remember(in Input, p Plan, applied map[string]bool) Memory {
-	out := Memory{Known: true, Suspended: isHeld(in), Connections: map[string]Remembered{}}
-	if in.Memory.Known {
-		for provider, old := range in.Memory.Connections {
-			_, live := in.Observed[provider]
-			if live || isDesired(in, provider) || doubtful(in) {
-				out.Connections[provider] = old
+func Remember(in Input, p Plan, results Results) Memory {
+	applied := results.Applied
+	out := Memory{Known: true, Suspended: in.Environment.Suspend.isOn(in.Now) || slices.ContainsFunc(in.inForce(), func(s KillSwitch) bool { return s.Provider == "" }), Connections: map[string]Remembered{}}
+	for _, k := range in.Connections {
+		if k.Aside {
+			if out.Suspended = out.Suspended || in.Suspended; k.Remembered != nil {
+				out.Connections[k.Provider] = k.memory().Clone()
 			}
+			continue
 		}
-	}
-	for _, c := range p.Changes {
-		if c.Cause == Prune && applied[c.ID] {
-			delete(out.Connections, c.Provider)
+		m, keep := k.memory().Clone(), k.Remembered != nil && (k.Observed != nil || k.Desired != nil || in.isDoubtful())
+		for _, c := range p.Changes {
+			keep = keep && !(c.Provider == k.Provider && c.Cause == Prune && applied[c.ID])
 		}
-	}
-	for _, d := range in.Desired {
-		if m, ok := newRun(in, p, d, applied).remember(); ok {
-			out.Connections[d.Provider] = m
-		} else if _, had := out.Connections[d.Provider]; !had {
-			out.Connections[d.Provider] = Remembered{Noted: true, Fields: map[string]string{}}
+		if k.Desired != nil {
+			if agreed, ok := newRun(in, k, p, applied).remember(); ok {
+				m = agreed
+			} else if !keep {
+				m = Remembered{Noted: true, Fields: map[string]string{}}
+			}
+			keep = true
 		}
-	}
-	for provider, m := range out.Connections {
-		m = settle(in, p, provider, m, applied)
-		old := in.Memory.of(provider)
-		if m.UpdatedAt = old.UpdatedAt; old.UpdatedAt.IsZero() || !reflect.DeepEqual(m, old) {
+		if !keep {
+			continue
+		}
+		m = settle(in, k, p, m, applied)
+		if m.DefaultRedirect = k.memory().DefaultRedirect; results.DefaultRedirects[k.Provider] != "" {
+			m.DefaultRedirect = results.DefaultRedirects[k.Provider]
+		}
+		m.Unshown, m.Reverted = unshownAfter(in, k, p, results), revertedAfter(in, k, p, applied)
+		old := k.memory()
+		if m.UpdatedAt = old.UpdatedAt; old.UpdatedAt.IsZero() || !reflect.DeepEqual(m, *old) {
 			m.UpdatedAt = in.Now
 		}
-		out.Connections[provider] = m
+		out.Connections[k.Provider] = m
 	}
 	return out
 }
 
 // settle brings up to date what does not depend on the comparison of fields, and
 // so also holds for a connection that could not be compared.
-func settle(in Input, p Plan, provider string, m Remembered, applied map[string]bool) Remembered {
-	id := in.Environment.Name + "/" + provider
-	if _, live := in.Observed[provider]; !live && !applied[id+":"+string(Enable)] {
+func settle(in Input, k Connection, p Plan, m Remembered, applied map[string]bool) Remembered {
+	id := in.id(k)
+	if k.Observed == nil && !applied[id+":"+string(Enable)] {
 		m.Enabled, m.Paused = false, false
 	}
-	if o := in.Observed[provider]; o.Active && !applied[id+":"+string(Pause)] {
+	if k.live().Active && !applied[id+":"+string(Pause)] {
 		m.Paused = false
 	}
-	m.Protected = isProtected(in, provider)
+	_, m.Protected = protectedBy(in, k)
 	unsettled := slices.ContainsFunc(p.Changes, func(c Change) bool {
-		return c.Connection == id && c.Class != Safe && !applied[c.ID] && !isKeptOut(c)
+		return c.Connection == id && c.Class != Safe && !applied[c.ID] && !c.ShowsRejected()
 	}) ||
 		slices.ContainsFunc(p.NotCompared, func(n NotCompared) bool { return n.Connection == id })
-	paused := len(PausesOf(provider, inForce(in))) > 0
-	m.Suspended = (in.Memory.Suspended || in.Memory.of(provider).Suspended) && unsettled ||
-		paused || isSuspended(in.Environment.Suspend, in.Now) || isSuspended(desiredOf(in, provider).Suspend, in.Now)
+	paused := len(PausesOf(k.Provider, in.inForce())) > 0
+	m.Suspended = (in.Suspended || k.memory().Suspended) && unsettled ||
+		paused || in.Environment.Suspend.isOn(in.Now) || k.want().Suspend.isOn(in.Now)
 	return m
+}
+
+// unshownAfter remembers what Terra accepted and did not show, as long as the file asks
+// for the same and it is not there.
+func unshownAfter(in Input, k Connection, p Plan, results Results) map[string]Unshown {
+	out := map[string]Unshown{}
+	if slices.ContainsFunc(p.NotCompared, func(n NotCompared) bool { return n.Connection == in.id(k) }) {
+		maps.Copy(out, k.memory().Unshown)
+	}
+	for _, c := range p.Changes {
+		if c.Provider != k.Provider || results.Applied[c.ID] {
+			continue
+		}
+		for _, f := range c.Fields {
+			u, had := k.memory().Unshown[f.Field]
+			if had = had && u.Sent == f.To.token(); !had {
+				u = Unshown{}
+			}
+			if results.Unshown[c.ID] {
+				u, had = Unshown{Sent: f.To.token(), Before: f.From.token(), At: in.Now, Times: u.Times + 1}, true
+			}
+			if had {
+				out[f.Field] = u
+			}
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}
+
+// revertedAfter remembers the drift that we wrote over, as long as it may come back.
+func revertedAfter(in Input, k Connection, p Plan, applied map[string]bool) map[string]Reverted {
+	out := map[string]Reverted{}
+	for field, r := range k.memory().Reverted {
+		if !r.isOver(in.Now) {
+			out[field] = r
+		}
+	}
+	for _, c := range p.Changes {
+		if c.Provider == k.Provider && c.Cause == Drift && applied[c.ID] {
+			for _, f := range c.Fields {
+				out[f.Field] = out[f.Field].again(in.Now)
+			}
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
 }
 
 // run is what one run did to one connection.
 type run struct {
 	in      Input
+	k       Connection
 	want    Desired
 	old     Remembered
-	known   bool
 	live    bool
 	seen    Observed
 	applied map[Action]bool
 	written map[string]bool  // fields of applied changes
 	open    map[string]bool  // fields that are not agreed
-	held    map[string]Cause // fields whose change was not made, by the cause that asks for a yes
+	held    map[string]Cause // fields whose change was not made, by the cause that asks for an approval
 	adopts  bool             // something of an adoption was left undone or not compared
 }
 
-func newRun(in Input, p Plan, d Desired, applied map[string]bool) run {
-	id := in.Environment.Name + "/" + d.Provider
-	r := run{in: in, want: d, old: in.Memory.of(d.Provider), applied: map[Action]bool{}, written: map[string]bool{}, open: map[string]bool{}, held: map[string]Cause{}}
-	_, r.known = in.Memory.known(d.Provider)
-	r.seen, r.live = in.Observed[d.Provider]
+func newRun(in Input, k Connection, p Plan, applied map[string]bool) run {
+	id := in.id(k)
+	r := run{in: in, k: k, want: *k.Desired, old: *k.memory(), live: k.Observed != nil, seen: *k.live(),
+		applied: map[Action]bool{}, written: map[string]bool{}, open: map[string]bool{}, held: map[string]Cause{}}
 	for _, c := range p.Changes {
-		if c.Connection != id || isKeptOut(c) {
+		if c.Connection != id || c.ShowsRejected() {
 			continue
 		}
 		done := applied[c.ID]
 		r.applied[c.Action] = r.applied[c.Action] || done
 		for _, f := range c.Fields {
-			if cause := needsYes(c, f.Field); !done && cause != "" {
+			if cause := needsApproval(c, f.Field); !done && cause != "" {
 				r.held[f.Field] = cause
 			}
 			r.open[f.Field] = r.open[f.Field] || !done
 			r.written[f.Field] = r.written[f.Field] || done
 		}
-		r.adopts = r.adopts || !done && c.Cause == Adopt
+		r.adopts = r.adopts || !done && c.Cause.IsFirst()
 	}
 	for _, n := range p.NotCompared {
 		if n.Connection == id {
@@ -116,7 +179,7 @@ func newRun(in Input, p Plan, d Desired, applied map[string]bool) run {
 func (r run) remember() (Remembered, bool) {
 	enabled := r.applied[Enable]
 	ours := enabled || r.old.Enabled // by a run, too, that ended before it could remember
-	if r.open[""] || !r.known && r.adopts && !ours || !r.live && !enabled && (r.want.State != Disabled || !r.known || doubtful(r.in)) {
+	if r.open[""] || !r.k.known() && r.adopts && !ours || !r.live && !enabled && (r.want.State != Disabled || !r.k.known() || r.in.isDoubtful()) {
 		return Remembered{}, false
 	}
 	m := Remembered{
@@ -136,7 +199,7 @@ func (r run) remember() (Remembered, bool) {
 			m.hold(field, cause)
 		}
 	}
-	if kept, had := r.old.Fields[FieldClientSecret]; had && r.want.Refused != nil && r.want.Secret.Mode != Given {
+	if kept, had := r.old.Fields[FieldClientSecret]; had && r.want.Rejected != nil && r.want.Secret.Mode != Given {
 		m.Fields[FieldClientSecret] = kept // all keys of the file were rejected, which makes none of them forgotten
 	}
 	verified := r.seen.Secret.Asked && r.seen.Secret.Result == Equal || r.written[FieldClientSecret]
@@ -146,27 +209,20 @@ func (r run) remember() (Remembered, bool) {
 	return m, true
 }
 
-// needsYes gives the cause for which a field is held that time does not heal: it is
-// part of an adoption, or somebody set the keys by hand. "" is none.
-func needsYes(c Change, field string) Cause {
+// needsApproval gives the cause for which a field is held that time does not heal: it is
+// part of an adoption, or the keys were set out of band. "" is none.
+func needsApproval(c Change, field string) Cause {
 	keys := field == FieldClientID || field == FieldClientSecret
 	switch {
 	case c.Gate != Approval && c.Gate != Blocked:
 		return ""
-	case c.Cause == Adopt, c.Cause == Drift && keys:
+	case c.Cause.IsFirst(), c.Cause == Drift && keys && c.Action != SetCredentials:
 		return c.Cause
-	case c.Guard == guardSecretDrift && keys:
+	case c.Guard == GuardSecretDrift && keys:
 		return Drift
 	default:
 		return ""
 	}
-}
-
-func (m *Remembered) hold(field string, cause Cause) {
-	if m.Held == nil {
-		m.Held = map[string]Cause{}
-	}
-	m.Held[field] = cause
 }
 
 // agreed tells whether Terra has what the file asks for in this field: it was
@@ -182,7 +238,7 @@ func (r run) agreed(field, token string) bool {
 		return field == FieldState
 	case !r.live:
 		return false
-	case isCredential(field) && leavesCredentials(r.in, r.want):
+	case isCredential(field) && ownAppOf(r.k) == appIdle:
 		return false
 	default: // another key of the file may be live before its time
 		return r.want.UnknownKey || field != FieldClientSecret || r.seen.Secret.Result == Equal
@@ -192,20 +248,3 @@ func (r run) agreed(field, token string) bool {
 func isCredential(field string) bool {
 	return slices.Contains([]string{FieldClientID, FieldClientSecret, FieldRedirectURL, FieldVerificationSecret, FieldSandbox}, field)
 }
-
-func isDesired(in Input, provider string) bool {
-	for i := range in.Desired {
-		if in.Desired[i].Provider == provider {
-			return true
-		}
-	}
-	return false
-}
-
-// isHeld tells whether nothing of the environment may be changed at this time.
-func isHeld(in Input) bool {
-	return isSuspended(in.Environment.Suspend, in.Now) ||
-		slices.ContainsFunc(inForce(in), func(s KillSwitch) bool { return s.Provider == "" })
-}
-
-func isSuspended(s *Suspend, now time.Time) bool { return s != nil && now.Before(s.Until) }

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"testing"
 	"time"
-
-	"github.com/terra-reconcile/terra-reconcile/secrets"
 )
 
 // keyWalk is one connection whose keys become due one after the other, at a
@@ -13,7 +11,7 @@ import (
 type keyWalk struct {
 	dice
 	now      time.Time
-	schedule []secrets.Schedule
+	schedule []time.Time // from when each key is due
 	accepts  []bool
 	found    []bool // a run has asked and was told no
 	live     int    // number of the live key, 0 is one that somebody set by hand
@@ -24,9 +22,9 @@ type keyWalk struct {
 func newKeyWalk(r dice, now time.Time) *keyWalk {
 	w := &keyWalk{dice: r, now: now, live: 1, was: map[int]bool{1: true}}
 	for i := range 2 + r.IntN(4) {
-		k := secrets.Schedule{}
+		var k time.Time
 		if i > 0 && r.chance(85) {
-			k.NotBefore = now.Add(time.Duration(r.IntN(60)) * time.Hour)
+			k = now.Add(time.Duration(r.IntN(60)) * time.Hour)
 		}
 		w.schedule, w.accepts, w.found = append(w.schedule, k), append(w.accepts, r.chance(70)), append(w.found, false)
 	}
@@ -39,23 +37,24 @@ func (w *keyWalk) digest(key int) string { return fmt.Sprintf("%s%d", digestMark
 
 // due is the number of the key that is due, 0 for none.
 func (w *keyWalk) due() int {
-	for i := range w.schedule {
-		w.schedule[i].Rejected = w.found[i]
+	key := len(w.schedule)
+	for key > 0 && (w.found[key-1] || w.schedule[key-1].After(w.now)) {
+		key--
 	}
-	return secrets.Due(w.now, w.schedule) + 1
+	return key
 }
 
-func (w *keyWalk) input() Input {
+func (w *keyWalk) input() facts {
 	due := w.due()
 	d := Desired{Provider: "strava", Origin: "strava.yaml:1", State: Active, Credentials: true, Keys: len(w.schedule),
-		ClientID: Setting[string]{Mode: Given, Value: "1"}, WasLive: w.was[due], WatchedSince: w.now.Add(-time.Hour)}
+		ClientID: Setting[string]{Mode: Given, Value: "1"}, WasLive: w.was[due], LiveSince: w.now.Add(-time.Hour)}
 	if due > 0 {
 		d.Secret = Setting[Secret]{Mode: Given, Value: Secret{Sealed: fmt.Sprint("sealed-", due), Digest: w.digest(due), Key: due}}
 		d.SecretReason = "due"
 	}
 	for i := len(w.schedule) - 1; i >= due; i-- {
-		if w.found[i] && !w.schedule[i].NotBefore.After(w.now) {
-			d.Refused = &Refused{Key: i + 1, Sealed: fmt.Sprint("sealed-", i+1), Origin: "strava.yaml:9", Reason: "the provider rejects it", At: w.now}
+		if w.found[i] && !w.schedule[i].After(w.now) {
+			d.Rejected = &RejectedKey{Key: i + 1, Sealed: fmt.Sprint("sealed-", i+1), Origin: "strava.yaml:9", Reason: "the provider rejects it", At: w.now}
 			break
 		}
 	}
@@ -63,7 +62,7 @@ func (w *keyWalk) input() Input {
 	if w.live == due {
 		seen.Result = Equal
 	}
-	return Input{
+	return facts{
 		Now: w.now, Desired: []Desired{d}, Memory: w.memory, Probes: map[string]Probe{},
 		Environment: Environment{Name: "production", Origin: "environment.yaml:1", CapCount: 9, CapPercent: 100, MaxRotations: 9, RevertDrift: true,
 			RevertSecretDrift: w.chance(30)},
@@ -74,7 +73,7 @@ func (w *keyWalk) input() Input {
 
 // run plans once, asks about the key that is due, as a run does until no mark is
 // new, and applies what is ready. It gives the numbers of the keys written.
-func (w *keyWalk) run() (Plan, Input, []int) {
+func (w *keyWalk) run() (Plan, facts, []int) {
 	in := w.input()
 	if in.Asks = w.chance(60); in.Asks {
 		for due := w.due(); due > 0 && w.live != due && w.chance(90); due = w.due() {
@@ -88,7 +87,7 @@ func (w *keyWalk) run() (Plan, Input, []int) {
 		}
 	}
 	in.ApprovedAll = w.chance(25)
-	p, applied, wrote := Make(in), map[string]bool{}, []int(nil)
+	p, applied, wrote := planOf(in), map[string]bool{}, []int(nil)
 	for _, c := range p.Changes {
 		if applied[c.ID] = c.Gate == Ready; c.Gate != Ready {
 			continue
@@ -99,7 +98,7 @@ func (w *keyWalk) run() (Plan, Input, []int) {
 			}
 		}
 	}
-	w.memory = Remember(in, p, applied)
+	w.memory = rememberOf(in, p, applied)
 	return p, in, wrote
 }
 
@@ -109,7 +108,7 @@ func (w *keyWalk) run() (Plan, Input, []int) {
 // only over one that is, or with a yes.
 func TestRandomTimesNeverGoBack(t *testing.T) {
 	start, writes, falls, steps := at(t, randomNow), 0, 0, 0
-	random(t, func(t *testing.T, r dice, _ Input) {
+	random(t, func(t *testing.T, r dice, _ facts) {
 		w := newKeyWalk(r, start)
 		for range 6 {
 			steps++
@@ -144,7 +143,7 @@ func TestRandomTimesNeverGoBack(t *testing.T) {
 			}
 		}
 	})
-	if writes < randomPlans || falls < randomPlans/100 {
+	if writes < randomPlans() || falls < randomPlans()/100 {
 		t.Errorf("%d writes, %d falls: too few to prove anything", writes, falls)
 	}
 	t.Logf("COUNT plan_random_time_steps=%d", steps)

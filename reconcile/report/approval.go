@@ -3,150 +3,221 @@ package report
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 )
 
-// Holder says who else writes the state, which decides how a plan is approved.
-type Holder string
+// LockOwner says who else writes the state, which decides how a plan is approved.
+type LockOwner string
 
-// The holders. The zero value is nobody: the next run takes the state itself.
+// The owners. The zero value is nobody: the next run takes the lock itself.
 const (
-	DaemonHolds  Holder = "daemon"
-	LookerHolds  Holder = "daemon-only-looks" // apply: false, so it takes no approval
-	RunHolds     Holder = "run"               // one that is no daemon, and ends
-	UnknownHolds Holder = "unknown"           // the state is held, and nobody could be asked by whom
+	LockedByDaemon   LockOwner = "daemon"
+	LockedByObserver LockOwner = "daemon-observe-only" // apply: false, so it takes no approval
+	LockedByRun      LockOwner = "run"                 // one that is no daemon, and ends
+	LockedByUnknown  LockOwner = "unknown"             // nobody could be asked by whom
 )
 
-// ApprovalStanding says how a yes stands that somebody left with the daemon.
-type ApprovalStanding string
+// ApprovalState says where the approval of a plan stands.
+type ApprovalState string
 
-// The standings. The zero value is that there is none.
+// The states. The engine sets those about an approval that it remembers, and
+// [Report.Finish] the others.
 const (
-	ApprovalWaits   ApprovalStanding = "waits"    // given for this plan, and not used yet
-	ApprovalEnded   ApprovalStanding = "ended"    // given for this plan, and ended unused
-	ApprovalOfOther ApprovalStanding = "of-other" // given for another plan, and waits
+	ApprovalNone       ApprovalState = "none"       // there is nothing that it would release
+	ApprovalRequired   ApprovalState = "required"   // and nobody gave it
+	ApprovalPending    ApprovalState = "pending"    // given for this plan with the daemon, and not used yet
+	ApprovalExpired    ApprovalState = "expired"    // given for this plan, and it expired unused
+	ApprovalSuperseded ApprovalState = "superseded" // given for another plan, and pending
+	ApprovalUsed       ApprovalState = "used"       // given for this plan before, and used
 )
 
-// Approval says what a yes to a plan would let through, and what is remembered of one.
+// Approval says what approving a plan, or one connection of it, would release, what is
+// remembered of an approval, and how to give one.
 type Approval struct {
-	Frees    int              `json:"frees"`                 // changes that an approval lets through
-	FreesNow int              `json:"frees_now"`             // and one with --now, which waits for no window
-	Opens    time.Time        `json:"window_opens,omitzero"` // where that makes a difference
-	Standing ApprovalStanding `json:"standing"`              // of the yes that the following are about
-	Hash     string           `json:"hash"`                  // of its plan
-	Now      bool             `json:"now"`                   // it waits for no window
-	Owner    string           `json:"owner"`
-	At       time.Time        `json:"at,omitzero"`
-	Until    time.Time        `json:"until,omitzero"`
-	UsedAt   time.Time        `json:"used_at,omitzero"` // when an approval of this very plan last served
-	UsedRun  string           `json:"used_run"`         // in which run
+	State          ApprovalState      `json:"state"`
+	Text           string             `json:"text"`                  // what there is to know before approving; "" for nothing
+	Command        plan.Command       `json:"command"`               // approves this very plan; "" where no one command does
+	Remediations   []plan.Remediation `json:"remediations"`          // what to do beside it, or in its place
+	Releases       int                `json:"releases"`              // changes that an approval releases
+	ReleasesNow    int                `json:"releases_now"`          // and one with --now, which ignores windows
+	Leaves         []string           `json:"leaves"`                // connections that it never covers: each is approved alone
+	WindowOpens    time.Time          `json:"window_opens,omitzero"` // where that makes a difference
+	Required       int                `json:"required"`              // people who must approve
+	Digits         int                `json:"digits,omitzero"`       // of the hash that the runner asks for; absent: 8
+	Hash           string             `json:"hash"`                  // of the approved plan
+	IgnoresWindows bool               `json:"ignores_windows"`       // given with --now
+	By             []string           `json:"by"`
+	GivenAt        time.Time          `json:"given_at,omitzero"`
+	ExpiresAt      time.Time          `json:"expires_at,omitzero"`
+	UsedAt         time.Time          `json:"used_at,omitzero"` // when an approval of this very plan was last used
+	UsedRun        string             `json:"used_run"`         // in which run
 }
 
-// approving says how the plan of an environment is approved: in one command, "" where
-// there is none, and in words. Both are "" where an approval lets nothing through.
-func approving(r Report, e Environment) (way, next string) {
-	a := e.Approval
-	if e.PlanHash == "" || a.FreesNow == 0 {
-		return "", ""
+func (a Approval) complete() Approval {
+	a.Remediations, a.Leaves, a.By = notNil(a.Remediations), notNil(a.Leaves), notNil(a.By)
+	return a
+}
+
+// approvals completes what is known of the approvals of an environment with their states
+// and with how to give them, also beside the changes that they are about.
+func (e *Environment) approvals(r Report) {
+	e.Approval = e.approval(r, e.Name, e.PlanHash, e.Approval)
+	commands := map[string]plan.Command{}
+	for i := range e.Connections {
+		c := &e.Connections[i]
+		c.Approval = e.approval(r, c.Name, c.PlanHash, c.Approval)
+		commands[c.Name] = c.Approval.Command
+	}
+	for i := range e.Changes {
+		c := &e.Changes[i]
+		for j := range c.Remediations {
+			if n := &c.Remediations[j]; n.Kind == plan.ByApproval {
+				n.Command = commands[c.Connection]
+			}
+		}
+	}
+}
+
+// approval completes one, of what a command calls target.
+func (e *Environment) approval(r Report, target, hash string, a Approval) Approval {
+	a.Text, a.Command, a.Remediations, a.Required = "", nil, []plan.Remediation{}, max(a.Required, 1)
+	if hash == "" || a.ReleasesNow == 0 {
+		a.State = ApprovalNone
+		return a
+	}
+	what := "this plan"
+	if target != e.Name {
+		what = "this connection"
+	}
+	remembered := slices.Contains([]ApprovalState{ApprovalPending, ApprovalExpired, ApprovalSuperseded}, a.State)
+	switch {
+	case remembered:
+	case !a.UsedAt.IsZero():
+		a.State = ApprovalUsed
+	default:
+		a.State = ApprovalRequired
 	}
 	wrote := func(c Change) bool { return c.Outcome == Applied || c.Outcome == Unknown }
-	look := "`reconcile --dry-run --env " + e.Name + "`"
-	switch {
-	case slices.ContainsFunc(e.Changes, wrote):
-		return "", "what is still held is another plan now; look at it, then approve it: " + look
-	case r.StateHolder == LookerHolds:
-		return "", "the daemon that holds the state only looks, so it takes no approval: write `apply: true` into its daemon.yaml, or stop it, then look again: " + look
-	case r.StateHolder == RunHolds:
-		return "", "a run is under way and holds the state; look again when it has ended: " + look
-	case a.Standing == ApprovalWaits:
-		return a.waiting(r, e)
-	case !a.UsedAt.IsZero() && !byDaemon(r.StateHolder):
-		return "", fmt.Sprintf("this plan was approved before, and that was used at %s; to do the same once more takes a new look%s: "+
-			"`reconcile plan --env %s --out plan.json`, then `reconcile apply plan.json%s`", minute(a.UsedAt), a.rest(), e.Name, a.nowFlag())
+	look := func(kind plan.RemediationKind, text string) {
+		a.Remediations = append(a.Remediations, plan.Remediation{Kind: kind, Text: text, Command: plan.Command{"--dry-run", "--env", e.Name}})
 	}
-	way = a.command(r.StateHolder, e)
-	return way, a.former(r.StateHolder) + a.rest() + ": " + way
+	switch {
+	case slices.ContainsFunc(e.Changes, func(c Change) bool { return wrote(c) && (target == e.Name || c.Connection == target) }):
+		a.Text = "what is still held is another plan now"
+		look(plan.ByCommand, "look at it, then approve it")
+	case r.StateLock == LockedByObserver:
+		a.Text = "the daemon that holds the state only observes, so it takes no approval"
+		look(plan.ByRunner, "write apply: true into its daemon.yaml, or stop it, then look again")
+	case r.StateLock == LockedByRun:
+		a.Text = "a run is under way and holds the state"
+		look(plan.ByWaiting, "look again when it has ended")
+	case a.State == ApprovalPending:
+		a.pending(r, e.Name, target, hash)
+	case !a.UsedAt.IsZero() && !byDaemon(r.StateLock):
+		a.Text = what + " was approved before, which was used " + minute(a.UsedAt) + a.rest()
+		apply := plan.NextCommand("then apply that", "apply", "plan.json")
+		if a.Releases == 0 {
+			apply.Command = append(apply.Command, "--now")
+		}
+		again := plan.NextCommand("to do the same once more, look again", "plan", "--env", e.Name, "--out", "plan.json")
+		if target != e.Name {
+			again.Command = plan.Command{"plan", "--only", target, "--out", "plan.json"}
+		}
+		a.Remediations = append(a.Remediations, again, apply)
+	default:
+		a.Text, a.Command = a.former(r.StateLock, what)+a.rest(), a.command(r.StateLock, target, hash)
+		if a.Required > 1 {
+			a.Text += fmt.Sprintf("; %d people must", a.Required)
+		}
+	}
+	return a
 }
 
-// former says what is remembered, and leads up to the command that approves the plan.
-func (a Approval) former(h Holder) string {
+// former says what is remembered, for whoever is about to approve the plan.
+func (a Approval) former(l LockOwner, what string) string {
+	by := strings.Join(a.By, ", ")
 	switch {
 	case !a.UsedAt.IsZero():
-		return "this plan was approved before, and that was used at " + minute(a.UsedAt) + "; to approve it once more"
-	case a.Standing == ApprovalEnded:
-		return "this plan was approved by " + a.Owner + " at " + minute(a.At) + ", and that ended unused at " + minute(a.Until) + "; to approve it again"
-	case a.Standing == ApprovalOfOther:
-		return "another plan was approved by " + a.Owner + " at " + minute(a.At) + ", which the daemon's next run refuses; to approve this one instead"
-	case h == UnknownHolds:
-		return "the state is held, and who holds it does not answer; if that is a daemon, this approves this very plan"
+		return "approve it once more: it was approved before, which was used " + minute(a.UsedAt)
+	case a.State == ApprovalExpired:
+		return "approve it again: " + by + " did " + minute(a.GivenAt) + ", which expired unused " + minute(a.ExpiresAt)
+	case a.State == ApprovalSuperseded:
+		return "approve " + what + " instead: " + by + " approved another one " + minute(a.GivenAt) + ", which the daemon's next run refuses"
+	case l == LockedByUnknown:
+		return "approve " + what + ", if a daemon holds the state: whoever does does not answer"
 	}
-	return "to approve this very plan"
+	return "approve " + what
 }
 
-// waiting tells of a yes to this plan that has not served yet.
-func (a Approval) waiting(r Report, e Environment) (way, next string) {
-	next = "approved by " + a.Owner + " at " + minute(a.At)
-	windowed := !a.Now && a.FreesNow > a.Frees
+// pending says how an approval of this plan that was not used yet stands.
+func (a *Approval) pending(r Report, environment, target, hash string) {
+	a.Text = "approved by " + strings.Join(a.By, ", ") + " " + minute(a.GivenAt)
+	if missing := a.Required - len(a.By); missing > 0 {
+		a.Text += "; " + counted(missing, "more person") + " must, until " + minute(a.ExpiresAt)
+		a.Command = a.command(r.StateLock, target, hash)
+		return
+	}
+	windowed := !a.IgnoresWindows && a.ReleasesNow > a.Releases
 	switch {
-	case windowed && a.Frees == 0 && a.Opens.IsZero():
-		next += ", waits for a window"
-	case windowed && a.Frees == 0:
-		next += ", waits for the window that opens " + a.Opens.Format(openingForm)
-	case r.StateHolder == DaemonHolds:
-		next += ", waits for the daemon's next run; `reconcile now " + e.Name + "` makes it run at once"
+	case windowed && a.Releases == 0 && a.WindowOpens.IsZero():
+		a.Text += ", waits for a window"
+	case windowed && a.Releases == 0:
+		a.Text += ", waits for the window that opens " + a.WindowOpens.Format(openingForm)
+	case r.StateLock == LockedByDaemon:
+		a.Text += ", waits for the daemon's next run"
+		a.Remediations = append(a.Remediations, plan.NextCommand("run at once", "now", environment))
 	default:
-		next += ", waits for the next run of a daemon"
+		a.Text += ", waits for the next run of a daemon"
 	}
-	next += "; unused it ends " + minute(a.Until)
-	if windowed && a.Opens.After(a.Until) {
-		next += ", before the window opens"
+	a.Text += "; unused it expires " + minute(a.ExpiresAt)
+	if windowed && a.WindowOpens.After(a.ExpiresAt) {
+		a.Text += ", before the window opens"
 	}
-	switch {
+	switch given := *a; {
 	case windowed:
-		a.Frees = 0 // what is left to approve needs --now
-		way = a.command(r.StateHolder, e)
-		next += "; not to wait for the window: " + way
-	case !byDaemon(r.StateHolder):
-		way = a.command(r.StateHolder, e)
-		next += "; without a daemon: " + way
+		given.Releases = 0 // what is left to approve needs --now
+		a.Text += "; approve it with --now not to wait for the window"
+		a.Command = given.command(r.StateLock, target, hash)
+	case !byDaemon(r.StateLock):
+		a.Text += "; approve it here to do without a daemon"
+		a.Command = a.command(r.StateLock, target, hash)
 	}
-	return way, next
 }
 
-// command approves the plan, with --now where it would let nothing through without.
-func (a Approval) command(h Holder, e Environment) string {
-	if byDaemon(h) {
-		return "`reconcile approve " + e.Name + " " + e.PlanHash + a.nowFlag() + "`"
+// command approves the plan, with --now where it would release nothing without.
+func (a Approval) command(l LockOwner, target, hash string) plan.Command {
+	out := plan.Command{"--approve", target + "=" + hash}
+	if byDaemon(l) || a.Required > 1 {
+		out = plan.Command{"approve", target, hash}
 	}
-	return "`reconcile --approve " + e.Name + "=" + e.PlanHash + a.nowFlag() + "`"
-}
-
-func (a Approval) nowFlag() string {
-	if a.Frees == 0 {
-		return " --now"
+	if a.Releases == 0 {
+		out = append(out, "--now")
 	}
-	return ""
+	return out
 }
 
 // rest is about what waits for a window.
 func (a Approval) rest() string {
 	window := ""
-	if !a.Opens.IsZero() {
-		window = " that opens " + a.Opens.Format(openingForm)
+	if !a.WindowOpens.IsZero() {
+		window = " that opens " + a.WindowOpens.Format(openingForm)
 	}
-	switch left := a.FreesNow - a.Frees; {
+	switch left := a.ReleasesNow - a.Releases; {
 	case left == 0:
 		return ""
-	case a.Frees == 0:
+	case a.Releases == 0:
 		return " (--now does not wait for the window" + window + ")"
 	default:
 		return " (" + counted(left, "change") + " more with --now, else in the window" + window + ")"
 	}
 }
 
-// byDaemon tells whether the holder of the state is to be told: what may be a daemon
+// byDaemon tells whether whoever holds the state is to be asked: what may be a daemon
 // counts, for a run cannot take the state from it.
-func byDaemon(h Holder) bool { return h == DaemonHolds || h == UnknownHolds }
+func byDaemon(l LockOwner) bool { return l == LockedByDaemon || l == LockedByUnknown }
 
 // openingForm is in the zone of the window.
 const openingForm = "Mon 2 Jan 2006 15:04 MST"

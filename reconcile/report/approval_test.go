@@ -1,6 +1,7 @@
 package report
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -11,55 +12,118 @@ func at(hour int) time.Time { return time.Date(2026, 11, 27, hour, 0, 0, 0, time
 
 // What is printed as the next step is what is possible: whoever holds the state, and
 // whatever was approved before.
-func TestApproving(t *testing.T) {
+func TestApproval(t *testing.T) {
 	const (
-		here, there = "`reconcile --approve production=sha256:1`", "`reconcile approve production sha256:1`"
-		look        = "`reconcile --dry-run --env production`"
+		here, there = "reconcile --approve production=sha256:1", "reconcile approve production sha256:1"
+		look        = "reconcile --dry-run --env production"
+		now         = " --now"
+		once        = "this plan was approved before, which was used 2026-11-27 09:00 UTC"
+		by          = "approved by jo 2026-11-27 08:00 UTC, waits for "
+		until       = "; unused it expires 2026-11-28 08:00 UTC"
 	)
-	waits := func(now bool, frees int) Approval {
-		return Approval{Frees: frees, FreesNow: 2, Standing: ApprovalWaits, Hash: "sha256:1", Now: now, Owner: "jo", At: at(8), Until: at(8).AddDate(0, 0, 1)}
+	pending := func(now bool, releases int) Approval {
+		return Approval{Releases: releases, ReleasesNow: 2, State: ApprovalPending, Hash: "sha256:1", IgnoresWindows: now, By: []string{"jo"}, GivenAt: at(8), ExpiresAt: at(8).AddDate(0, 0, 1)}
 	}
-	windowed, late := waits(false, 0), waits(false, 0)
-	windowed.Opens, late.Opens = at(20), at(8).AddDate(0, 0, 2)
-	used := Approval{Frees: 2, FreesNow: 2, UsedAt: at(9), UsedRun: "run"}
-	usedNow := Approval{FreesNow: 2, UsedAt: at(9), Standing: ApprovalOfOther, Owner: "jo", At: at(8)}
+	remembered := func(state ApprovalState) Approval {
+		return Approval{Releases: 2, ReleasesNow: 2, State: state, By: []string{"jo"}, GivenAt: at(8), ExpiresAt: at(9)}
+	}
+	windowed, late := pending(false, 0), pending(false, 0)
+	windowed.WindowOpens, late.WindowOpens = at(20), at(8).AddDate(0, 0, 2)
+	used := Approval{Releases: 2, ReleasesNow: 2, UsedAt: at(9), UsedRun: "run"}
+	usedNow := Approval{ReleasesNow: 2, UsedAt: at(9), State: ApprovalSuperseded, By: []string{"jo"}, GivenAt: at(8)}
+	both := Approval{Releases: 2, ReleasesNow: 2}
 	for _, row := range []struct {
-		name      string
-		holder    Holder
-		approval  Approval
-		outcome   Outcome
-		way, next string
+		name     string
+		lock     LockOwner
+		approval Approval
+		outcome  Outcome
+		state    ApprovalState
+		command  string
+		text     string
+		next     string
 	}{
-		{"lets nothing through", "", Approval{}, "", "", ""},
-		{"nobody holds the state", "", Approval{Frees: 2, FreesNow: 2}, "", here, "to approve this very plan: " + here},
-		{"a daemon does", DaemonHolds, Approval{Frees: 2, FreesNow: 2}, "", there, "to approve this very plan: " + there},
-		{"only with --now", "", Approval{FreesNow: 2}, "", "`reconcile --approve production=sha256:1 --now`", "to approve this very plan (--now does not wait for the window): `reconcile --approve production=sha256:1 --now`"},
-		{"only with --now, by the daemon", DaemonHolds, Approval{FreesNow: 2, Opens: at(20)}, "", "`reconcile approve production sha256:1 --now`", "to approve this very plan (--now does not wait for the window that opens Fri 27 Nov 2026 20:00 UTC): `reconcile approve production sha256:1 --now`"},
-		{"some with --now", "", Approval{Frees: 1, FreesNow: 2}, "", here, "to approve this very plan (1 change more with --now, else in the window): " + here},
-		{"a daemon that only looks", LookerHolds, used, "", "", "the daemon that holds the state only looks, so it takes no approval: write `apply: true` into its daemon.yaml, or stop it, then look again: " + look},
-		{"a run is under way", RunHolds, used, "", "", "a run is under way and holds the state; look again when it has ended: " + look},
-		{"held, and nobody answers", UnknownHolds, Approval{Frees: 2, FreesNow: 2}, "", there, "the state is held, and who holds it does not answer; if that is a daemon, this approves this very plan: " + there},
-		{"used", "", used, "", "", "this plan was approved before, and that was used at 2026-11-27 09:00 UTC; to do the same once more takes a new look: `reconcile plan --env production --out plan.json`, then `reconcile apply plan.json`"},
-		{"used, another waits, and a window", "", usedNow, "", "", "this plan was approved before, and that was used at 2026-11-27 09:00 UTC; to do the same once more takes a new look (--now does not wait for the window): `reconcile plan --env production --out plan.json`, then `reconcile apply plan.json --now`"},
-		{"used, by a daemon", DaemonHolds, used, "", there, "this plan was approved before, and that was used at 2026-11-27 09:00 UTC; to approve it once more: " + there},
-		{"waits for the daemon", DaemonHolds, waits(false, 2), "", "", "approved by jo at 2026-11-27 08:00 UTC, waits for the daemon's next run; `reconcile now production` makes it run at once; unused it ends 2026-11-28 08:00 UTC"},
-		{"waits for a daemon that is not there", "", waits(false, 2), "", here, "approved by jo at 2026-11-27 08:00 UTC, waits for the next run of a daemon; unused it ends 2026-11-28 08:00 UTC; without a daemon: " + here},
-		{"waits for the window", DaemonHolds, windowed, "", "`reconcile approve production sha256:1 --now`", "approved by jo at 2026-11-27 08:00 UTC, waits for the window that opens Fri 27 Nov 2026 20:00 UTC; unused it ends 2026-11-28 08:00 UTC; not to wait for the window: `reconcile approve production sha256:1 --now`"},
-		{"ends before the window", DaemonHolds, late, "", "`reconcile approve production sha256:1 --now`", "approved by jo at 2026-11-27 08:00 UTC, waits for the window that opens Sun 29 Nov 2026 08:00 UTC; unused it ends 2026-11-28 08:00 UTC, before the window opens; not to wait for the window: `reconcile approve production sha256:1 --now`"},
-		{"waits, with --now", DaemonHolds, waits(true, 0), "", "", "approved by jo at 2026-11-27 08:00 UTC, waits for the daemon's next run; `reconcile now production` makes it run at once; unused it ends 2026-11-28 08:00 UTC"},
-		{"ended", DaemonHolds, Approval{Frees: 2, FreesNow: 2, Standing: ApprovalEnded, Owner: "jo", At: at(8), Until: at(9)}, "", there, "this plan was approved by jo at 2026-11-27 08:00 UTC, and that ended unused at 2026-11-27 09:00 UTC; to approve it again: " + there},
-		{"another plan is approved", DaemonHolds, Approval{Frees: 2, FreesNow: 2, Standing: ApprovalOfOther, Owner: "jo", At: at(8)}, "", there, "another plan was approved by jo at 2026-11-27 08:00 UTC, which the daemon's next run refuses; to approve this one instead: " + there},
-		{"something was written", "", used, Applied, "", "what is still held is another plan now; look at it, then approve it: " + look},
-		{"something may be written", "", used, Unknown, "", "what is still held is another plan now; look at it, then approve it: " + look},
-		{"a write failed", "", Approval{Frees: 2, FreesNow: 2}, Failed, here, "to approve this very plan: " + here},
+		{"releases nothing", "", Approval{}, "", ApprovalNone, "", "", ""},
+		{"nobody holds the state", "", both, "", ApprovalRequired, here, "approve this plan", ""},
+		{"a daemon does", LockedByDaemon, both, "", ApprovalRequired, there, "approve this plan", ""},
+		{"only with --now", "", Approval{ReleasesNow: 2}, "", ApprovalRequired, here + now, "approve this plan (--now does not wait for the window)", ""},
+		{"only with --now, by the daemon", LockedByDaemon, Approval{ReleasesNow: 2, WindowOpens: at(20)}, "", ApprovalRequired, there + now, "approve this plan (--now does not wait for the window that opens Fri 27 Nov 2026 20:00 UTC)", ""},
+		{"some with --now", "", Approval{Releases: 1, ReleasesNow: 2}, "", ApprovalRequired, here, "approve this plan (1 change more with --now, else in the window)", ""},
+		{"a daemon that only observes", LockedByObserver, used, "", ApprovalUsed, "", "the daemon that holds the state only observes, so it takes no approval", "write apply: true into its daemon.yaml, or stop it, then look again: " + look},
+		{"a run is under way", LockedByRun, used, "", ApprovalUsed, "", "a run is under way and holds the state", "look again when it has ended: " + look},
+		{"held, and nobody answers", LockedByUnknown, both, "", ApprovalRequired, there, "approve this plan, if a daemon holds the state: whoever does does not answer", ""},
+		{"used", "", used, "", ApprovalUsed, "", once, "to do the same once more, look again: reconcile plan --env production --out plan.json; then apply that: reconcile apply plan.json"},
+		{"used, another is pending, and a window", "", usedNow, "", ApprovalSuperseded, "", once + " (--now does not wait for the window)", "to do the same once more, look again: reconcile plan --env production --out plan.json; then apply that: reconcile apply plan.json --now"},
+		{"used, by a daemon", LockedByDaemon, used, "", ApprovalUsed, there, "approve it once more: it was approved before, which was used 2026-11-27 09:00 UTC", ""},
+		{"waits for the daemon", LockedByDaemon, pending(false, 2), "", ApprovalPending, "", by + "the daemon's next run" + until, "run at once: reconcile now production"},
+		{"waits for a daemon that is not there", "", pending(false, 2), "", ApprovalPending, here, by + "the next run of a daemon" + until + "; approve it here to do without a daemon", ""},
+		{"waits for the window", LockedByDaemon, windowed, "", ApprovalPending, there + now, by + "the window that opens Fri 27 Nov 2026 20:00 UTC" + until + "; approve it with --now not to wait for the window", ""},
+		{"expires before the window", LockedByDaemon, late, "", ApprovalPending, there + now, by + "the window that opens Sun 29 Nov 2026 08:00 UTC" + until + ", before the window opens; approve it with --now not to wait for the window", ""},
+		{"pending, with --now", LockedByDaemon, pending(true, 0), "", ApprovalPending, "", by + "the daemon's next run" + until, "run at once: reconcile now production"},
+		{"expired", LockedByDaemon, remembered(ApprovalExpired), "", ApprovalExpired, there, "approve it again: jo did 2026-11-27 08:00 UTC, which expired unused 2026-11-27 09:00 UTC", ""},
+		{"another plan is approved", LockedByDaemon, remembered(ApprovalSuperseded), "", ApprovalSuperseded, there, "approve this plan instead: jo approved another one 2026-11-27 08:00 UTC, which the daemon's next run refuses", ""},
+		{"something was written", "", used, Applied, ApprovalUsed, "", "what is still held is another plan now", "look at it, then approve it: " + look},
+		{"something may be written", "", used, Unknown, ApprovalUsed, "", "what is still held is another plan now", "look at it, then approve it: " + look},
+		{"a write failed", "", both, Failed, ApprovalRequired, here, "approve this plan", ""},
 	} {
 		e := Environment{Name: "production", PlanHash: "sha256:1", Approval: row.approval, Changes: []Change{
 			{Change: plan.Change{Gate: plan.Ready}, Outcome: row.outcome}, {Change: plan.Change{Gate: plan.Approval, Guard: "adopt"}},
 		}}
-		r := Report{StateHolder: row.holder, Environments: []Environment{e}}
-		r.Finish(r.StartedAt)
-		if got := r.Environments[0]; got.ApproveWay != row.way || got.ApproveNext != row.next {
-			t.Errorf("%s:\ngot  %s\n     %s\nwant %s\n     %s", row.name, got.ApproveWay, got.ApproveNext, row.way, row.next)
+		r := Report{StateLock: row.lock, Environments: []Environment{e}}
+		for range 2 { // what is finished stays so
+			r.Finish(r.StartedAt)
 		}
+		got := r.Environments[0].Approval
+		var next []string
+		for _, m := range got.Remediations {
+			next = append(next, m.Text+": "+m.Command.String())
+		}
+		if got.State != row.state || got.Command.String() != row.command || got.Text != row.text || strings.Join(next, "; ") != row.next {
+			t.Errorf("%s:\ngot  %s %s\n     %s\n     %q\nwant %s %s\n     %s\n     %s", row.name, got.State, got.Command, got.Text, next, row.state, row.command, row.text, row.next)
+		}
+	}
+}
+
+// TestCovers: what a person approves is shown whole, but for what is beyond reason, and
+// nothing of it acts on a terminal.
+func TestCovers(t *testing.T) {
+	long := "https://" + strings.Repeat("a.", 120) + "evil.example"
+	text := func(s string) plan.FieldValue { return plan.FieldValue{Value: &s} }
+	change := func(connection, field, from, to string) Change {
+		return Change{Change: plan.Change{Connection: connection, Action: plan.UpdateCredentials, Class: plan.Destructive,
+			ActiveUsers: &plan.Users{Count: 40, Exact: true}, Fields: []plan.FieldChange{{Field: field, From: text(from), To: text(to)}}}}
+	}
+	e := Environment{Name: "e", Approval: Approval{Leaves: []string{"e/strava"}}, Changes: []Change{
+		change("e/polar", plan.FieldClientID, "1", "2\x1b[2J"), change("e/strava", plan.FieldRedirectURL, "https://a.example", long+"/"+strings.Repeat("x", 5000)),
+	}}
+	whole := Covers(e, "")
+	if len(whole) != 2 || !strings.Contains(whole[0], `e/polar update-credentials: client_id 1 -> 2`) || strings.Contains(whole[0], "\x1b") ||
+		!strings.Contains(whole[0], "(40 users") || strings.Contains(whole[0], "alone") {
+		t.Errorf("got %q", whole)
+	}
+	if strava := Covers(e, "e/strava"); len(strava) != 1 || !strings.Contains(strava[0], long) || len(strava[0]) > 2000 || strings.Contains(strava[0], "alone") {
+		t.Errorf("got %q", strava)
+	}
+	if !strings.Contains(whole[1], "not covered: it is approved alone") {
+		t.Errorf("got %q", whole[1])
+	}
+	var safe []Change
+	for range 100 {
+		c := change("e/aaa", plan.FieldScopes, "a", "b")
+		c.Class = plan.Safe
+		safe = append(safe, c)
+	}
+	e.Changes = append(safe, e.Changes...)
+	many := Covers(e, "")
+	if len(many) != coveredLines+1 || many[coveredLines] != "and 52 more, all of them safe" || !strings.Contains(many[0], "e/polar") || !strings.Contains(many[1], "e/strava") {
+		t.Errorf("%d lines, from %q to %q", len(many), many[:2], many[len(many)-1])
+	}
+	for range 100 {
+		e.Changes = append(e.Changes, change("e/polar", plan.FieldScopes, "a", "b"))
+	}
+	if many := Covers(e, ""); len(many) != 103 {
+		t.Errorf("%d lines: a dangerous change is cut", len(many))
+	}
+	if bare := Covers(Environment{Changes: []Change{{Change: plan.Change{Connection: "e/oura", Action: plan.Disable, Class: plan.Destructive}}}}, ""); len(bare) != 1 || !strings.HasPrefix(bare[0], "e/oura disable") {
+		t.Errorf("a change without fields: %q", bare)
 	}
 }

@@ -12,7 +12,7 @@ import (
 func TestStuckEvents(t *testing.T) {
 	now := time.Date(2026, 11, 28, 2, 0, 0, 0, time.UTC)
 	held := func(gate plan.Gate, outcome Outcome, ago time.Duration) Change {
-		c := Change{Change: plan.Change{ID: "production/strava:pause", Connection: "production/strava", Gate: gate, Guard: "protect", GateReason: "protected", GateWay: "commit policy: {protect: false}"}, Outcome: outcome}
+		c := Change{Change: plan.Change{ID: "production/strava:pause", Connection: "production/strava", Gate: gate, Guard: "protect", GateReason: "protected", Remediations: []plan.Remediation{{Kind: plan.ByCommit, Text: "commit policy: {protect: false}"}}}, Outcome: outcome}
 		if ago > 0 {
 			c.GatedSince = now.Add(-ago)
 		}
@@ -41,8 +41,8 @@ func TestStuckEvents(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 	for _, want := range []string{"held for 9 days", "guard protect", "protect: false"} {
-		if !strings.Contains(got.Text, want) {
-			t.Errorf("the text lacks %q: %s", want, got.Text)
+		if !strings.Contains(got.Text+Words(got.Remediations), want) {
+			t.Errorf("the event lacks %q: %+v", want, got)
 		}
 	}
 }
@@ -50,7 +50,7 @@ func TestStuckEvents(t *testing.T) {
 // An environment that has only an event to tell of is not passed over.
 func TestEventsAreTold(t *testing.T) {
 	r := New(Apply, "abc", time.Date(2026, 11, 28, 2, 0, 0, 0, time.UTC))
-	e := NewEnvironment(plan.Plan{Environment: "production", DevID: "prod", Unchanged: 1}, "sha256:1")
+	e := planOf(plan.Plan{Environment: "production", DevID: "prod", Unchanged: 1}, "sha256:1")
 	e.Events = []Event{{Kind: Stuck, Connection: "production/strava", Text: "held for 9 days"}}
 	r.Environments = append(r.Environments, e)
 	r.Finish(r.StartedAt)

@@ -10,6 +10,7 @@ const (
 	ExitHeld    = 3
 	ExitFailed  = 4
 	ExitUsage   = 64 // the command's own: nothing ran
+	ExitFault   = 70 // the command's own: the program is at fault
 )
 
 // Exit is an exit code of a run, and what it says in help and documents.
@@ -27,6 +28,7 @@ func Exits() []Exit {
 		{ExitHeld, "nothing failed, but a guard or an approval holds something, or an apply left something for the next run or could not compare it"},
 		{ExitFailed, "something failed, or is unknown after a write"},
 		{ExitUsage, "wrong usage, and nothing was done"},
+		{ExitFault, "a fault of this program; the history says what was written"},
 	}
 }
 

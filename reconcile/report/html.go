@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"crypto/sha256"
 	_ "embed" // the page and its style
 	"encoding/base64"
@@ -41,14 +42,17 @@ type page struct {
 	Occasion     string
 	Started      string
 	Commit       string
+	Lacks        []string
 	Error        []string
-	Warnings     []pageCause
+	Next         [][]pageStep // the choices of one connection together
+	Warnings     []pageNotice
 	WarningTitle string
 	Environments []pageEnvironment
 	Quiet        []pageQuiet
 	QuietWords   string
-	Several      bool // environments with something to say
 }
+
+type pageStep struct{ Text, Command, File, YAML string }
 
 type pageQuiet struct{ Name, DevID, Connections string }
 
@@ -58,35 +62,35 @@ type pageEnvironment struct {
 	Standing              string
 	Error                 []string
 	MayHaveWritten        string
-	Events                []pageRow
-	Changes               []pageChange
-	NotCompared           []pageRow
+	Rows                  []pageRow
+	NotCompared           []pageNote
 	Unmanaged             []string
-	Lifts                 []pageRow
-	Approve               []span
 }
 
-type pageCause struct {
-	Line  []span
-	Texts []string // in full, where the line leaves something out
+type pageNotice struct {
+	Words string
+	Next  []pageStep
+	Texts []string // in full, where Words leaves something out
+}
+
+// pageRow is one connection.
+type pageRow struct {
+	Sign, Name, What, Also, Impact, Stands, Reason string
+	Tone                                           string // of how it stands
+	Danger                                         bool   // destructive
+	Changes                                        []pageChange
 }
 
 type pageChange struct {
-	Symbol, Name, Action, Class, Standing, Tone string
-	Brief                                       string // what becomes what, as much as fits a line
-	Open                                        bool   // a person should look at it
-	Fields                                      []pageField
-	Rows                                        []pageRow
+	Head   string
+	Fields []pageField
+	Notes  []pageNote
+	Next   []pageStep
 }
-
-const briefValue = 60 // columns of a field in the line of its change
 
 type pageField struct{ Field, From, To string }
 
-type pageRow struct{ Label, Text string }
-
-// Spans is the text with its commands apart.
-func (r pageRow) Spans() []span { return spans(r.Text) }
+type pageNote struct{ Label, Text string }
 
 func newPage(r Report) page {
 	t := total(r)
@@ -96,110 +100,94 @@ func newPage(r Report) page {
 		Style:  template.CSS(pageStyle), //nolint:gosec // our own embedded file
 		Title:  t.verdict(), Occasion: occasion(r) + "." + t.effect(r.Mode), Commit: clean(r.Commit),
 		Started:    r.StartedAt.UTC().Format("2006-01-02 15:04:05 UTC"),
+		Lacks:      cleanAll(r.MissingScopes),
 		Error:      cleanLines(r.Error),
 		QuietWords: "Unchanged",
 	}
 	if t.certain() {
 		p.QuietWords = "In sync"
 	}
+	steps := nextSteps(r)
+	numbers, letters := numbered(steps)
+	for i, s := range steps {
+		if numbers[i] > len(p.Next) {
+			p.Next = append(p.Next, nil)
+		}
+		p.Next[numbers[i]-1] = append(p.Next[numbers[i]-1], pageStep{letters[i] + s.text, s.command, s.file, s.yaml})
+	}
 	for i, e := range r.Environments {
 		if isQuiet(e) {
 			p.Quiet = append(p.Quiet, pageQuiet{clean(e.Name), clean(e.DevID), counted(e.Summary.Unchanged, "connection")})
 			continue
 		}
-		p.Environments = append(p.Environments, newPageEnvironment(e, i))
+		p.Environments = append(p.Environments, newPageEnvironment(r, e, i))
 	}
-	p.Several = len(p.Environments) > 1
-	found := causes(r)
-	p.WarningTitle = warningsTitle(found)
-	for _, c := range found {
-		w := pageCause{Line: spans(c.line())}
-		if len(c.texts) > 1 || c.texts[0] != c.line() {
-			w.Texts = c.texts
+	found := notices(r)
+	p.WarningTitle = noticesTitle(found)
+	for _, n := range found {
+		w := pageNotice{Words: n.words}
+		for _, s := range n.next {
+			w.Next = append(w.Next, pageStep{s.text, s.command, s.file, s.yaml})
+		}
+		if len(n.texts) > 1 {
+			w.Texts = n.texts
 		}
 		p.Warnings = append(p.Warnings, w)
 	}
 	return p
 }
 
-func newPageEnvironment(e Environment, at int) pageEnvironment {
-	var t totals
-	t.addEnvironment(e)
+func newPageEnvironment(r Report, e Environment, at int) pageEnvironment {
+	list := rows(r, e)
 	out := pageEnvironment{
 		Name: clean(e.Name), DevID: clean(e.DevID), PlanHash: clean(e.PlanHash), Anchor: fmt.Sprintf("environment-%d", at+1),
-		Standing: t.environmentWords(), Error: cleanLines(e.Error), Unmanaged: cleanAll(e.Unmanaged),
+		Standing: headWords(e, list), Error: cleanLines(e.Error), Unmanaged: cleanAll(e.Unmanaged),
 	}
 	if len(e.MayHaveWritten) > 0 {
 		out.MayHaveWritten = mayHaveWritten(e)
 	}
-	for _, event := range told(e) {
-		out.Events = append(out.Events, pageRow{event.label(), clean(event.Text)})
-	}
-	for _, c := range inOrder(e.Changes) {
-		out.Changes = append(out.Changes, newPageChange(c))
+	for _, w := range list {
+		out.Rows = append(out.Rows, newPageRow(e, w))
 	}
 	for _, n := range notCompared(e) {
-		out.NotCompared = append(out.NotCompared, pageRow{n.what, n.why})
+		out.NotCompared = append(out.NotCompared, pageNote{n.what, n.why})
 	}
-	for _, h := range holds(e) {
-		if h.Way != "" {
-			out.Lifts = append(out.Lifts, pageRow{clean(h.Guard), h.Way})
-		}
-	}
-	out.Approve = spans(sentence(clean(e.ApproveNext)))
 	return out
 }
 
-func newPageChange(c Change) pageChange {
-	out := pageChange{
-		Symbol: symbol(c.Action), Name: name(c), Action: clean(string(c.Action)), Class: clean(string(c.Class)),
-		Standing: standing(c), Tone: tone(c),
-		Open: c.Class != plan.Safe || c.Gate == plan.Blocked || c.Gate == plan.Approval || c.Outcome == Failed || c.Outcome == Unknown,
+func newPageRow(e Environment, w row) pageRow {
+	out := pageRow{
+		Sign: w.sign, Name: w.name, What: w.what, Also: w.also, Impact: w.impact, Reason: w.reason,
+		Stands: cmp.Or(w.stands, string(plan.Ready)), Danger: w.class == plan.Destructive,
+		Tone: map[rank]string{rankFailed: "bad", rankNeeds: "held", rankWaits: "soft", rankReady: "good"}[w.rank],
 	}
-	if out.Standing == "" {
-		out.Standing = string(plan.Ready)
-	}
-	for i, f := range c.Fields {
-		if i < 2 {
-			out.Brief += strings.Repeat("; ", i) + middle(clean(f.Field)+" "+side(f.From)+" → "+side(f.To), briefValue)
+	for _, c := range w.changes {
+		change := pageChange{Head: strings.Trim(words(string(c.Action))+", "+words(string(c.Class))+", "+cmp.Or(standing(c), string(plan.Ready)), ", ")}
+		for _, f := range c.Fields {
+			change.Fields = append(change.Fields, pageField{clean(f.Field), side(f.From), side(f.To)})
 		}
-		out.Fields = append(out.Fields, pageField{clean(f.Field), side(f.From), side(f.To)})
-	}
-	add := func(label, text string) {
-		if text != "" {
-			out.Rows = append(out.Rows, pageRow{label, text})
+		add := func(label, text string) {
+			if text != "" {
+				change.Notes = append(change.Notes, pageNote{label, text})
+			}
 		}
+		add("why", why(c))
+		add("risk", clean(c.ClassReason))
+		if u := usersWords(c.ActiveUsers); u != "" {
+			add("users", u+" active")
+		}
+		if c.Gate != plan.Ready && c.Outcome != Applied {
+			add("held", heldBy(c))
+			for _, n := range c.Remediations {
+				s := e.shortly(stepOf(n.Text, n))
+				change.Next = append(change.Next, pageStep{sentence(s.text), s.command, s.file, s.yaml})
+			}
+		}
+		add("error", clean(c.Error))
+		add("file", clean(c.Origin))
+		out.Changes = append(out.Changes, change)
 	}
-	add("why", why(c))
-	add("class", strings.TrimSuffix(clean(string(c.Class))+": "+clean(c.ClassReason), ": "))
-	add("users", impact(c))
-	if c.Gate != plan.Ready && c.Outcome != Applied {
-		add(clean(string(c.Gate)), heldBy(c))
-		add("way through", clean(c.GateWay))
-	}
-	add("error", clean(c.Error))
-	add("file", clean(c.Origin))
 	return out
-}
-
-// tone picks the colour that repeats what the standing says.
-func tone(c Change) string {
-	switch colourOf(c) {
-	case red:
-		if c.Outcome == Failed || c.Outcome == Unknown {
-			return "bad"
-		}
-	case green:
-		if c.Outcome == Applied {
-			return "good"
-		}
-	case yellow:
-		if c.Gate != plan.Ready {
-			return "held"
-		}
-	case plain, bold, dim:
-	}
-	return "ready"
 }
 
 func cleanAll(list []string) []string {

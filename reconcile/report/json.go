@@ -19,7 +19,7 @@ const maxDocument = 256 << 20 // bytes of a report that Decode reads
 // shows its key number only, or, where it has none, the SHA-256 of its sealed
 // form. What a terminal could take for a command stands as a \u escape.
 func JSON(w io.Writer, r Report) error {
-	r.Warnings = notNil(r.Warnings)
+	r.Warnings, r.Remediations, r.MissingScopes = warnings(r.Warnings), notNil(r.Remediations), notNil(r.MissingScopes)
 	r.Environments = slices.Clone(notNil(r.Environments))
 	for i, e := range r.Environments {
 		e = complete(e)

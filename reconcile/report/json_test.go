@@ -22,7 +22,7 @@ const published = `{"schema":"terra-reconcile/report/v1","mode":"dry-run","commi
    "changes":[{"id":"production/strava:rotate-secret","connection":"production/strava","provider":"strava","action":"rotate-secret",
      "class":"safe","class_reason":"probe good","cause":"rotation","reason":"key 2 of 2 is due since 2026-11-28T02:00:00Z",
      "fields":[{"field":"client_secret","from":{"mask":"****9876","key":1},"to":{"key":2}}],
-     "active_users":{"count":12,"exact":true},"gate":"ready","gate_reason":"","gate_way":"","guard":"","origin":"production/strava.yaml:9",
+     "active_users":{"count":12,"exact":true},"gate":"ready","gate_reason":"","guard":"","remediations":[],"origin":"production/strava.yaml:9",
      "outcome":"","error":"","duration_ms":0}]}]}`
 
 // Every published field stands in its published order; fields that came later
@@ -38,9 +38,8 @@ func TestJSONKeepsThePublishedForm(t *testing.T) {
 		t.Fatal(err)
 	}
 	later := regexp.MustCompile(`,"digest":"sha256:[0-9a-f]{64}"\}$`).ReplaceAllString(strings.TrimSpace(compact.String()), "}")
-	for _, added := range []string{`"warnings":[],"error":"",`, `,"may_have_written":[]`, `,"events":[]`, `,"keys":[]`, `,"approve_way":""`,
-		`"warning_details":[],`, `"ask_way":"",`, `,"approve_next":""`, `,"state_holder":""`,
-		`,"approval":{"frees":0,"frees_now":0,"standing":"","hash":"","now":false,"owner":"","used_run":""}`} {
+	for _, added := range []string{`"missing_scopes":[],`, `"warnings":[],"error":"","remediations":[],`, `,"remediations":[]`, `,"may_have_written":[]`, `,"events":[]`, `,"keys":[]`, `,"state_lock":""`, `"account":"","api":"",`,
+		`,"approval":{"state":"","text":"","command":"","remediations":[],"releases":0,"releases_now":0,"leaves":[],"required":0,"hash":"","ignores_windows":false,"by":[],"used_run":""},"connections":[],"selected":[],"not_selected":0`} {
 		later = strings.Replace(later, added, "", 1)
 	}
 	var want bytes.Buffer
@@ -71,7 +70,7 @@ func TestJSONHasNoNullList(t *testing.T) {
 // document, and nowhere else.
 func TestJSONShowsTheDesiredSecretAsItsKeyNumber(t *testing.T) {
 	const sum = "sha256:abcdef"
-	change := Change{Change: plan.Change{Fields: []plan.FieldChange{
+	change := Change{Change: plan.Change{Remediations: []plan.Remediation{}, Fields: []plan.FieldChange{
 		{Field: plan.FieldClientSecret, From: plan.FieldValue{Mask: "****1", Key: 1}, To: plan.FieldValue{Key: 2, Sealed: sum}},
 	}}}
 	r := Report{Schema: Schema, Environments: []Environment{{Changes: []Change{change}}}}

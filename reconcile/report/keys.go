@@ -3,63 +3,11 @@ package report
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
-	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/keys"
 )
-
-// KeyState says how the keys of a connection stand.
-type KeyState string
-
-// The states, the one that needs a person most first.
-const (
-	KeyDead     KeyState = "live key rejected" // the live key must not be live
-	KeyByHand   KeyState = "set by hand"       // somebody set one that the file does not have, and it is left
-	KeyOverdue  KeyState = "overdue"           // the live key is older than its file allows
-	KeyRejected KeyState = "rejected"          // a newer key is kept out
-	KeyHeld     KeyState = "held"              // a newer key is due, and somebody must let it through
-	KeyDue      KeyState = "due"               // a newer key should be live and is not yet
-	KeyWatched  KeyState = "watched"
-	KeyAgeing   KeyState = "ageing" // soon overdue, and no successor is there
-	KeyNotKnown KeyState = "not known"
-	KeyFine     KeyState = "fine"
-)
-
-// KeyStatus is one connection's keys as a run found them, or left them.
-type KeyStatus struct {
-	Connection   string        `json:"connection"` // production/strava
-	Provider     string        `json:"provider"`
-	State        KeyState      `json:"state"`
-	Keys         int           `json:"keys"`             // in the file
-	Live         int           `json:"live"`             // number of the live key, 1 is the oldest; 0: none of the file, or not known
-	Issued       time.Time     `json:"issued,omitzero"`  // of the live key, as the file says
-	AgeDays      *int          `json:"age_days"`         // of the live key; null when not known
-	MaxAgeDays   int           `json:"max_age_days"`     // 0: keys do not age
-	Due          int           `json:"due"`              // number of the key that should be live; 0: none
-	Next         int           `json:"next"`             // number of the key that becomes due; 0: none
-	NextAt       time.Time     `json:"next_at,omitzero"` // when it does, UTC
-	WatchedSince time.Time     `json:"watched_since,omitzero"`
-	WatchedUntil time.Time     `json:"watched_until,omitzero"`
-	UsersBefore  *plan.Users   `json:"users_before"` // active end users before the watched key was set; null when not known
-	UsersNow     *plan.Users   `json:"users_now"`    // in this run; null when not counted
-	Rejected     []RejectedKey `json:"rejected"`
-	Unneeded     []int         `json:"unneeded"` // numbers of keys that the file need not hold any more
-	Do           string        `json:"do"`       // what a person does next; "" for nothing
-}
-
-// RejectedKey is a key of the file that must not be live.
-type RejectedKey struct {
-	Key    int       `json:"key"`
-	At     time.Time `json:"at"`
-	Reason string    `json:"reason"`
-}
-
-// Needs tells whether a person has to do something about the keys.
-func (k KeyStatus) Needs() bool {
-	return slices.Contains([]KeyState{KeyDead, KeyByHand, KeyOverdue, KeyRejected, KeyHeld, KeyAgeing}, k.State)
-}
 
 // Keys writes how the keys of all connections stand, for a person at a terminal:
 // one table, and below a row what to do about it.
@@ -67,22 +15,23 @@ func Keys(w io.Writer, r Report, o TextOptions) error {
 	if o.Width == 0 {
 		o.Width = defaultWidth
 	}
-	t := &text{paint: painter(o.Color), width: max(o.Width, leastWidth)}
+	o.Width = max(o.Width, leastWidth)
+	t := &text{paint: painter(o.Color), o: o}
 	problems, rows := 0, 0
 	for _, e := range r.Environments {
 		if e.Error != "" {
-			t.paragraph("error: "+e.Name+": "+e.Error, red)
+			t.problem(0, e.Name+": "+e.Error)
 			problems++
 		}
 		rows += len(e.Keys)
 	}
 	if r.Error != "" {
-		t.paragraph("error: "+r.Error, red)
+		t.problem(0, r.Error)
 		problems++
 	}
 	switch {
 	case rows > 0:
-		t.line(t.paint.bold(keyRow("CONNECTION", "LIVE", "AGE", "MAX", "DUE", "NEXT (UTC)", "WATCHED")))
+		t.line(t.paint.bold(keyRow("CONNECTION", "LIVE", "AGE", "MAX", "DUE", "NEXT (UTC)", "SOAK")))
 	case problems == 0:
 		t.line("No connection has keys of its own.")
 	}
@@ -107,8 +56,8 @@ func keyRow(cells ...string) string {
 	return strings.TrimRight(b.String(), " ")
 }
 
-func (t *text) keys(k KeyStatus, now time.Time) {
-	age, limit, next, watched := "-", "-", "-", "-"
+func (t *text) keys(k keys.Status, now time.Time) {
+	age, limit, next, soak := "-", "-", "-", "-"
 	if k.AgeDays != nil {
 		age = fmt.Sprintf("%d d", *k.AgeDays)
 	}
@@ -118,31 +67,33 @@ func (t *text) keys(k KeyStatus, now time.Time) {
 	if k.Next > 0 {
 		next = keyName(k.Next) + " " + comes(k.NextAt.UTC(), now)
 	}
-	if !k.WatchedUntil.IsZero() {
-		watched = hours(now.Sub(k.WatchedSince)) + " of " + hours(k.WatchedUntil.Sub(k.WatchedSince))
+	if !k.SoakEndsAt.IsZero() {
+		soak = hours(now.Sub(k.SoakStartedAt)) + " of " + hours(k.SoakEndsAt.Sub(k.SoakStartedAt))
 	}
 	live := keyName(k.Live)
 	if k.Live == 0 {
 		live = "?"
 	}
-	t.line(keyRow(clean(k.Connection), live, age, limit, keyName(k.Due), next, watched))
+	t.line(keyRow(clean(k.Connection), live, age, limit, keyName(k.Due), next, soak))
 	words := string(k.State)
-	if k.Do != "" {
-		words += ": " + k.Do
+	if k.Text != "" {
+		words += ": " + k.Text
 	}
-	if k.State == KeyFine && k.Do == "" {
-		return
+	if k.State != keys.OK || k.Text != "" {
+		for _, line := range wrap(clean(words), t.o.Width-2) {
+			t.line("  " + t.paint.color(keyColour(k), line))
+		}
 	}
-	for _, line := range wrap(clean(words), t.width-2) {
-		t.line("  " + t.paint.color(k.colour(), line))
+	for _, n := range k.Remediations {
+		t.step("  ", 2, stepOf(n.Text, n))
 	}
 }
 
-func (k KeyStatus) colour() colour {
+func keyColour(k keys.Status) colour {
 	switch {
-	case k.State == KeyDead || k.State == KeyOverdue:
+	case k.State == keys.LiveRejected || k.State == keys.Overdue:
 		return red
-	case k.Needs() || k.State == KeyDue:
+	case k.Needs() || k.State == keys.Due:
 		return yellow
 	default:
 		return plain

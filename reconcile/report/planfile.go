@@ -7,15 +7,18 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/advice"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 )
 
 const maxPlanFile = 64 << 20 // bytes
 
-var commitHash = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
+var commitHash = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`) })
 
 // ReadPlan reads a plan file: what JSON wrote of a dry run of a commit that could
 // plan every environment it names. Anything else is refused, and so is a file
@@ -24,7 +27,7 @@ var commitHash = regexp.MustCompile(`^([0-9a-f]{40}|[0-9a-f]{64})$`)
 func ReadPlan(source io.Reader, now time.Time, maxAge time.Duration) (Report, error) {
 	r, err := readPlan(source, now, maxAge)
 	if err != nil {
-		return Report{}, fmt.Errorf("read plan: %s; make a new one: `reconcile plan --out plan.json`", clean(err.Error()))
+		return Report{}, advice.With(errors.New("read plan: "+clean(err.Error())), "make a new one", "plan", "--out", "plan.json")
 	}
 	return r, nil
 }
@@ -89,7 +92,7 @@ func isPlan(r Report) error {
 		return fmt.Errorf("it holds an error instead of a plan: %s", r.Error)
 	case r.Commit == "worktree":
 		return errors.New("it was made from files that are not committed; commit them first")
-	case !commitHash.MatchString(r.Commit):
+	case !commitHash().MatchString(r.Commit):
 		return fmt.Errorf("its commit %q is none", r.Commit)
 	case len(r.Environments) == 0:
 		return errors.New("it has no environment")
@@ -119,6 +122,12 @@ func hashesFit(r Report) error {
 		if hash := plan.Hash(e.Plan()); hash != e.PlanHash {
 			return fmt.Errorf("it was changed by hand: the changes of %s hash to %s, and it says %s", e.Name, hash, e.PlanHash)
 		}
+		hashes := plan.ConnectionHashes(e.Plan())
+		for _, c := range e.Connections {
+			if hashes[c.Name] != c.PlanHash {
+				return fmt.Errorf("it was changed by hand: the changes of %s hash to %s, and it says %s", c.Name, hashes[c.Name], c.PlanHash)
+			}
+		}
 	}
 	return nil
 }
@@ -137,3 +146,111 @@ func fresh(r Report, now time.Time, maxAge time.Duration) error {
 }
 
 func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+const (
+	differencesShown = 40 // lines
+	sealedShown      = 19 // characters of a sealed token: sha256: and 12 digits
+)
+
+// Plan gives the plan that an environment of a report is about, as far as a
+// report tells of it.
+func (e Environment) Plan() plan.Plan {
+	p := plan.Plan{Environment: e.Name, Account: e.Account, API: e.API, DevID: e.DevID, NotCompared: e.NotCompared, Unmanaged: e.Unmanaged, Unchanged: e.Summary.Unchanged}
+	for _, c := range e.Changes {
+		p.Changes = append(p.Changes, c.Change)
+	}
+	return p
+}
+
+// Differences says in words, a line each, in what a plan is not the one that was
+// shown. The lines are safe to print.
+func Differences(list []plan.Difference) string {
+	var out []string
+	for i, d := range list {
+		if i == differencesShown {
+			out = append(out, fmt.Sprintf("and %d more", len(list)-i))
+			break
+		}
+		out = append(out, difference(d))
+	}
+	return strings.Join(out, "\n")
+}
+
+func difference(d plan.Difference) string {
+	what := clean(d.Connection) + " " + clean(string(d.Action))
+	switch d.Kind {
+	case plan.Risen:
+		return fmt.Sprintf("class rose: %s is %s now, was %s: %s", what, clean(string(d.Now.Class)), clean(string(d.Shown.Class)), clean(d.Now.ClassReason))
+	case plan.Released:
+		return fmt.Sprintf("not held any more: %s was shown as blocked by guard %s", what, clean(d.Shown.Guard))
+	case plan.Laxer:
+		return fmt.Sprintf("watched less: %s with %s %s now, was %s", what, clean(d.Now.Field), clean(*d.Now.To.Value), clean(*d.Shown.To.Value))
+	case plan.Gone:
+		return "gone: " + what + stepWords(d.Shown, false)
+	case plan.Altered:
+		sealed := sides(d.Shown, false) == sides(d.Now, false)
+		return "altered: " + what + stepWords(d.Now, sealed) + due(d) + ", was " + sides(d.Shown, sealed)
+	case plan.Added:
+	}
+	return "added: " + what + stepWords(d.Now, false) + due(d)
+}
+
+func stepWords(s plan.Step, sealed bool) string {
+	if s.Field == "" {
+		return ""
+	}
+	return " " + clean(s.Field) + " " + sides(s, sealed)
+}
+
+func sides(s plan.Step, sealed bool) string {
+	return differing(s.From, sealed) + " -> " + differing(s.To, sealed)
+}
+
+// differing is a side in words, which for a secret are the same for two that
+// differ: on demand what tells them apart.
+func differing(v plan.FieldValue, sealed bool) string {
+	words := middle(side(v), longestValue)
+	switch {
+	case sealed && v.Sealed != "":
+		words += fmt.Sprintf(" (sealed %s…)", clean(v.Sealed[:min(len(v.Sealed), sealedShown)]))
+	case sealed && v.Compared != "":
+		words += " (" + clean(string(v.Compared)) + ")"
+	}
+	return words
+}
+
+func due(d plan.Difference) string {
+	if d.Now.Due == 0 || d.Now.Due == d.Shown.Due {
+		return ""
+	}
+	return fmt.Sprintf(" (key %d became due since)", d.Now.Due)
+}
+
+// takeSealed moves what a change sends of secrets out of its fields, which name
+// keys by their numbers, to where a plan file keeps it.
+func (c Change) takeSealed() Change {
+	c.Fields, c.Sealed = slices.Clone(c.Fields), nil
+	for i := range c.Fields {
+		f := &c.Fields[i]
+		f.From.Sealed = ""
+		if f.To.Key == 0 || f.To.Sealed == "" {
+			continue
+		}
+		if c.Sealed == nil {
+			c.Sealed = map[string]string{}
+		}
+		c.Sealed[f.Field], f.To.Sealed = f.To.Sealed, ""
+	}
+	return c
+}
+
+// putSealed undoes takeSealed.
+func (c Change) putSealed() Change {
+	for i := range c.Fields {
+		if f := &c.Fields[i]; f.To.Sealed == "" {
+			f.To.Sealed = c.Sealed[f.Field]
+		}
+	}
+	c.Sealed = nil
+	return c
+}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/advice"
 	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 )
@@ -34,7 +35,7 @@ func planned() Report {
 	}}
 	r := New(DryRun, strings.Repeat("c0ffee00", 5), madeAt())
 	r.RunID = "RUN"
-	r.Environments = append(r.Environments, NewEnvironment(p, plan.Hash(p)))
+	r.Environments = append(r.Environments, planOf(p, plan.Hash(p)))
 	r.Finish(madeAt().Add(time.Second))
 	return r
 }
@@ -115,7 +116,8 @@ func TestPlanFileIsRefused(t *testing.T) {
 		"a day old, to the nanosecond": {changed(func(r *Report) { r.StartedAt = madeAt().Add(-1) }), "it has expired"},
 	} {
 		got, err := ReadPlan(strings.NewReader(c.text), madeAt().Add(oneDay-1), oneDay)
-		if err == nil || !strings.Contains(err.Error(), c.words) || !strings.HasSuffix(err.Error(), "; make a new one: `reconcile plan --out plan.json`") {
+		next := advice.All(err)
+		if err == nil || !strings.Contains(err.Error(), c.words) || len(next) != 1 || strings.Join(next[0].Command, " ") != "plan --out plan.json" {
 			t.Errorf("%s: got %v, want it refused: %s", name, err, c.words)
 		}
 		if diff := cmp.Diff(Report{}, got); diff != "" {

@@ -1,8 +1,12 @@
 package report
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
 	"time"
 
+	"github.com/terra-reconcile/terra-reconcile/reconcile/keys"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 )
 
@@ -33,17 +37,20 @@ const (
 
 // Report is one run over all chosen environments.
 type Report struct {
-	Schema       string        `json:"schema"`
-	RunID        string        `json:"run_id,omitempty"` // the same as in the history
-	Mode         Mode          `json:"mode"`
-	Commit       string        `json:"commit"` // hash, or "worktree"
-	StartedAt    time.Time     `json:"started_at"`
-	DurationMS   int64         `json:"duration_ms"`
-	ExitCode     int           `json:"exit_code"`
-	Warnings     []string      `json:"warnings"` // of the whole run
-	Error        string        `json:"error"`    // of the whole run
-	Environments []Environment `json:"environments"`
-	StateHolder  Holder        `json:"state_holder"` // who else writes the state, and so takes approvals
+	Schema     string    `json:"schema"`
+	RunID      string    `json:"run_id,omitempty"` // the same as in the history
+	Mode       Mode      `json:"mode"`
+	Commit     string    `json:"commit"` // hash, or "worktree"
+	StartedAt  time.Time `json:"started_at"`
+	DurationMS int64     `json:"duration_ms"`
+	ExitCode   int       `json:"exit_code"`
+	// MissingScopes says in sentences what the run cannot do at all, for want of a right; it is read first.
+	MissingScopes []string           `json:"missing_scopes"`
+	Warnings      []plan.Warning     `json:"warnings"`     // of the whole run
+	Error         string             `json:"error"`        // of the whole run
+	Remediations  []plan.Remediation `json:"remediations"` // of Error
+	Environments  []Environment      `json:"environments"`
+	StateLock     LockOwner          `json:"state_lock"` // who else writes the state, and so takes approvals
 	// Digest is, in the JSON of a dry run alone, the SHA-256 of the document in which
 	// it is made of zeros. It shows a slip of the hand, and proves nothing.
 	Digest string `json:"digest,omitempty"`
@@ -51,29 +58,36 @@ type Report struct {
 
 // Environment is the part of a report about one environment.
 type Environment struct {
-	Name     string   `json:"name"`
-	DevID    string   `json:"dev_id"`
-	PlanHash string   `json:"plan_hash"`
-	Error    string   `json:"error"`
-	Warnings []string `json:"warnings"`
-	// WarningDetails takes apart those of Warnings that have a cause of which there may
-	// be more.
-	WarningDetails []plan.Warning     `json:"warning_details"`
-	Unmanaged      []string           `json:"unmanaged"`
-	Summary        Summary            `json:"summary"`
-	NotCompared    []plan.NotCompared `json:"not_compared"`
-	Changes        []Change           `json:"changes"`
-	Events         []Event            `json:"events"`
-	Keys           []KeyStatus        `json:"keys"` // of connections with an own app
-	// ApproveWay is what to type to approve this very plan, in backticks; "" where that
-	// lets nothing through or one command does not do.
-	ApproveWay string `json:"approve_way"`
-	// ApproveNext is all there is to say about approving it, ApproveWay included.
-	ApproveNext string   `json:"approve_next"`
-	Approval    Approval `json:"approval"`
+	Name         string             `json:"name"`
+	DevID        string             `json:"dev_id"`
+	Account      string             `json:"account"` // by which the runner knows whose it is
+	API          string             `json:"api"`     // address that was spoken to; "" where none was
+	PlanHash     string             `json:"plan_hash"`
+	Error        string             `json:"error"`
+	Remediations []plan.Remediation `json:"remediations"` // of Error
+	Warnings     []plan.Warning     `json:"warnings"`
+	Unmanaged    []string           `json:"unmanaged"`
+	Summary      Summary            `json:"summary"`
+	NotCompared  []plan.NotCompared `json:"not_compared"`
+	Changes      []Change           `json:"changes"`
+	Events       []Event            `json:"events"`
+	Keys         []keys.Status      `json:"keys"`        // of connections with an own app
+	Approval     Approval           `json:"approval"`    // of the whole plan
+	Connections  []Connection       `json:"connections"` // those that change, each with its own approval
+	// Selected are the connections that the run was about, empty for all; NotSelected is how
+	// many others there are, of which nothing is said.
+	Selected    []string `json:"selected"`
+	NotSelected int      `json:"not_selected"`
 	// MayHaveWritten names fields that a server changed, or may have, although it
 	// was asked for a dry run. Not empty, it ends the run.
 	MayHaveWritten []string `json:"may_have_written"`
+}
+
+// Connection is one that changes, and how that is approved apart from all others.
+type Connection struct {
+	Name     string   `json:"connection"` // production/strava
+	PlanHash string   `json:"plan_hash"`
+	Approval Approval `json:"approval"`
 }
 
 // Summary counts. Unchanged and Unmanaged count connections, NotCompared counts
@@ -103,4 +117,147 @@ type Change struct {
 	// no state remembers it.
 	GatedSince time.Time `json:"gated_since,omitzero"`
 	DriftSince time.Time `json:"drift_since,omitzero"`
+}
+
+// New starts the report of one run. commit is a hash, or "worktree" for files
+// as they stand.
+func New(mode Mode, commit string, started time.Time) Report {
+	return Report{
+		Schema: Schema, Mode: mode, Commit: commit, StartedAt: started.UTC(),
+		MissingScopes: []string{}, Warnings: []plan.Warning{}, Remediations: []plan.Remediation{}, Environments: []Environment{},
+	}
+}
+
+// Warn adds warnings to those of the whole run.
+func (r *Report) Warn(list ...plan.Warning) { r.Warnings = append(r.Warnings, list...) }
+
+// Warn adds warnings to those of an environment.
+func (e *Environment) Warn(list ...plan.Warning) { e.Warnings = append(e.Warnings, list...) }
+
+// Summarise counts what a plan found and what became of its changes.
+func Summarise(p plan.Plan, changes []Change) Summary {
+	s := count(changes)
+	s.Unchanged, s.Unmanaged, s.NotCompared = p.Unchanged, len(p.Unmanaged), len(p.NotCompared)
+	return s
+}
+
+func count(changes []Change) Summary {
+	s := Summary{Changes: len(changes)}
+	for _, c := range changes {
+		if c.Gate != plan.Ready && c.Outcome != Applied {
+			s.Gated++
+		}
+		switch c.Outcome {
+		case Applied:
+			s.Applied++
+		case Failed:
+			s.Failed++
+		case Unknown:
+			s.Unknown++
+		case Waiting, Skipped, NotAttempted:
+		}
+	}
+	return s
+}
+
+// Finish sorts the environments by name, counts outcomes again, says how each plan
+// is approved, and sets the duration and the exit code.
+func (r *Report) Finish(ended time.Time) {
+	r.DurationMS = max(0, ended.Sub(r.StartedAt).Milliseconds())
+	slices.SortFunc(r.Environments, func(a, b Environment) int { return cmp.Compare(a.Name, b.Name) })
+	for i := range r.Environments {
+		e := &r.Environments[i]
+		s := count(e.Changes)
+		s.Unchanged, s.Unmanaged, s.NotCompared = e.Summary.Unchanged, len(e.Unmanaged), len(e.NotCompared)
+		e.Summary = s
+		e.approvals(*r)
+	}
+	r.ExitCode = ExitCode(*r)
+}
+
+// complete turns lists that are nil into empty ones, which JSON shows as [].
+func complete(e Environment) Environment {
+	e.Warnings = warnings(e.Warnings)
+	e.Unmanaged = notNil(e.Unmanaged)
+	e.NotCompared = notNil(e.NotCompared)
+	e.MayHaveWritten = notNil(e.MayHaveWritten)
+	e.Remediations = notNil(e.Remediations)
+	e.Approval = e.Approval.complete()
+	e.Selected = notNil(e.Selected)
+	e.Connections = slices.Clone(notNil(e.Connections))
+	for i := range e.Connections {
+		e.Connections[i].Approval = e.Connections[i].Approval.complete()
+	}
+	e.Events = slices.Clone(notNil(e.Events))
+	for i := range e.Events {
+		e.Events[i].Remediations = notNil(e.Events[i].Remediations)
+	}
+	e.Keys = slices.Clone(notNil(e.Keys))
+	for i := range e.Keys {
+		k := &e.Keys[i]
+		k.Rejected, k.Prunable, k.Remediations = notNil(k.Rejected), notNil(k.Prunable), notNil(k.Remediations)
+	}
+	e.Changes = slices.Clone(notNil(e.Changes))
+	for i := range e.Changes {
+		e.Changes[i].Fields = notNil(e.Changes[i].Fields)
+		e.Changes[i].Remediations = notNil(e.Changes[i].Remediations)
+	}
+	return e
+}
+
+func warnings(list []plan.Warning) []plan.Warning {
+	list = slices.Clone(notNil(list))
+	for i := range list {
+		list[i].Remediations = notNil(list[i].Remediations)
+	}
+	return list
+}
+
+func notNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// EventKind says what happened to a connection that somebody may want to be told.
+type EventKind string
+
+// The kinds.
+const (
+	Stuck             EventKind = "stuck"           // a change is held for longer than StuckAfter
+	KeyRejectedEvent  EventKind = "key-rejected"    // a key of the file must not be live
+	KeyOverdueEvent   EventKind = "key-overdue"     // the live key is older than its file allows
+	RolledBack        EventKind = "rolled-back"     // a rejected key was replaced by the one before it
+	RotationHeld      EventKind = "rotation-held"   // going back is wanted, and a person must decide
+	Conflict          EventKind = "conflict"        // drift comes back after it was reverted: something else sets it
+	KeyOutOfBandEvent EventKind = "key-out-of-band" // somebody set keys at Terra that the file does not have, and they are left
+)
+
+// StuckAfter is for how long a change may be held before it counts as stuck.
+const StuckAfter = 7 * 24 * time.Hour
+
+// Event is something about one connection that a person should hear of although
+// nobody looks at the report.
+type Event struct {
+	Kind         EventKind          `json:"kind"`
+	Connection   string             `json:"connection"`     // production/strava
+	Change       string             `json:"change"`         // id of the change, "" when it is about none
+	Since        time.Time          `json:"since,omitzero"` // UTC; zero where it only is of this run
+	Text         string             `json:"text"`           // one sentence
+	Remediations []plan.Remediation `json:"remediations"`
+}
+
+// StuckEvents finds the changes that have been held for longer than StuckAfter.
+func StuckEvents(changes []Change, now time.Time) []Event {
+	var out []Event
+	for _, c := range changes {
+		held := now.Sub(c.GatedSince)
+		if c.GatedSince.IsZero() || held <= StuckAfter || c.Gate == plan.Ready || c.Outcome == Applied {
+			continue
+		}
+		text := fmt.Sprintf("%s has been held for %d days, by guard %s: %s", c.ID, int(held/(24*time.Hour)), c.Guard, c.GateReason)
+		out = append(out, Event{Kind: Stuck, Connection: c.Connection, Change: c.ID, Since: c.GatedSince.UTC(), Text: text, Remediations: c.Remediations})
+	}
+	return out
 }

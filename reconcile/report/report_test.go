@@ -43,6 +43,9 @@ func fixture(t *testing.T, path string) Report {
 	if err != nil {
 		t.Fatalf("%s: %v", path, err)
 	}
+	if *update {
+		r.Finish(r.StartedAt.Add(time.Duration(r.DurationMS) * time.Millisecond))
+	}
 	return r
 }
 
@@ -176,7 +179,7 @@ func TestReportFromPlans(t *testing.T) {
 		NotCompared: []plan.NotCompared{{Connection: "production/strava"}},
 	}
 	r := New(Apply, "abc", started)
-	r.Environments = append(r.Environments, FailedEnvironment("staging", "st", "no network"), NewEnvironment(p, "sha256:1"))
+	r.Environments = append(r.Environments, Environment{Name: "staging", DevID: "st", Error: "no network"}, planOf(p, "sha256:1"))
 	changes := r.Environments[1].Changes
 	changes[0].Outcome, changes[2].Outcome = Applied, Unknown
 	r.Finish(started.Add(1500 * time.Millisecond))
@@ -205,13 +208,23 @@ func TestVerdictNamesWhatFailed(t *testing.T) {
 		r    Report
 		want string
 	}{
-		{Report{Error: "no network"}, "1 error, 0 unchanged"},
-		{Report{Environments: failed("eu")}, "1 error (eu), 0 unchanged"},
-		{Report{Error: "disk", Environments: failed("eu", "us")}, "3 errors (the run, eu, us), 0 unchanged"},
-		{Report{Environments: failed("a", "b", "c", "d", "e")}, "5 errors (a, b, c and 2 more), 0 unchanged"},
+		{Report{Error: "no network"}, "1 error"},
+		{Report{Environments: failed("eu")}, "1 error (eu)"},
+		{Report{Error: "disk", Environments: failed("eu", "us")}, "3 errors (the run, eu, us)"},
+		{Report{Environments: failed("a", "b", "c", "d", "e")}, "5 errors (a, b, c and 2 more)"},
 	} {
 		if got := total(row.r).verdict(); got != row.want {
 			t.Errorf("got %q, want %q", got, row.want)
 		}
 	}
+}
+
+// planOf reports a plan of which nothing has been applied yet.
+func planOf(p plan.Plan, hash string) Environment {
+	e := Environment{Name: p.Environment, DevID: p.DevID, PlanHash: hash, Unmanaged: p.Unmanaged, NotCompared: p.NotCompared, Warnings: p.Warnings}
+	for _, c := range p.Changes {
+		e.Changes = append(e.Changes, Change{Change: c})
+	}
+	e.Summary = Summarise(p, e.Changes)
+	return complete(e)
 }

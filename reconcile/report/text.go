@@ -1,7 +1,9 @@
 package report
 
 import (
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
@@ -9,8 +11,12 @@ import (
 
 // TextOptions of Text.
 type TextOptions struct {
-	Color bool // ANSI colours; every colour repeats what a word says
-	Width int  // columns; 0 means 80, less than 40 counts as 40
+	Color    bool     // ANSI colours; every colour repeats what a word says
+	Width    int      // columns; 0 means 80, less than 40 counts as 40
+	Verbose  bool     // every connection with its reasons, guards, files and lines
+	Explain  []string // these connections so: strava, or production/strava
+	Outcomes bool     // only what became of a plan that was shown just before
+	Apply    string   // the command that applies what a dry run found ready; "" to name none
 }
 
 const (
@@ -18,17 +24,24 @@ const (
 	leastWidth   = 40
 	longestName  = 24
 	longestValue = 400 // columns of one side of a field
+	coveredValue = 800 // of what a person approves, so that no host is cut
+	coveredLines = 50  // of it, but for those that are dangerous
+	errorLines   = 6   // of an error, unless all is asked for
+	eachWait     = 5   // connections that wait as before and have a line each
+	whatLines    = 3   // of what changes, unless all is asked for
+	reasonLines  = 3   // of why it does not, likewise
 )
 
-// Text writes r for a person at a terminal: an environment a block, a change a
-// headline with its details below, and one sentence at the end. Environments in
-// which nothing differs share one line.
+// Text writes r for a person at a terminal: a connection a block, first what a person
+// must decide, then what happens, then what waits; what to do next; and one sentence at
+// the end. Environments in which nothing differs share one line.
 func Text(w io.Writer, r Report, o TextOptions) error {
 	if o.Width == 0 {
 		o.Width = defaultWidth
 	}
-	t := &text{paint: painter(o.Color), width: max(o.Width, leastWidth), certain: total(r).certain()}
-	t.report(r)
+	o.Width = max(o.Width, leastWidth)
+	t := &text{paint: painter(o.Color), o: o, r: r, certain: total(r).certain()}
+	t.report()
 	_, err := io.WriteString(w, t.out.String())
 	return err
 }
@@ -36,66 +49,99 @@ func Text(w io.Writer, r Report, o TextOptions) error {
 type text struct {
 	out     strings.Builder
 	paint   painter
-	width   int
+	o       TextOptions
+	r       Report
 	certain bool
-	labels  int // columns of the labels of details
+	names   int // columns of the names of connections
 }
 
-func (t *text) report(r Report) {
+func (t *text) report() {
 	var quiet []Environment
-	t.labels = len("warning")
-	if r.Error != "" {
-		t.paragraph("error: "+r.Error, red)
+	for _, text := range t.r.MissingScopes {
+		for _, line := range wrap(clean(text), t.o.Width) {
+			t.line(t.paint.color(red, line))
+		}
 	}
-	for _, e := range r.Environments {
+	t.problem(0, t.r.Error)
+	for _, e := range t.r.Environments {
 		if isQuiet(e) {
 			quiet = append(quiet, e)
 			continue
 		}
 		t.gap()
+		managed := e
+		if managed.Unmanaged = nil; isQuiet(managed) && !t.o.Verbose {
+			t.unmanaged(0, t.quiet([]Environment{managed})+"; ", e)
+			continue
+		}
 		t.environment(e)
 	}
-	if len(quiet) > 0 {
-		if t.out.Len() > 0 {
-			t.gap()
+	warned := notices(t.r)
+	if len(quiet) > 0 && len(quiet) == len(t.r.Environments) && t.r.Error == "" {
+		t.notices(warned)
+		words, of := t.quiet(quiet), occasion(t.r)
+		if columns(words)+3+columns(of) > t.o.Width {
+			of = ran(t.r)
 		}
-		t.quiet(quiet)
-	}
-	t.warnings(causes(r))
-	if len(quiet) == 0 {
-		t.gap()
-	}
-	for _, line := range wrap(closing(r), t.width) {
-		t.line(t.paint.bold(line))
-	}
-}
-
-// warnings follow what is going on: most of them are true every day.
-func (t *text) warnings(list []cause) {
-	if len(list) == 0 {
+		t.line(t.paint.bold(words + " (" + lower(of) + ")"))
 		return
 	}
-	t.gap()
-	t.line(t.paint.bold(warningsTitle(list)))
-	for _, c := range list {
-		for i, line := range lines(c.line(), t.width-4) {
-			if i == 0 {
-				t.line("  " + t.paint.color(yellow, "!") + " " + line)
-				continue
-			}
-			t.line(strings.Repeat(" ", Indent(line, 4, t.width)) + line)
-		}
+	if len(quiet) > 0 {
+		t.gap()
+		t.line(t.quiet(quiet))
+	}
+	if !t.o.Outcomes {
+		t.notices(warned)
+		t.next(nextSteps(t.r))
 	}
 	t.gap()
+	t.closing()
+	if name := t.unexplained(); name != "" {
+		for _, line := range wrap("Why: the same command with --explain "+name, t.o.Width) {
+			t.line(t.paint.dim(line))
+		}
+	}
 }
 
-// isQuiet: nothing to say but how many connections it has, and warnings, which are
-// told for all environments together.
-func isQuiet(e Environment) bool {
-	return e.Error == "" && len(e.Changes)+len(e.NotCompared)+len(e.Unmanaged)+len(e.MayHaveWritten)+len(told(e)) == 0
+// closing writes the last sentence, and behind it or below it the command that applies
+// what is ready.
+func (t *text) closing() {
+	last, apply := closing(t.r, occasion(t.r)), ""
+	if t.o.Apply != "" && t.r.Mode == DryRun && total(t.r).ready > 0 {
+		apply = "Apply: " + t.o.Apply
+		for _, of := range []string{occasion(t.r), ran(t.r)} {
+			if one := closing(t.r, of) + " " + apply; columns(one) <= t.o.Width {
+				t.line(t.paint.bold(one))
+				return
+			}
+		}
+	}
+	for _, line := range wrap(last, t.o.Width) {
+		t.line(t.paint.bold(line))
+	}
+	if apply != "" {
+		t.line(t.paint.bold(apply))
+	}
 }
 
-func (t *text) quiet(environments []Environment) {
+// unexplained is a connection that a dry run says needs a person, "" where there is
+// none, or some are explained.
+func (t *text) unexplained() string {
+	if t.r.Mode != DryRun || t.o.Verbose || t.o.Outcomes || len(t.o.Explain) > 0 {
+		return ""
+	}
+	for _, e := range t.r.Environments {
+		for _, w := range rows(t.r, e) {
+			if e.Error == "" && len(w.changes) > 0 && w.rank == rankNeeds {
+				return w.name
+			}
+		}
+	}
+	return ""
+}
+
+// quiet is the line about environments in which nothing differs.
+func (t *text) quiet(environments []Environment) string {
 	words := "unchanged"
 	if t.certain {
 		words = "in sync"
@@ -107,85 +153,377 @@ func (t *text) quiet(environments []Environment) {
 	}
 	tail := ": " + words + ", " + counted(connections, "connection")
 	head := cleanList(names)
-	if columns(head+tail) > t.width {
+	if columns(head+tail) > t.o.Width/2 && len(names) > 1 {
 		head = counted(len(names), "environment")
 	}
-	t.line(t.paint.bold(head) + tail)
+	return head + tail
 }
 
 func (t *text) environment(e Environment) {
-	t.line(t.paint.bold(clean(e.Name)) + "  " + t.paint.dim(clean(e.DevID)))
-	t.labels = labelWidth(e)
-	if e.Error != "" {
-		t.note("error", e.Error, red)
+	list := rows(t.r, e)
+	head := t.paint.bold(clean(e.Name)) + "  " + t.paint.dim(clean(e.DevID))
+	bare := clean(e.Name) + "  " + clean(e.DevID)
+	if right := brief(headWords(e, list), max(t.o.Width-columns(bare)-2, 0)); right != "" && !strings.Contains(right, "…") && columns(bare)+2+columns(right) <= t.o.Width {
+		head += strings.Repeat(" ", t.o.Width-columns(bare)-columns(right)) + right
 	}
+	t.line(head)
+	t.problem(2, e.Error)
 	if len(e.MayHaveWritten) > 0 {
-		t.note("may have written", mayHaveWritten(e), red)
+		t.problem(2, "may have written "+mayHaveWritten(e))
 	}
-	shared := columnsFor(e)
-	var above Change
-	for _, c := range inOrder(e.Changes) {
-		t.gap()
-		t.change(c, above, shared)
-		above = c
+	t.names = 0
+	for _, w := range list {
+		t.names = max(t.names, min(columns(w.name), longestName))
 	}
-	t.rest(e)
-}
-
-// rest is what follows the changes of an environment.
-func (t *text) rest(e Environment) {
-	if len(e.NotCompared) > 0 {
-		t.gap()
-		t.line("  " + t.paint.color(yellow, "?") + " not compared")
-		for _, n := range notCompared(e) {
-			t.detail(middle(n.what, longestName), n.why, plain)
+	if e.Error != "" && !t.o.Verbose && !slices.ContainsFunc(e.Changes, func(c Change) bool { return c.Outcome == Applied || c.Outcome == Failed || c.Outcome == Unknown }) {
+		t.notTried(e, list)
+		return
+	}
+	var asBefore []row
+	for _, w := range list {
+		switch {
+		case t.o.Outcomes && !slices.ContainsFunc(w.changes, func(c Change) bool { return c.Outcome != "" && c.Outcome != Waiting && c.Outcome != Skipped }):
+		case w.waitsAsBefore(t.r.StartedAt) && !t.explains(e, w):
+			asBefore = append(asBefore, w)
+		default:
+			t.row(e, w)
 		}
 	}
-	t.lifts(e)
-	if len(told(e))+len(e.Unmanaged) > 0 {
-		t.gap()
+	if len(asBefore) > eachWait {
+		t.asBefore(asBefore)
+	} else {
+		for _, w := range asBefore {
+			t.waits(w)
+		}
 	}
-	for _, event := range told(e) {
-		t.note(event.label(), event.Text, yellow)
+	if t.o.Outcomes {
+		return
+	}
+	if text := asideWords(e); text != "" {
+		for i, line := range wrap(text, t.o.Width-4) {
+			t.line(strings.Repeat(" ", 2+2*min(i, 1)) + line)
+		}
+	}
+	for _, n := range notCompared(e) {
+		t.cells(cells{sign: "?", tone: yellow, name: n.what, what: "not compared, " + n.why})
 	}
 	if len(e.Unmanaged) > 0 {
-		t.note("not managed", cleanList(e.Unmanaged)+" (live, and no file names them)", plain)
+		t.unmanaged(2, "", e)
 	}
-	if len(e.Changes) == 0 && len(e.NotCompared) == 0 && e.Error == "" {
+	if len(e.Changes)+len(e.NotCompared)+len(e.Events) == 0 && e.Error == "" {
 		words := "unchanged"
 		if t.certain {
 			words = "in sync"
 		}
-		t.note(words, counted(e.Summary.Unchanged, "connection"), plain)
+		t.line("  " + words + ", " + counted(e.Summary.Unchanged, "connection"))
 	}
 }
 
-// lifts says once for an environment what would let its held changes through.
-func (t *text) lifts(e Environment) {
-	first, above := true, ""
-	for _, h := range holds(e) {
-		if h.Way == "" {
-			continue
+// unmanaged names what is live in an environment and in no file, behind other words.
+func (t *text) unmanaged(indent int, behind string, e Environment) {
+	for i, line := range wrap(behind+"not managed: "+cleanList(e.Unmanaged)+" (in no file)", t.o.Width-indent-2) {
+		t.line(strings.Repeat(" ", indent+2*min(i, 1)) + line)
+	}
+}
+
+// notTried is what an environment with an error has left, and who needs somebody.
+func (t *text) notTried(e Environment, list []row) {
+	if len(e.Changes) == 0 {
+		return
+	}
+	var need []string
+	for _, w := range list {
+		if w.rank <= rankNeeds {
+			need = append(need, w.name)
 		}
-		if first {
-			t.gap()
-			t.line("  the way through")
-			first = false
+	}
+	words := counted(len(e.Changes), "change") + " " + notTried
+	if len(need) > 0 {
+		words += "; need you: " + strings.Join(need, ", ")
+	}
+	for i, line := range wrap(words, t.o.Width-4) {
+		t.line(strings.Repeat(" ", 2+2*min(i, 1)) + line)
+	}
+}
+
+// waits is one line for a connection that waits as it did in the last run.
+func (t *text) waits(w row) {
+	reason := w.reason
+	if _, after, ok := strings.Cut(reason, ": "); ok && strings.HasPrefix(reason, "step ") {
+		reason = after
+	}
+	words := "waits since " + w.since().UTC().Format("2 Jan")
+	if reason != "" {
+		words = strings.Replace(words+": "+reason, ": for ", " for ", 1)
+	}
+	room := t.o.Width - 6 - max(t.names, columns(middle(w.name, longestName)))
+	t.cells(cells{sign: w.sign, tone: w.tone(), name: w.name, what: brief(words, room), right: w.impact, alarm: w.alarm(), atMost: 1})
+}
+
+// asBefore is one line for all that waits as it did in the last run.
+func (t *text) asBefore(list []row) {
+	names, first := []string{}, list[0].since()
+	for _, w := range list {
+		names = append(names, w.name)
+		if at := w.since(); at.Before(first) {
+			first = at
 		}
-		label := clean(h.Guard)
-		if label == above {
+	}
+	head := fmt.Sprintf("  · %d wait as before, the first since %s: ", len(list), first.UTC().Format("2 Jan"))
+	for i, line := range wrap(strings.TrimSpace(head)+" "+strings.Join(names, ", "), t.o.Width-4) {
+		t.line(strings.Repeat(" ", 2+2*min(i, 1)) + line)
+	}
+}
+
+// cells are the parts of what a row says in lines beside its name.
+type cells struct {
+	sign   string
+	tone   colour
+	name   string
+	what   string
+	reason string // one line below
+	also   string // another
+	right  string // at the right margin of the first line that has room
+	alarm  colour // of right
+	atMost int    // lines of what; 0: all
+}
+
+// cells writes a sign, a name, what there is to say, and at the right margin what it
+// means to people.
+func (t *text) cells(c cells) {
+	name := middle(c.name, longestName)
+	at := 4 + max(t.names, columns(name)) + 2
+	room := t.o.Width - at
+	list := wrap(c.what, max(room, 20))
+	if c.atMost > 0 && len(list) > c.atMost {
+		list = append(list[:c.atMost-1], middle(strings.Join(list[c.atMost-1:], " "), room))
+	}
+	last := len(list) - 1
+	beside, reasonRoom := last, room
+	if c.right != "" && columns(list[last])+2+columns(c.right) > room {
+		beside, reasonRoom = last+1, room-columns(c.right)-2
+	}
+	if c.reason != "" {
+		switch short := brief(c.reason, reasonRoom); {
+		case !strings.Contains(short, "…"):
+			list = append(list, short)
+		case !strings.Contains(brief(c.reason, room), "…"):
+			list = append(list, brief(c.reason, room))
+			beside = max(beside, len(list))
+		default:
+			list = append(list, wrap(brief(c.reason, reasonLines*(room-8)), room)...)
+			beside = max(beside, len(list))
+		}
+	}
+	if c.also != "" {
+		list = append(list, middle(c.also, reasonRoom))
+	}
+	if beside >= len(list) {
+		beside, list = len(list), append(list, "")
+	}
+	for i, line := range list {
+		left := strings.Repeat(" ", at)
+		if i == 0 {
+			left = "  " + t.paint.color(c.tone, c.sign) + " " + t.paint.bold(name) + strings.Repeat(" ", at-4-columns(name))
+		}
+		used := columns(line)
+		if i > last {
+			line = t.paint.dim(line)
+		}
+		if i == beside && c.right != "" {
+			line += strings.Repeat(" ", max(0, room-used-columns(c.right))) + t.paint.color(c.alarm, c.right)
+		}
+		t.line(left + line)
+	}
+}
+
+func (t *text) explains(e Environment, w row) bool {
+	return t.o.Verbose || slices.Contains(t.o.Explain, w.name) || slices.Contains(t.o.Explain, clean(e.Name)+"/"+w.name)
+}
+
+func (t *text) row(e Environment, w row) {
+	line := cells{sign: w.sign, tone: w.tone(), name: w.name, what: w.what, right: w.impact, alarm: w.alarm()}
+	if w.rank == rankFailed || w.stands == notTried || strings.HasPrefix(w.stands, "applied") {
+		line.right = w.stands
+	}
+	if t.explains(e, w) {
+		t.cells(line)
+		t.details(e, w)
+		return
+	}
+	line.atMost = whatLines
+	line.reason, line.also = w.reason, w.also
+	if w.rank == rankWaits && w.reason != "" {
+		line.reason = strings.Replace("waits: "+w.reason, "waits: for ", "waits for ", 1)
+	}
+	t.cells(line)
+}
+
+// brief is a reason in as many columns as there are: without what stands in brackets
+// and after a semicolon, which --explain shows.
+func brief(reason string, room int) string {
+	if columns(reason) <= room {
+		return reason
+	}
+	var out strings.Builder
+	depth := 0
+	for _, r := range reason {
+		switch {
+		case r == '(':
+			depth++
+		case r == ')' && depth > 0:
+			depth--
+		case depth == 0:
+			out.WriteRune(r)
+		}
+	}
+	short := strings.Join(strings.Fields(strings.NewReplacer(" ;", ";", " ,", ",").Replace(out.String())), " ")
+	for columns(short) > room {
+		at := strings.LastIndex(short, "; ")
+		if at < 0 {
+			return middle(short, room)
+		}
+		short = short[:at]
+	}
+	return short
+}
+
+// details are all there is to know of the changes of a connection.
+func (t *text) details(e Environment, w row) {
+	for _, c := range w.changes {
+		head := words(string(c.Action)) + ", " + clean(string(c.Class))
+		if s := standing(c); s != "" {
+			head += ", " + s
+		}
+		t.labelled("change", head, plain)
+		for _, f := range c.Fields {
+			t.labelled("field", FieldText(f), plain)
+		}
+		t.labelled("why", whyAndWhere(c), plain)
+		if c.ClassReason != "" {
+			t.labelled("risk", clean(c.ClassReason), plain)
+		}
+		if u := usersWords(c.ActiveUsers); u != "" {
+			t.labelled("users", u+" active", plain)
+		}
+		if c.Gate != plan.Ready && c.Outcome != Applied {
+			t.labelled("held", heldBy(c), yellow)
+			for _, n := range c.Remediations {
+				t.step("      can       ", 16, e.shortly(stepOf(n.Text, n)))
+			}
+		}
+		if c.Error != "" {
+			t.labelled("error", clean(c.Error), red)
+		}
+	}
+	if len(w.changes) == 0 {
+		for _, n := range w.next {
+			t.step("      can       ", 16, e.shortly(stepOf(n.Text, n)))
+		}
+	}
+}
+
+func (t *text) labelled(label, s string, c colour) {
+	for i, line := range lines(s, t.o.Width-16) {
+		if i > 0 {
 			label = ""
 		}
-		above = clean(h.Guard)
-		t.detail(label, h.Way+" ("+counted(h.Count, "change")+")", plain)
+		t.line(fmt.Sprintf("      %-8s  ", label) + t.paint.color(c, line))
 	}
-	if e.ApproveNext != "" {
-		t.gap()
+}
+
+// next is the closing list of what a person does.
+func (t *text) next(list []step) {
+	if len(list) == 0 {
+		return
 	}
-	for _, line := range lines(e.ApproveNext, t.width-2) {
-		if line != "" {
-			t.line("  " + line)
+	t.gap()
+	numbers, letters := numbered(list)
+	for i, s := range list {
+		label := "Next"
+		if i > 0 {
+			label = "    "
 		}
+		number := ""
+		if len(list) > 1 {
+			number = fmt.Sprintf("%d. ", numbers[i])
+		}
+		if i > 0 && numbers[i] == numbers[i-1] {
+			number = strings.Repeat(" ", len(number))
+		}
+		number += letters[i]
+		t.step(t.paint.bold(label)+"  "+number, 6+len(number), s)
+	}
+}
+
+// step is what to do, behind a head; a command stands whole, on a line of its own where
+// it must.
+func (t *text) step(head string, at int, s step) {
+	room := t.o.Width - at
+	line := step{text: s.text, file: s.file, yaml: s.yaml}.line()
+	var out []string
+	switch {
+	case s.command == "":
+		out = wrap(line, room)
+	case s.text == "":
+		out = []string{s.command}
+	case columns(s.command)+4+columns(s.text) <= room:
+		out = []string{s.command + "  " + t.paint.dim("# "+s.text)}
+	case s.named != "" && columns(s.command)+4+columns(s.text)-columns(s.named) <= room:
+		out = []string{s.command + "  " + t.paint.dim("# "+strings.TrimPrefix(s.text, s.named))}
+	default:
+		out = append(wrap(line+":", room), s.command)
+	}
+	for i, one := range out {
+		if i == 0 {
+			t.line(head + one)
+			continue
+		}
+		t.line(strings.Repeat(" ", at) + one)
+	}
+}
+
+// notices are the warnings, one paragraph a cause, each with what to do.
+func (t *text) notices(list []notice) {
+	if len(list) == 0 {
+		return
+	}
+	t.gap()
+	for _, n := range list {
+		var next step
+		if len(n.next) > 0 {
+			next = n.next[0]
+		}
+		text := n.words
+		if next.command == "" {
+			text = strings.TrimSuffix(text+"; "+next.line(), "; ")
+		}
+		for i, line := range wrap(text, t.o.Width-9) {
+			head := strings.Repeat(" ", 9)
+			if i == 0 {
+				head = t.paint.color(yellow, "Warning") + "  "
+			}
+			t.line(head + line)
+		}
+		if next.command != "" {
+			next.text = strings.TrimPrefix(next.text, "see what to do")
+			t.step(strings.Repeat(" ", 9), 9, next)
+		}
+	}
+}
+
+// problem is an error, which may have lines of its own.
+func (t *text) problem(indent int, s string) {
+	if s == "" {
+		return
+	}
+	list := lines("error: "+s, t.o.Width-indent-2)
+	if len(list) > errorLines && !t.o.Verbose {
+		more := len(list) - errorLines + 1
+		list = append(list[:errorLines-1], fmt.Sprintf("and %d more lines (-v shows them)", more))
+	}
+	for i, line := range list {
+		t.line(strings.Repeat(" ", indent+2*min(i, 1)) + t.paint.color(red, line))
 	}
 }
 
@@ -201,37 +539,6 @@ func (t *text) line(s string) {
 	t.out.WriteByte('\n')
 }
 
-// paragraph stands at the left margin; lines after the first are indented.
-func (t *text) paragraph(s string, c colour) {
-	for i, line := range lines(s, t.width-2) {
-		if i > 0 {
-			line = "  " + line
-		}
-		t.line(t.paint.color(c, line))
-	}
-}
-
-// note is a label with a text at the indent of an environment.
-func (t *text) note(label, s string, c colour) { t.labelled(2, label, s, c) }
-
-// detail is a label with a text at the indent of a change.
-func (t *text) detail(label, s string, c colour) { t.labelled(6, label, s, c) }
-
-func (t *text) labelled(indent int, label, s string, c colour) {
-	room := max(t.labels, columns(label))
-	at := indent + room + 2
-	for i, line := range lines(s, t.width-at) {
-		left := Indent(line, at, t.width)
-		if i == 0 && left < at {
-			t.line(strings.Repeat(" ", indent) + t.paint.dim(label))
-		} else if i == 0 {
-			t.line(strings.Repeat(" ", indent) + t.paint.dim(label) + strings.Repeat(" ", room-columns(label)+2) + t.paint.color(c, line))
-			continue
-		}
-		t.line(strings.Repeat(" ", left) + t.paint.color(c, line))
-	}
-}
-
 // lines wraps a text that may have lines of its own, such as several errors.
 func lines(s string, room int) []string {
 	var out []string
@@ -241,17 +548,73 @@ func lines(s string, room int) []string {
 	return out
 }
 
-func labelWidth(e Environment) int {
-	width := len(plan.FieldClientSecret)
-	for _, h := range holds(e) {
-		if h.Way != "" {
-			width = max(width, columns(clean(h.Guard)))
-		}
+// heldBy is the reason of a gate with the guard that closed it.
+func heldBy(c Change) string {
+	reason := clean(c.GateReason)
+	if c.Guard == "" || c.Gate == plan.Ready {
+		return reason
 	}
-	for _, c := range e.Changes {
-		for _, f := range c.Fields {
-			width = max(width, min(columns(clean(f.Field)), longestName))
-		}
-	}
-	return width
+	return strings.TrimPrefix(reason+" (guard "+clean(c.Guard)+")", " ")
 }
+
+// whyAndWhere is the cause, and the line of the repository behind it.
+func whyAndWhere(c Change) string {
+	if c.Origin == "" {
+		return why(c)
+	}
+	return why(c) + " (" + clean(c.Origin) + ")"
+}
+
+// tone is the colour of the sign of a row.
+func (w row) tone() colour {
+	switch w.rank {
+	case rankFailed:
+		return red
+	case rankNeeds:
+		return yellow
+	case rankWaits:
+		return dim
+	case rankReady:
+	}
+	return map[string]colour{"+": green, "-": red}[w.sign]
+}
+
+// alarm is the colour of what a row means to people.
+func (w row) alarm() colour {
+	switch {
+	case w.rank == rankFailed || w.class == plan.Destructive:
+		return red
+	case w.class == plan.Disruptive:
+		return yellow
+	case strings.HasPrefix(w.stands, "applied"):
+		return green
+	}
+	return plain
+}
+
+type colour string
+
+const (
+	plain  colour = ""
+	red    colour = "\x1b[31m"
+	green  colour = "\x1b[32m"
+	yellow colour = "\x1b[33m"
+	bold   colour = "\x1b[1m"
+	dim    colour = "\x1b[2m"
+
+	reset = "\x1b[0m"
+)
+
+// painter writes colours, or none when it is false.
+type painter bool
+
+func (p painter) color(c colour, s string) string {
+	if !p || c == plain || s == "" {
+		return s
+	}
+	return string(c) + s + reset
+}
+
+func (p painter) bold(s string) string { return p.color(bold, s) }
+
+func (p painter) dim(s string) string { return p.color(dim, s) }

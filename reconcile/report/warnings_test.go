@@ -17,19 +17,19 @@ func warned(list ...plan.Warning) Environment {
 }
 
 // Warnings of one cause are one line, with all that they are about.
-func TestCausesAreFolded(t *testing.T) {
+func TestNoticesAreFolded(t *testing.T) {
 	setup := func(about, provider string) plan.Warning {
-		return plan.Warning{About: about, Cause: "steps not recorded", Next: "`reconcile providers " + provider + "` says what", Text: about + ": all of it"}
+		return plan.Warning{Connection: about, Cause: "steps not recorded", Text: about + ": all of it", Remediations: []plan.Remediation{plan.NextCommand("see what", "providers", provider)}}
 	}
 	ages := func(about, in string) plan.Warning {
-		return plan.Warning{About: about, Cause: "the live key grows old", Detail: in, Next: "see", Text: about + " " + in}
+		return plan.Warning{Connection: about, Cause: "the live key grows old", Detail: in, Text: about + " " + in, Remediations: []plan.Remediation{{Text: "see"}}}
 	}
 	us := warned(setup("us/strava", "strava"), setup("us/whoop", "whoop"))
 	us.Name = "us"
 	uk := warned(ages("uk/polar", "in 3 days"))
 	uk.Name = "uk"
 	plain := warned()
-	plain.Warnings = []string{"end users are not counted", "eu/x.yaml:1:2: this file is not read"}
+	plain.Warnings = plan.Warnings("end users are not counted", "eu/x.yaml:1:2: this file is not read")
 	var many []plan.Warning
 	for n := range aboutShown + 2 {
 		many = append(many, plan.Warn(fmt.Sprintf("eu/c%02d", n), "not ours"))
@@ -42,29 +42,31 @@ func TestCausesAreFolded(t *testing.T) {
 	}{
 		{"none", Report{Environments: []Environment{warned()}}, "0 warnings", nil},
 		{"one", Report{Environments: []Environment{warned(setup("eu/strava", "strava"))}}, "1 warning",
-			[]string{"eu/strava: steps not recorded; `reconcile providers strava` says what"}},
+			[]string{"eu/strava: steps not recorded; see what: reconcile providers strava"}},
 		{"the same in two environments", Report{Environments: []Environment{warned(setup("eu/strava", "strava"), setup("eu/whoop", "whoop")), us}}, "4 warnings of 1 cause",
-			[]string{"steps not recorded (eu, us: strava, whoop); for one, `reconcile providers strava` says what"}},
-		{"different connections", Report{Environments: []Environment{warned(setup("eu/strava", "strava")), us}}, "3 warnings of 1 cause",
-			[]string{"steps not recorded (eu/strava; us: strava, whoop); for one, `reconcile providers strava` says what"}},
+			[]string{"steps not recorded (eu/strava, eu/whoop, us/strava, us/whoop); see what: reconcile providers strava"}},
 		{"one detail", Report{Environments: []Environment{warned(ages("eu/strava", "in 3 days"), ages("eu/whoop", "in 3 days")), uk}}, "3 warnings of 1 cause",
-			[]string{"the live key grows old in 3 days (eu: strava, whoop; uk/polar); see"}},
+			[]string{"the live key grows old in 3 days (eu/strava, eu/whoop, uk/polar); see"}},
 		{"different details", Report{Environments: []Environment{warned(ages("eu/strava", "in 3 days"), ages("eu/whoop", "in 4 days"))}}, "2 warnings of 1 cause",
-			[]string{"the live key grows old (eu: strava in 3 days, whoop in 4 days); see"}},
-		{"of the run, and of an environment", Report{Warnings: []string{"no memory"}, Environments: []Environment{plain}}, "3 warnings",
+			[]string{"the live key grows old (eu/strava in 3 days, eu/whoop in 4 days); see"}},
+		{"of the run, and of an environment", Report{Warnings: plan.Warnings("no memory"), Environments: []Environment{plain}}, "3 warnings",
 			[]string{"no memory", "eu: end users are not counted", "eu/x.yaml:1:2: this file is not read"}},
 	} {
 		var got []string
-		found := causes(row.r)
-		for _, c := range found {
-			got = append(got, c.line())
+		found := notices(row.r)
+		for _, n := range found {
+			line := n.words
+			for _, s := range n.next {
+				line += "; " + s.line()
+			}
+			got = append(got, line)
 		}
-		if diff := cmp.Diff(row.want, got); diff != "" || warningsTitle(found) != row.title {
-			t.Errorf("%s: %q (-want +got)\n%s", row.name, warningsTitle(found), diff)
+		if diff := cmp.Diff(row.want, got); diff != "" || noticesTitle(found) != row.title {
+			t.Errorf("%s: %q (-want +got)\n%s", row.name, noticesTitle(found), diff)
 		}
 	}
-	if line := causes(Report{Environments: []Environment{warned(many...)}})[0].line(); !strings.HasSuffix(line, "c18, c19 and 2 more)") {
-		t.Errorf("many: %s", line)
+	if words := notices(Report{Environments: []Environment{warned(many...)}})[0].words; !strings.HasSuffix(words, "c18, eu/c19 and 2 more)") {
+		t.Errorf("many: %s", words)
 	}
 }
 
@@ -74,8 +76,8 @@ func TestWarningsFollowTheChanges(t *testing.T) {
 	e := &r.Environments[0]
 	e.Warn(plan.Warn("production/strava", "first of a kind"), plan.Warn("production/whoop", "first of a kind"))
 	for form, got := range everyForm(t, r) {
-		last, first := strings.LastIndex(got, "withings"), strings.Index(got, "first of a kind")
-		if first < 0 || first < last && form != "markdown" || !strings.Contains(got, "strava, whoop") {
+		last, first := strings.LastIndex(got, "suunto"), strings.Index(got, "first of a kind")
+		if first < 0 || first < last || !strings.Contains(got, "production/strava, production/whoop") {
 			t.Errorf("%s: the warning stands at %d, the last change at %d:\n%s", form, first, last, got)
 		}
 	}
@@ -84,20 +86,20 @@ func TestWarningsFollowTheChanges(t *testing.T) {
 	}
 }
 
-// What failed comes first, what is only held last, and each connection keeps its steps
-// together and in order.
-func TestInOrder(t *testing.T) {
-	change := func(connection, id string, gate plan.Gate, outcome Outcome) Change {
-		return Change{Change: plan.Change{Connection: connection, ID: id, Gate: gate}, Outcome: outcome}
+// What failed comes first, then what a person must decide, then what happens, then what
+// only waits; each connection is one row.
+func TestRowsAreInOrder(t *testing.T) {
+	change := func(connection string, gate plan.Gate, outcome Outcome) Change {
+		return Change{Change: plan.Change{Connection: "eu/" + connection, Gate: gate}, Outcome: outcome}
 	}
 	got := ""
-	for _, c := range inOrder([]Change{
-		change("a", "a1", plan.Blocked, ""), change("b", "b1", plan.Ready, ""), change("b", "b2", plan.Waiting, ""),
-		change("c", "c1", plan.Approval, Applied), change("d", "d1", plan.Waiting, Waiting), change("d", "d2", plan.Ready, Failed),
-	}) {
-		got += c.ID + " "
+	for _, w := range rows(Report{}, Environment{Name: "eu", Changes: []Change{
+		change("a", plan.Blocked, ""), change("b", plan.Ready, ""), change("b", plan.Waiting, ""),
+		change("c", plan.Approval, Applied), change("d", plan.Waiting, Waiting), change("d", plan.Ready, Failed), change("e", plan.Waiting, ""),
+	}}) {
+		got += w.name + w.sign + " "
 	}
-	if want := "d1 d2 b1 b2 c1 a1 "; got != want {
+	if want := "dx a! b~ c~ e· "; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -108,8 +110,8 @@ func TestNotComparedIsFolded(t *testing.T) {
 		{Connection: "eu/strava", Field: "client_secret", Reason: "no identity"}, {Connection: "eu/oura", Reason: "503"},
 		{Connection: "eu/whoop", Field: "client_secret", Reason: "no identity"}, {Connection: "eu/polar", Field: "scopes", Reason: "no identity"},
 	}})
-	want := []skipped{{"2 connections", "client_secret: no identity: strava, whoop"}, {"oura", "503"}, {"polar", "scopes: no identity"}}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(skipped{})); diff != "" {
+	want := []uncompared{{"2 connections", "client_secret: no identity: strava, whoop"}, {"oura", "503"}, {"polar", "scopes: no identity"}}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(uncompared{})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

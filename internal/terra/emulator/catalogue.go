@@ -59,6 +59,7 @@ func listings() []listing {
 		},
 		{"freestylelibre", "FreeStyle Libre", "login", managed, "", "body", ""},
 		{"garmin", "Garmin", "oauth2", required, "RC", "activity body daily sleep menstruation", ""},
+		{"google_health", "Google Health", "oauth2", managed, "", "activity body daily nutrition sleep", ""},
 		{"googlefit", "Google Fit (Health Connect)", "sdk", mobileOnly, "", "activity body daily sleep", ""},
 		{"hammerhead", "Hammerhead", "login", unneeded, "", "activity", ""},
 		{"health_connect", "Health Connect", "sdk", mobileOnly, "", "activity body daily sleep nutrition", ""},

@@ -1,8 +1,13 @@
 package emulator
 
 import (
+	"encoding/json"
+	"maps"
 	"net/http"
+	"net/url"
 	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
 )
@@ -18,28 +23,32 @@ type credentials struct {
 	Credential *credentialView `json:"credential"`
 }
 
-// ownInUse reports whether users meet the environment's own app. Where the
-// choice exists, credentials alone do not make it: auth_variant does.
-func ownInUse(t SourceType, src *source) bool {
-	return src.Credential != nil && (!t.BYOSupported || src.Variant == byo)
+// ownInUse reports whether users meet the environment's own app: where the choice
+// exists, auth_variant standard goes back to Terra's.
+func (s *Server) ownInUse(t SourceType, src *source) bool {
+	switch {
+	case src.Credential == nil:
+		return false
+	case !t.BYOSupported || src.Variant == byo:
+		return true
+	}
+	return !s.config.VariantDecides && !src.StandardChosen
 }
 
 func ownAllowed(t SourceType) bool { return t.CustomCredentialsAllowed || t.BYOSupported }
 
-func credentialsView(provider string, t SourceType, src *source) credentials {
-	out := credentials{Credentials: terra.Credentials{Provider: provider}}
-	if !ownInUse(t, src) {
+func (s *Server) credentialsView(e *environment, provider string, t SourceType, src *source) credentials {
+	out := credentials{Credentials: terra.Credentials{Provider: provider, HasCredentials: src.Credential != nil}}
+	if !s.ownInUse(t, src) {
 		out.TerraOwned = t.Setup != nil && *t.Setup == managed
-		out.HasCredentials = out.TerraOwned
 		return out
 	}
 	c := src.Credential
-	out.HasCredentials = true
 	out.Credential = &credentialView{SecretRef: c.SecretRef, CredentialView: terra.CredentialView{
 		ClientID: c.ClientID, Sandbox: c.Sandbox, OAuthVersion: oauthVersion(t), HasVerificationSecret: c.Verification != "",
 	}}
-	if c.RedirectURL != "" {
-		out.Credential.RedirectURL = &c.RedirectURL
+	if redirect := s.redirectOf(e, provider, t, c); redirect != "" {
+		out.Credential.RedirectURL = &redirect
 	}
 	if c.SecretRef == nil {
 		mask := Mask(c.Secret)
@@ -65,10 +74,13 @@ func Mask(secret string) string {
 
 func (s *Server) getCredentials(q *request) (answer, *refusal) {
 	t, src, r := s.listed(q)
+	if r != nil && s.config.ShowsDisabled && q.env.Sources[q.provider] != nil {
+		src, r = q.env.Sources[q.provider], nil
+	}
 	if r != nil {
 		return answer{}, r
 	}
-	return reply(http.StatusOK, credentialsView(q.provider, t, src)), nil
+	return reply(http.StatusOK, s.credentialsView(q.env, q.provider, t, src)), nil
 }
 
 // ownable is listed for writing own credentials, with the fields of the body.
@@ -140,7 +152,7 @@ func (s *Server) updateCredentials(q *request) (change, *refusal) {
 		f.fail("client_secret", "not together with secret_ref")
 	case f.has("client_secret"):
 		next.SecretRef = nil
-	case f.null("secret_ref") && src.Credential.SecretRef != nil:
+	case f.null("secret_ref"):
 		f.fail("client_secret", "is required to take the place of secret_ref")
 	}
 	if r := f.refusal(); r != nil {
@@ -197,18 +209,146 @@ func (s *Server) store(q *request, f *fields, t SourceType, src *source, next *C
 			return change{}, r
 		}
 	}
-	after := src.clone()
-	after.Credential = next
-	c := change{would: noop, status: http.StatusOK, result: credentialsView(q.provider, t, after)}
-	if reflect.DeepEqual(src.Credential, next) {
-		return c, nil
-	}
+	// The merged pair is checked whatever was sent, in a preview too.
 	if r := s.checkPair(q.provider, next.ClientID, s.secretOf(next)); r != nil {
 		return change{}, r
+	}
+	after := src.clone()
+	after.Credential, after.StandardChosen = next, src.StandardChosen && s.config.StandardStays
+	c := change{would: noop, status: http.StatusOK, result: s.credentialsView(q.env, q.provider, t, after)}
+	if reflect.DeepEqual(src.Credential, next) && src.StandardChosen == after.StandardChosen {
+		if s.config.SilentPreviews {
+			c.would = verb
+		}
+		return c, nil
 	}
 	c.would, c.commit = verb, q.put(after)
 	if src.Credential == nil {
 		c.would = "set"
 	}
 	return c, nil
+}
+
+// secretStore is a store of the customer that Terra reads secrets from.
+type secretStore struct {
+	Fields      map[string]string `json:"fields"`
+	Unreachable bool              `json:"unreachable"`
+}
+
+// checkRedirect wants an https address on a Terra host or on a custom domain
+// for this provider that serves, of an environment that the token may touch.
+func (s *Server) checkRedirect(q *request, redirect string) *refusal {
+	if redirect == "" {
+		return nil
+	}
+	u, err := url.Parse(redirect)
+	if err != nil || u.Scheme != "https" || u.User != nil || u.Port() != "" || u.Fragment != "" || u.Hostname() == "" {
+		return invalid("redirect_url: must be an https address without port, user or fragment")
+	}
+	host := strings.ToLower(u.Hostname())
+	if host == "access.tryterra.co" || host == "api.tryterra.co" {
+		return nil
+	}
+	d, ok := s.account.Domains[host]
+	if !ok || d.Provider != q.provider || !q.within(d) {
+		return invalid("redirect_url: the host is neither Terra's nor a custom domain of this provider")
+	}
+	if s.account.DomainsDown {
+		return refuse(http.StatusServiceUnavailable, "dependency_failed", "The custom domain could not be checked.")
+	}
+	if !s.live(d) && !s.config.RedirectsAhead {
+		return invalid("redirect_url: the custom domain does not serve yet")
+	}
+	return nil
+}
+
+// secretRef reads the reference of a body; nil with an error noted when it is
+// not well formed.
+func (f *fields) secretRef() *SecretRef {
+	raw, problem := object(f.raw["secret_ref"])
+	if problem != "" {
+		f.fail("secret_ref", "must be an object")
+		return nil
+	}
+	inner := &fields{raw: raw}
+	for name := range raw {
+		if !slices.Contains([]string{"store", "config", "client_secret_field", "client_id_field"}, name) {
+			inner.fail(name, "unknown field")
+		}
+	}
+	ref := &SecretRef{
+		ClientSecretField: inner.filled("client_secret_field"),
+		ClientIDField:     inner.filled("client_id_field"),
+	}
+	if v := inner.filled("store"); v != nil {
+		ref.Store = *v
+	} else if !inner.has("store") {
+		inner.fail("store", "is required")
+	}
+	var config map[string]string
+	if err := json.Unmarshal(raw["config"], &config); err != nil || config == nil {
+		inner.fail("config", "must be an object of strings")
+	}
+	if ref.Store == "aws" && config != nil {
+		for _, name := range slices.Sorted(maps.Keys(config)) {
+			if name != "role_arn" && name != "secret_arn" {
+				inner.fail("config."+name, "unknown field")
+			}
+		}
+		for _, name := range []string{"role_arn", "secret_arn"} {
+			if config[name] == "" {
+				inner.fail("config."+name, "is required")
+			}
+		}
+	}
+	ref.Config = config
+	slices.Sort(inner.errs)
+	for _, e := range inner.errs {
+		f.errs = append(f.errs, "secret_ref."+e)
+	}
+	return ref
+}
+
+// readSecretRef reads the secret as a test, before anything is saved. A client
+// id that the store holds takes the place of the one in c.
+func (s *Server) readSecretRef(t SourceType, c *Credential) *refusal {
+	ref := c.SecretRef
+	if ref == nil {
+		return nil
+	}
+	if t.AuthType != "oauth2" {
+		return unsupported("secret_ref works for OAuth 2.0 apps only.")
+	}
+	store, ok := s.account.Stores[ref.Store]
+	if !ok {
+		return invalid("secret_ref.store: unknown store")
+	}
+	if store.Unreachable {
+		return refuse(http.StatusServiceUnavailable, "dependency_failed", "The secret store could not be reached.")
+	}
+	if s.secretOf(c) == "" {
+		return invalid("secret_ref.client_secret_field: the store holds no such field")
+	}
+	if ref.ClientIDField != nil {
+		if store.Fields[*ref.ClientIDField] == "" {
+			return invalid("secret_ref.client_id_field: the store holds no such field")
+		}
+		c.ClientID = store.Fields[*ref.ClientIDField]
+	}
+	return nil
+}
+
+// secretOf is the secret in plain text, wherever it is kept.
+func (s *Server) secretOf(c *Credential) string {
+	if c.SecretRef == nil {
+		return c.Secret
+	}
+	store, ok := s.account.Stores[c.SecretRef.Store]
+	if !ok {
+		return ""
+	}
+	if field := c.SecretRef.ClientSecretField; field != nil {
+		return store.Fields[*field]
+	}
+	return store.Fields["client_secret"]
 }

@@ -11,6 +11,8 @@
 //
 // # What the contract does not say, and what we chose
 //
+// What matters to a client is a switch of [Reading]; the rest is the stricter choice.
+//
 // Requests. A query that cannot be read, a parameter that the operation does not
 // know, one given twice,
 // a dry_run that is not "true" or "false", a body where none is described, a
@@ -33,35 +35,37 @@
 // pair included. `would` is noop, enable, resume, pause, update, disable, set,
 // replace, reset, claim, release or apply.
 //
-// Sources. Every sub-resource of a source that is not enabled is 404. Disabling
-// keeps credentials, auth_variant and domain and forgets the choice of scopes.
-// auth_variant byo without own credentials is 409. For a provider without
-// byo_supported auth_variant is always standard, also with own credentials.
+// Sources. Scopes, credentials and webhook endpoints of a source that is not enabled are
+// 404 (ShowsDisabled). Disabling keeps credentials, auth_variant and domain and forgets the
+// choice of scopes (KeepsScopes). For a provider without byo_supported auth_variant is
+// always standard, also with own credentials. Which types have byo_supported is as the
+// catalogue here has it (ByoNowhere, ByoEverywhere, SetSourceType); byo needs no own
+// credentials (ByoNeedsKeys).
 //
-// Credentials. Where byo_supported leaves the choice, users meet the own app
-// only with auth_variant byo; with standard, `credential` is null and
-// terra_owned true although a pair may be stored, and PATCH changes that pair.
-// has_credentials is true when users can sign in, through whichever app. A PUT
-// that changes nothing is a noop. A redirect is https, without port, user and
-// fragment; a custom domain must be ACTIVE and serving. A pair is checked with
-// Garmin alone, and only when it changes; any other provider's is taken as it
-// comes, a wrong one too, which the end users show later. verification_secret or sandbox in any form
-// is 400 for an OAuth 1.0 app. The config of a secret_ref is a map of strings;
-// only OAuth 2.0 apps may have one. client_secret takes the place of a
+// Credentials. Own credentials alone make users meet the own app. auth_variant
+// standard in words goes back to Terra's: `credential` is then null and terra_owned
+// true although a pair is stored, PATCH changes that pair, and setting credentials
+// takes the word back (StandardStays). With VariantDecides the own app is met only with
+// auth_variant byo, where byo_supported. A PUT or PATCH that changes nothing is a
+// noop; with SilentPreviews previews do not say so. A redirect is https, without port,
+// user and fragment; a custom domain must be ACTIVE and serving (RedirectsAhead), and
+// the default is an address of Terra (DefaultHost). A pair is checked with Garmin alone
+// (ChecksPairs), whatever is sent and in a preview too; any other provider's is taken as
+// it comes, a wrong one too, which the end users show later. verification_secret or
+// sandbox in any form is 400 for an OAuth 1.0 app. The config of a secret_ref is a map of
+// strings; only OAuth 2.0 apps may have one. client_secret takes the place of a
 // secret_ref; `secret_ref: null` alone does not remove one (400).
 //
-// Scopes. A provider without custom_scopes_supported is 422. A scope named twice
-// is 400. A choice equal to the default is still a choice.
+// Scopes. A scope named twice is 400. A choice equal to the default is still a
+// choice, and so is an empty one at a provider that has no scopes.
 //
-// Domains. The provider must be enabled. A hostname is a full one in lower case,
-// not Terra's own. It is in use when the redirect of credentials is on it, those
-// of another environment included.
-// A hostname that another environment of the account uses for the same provider
-// is shared: 200 at once. It is released when nobody uses it any more.
+// Domains. A hostname is a full one in lower case, not Terra's own. One that an
+// environment outside the token's audience set up is 409, as another account's.
 //
 // Webhook endpoints. While locked, an apply is 409 even when nothing would
 // change. Fingerprint and If-Match, when both are there, must agree. An accepted
-// apply is visible at once, and the rows stay locked for three minutes.
+// apply is visible at once, and the rows stay locked for three minutes. The fingerprint
+// is one of all saved apps.
 //
 // Providers. One that a test declared pairs for answers the questions of the
 // catalogue's probes in the shapes recorded for it, with 503 while it is not
@@ -78,7 +82,7 @@
 // app they met: under another client id they fall away too, however good its pair.
 //
 // Lists. Sources, source types, scopes and webhook entries come in another order
-// each time. Pages hold 50 entries, at most 100; a larger limit is cut down. A
+// each time. Pages of users hold 50 entries, at most 200; a larger limit is cut down. A
 // cursor is good for the list and filter it was made for.
 //
 // Rate limits. A fixed window for each token, counting all calls but those that

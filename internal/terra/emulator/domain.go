@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
@@ -19,10 +20,13 @@ const (
 
 const terraIP = "203.0.113.10"
 
-var hostname = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$`)
+var hostname = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$`)
+})
 
 // domain is a hostname of the account. Environments share it for one provider.
 type domain struct {
+	Owner    string    `json:"owner"` // the dev-id that set it up
 	Provider string    `json:"provider"`
 	State    string    `json:"state"`
 	Reason   string    `json:"reason"`
@@ -51,12 +55,13 @@ func (s *Server) serve(d *domain) {
 	d.Expires = s.now().Add(90 * 24 * time.Hour).Truncate(time.Second)
 }
 
-func (s *Server) domainView(host string, d *domain, users int) terra.SourceDomain {
+func (s *Server) domainView(q *request, src *source, host string, d *domain) terra.SourceDomain {
 	out := terra.SourceDomain{
 		Provider: d.Provider, Hostname: host, State: d.State, Serving: d.Serving,
 		DNSRecord:   terra.DNSRecord{Type: "A", Name: host, Value: terraIP},
 		ResolvedIPs: []string{}, ExpiresAt: moment(d.Expires),
-		Shared: users > 1, RedirectServed: d.State == live && d.Serving,
+		Shared:         d.Owner != q.env.DevID,
+		RedirectServed: src.Credential != nil && redirectHost(src.Credential.RedirectURL) == host,
 	}
 	switch d.State {
 	case provisioning:
@@ -75,7 +80,8 @@ func (s *Server) domainView(host string, d *domain, users int) terra.SourceDomai
 	return out
 }
 
-// domainable is listed for the providers that know custom domains.
+// domainable finds the source of a provider that knows custom domains; it need not be
+// enabled.
 func (s *Server) domainable(q *request) (*source, *refusal) {
 	known := []string{"whoop", "dexcom", "dexcom_eu", "strava", "garmin"}
 	if _, r := s.target(q); r != nil {
@@ -84,8 +90,15 @@ func (s *Server) domainable(q *request) (*source, *refusal) {
 	if !slices.Contains(known, q.provider) {
 		return nil, unsupported("The provider %s uses no custom domain.", q.provider)
 	}
-	_, src, r := s.listed(q)
-	return src, r
+	if src, ok := q.env.Sources[q.provider]; ok {
+		return src, nil
+	}
+	return &source{State: disabled, Variant: standard}, nil
+}
+
+// within reports whether a domain was set up in an environment that the token may touch.
+func (q *request) within(d *domain) bool {
+	return q.token.DevIDs == nil || slices.Contains(q.token.DevIDs, d.Owner)
 }
 
 func (s *Server) getDomain(q *request) (answer, *refusal) {
@@ -93,25 +106,54 @@ func (s *Server) getDomain(q *request) (answer, *refusal) {
 	if r != nil {
 		return answer{}, r
 	}
-	if src.Domain == "" {
+	host := src.Domain
+	if host == "" && src.Credential != nil { // another environment may have set up what the redirect is on
+		host = redirectHost(src.Credential.RedirectURL)
+	}
+	d, ok := s.account.Domains[host]
+	if !ok || d.Provider != q.provider || !q.within(d) {
 		return answer{}, refuse(http.StatusNotFound, "not_found", "No custom domain is set for %s.", q.provider)
 	}
-	d := s.account.Domains[src.Domain]
 	s.ripen(d)
-	return reply(http.StatusOK, s.domainView(src.Domain, d, s.account.uses[src.Domain])), nil
+	return reply(http.StatusOK, s.domainView(q, src, host, d)), nil
 }
 
-// inUse reports whether the redirect of any source's credentials is on a domain,
-// in whichever environment. Garmin's webhooks follow the same host.
-func (a *account) inUse(host string) bool {
-	for _, e := range a.Environments {
-		for _, src := range e.Sources {
-			if src.Domain == host && src.Credential != nil && redirectHost(src.Credential.RedirectURL) == host {
-				return true
+// usedElsewhere refuses to take a domain away while another environment's redirect is
+// on it, or Garmin's webhooks point at it. This environment's own redirect does not
+// stop it.
+func (s *Server) usedElsewhere(q *request, host string) *refusal {
+	for _, e := range s.account.Environments {
+		src, ok := e.Sources[q.provider]
+		if ok && e != q.env && src.Credential != nil && redirectHost(src.Credential.RedirectURL) == host {
+			return refuse(http.StatusConflict, "conflict", "The hostname %s is still in use.", host)
+		}
+	}
+	if q.provider != "garmin" {
+		return nil
+	}
+	if p := s.account.Pairs["garmin"]; p != nil && p.Unreachable {
+		return refuse(http.StatusServiceUnavailable, "dependency_failed", "garmin could not be reached.")
+	}
+	for _, app := range s.account.Apps {
+		for _, row := range app.Rows {
+			if redirectHost(row.URL) == host {
+				return refuse(http.StatusConflict, "conflict", "Garmin's webhooks point at %s.", host)
 			}
 		}
 	}
-	return false
+	return nil
+}
+
+// forget takes a hostname from every source that has it.
+func (a *account) forget(host string) {
+	delete(a.Domains, host)
+	for _, e := range a.Environments {
+		for _, src := range e.Sources {
+			if src.Domain == host {
+				src.Domain = ""
+			}
+		}
+	}
 }
 
 func (s *Server) setDomain(q *request) (change, *refusal) {
@@ -129,33 +171,41 @@ func (s *Server) setDomain(q *request) (change, *refusal) {
 	}
 	d, known := s.account.Domains[host]
 	switch {
-	case slices.Contains(s.account.Foreign, host):
+	case slices.Contains(s.account.Foreign, host), known && !q.within(d):
 		return change{}, refuse(http.StatusConflict, "conflict", "The hostname belongs to another account.")
 	case known && d.Provider != q.provider:
 		return change{}, refuse(http.StatusConflict, "conflict", "The hostname is used for the provider %s.", d.Provider)
-	case src.Domain != "" && src.Domain != host && s.account.inUse(src.Domain):
-		return change{}, refuse(http.StatusConflict, "conflict", "The hostname %s is still in use.", src.Domain)
 	}
 	if src.Domain == host {
 		s.ripen(d)
-		return change{would: noop, status: http.StatusOK, result: s.domainView(host, d, s.account.uses[host])}, nil
+		return change{would: noop, status: http.StatusOK, result: s.domainView(q, src, host, d)}, nil
 	}
 	c := change{would: "claim", status: http.StatusOK}
-	if src.Domain != "" {
+	old := src.Domain
+	if old != "" {
 		c.would = "replace"
+		if own := s.account.Domains[old]; own.Owner == q.env.DevID {
+			if r := s.usedElsewhere(q, old); r != nil {
+				return change{}, r
+			}
+		} else {
+			old = "" // a shared one stays
+		}
 	}
 	if !known {
 		c.status = http.StatusCreated
-		d = &domain{Provider: q.provider, State: provisioning, Claimed: s.now()}
+		d = &domain{Owner: q.env.DevID, Provider: q.provider, State: provisioning, Claimed: s.now()}
 	}
 	next := src.clone()
 	next.Domain = host
-	old, put := src.Domain, q.put(next)
-	c.result = s.domainView(host, d, s.account.uses[host]+1)
+	put := q.put(next)
+	c.result = s.domainView(q, next, host, d)
 	c.commit = func() {
+		if old != "" {
+			s.account.forget(old)
+		}
 		s.account.Domains[host] = d
 		put()
-		s.account.use(old, host)
 	}
 	return c, nil
 }
@@ -168,7 +218,7 @@ func (f *fields) hostname() (string, *refusal) {
 	if r := f.refusal(); r != nil {
 		return "", r
 	}
-	if !hostname.MatchString(*v) || len(*v) > 253 {
+	if !hostname().MatchString(*v) || len(*v) > 253 {
 		return "", invalid("hostname: must be a full hostname in lower case")
 	}
 	if *v == "tryterra.co" || strings.HasSuffix(*v, ".tryterra.co") {
@@ -177,40 +227,19 @@ func (f *fields) hostname() (string, *refusal) {
 	return *v, nil
 }
 
-// use notes that a source has the hostname next in place of old; empty is none.
-// A hostname that no source has any more is forgotten.
-func (a *account) use(old, next string) {
-	if next != "" {
-		a.uses[next]++
-	}
-	if old == "" {
-		return
-	}
-	if a.uses[old]--; a.uses[old] <= 0 {
-		delete(a.uses, old)
-		delete(a.Domains, old)
-	}
-}
-
 func (s *Server) deleteDomain(q *request) (change, *refusal) {
 	src, r := s.domainable(q)
 	if r != nil {
 		return change{}, r
 	}
 	c := change{would: noop, status: http.StatusNoContent, result: named{q.provider}}
-	if src.Domain == "" {
-		return c, nil
+	host := src.Domain
+	if d := s.account.Domains[host]; d == nil || d.Owner != q.env.DevID {
+		return c, nil // none, or a shared one
 	}
-	if s.account.inUse(src.Domain) {
-		return change{}, refuse(http.StatusConflict, "conflict", "The hostname %s is still in use.", src.Domain)
+	if r := s.usedElsewhere(q, host); r != nil {
+		return change{}, r
 	}
-	next := src.clone()
-	next.Domain = ""
-	old, put := src.Domain, q.put(next)
-	c.would = "release"
-	c.commit = func() {
-		put()
-		s.account.use(old, "")
-	}
+	c.would, c.commit = "release", func() { s.account.forget(host) }
 	return c, nil
 }

@@ -140,7 +140,7 @@ func (s *Server) forge(q *request, f *Fault) (answer, bool) {
 	default:
 		return answer{}, false
 	}
-	return r.answer(q.instance), true
+	return r.answer(q.http.URL.Path), true
 }
 
 // spoil changes what a call that was carried out answers.

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -16,7 +17,7 @@ import (
 // largestPage.
 const (
 	defaultPage = 50
-	largestPage = 100
+	largestPage = 200
 )
 
 type page[T any] struct {
@@ -32,7 +33,7 @@ func complete[T any](list []T) answer {
 func (s *Server) getMe(q *request) (answer, *refusal) {
 	t := q.token
 	me := terra.Me{
-		TokenID: t.TokenID, Kind: t.Kind, CustomerID: "customer-emulator", Scopes: t.scopes(),
+		TokenID: t.TokenID, Kind: t.Kind, CustomerID: strings.Trim(cmp.Or(t.Owner, "customer-emulator"), "-"), Scopes: t.scopes(),
 		DevIDs: t.DevIDs, Name: t.Name, CreatedVia: "emulator",
 		ExpiresAt: moment(t.ExpiresAt), GrantAnchorAt: moment(t.GrantAnchorAt), LastUsedAt: moment(t.LastUsedAt),
 	}
@@ -47,21 +48,31 @@ func moment(t time.Time) *time.Time {
 	return &t
 }
 
-func (e *environment) view() terra.Environment {
-	return terra.Environment{
+// environmentView is one dev-id of the account, as the API shows it.
+type environmentView struct {
+	DevID               string `json:"dev_id"`
+	Name                string `json:"name,omitempty"`
+	Label               string `json:"label,omitempty"`
+	Active              bool   `json:"active,omitempty"`
+	Billable            bool   `json:"billable,omitempty"`
+	APIKeyMasked        string `json:"api_key_masked,omitempty"`
+	SigningSecretMasked string `json:"signing_secret_masked,omitempty"`
+	UserLimit           int    `json:"user_limit,omitempty"`
+}
+
+func (e *environment) view() environmentView {
+	return environmentView{
 		DevID: e.DevID, Name: e.Options.Name, Label: e.Options.Label,
 		Active: !e.Options.Disabled, Billable: true,
 	}
 }
 
-func (s *Server) listEnvironments(q *request) (answer, *refusal) {
-	start, count, r := paging(q, "environments")
-	if r != nil {
-		return answer{}, r
+func (s *Server) listEnvironments(*request) (answer, *refusal) {
+	list := []environmentView{}
+	for _, id := range s.account.Order {
+		list = append(list, s.account.Environments[id].view())
 	}
-	return paged("environments", start, count, len(s.account.Order), func(i int) terra.Environment {
-		return s.account.Environments[s.account.Order[i]].view()
-	}), nil
+	return complete(list), nil
 }
 
 func (s *Server) getEnvironment(q *request) (answer, *refusal) {

@@ -1,11 +1,18 @@
 package emulator
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -22,12 +29,12 @@ type Server struct {
 
 	mu         sync.Mutex // guards everything below
 	account    account
-	arrivals   int
 	log        []*Call
 	faults     []*armed
 	windows    map[string]*window
 	rng        *rand.Rand
 	questions  []Question
+	applyFails *int // after so many Garmin apps
 	revision   uint64
 	violations []string
 }
@@ -66,8 +73,7 @@ type request struct {
 	token    *Token
 	env      *environment
 	provider string
-	dryRun   bool // as the server takes it; the fault IgnoreDryRun clears it
-	instance int
+	dryRun   bool     // as the server takes it; the fault IgnoreDryRun clears it
 	outside  []string // what the contract does not describe and its schemas allow
 }
 
@@ -117,8 +123,6 @@ func (s *Server) arrive(r *http.Request, body []byte) (*request, *Fault) {
 	q := s.identify(r, body)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.arrivals++
-	q.instance = s.arrivals
 	q.call.Time = s.now()
 	s.record(q.call)
 	fault := s.strike(*q.call)
@@ -188,4 +192,210 @@ func shuffle[T any](s *Server, list []T) []T {
 	out := slices.Clone(list)
 	s.rng.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 	return out
+}
+
+// Call is one request as the emulator saw it. It holds no secret.
+type Call struct {
+	Time           time.Time
+	Operation      string // operationId of the contract; empty when the request missed the API
+	Write          bool   // the operation is a mutation, dry run or not
+	Method         string
+	Path           string // without query
+	DevID          string
+	Provider       string // lower case
+	Providers      []string
+	Fields         []string // names of the body's fields, sorted
+	DryRun         bool     // asked for; Effect says whether it was honoured
+	IdempotencyKey string
+	TokenID        string
+	UserAgent      string
+	Fault          Kind   // the fault that struck, empty for none
+	Status         int    // 0: no answer was made
+	Code           string // of the problem answered, empty for none
+	Replayed       bool   // a stored answer came back
+	Effect         bool   // Terra's state changed
+}
+
+// Exchange is a request with its answer, for a Contract to judge.
+type Exchange struct {
+	Method       string
+	Target       string // path and query
+	Header       http.Header
+	Body         []byte
+	Status       int
+	AnswerHeader http.Header
+	Answer       []byte
+}
+
+// Log returns the calls in order of arrival.
+func (s *Server) Log() []Call {
+	return s.calls(func(Call) bool { return true })
+}
+
+// Effects returns the calls that changed Terra's state.
+func (s *Server) Effects() []Call {
+	return s.calls(func(c Call) bool { return c.Effect })
+}
+
+// Writes returns the mutations that were sent without dry_run, also those that
+// were refused or changed nothing.
+func (s *Server) Writes() []Call {
+	return s.calls(func(c Call) bool { return c.Write && !c.DryRun })
+}
+
+// ResetLog forgets the calls so far. Idempotency keys are kept.
+func (s *Server) ResetLog() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.log = nil
+}
+
+func (s *Server) calls(keep func(Call) bool) []Call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []Call
+	for _, c := range s.log {
+		if keep(*c) {
+			list = append(list, c.copy())
+		}
+	}
+	return list
+}
+
+func (c *Call) copy() Call {
+	out := *c
+	out.Providers, out.Fields = slices.Clone(c.Providers), slices.Clone(c.Fields)
+	return out
+}
+
+func (s *Server) record(c *Call) {
+	s.log = append(s.log, c)
+	if limit := s.config.LogLimit; limit > 0 && len(s.log) > 2*limit {
+		s.log = slices.Clone(s.log[len(s.log)-limit:])
+	}
+}
+
+// Violations lists where an exchange broke the contract. Without a Contract in
+// the Config it stays empty; after the first thousand no more are kept.
+func (s *Server) Violations() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.violations)
+}
+
+const largestBody = 1 << 20
+
+// RoundTripper serves calls without sockets, whatever their host: only the path
+// counts. It waits on timers and contexts alone, so it works with virtual time.
+func (s *Server) RoundTripper() http.RoundTripper { return inProcess{s} }
+
+type inProcess struct{ server *Server }
+
+func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, err := drain(r)
+	if err != nil {
+		return nil, fmt.Errorf("read request body: %w", err)
+	}
+	a, how := t.server.exchange(r.Context(), r, body)
+	a = t.server.dated(a)
+	switch how {
+	case never:
+		return nil, r.Context().Err()
+	case reset:
+		return nil, &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
+	case lost:
+		return nil, io.ErrUnexpectedEOF
+	}
+	w := response(r, a)
+	if how == halfBody {
+		w.Body = io.NopCloser(io.MultiReader(bytes.NewReader(a.body[:len(a.body)/2]), broken{}))
+	}
+	return w, nil
+}
+
+// response is an answer that arrives whole.
+func response(r *http.Request, a answer) *http.Response {
+	return &http.Response{
+		Status:     strconv.Itoa(a.status) + " " + http.StatusText(a.status),
+		StatusCode: a.status,
+		Proto:      "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header:        a.header,
+		Body:          io.NopCloser(bytes.NewReader(a.body)),
+		ContentLength: int64(len(a.body)),
+		Request:       r,
+	}
+}
+
+// broken is a connection that went away.
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+func drain(r *http.Request) ([]byte, error) {
+	if r.Body == nil {
+		return nil, nil
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, largestBody))
+	return body, errors.Join(err, r.Body.Close())
+}
+
+// ServeHTTP serves calls below BasePath, the providers behind Terra below
+// ProvidersPath and their portals below PortalPath. A call that hangs ends with
+// its connection or with the base context of the http.Server around it.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := drain(r)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if a, ok := s.behind(r, body); ok {
+		write(w, a)
+		return
+	}
+	a, how := s.exchange(r.Context(), r, body)
+	a = s.dated(a)
+	switch how {
+	case never, lost:
+		panic(http.ErrAbortHandler)
+	case reset:
+		abort(w)
+	}
+	if how == halfBody {
+		a.header.Set("Content-Length", strconv.Itoa(len(a.body)))
+		a.body = a.body[:len(a.body)/2]
+	}
+	write(w, a)
+	if how == halfBody {
+		_ = http.NewResponseController(w).Flush() // what follows ends the connection
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// dated lets an answer tell the time of the emulator, not of the machine it runs on.
+func (s *Server) dated(a answer) answer {
+	if a.header = a.header.Clone(); a.header == nil {
+		a.header = http.Header{}
+	}
+	a.header.Set("Date", s.now().Format(http.TimeFormat))
+	return a
+}
+
+func write(w http.ResponseWriter, a answer) {
+	for name, values := range a.header {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(a.status)
+	if _, err := w.Write(a.body); err != nil && a.status != http.StatusNoContent {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// abort drops the connection with a reset where the server allows it.
+func abort(w http.ResponseWriter) {
+	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // without it the drop looks like an orderly end
+		}
+		_ = conn.Close() // it is meant to be gone
+	}
+	panic(http.ErrAbortHandler)
 }

@@ -11,20 +11,29 @@ import (
 
 func (s *Server) view(e *environment, provider string, src *source) terra.Source {
 	out := terra.Source{Provider: provider, Active: src.State == active, AuthVariant: src.Variant}
-	if t, _ := s.sourceType(e, provider); t.AuthType == "oauth1" || t.AuthType == "oauth2" {
-		redirect := e.redirect(provider, t)
-		if c := src.Credential; c != nil && c.RedirectURL != "" && ownInUse(t, src) {
-			redirect = c.RedirectURL
-		}
+	t, _ := s.sourceType(e, provider)
+	own := src.Credential
+	if !s.ownInUse(t, src) {
+		own = nil
+	}
+	if redirect := s.redirectOf(e, provider, t, own); redirect != "" {
 		out.AuthRedirectURL = &redirect
 	}
 	return out
 }
 
-// redirect is Terra's own redirect address for a provider.
-func (e *environment) redirect(provider string, t terra.SourceType) string {
+// redirectOf is where users return to: what the own app asks for, else Terra's own
+// address; "" where the provider has none.
+func (s *Server) redirectOf(e *environment, provider string, t terra.SourceType, own *Credential) string {
 	base := "https://access.tryterra.co/api/v2/auth/"
-	if e.Options.LegacyHost {
+	switch {
+	case t.AuthType != "oauth1" && t.AuthType != "oauth2":
+		return ""
+	case own != nil && own.RedirectURL != "":
+		return own.RedirectURL
+	case s.config.DefaultHost != "":
+		base = "https://" + s.config.DefaultHost + "/auth/"
+	case e.Options.LegacyHost:
 		base = "https://api.tryterra.co/v2/auth/"
 	}
 	return base + provider + "/" + t.AuthType
@@ -108,14 +117,18 @@ func (s *Server) updateSource(q *request) (change, *refusal) {
 	}
 	next := src.clone()
 	would := noop
-	if variant != nil && *variant != src.Variant {
+	chosen := variant != nil && *variant == standard
+	if variant != nil && (*variant != src.Variant || chosen != src.StandardChosen && src.Credential != nil) {
 		if *variant == byo && !t.BYOSupported {
 			return change{}, unsupported("The provider %s cannot meet users with your app.", q.provider)
 		}
-		if *variant == byo && src.Credential == nil {
+		if t.Deprecated && !slices.Contains(q.env.Options.Preview, q.provider) {
+			return change{}, unsupported("The provider %s is deprecated.", q.provider)
+		}
+		if *variant == byo && src.Credential == nil && s.config.ByoNeedsKeys {
 			return change{}, refuse(http.StatusConflict, "conflict", "No own credentials are set for %s.", q.provider)
 		}
-		next.Variant, would = *variant, "update"
+		next.Variant, next.StandardChosen, would = *variant, chosen, "update"
 	}
 	if on != nil && *on != (src.State == active) {
 		next.State, would = paused, "pause"
@@ -124,7 +137,7 @@ func (s *Server) updateSource(q *request) (change, *refusal) {
 				return change{}, r
 			}
 			if variant != nil {
-				next.Variant = *variant
+				next.Variant, next.StandardChosen = *variant, chosen
 			}
 		}
 	}
@@ -142,15 +155,16 @@ func (s *Server) disableSource(q *request) (change, *refusal) {
 	}
 	return change{
 		would: "disable", status: http.StatusNoContent, result: named{q.provider},
-		commit: q.put(src.off()),
+		commit: q.put(s.off(src)),
 	}, nil
 }
 
-// off is the source after a disable: its credentials are kept, its choice of
-// scopes is not.
-func (s *source) off() *source {
-	next := s.clone()
-	next.State, next.Customised, next.Scopes = disabled, false, nil
+// off is a source after a disable: its credentials are kept, its choice of scopes is not.
+func (s *Server) off(src *source) *source {
+	next := src.clone()
+	if next.State = disabled; !s.config.KeepsScopes {
+		next.Customised, next.Scopes = false, nil
+	}
 	return next
 }
 
@@ -210,7 +224,7 @@ func (s *Server) batchDisable(q *request) (change, *refusal) {
 			errs = append(errs, fmt.Sprintf("providers[%d]: %s is not enabled", i, provider))
 			continue
 		}
-		next[provider] = src.off()
+		next[provider] = s.off(src)
 	}
 	if len(errs) > 0 {
 		r := refuse(http.StatusNotFound, "not_found", "Not all providers are enabled; nothing was changed.")
@@ -252,4 +266,79 @@ func (s *Server) batch(q *request) ([]string, *refusal) {
 	}
 	q.call.Providers = slices.Clone(names)
 	return names, f.refusal()
+}
+
+func (s *Server) scopesView(provider string, src *source) terra.SourceScopes {
+	out := terra.SourceScopes{Provider: provider, Customised: src.Customised, Scopes: []terra.Scope{}}
+	for _, scope := range s.catalogue[provider].scopes {
+		on := scope.Required || scope.Enabled
+		if src.Customised {
+			on = scope.Required || slices.Contains(src.Scopes, scope.Scope)
+		}
+		scope.Enabled = on
+		out.Scopes = append(out.Scopes, scope)
+	}
+	return out
+}
+
+func (s *Server) getScopes(q *request) (answer, *refusal) {
+	_, src, r := s.listed(q)
+	if r != nil {
+		return answer{}, r
+	}
+	view := s.scopesView(q.provider, src)
+	view.Scopes = shuffle(s, view.Scopes)
+	return reply(http.StatusOK, view), nil
+}
+
+func (s *Server) setScopes(q *request) (change, *refusal) {
+	_, src, r := s.listed(q)
+	if r != nil {
+		return change{}, r
+	}
+	f, r := readFields(q.http.Header, q.body, "scopes")
+	if r != nil {
+		return change{}, r
+	}
+	if !f.has("scopes") {
+		return change{}, invalid("scopes: is required")
+	}
+	wanted := f.texts("scopes")
+	optional := []string{}
+	for i, name := range wanted {
+		at := slices.IndexFunc(s.catalogue[q.provider].scopes, func(c terra.Scope) bool { return c.Scope == name })
+		switch {
+		case at < 0:
+			f.fail("scopes", q.provider+" does not accept "+quote(name))
+		case slices.Contains(wanted[:i], name):
+			f.fail("scopes", name+" is there twice")
+		case !s.catalogue[q.provider].scopes[at].Required:
+			optional = append(optional, name)
+		}
+	}
+	if r := f.refusal(); r != nil {
+		return change{}, r
+	}
+	slices.Sort(optional)
+	next := src.clone()
+	next.Customised, next.Scopes = true, optional
+	c := change{would: noop, status: http.StatusOK, result: s.scopesView(q.provider, next)}
+	if !src.Customised || !slices.Equal(src.Scopes, optional) {
+		c.would, c.commit = "replace", q.put(next)
+	}
+	return c, nil
+}
+
+func (s *Server) resetScopes(q *request) (change, *refusal) {
+	_, src, r := s.listed(q)
+	if r != nil {
+		return change{}, r
+	}
+	c := change{would: noop, status: http.StatusNoContent, result: named{q.provider}}
+	if src.Customised {
+		next := src.clone()
+		next.Customised, next.Scopes = false, nil
+		c.would, c.commit = "reset", q.put(next)
+	}
+	return c, nil
 }

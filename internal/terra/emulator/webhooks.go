@@ -50,8 +50,9 @@ func redirectHost(redirect string) string {
 	return strings.ToLower(u.Hostname())
 }
 
-// review reads the rows of the environment's Garmin app.
-func (s *Server) review(q *request) (terra.WebhookEndpoints, *garminApp, *refusal) {
+// review reads the rows of the Garmin apps that are saved for the environment, its own
+// first.
+func (s *Server) review(q *request) (terra.WebhookEndpoints, []string, *refusal) {
 	none := terra.WebhookEndpoints{}
 	if _, r := s.target(q); r != nil {
 		return none, nil, r
@@ -63,31 +64,40 @@ func (s *Server) review(q *request) (terra.WebhookEndpoints, *garminApp, *refusa
 	if r != nil {
 		return none, nil, r
 	}
-	if !ownInUse(t, src) {
+	if !s.ownInUse(t, src) {
 		return none, nil, refuse(http.StatusNotFound, "not_found", "No Garmin credentials are set.")
 	}
 	host := redirectHost(src.Credential.RedirectURL)
-	if d, ok := s.account.Domains[host]; !ok || src.Domain != host || !s.live(d) {
+	if d, ok := s.account.Domains[host]; !ok || d.Provider != q.provider || !s.live(d) {
 		return none, nil, unsupported("The redirect is not on a custom domain that serves.")
 	}
 	if r := s.checkPair(q.provider, src.Credential.ClientID, s.secretOf(src.Credential)); r != nil {
 		return none, nil, r
 	}
-	app, ok := s.account.Apps[src.Credential.ClientID]
-	if !ok {
-		app = &garminApp{Rows: map[string]WebhookRow{}}
+	out := terra.WebhookEndpoints{Provider: q.provider, Host: host, Entries: []terra.WebhookEntry{}}
+	apps := append([]string{src.Credential.ClientID}, src.MoreApps...)
+	for _, id := range apps {
+		s.garminApp(id).review(id, s.now(), &out)
 	}
-	return app.review(q.provider, src.Credential.ClientID, host, s.now()), app, nil
+	sum := sha256.Sum256(encode(out.Entries))
+	out.Fingerprint = hex.EncodeToString(sum[:8])
+	return out, apps, nil
 }
 
-func (a *garminApp) review(provider, appID, host string, now time.Time) terra.WebhookEndpoints {
-	out := terra.WebhookEndpoints{
-		Provider: provider, Host: host, Locked: now.Before(a.LockedUntil), Entries: []terra.WebhookEntry{},
+// garminApp is the app of a client id, an empty one where nothing was set in it.
+func (s *Server) garminApp(clientID string) *garminApp {
+	if app, ok := s.account.Apps[clientID]; ok {
+		return app
 	}
+	return &garminApp{Rows: map[string]WebhookRow{}}
+}
+
+func (a *garminApp) review(appID string, now time.Time, out *terra.WebhookEndpoints) {
+	out.Locked = out.Locked || now.Before(a.LockedUntil)
 	for _, row := range garminRows() {
 		current := a.Rows[row[0]]
 		e := terra.WebhookEntry{
-			AppID: appID, ID: row[0], Target: "https://" + host + "/hooks/garmin/push/" + row[1],
+			AppID: appID, ID: row[0], Target: "https://" + out.Host + "/hooks/garmin/push/" + row[1],
 			Current: terra.WebhookCurrent{URL: current.URL, Enabled: current.Enabled, OnHold: current.OnHold},
 		}
 		if current.UploadType != "" {
@@ -107,9 +117,6 @@ func (a *garminApp) review(provider, appID, host string, now time.Time) terra.We
 		}
 		out.Entries = append(out.Entries, e)
 	}
-	sum := sha256.Sum256(encode(out.Entries))
-	out.Fingerprint = hex.EncodeToString(sum[:8])
-	return out
 }
 
 func (s *Server) getWebhooks(q *request) (answer, *refusal) {
@@ -125,7 +132,7 @@ func (s *Server) getWebhooks(q *request) (answer, *refusal) {
 }
 
 func (s *Server) applyWebhooks(q *request) (change, *refusal) {
-	view, app, r := s.review(q)
+	view, apps, r := s.review(q)
 	if r != nil {
 		return change{}, r
 	}
@@ -144,15 +151,32 @@ func (s *Server) applyWebhooks(q *request) (change, *refusal) {
 	if !slices.ContainsFunc(view.Entries, func(e terra.WebhookEntry) bool { return e.Action != "ok" }) {
 		return change{would: noop, status: http.StatusOK, result: result}, nil
 	}
-	appID := view.Entries[0].AppID
-	result.AppliedAppIDs = append(result.AppliedAppIDs, appID)
-	return change{would: "apply", status: http.StatusAccepted, result: result, commit: func() {
-		for _, e := range view.Entries {
-			app.Rows[e.ID] = WebhookRow{URL: e.Target, Enabled: true, UploadType: "push"}
+	for _, id := range apps {
+		if slices.ContainsFunc(view.Entries, func(e terra.WebhookEntry) bool { return e.AppID == id && e.Action != "ok" }) {
+			result.AppliedAppIDs = append(result.AppliedAppIDs, id)
 		}
-		app.LockedUntil = s.now().Add(s.config.WebhookLock)
-		s.account.Apps[appID] = app
-	}}, nil
+	}
+	c := change{would: "apply", status: http.StatusAccepted, result: result}
+	written := result.AppliedAppIDs
+	if s.applyFails != nil && !q.dryRun && *s.applyFails < len(written) {
+		written = written[:*s.applyFails]
+		c.fails = refuse(http.StatusServiceUnavailable, "dependency_failed", "Garmin could not be reached.")
+		c.fails.appliedApps = written
+	}
+	c.commit = func() {
+		s.applyFails = nil
+		for _, id := range written {
+			app := s.garminApp(id)
+			for _, e := range view.Entries {
+				if e.AppID == id {
+					app.Rows[e.ID] = WebhookRow{URL: e.Target, Enabled: true, UploadType: "push"}
+				}
+			}
+			app.LockedUntil = s.now().Add(s.config.WebhookLock)
+			s.account.Apps[id] = app
+		}
+	}
+	return c, nil
 }
 
 // reviewedFingerprint reads it from the body or from If-Match; both must agree.

@@ -192,8 +192,8 @@ func TestEveryOperation(t *testing.T) {
 		{method: "PATCH", path: one + "/credentials", body: `{"sandbox":true}`},
 		{method: "PUT", path: one + "/credentials", body: `{"client_id":"1","client_secret":"2"}`},
 		{path: one + "/domain"},
-		{method: "PUT", path: one + "/domain", body: `{"hostname":"other.example.com"}`},
-		{method: "DELETE", path: one + "/domain"},
+		{method: "PUT", path: one + "/domain", body: `{"hostname":"garmin.example.com"}`},
+		{method: "DELETE", path: sources + "/strava/domain"},
 		{method: "DELETE", path: one},
 		{method: "POST", path: sources + "/batch-disable", body: `{"providers":["strava","whoop"]}`},
 	} {

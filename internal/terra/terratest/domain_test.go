@@ -2,7 +2,6 @@ package terratest
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -28,7 +27,8 @@ func TestScopeMutations(t *testing.T) {
 		},
 		{name: "choose twice", set: chosen, method: "PUT", path: path, body: `{"scopes":["read","read"]}`, status: 400, code: "validation_failed", errors: []string{"scopes: read is there twice"}},
 		{name: "choose without a list", set: chosen, method: "PUT", path: path, body: `{}`, status: 400, code: "validation_failed", errors: []string{"scopes: is required"}},
-		{name: "choose where there is no choice", set: func(s *Server) { s.Enable(devID, "samsung") }, method: "PUT", path: "/samsung/scopes", body: `{"scopes":[]}`, status: 422, code: "unsupported_operation"},
+		{name: "choose where there is no choice", set: func(s *Server) { s.Enable(devID, "samsung") }, method: "PUT", path: "/samsung/scopes", body: `{"scopes":[]}`, status: 200, would: "replace"},
+		{name: "choose what a provider without scopes has not", set: func(s *Server) { s.Enable(devID, "samsung") }, method: "PUT", path: "/samsung/scopes", body: `{"scopes":["x"]}`, status: 400, code: "validation_failed", errors: []string{`scopes: samsung does not accept "x"`}},
 		{name: "choose while not enabled", method: "PUT", path: path, body: `{"scopes":[]}`, status: 404, code: "not_found"},
 		{name: "reset", set: chosen, method: "DELETE", path: path, status: 204, would: "reset"},
 		{name: "reset nothing", set: enabled, method: "DELETE", path: path, status: 204, would: "noop"},
@@ -72,6 +72,15 @@ func TestDomainMutations(t *testing.T) {
 		s.SetDomain("dev-2", "strava", "old.example.com")
 		s.SetCredential("dev-2", "strava", Credential{ClientID: "42", Secret: "x", RedirectURL: "https://old.example.com/auth"})
 	}
+	shares := func(s *Server) {
+		s.AddEnvironment("dev-2", EnvironmentOptions{})
+		s.SetDomain("dev-2", "strava", "old.example.com")
+		used(s)
+	}
+	webhooked := func(s *Server) {
+		ownGarmin(s)
+		s.SetWebhookRow("42", "sleepsUrl", WebhookRow{URL: "https://garmin.example.com/hooks/garmin/push/sleeps", Enabled: true, UploadType: "push"})
+	}
 	const path, claim = "/strava/domain", `{"hostname":"auth.example.com"}`
 	runMutations(t, []mutation{
 		{name: "claim", set: enabled, method: "PUT", path: path, body: claim, status: 201, would: "claim"},
@@ -87,7 +96,7 @@ func TestDomainMutations(t *testing.T) {
 		{name: "another provider's", set: func(s *Server) { enabled(s); s.SetDomain(devID, "whoop", "auth.example.com") }, method: "PUT", path: path, body: claim, status: 409, code: "conflict"},
 		{name: "another account's", set: func(s *Server) { enabled(s); s.TakeHostname("auth.example.com") }, method: "PUT", path: path, body: claim, status: 409, code: "conflict"},
 		{name: "replace", set: has, method: "PUT", path: path, body: claim, status: 201, would: "replace"},
-		{name: "replace one in use", set: used, method: "PUT", path: path, body: claim, status: 409, code: "conflict"},
+		{name: "replace one under the own redirect", set: used, method: "PUT", path: path, body: claim, status: 201, would: "replace"},
 		{name: "replace one that another environment uses", set: usedElsewhere, method: "PUT", path: path, body: claim, status: 409, code: "conflict"},
 		{name: "release one that another environment uses", set: usedElsewhere, method: "DELETE", path: path, status: 409, code: "conflict"},
 		{name: "Terra's own", set: enabled, method: "PUT", path: path, body: `{"hostname":"access.tryterra.co"}`, status: 400, code: "validation_failed", errors: []string{"hostname: is Terra's own"}},
@@ -95,10 +104,16 @@ func TestDomainMutations(t *testing.T) {
 		{name: "no hostname", set: enabled, method: "PUT", path: path, body: `{}`, status: 400, code: "validation_failed", errors: []string{"hostname: is required"}},
 		{name: "empty hostname", set: enabled, method: "PUT", path: path, body: `{"hostname":""}`, status: 400, code: "validation_failed", errors: []string{"hostname: must not be empty"}},
 		{name: "provider without domains", set: func(s *Server) { s.Enable(devID, "polar") }, method: "PUT", path: "/polar/domain", body: claim, status: 422, code: "unsupported_operation"},
-		{name: "not enabled", method: "PUT", path: path, body: claim, status: 404, code: "not_found"},
+		{name: "not enabled", method: "PUT", path: path, body: claim, status: 201, would: "claim"},
+		{name: "not enabled, release", set: func(s *Server) { has(s); s.Disable(devID, "strava") }, method: "DELETE", path: path, status: 204, would: "release"},
 		{name: "release", set: has, method: "DELETE", path: path, status: 204, would: "release"},
 		{name: "release nothing", set: enabled, method: "DELETE", path: path, status: 204, would: "noop"},
-		{name: "release one in use", set: used, method: "DELETE", path: path, status: 409, code: "conflict"},
+		{name: "release one under the own redirect", set: used, method: "DELETE", path: path, status: 204, would: "release"},
+		{name: "release a shared one", set: shares, method: "DELETE", path: path, status: 204, would: "noop"},
+		{name: "replace a shared one", set: shares, method: "PUT", path: path, body: claim, status: 201, would: "replace"},
+		{name: "release under Garmin's webhooks", set: webhooked, method: "DELETE", path: "/garmin/domain", status: 409, code: "conflict"},
+		{name: "replace under Garmin's webhooks", set: webhooked, method: "PUT", path: "/garmin/domain", body: claim, status: 409, code: "conflict"},
+		{name: "release while Garmin is away", set: func(s *Server) { ownGarmin(s); s.SetReachable("garmin", false) }, method: "DELETE", path: "/garmin/domain", status: 503, code: "dependency_failed"},
 		{name: "release of a provider without domains", set: func(s *Server) { s.Enable(devID, "polar") }, method: "DELETE", path: "/polar/domain", status: 422, code: "unsupported_operation"},
 	})
 }
@@ -124,8 +139,12 @@ func TestDomainLifecycle(t *testing.T) {
 		t.Errorf("published: got %+v", d)
 	}
 	s.Serve("whoop.example.com")
-	if d := read(); d.State != "ACTIVE" || !d.Serving || d.ExpiresAt == nil || d.Reason != nil || !d.RedirectServed {
+	if d := read(); d.State != "ACTIVE" || !d.Serving || d.ExpiresAt == nil || d.Reason != nil || d.RedirectServed {
 		t.Errorf("served: got %+v", d)
+	}
+	s.SetCredential(devID, "whoop", Credential{ClientID: "42", Secret: "x", RedirectURL: "https://whoop.example.com/auth/whoop/oauth2"})
+	if d := read(); !d.RedirectServed || d.Shared {
+		t.Errorf("with the redirect on it: got %+v", d)
 	}
 	s.FailDomain("whoop.example.com", "the record is gone")
 	if d := read(); d.State != "FAILED" || d.Serving || *d.Detail != "the record is gone" {
@@ -246,12 +265,12 @@ func TestWebhookRefusals(t *testing.T) {
 	}
 }
 
-// A hostname is shared by environments and forgotten with the last of them.
+// A hostname belongs to the environment that set it up. Others may use it for the same
+// provider, see it as shared and never release it.
 func TestSharedDomain(t *testing.T) {
 	first := scene(t, Config{})
 	first.AddEnvironment("dev-2", EnvironmentOptions{})
 	first.SetDomain(devID, "strava", "auth.example.com")
-	first.Enable("dev-2", "strava")
 	s := scene(t, Config{})
 	if err := s.Load(strings.NewReader(save(t, first))); err != nil {
 		t.Fatal(err)
@@ -259,23 +278,23 @@ func TestSharedDomain(t *testing.T) {
 	path := func(devID, provider string) string {
 		return "/environments/" + devID + "/unified-api/sources/" + provider + "/domain"
 	}
-	shared := func() bool {
+	shared := func(devID string) bool {
 		var d terra.SourceDomain
 		do(t, s, sent{path: path(devID, "strava")}).into(t, &d)
 		return d.Shared
 	}
-	if shared() {
-		t.Error("one environment: got shared")
+	wantStatus(t, do(t, s, sent{path: path("dev-2", "strava")}), 404, "not_found")
+	s.SetCredential("dev-2", "strava", Credential{ClientID: "42", Secret: "x", RedirectURL: "https://auth.example.com/auth/strava"})
+	if shared(devID) || !shared("dev-2") {
+		t.Error("want it shared for the one whose redirect is on it, not for the one that set it up")
 	}
 	const claim = `{"hostname":"auth.example.com"}`
 	wantStatus(t, do(t, s, sent{method: "PUT", path: path("dev-2", "strava"), body: claim}), 200, "")
-	if !shared() {
-		t.Error("two environments: got not shared")
-	}
-	s.Enable(devID, "whoop")
-	for i, id := range []string{devID, "dev-2"} {
-		wantStatus(t, do(t, s, sent{method: "PUT", path: path(devID, "whoop"), body: claim}), 409, "conflict")
-		wantStatus(t, do(t, s, sent{method: "DELETE", path: path(id, "strava"), key: strconv.Itoa(i)}), 204, "")
-	}
+	wantStatus(t, do(t, s, sent{method: "PUT", path: path(devID, "whoop"), body: claim}), 409, "conflict")
+	wantStatus(t, do(t, s, sent{method: "DELETE", path: path("dev-2", "strava"), key: "1"}), 204, "")
+	wantStatus(t, do(t, s, sent{method: "DELETE", path: path(devID, "strava"), key: "2"}), 409, "conflict")
+	s.SetCredential("dev-2", "strava", Credential{ClientID: "42", Secret: "x"})
+	wantStatus(t, do(t, s, sent{method: "DELETE", path: path(devID, "strava"), key: "3"}), 204, "")
+	wantStatus(t, do(t, s, sent{path: path("dev-2", "strava")}), 404, "not_found")
 	wantStatus(t, do(t, s, sent{method: "PUT", path: path(devID, "whoop"), body: claim}), 201, "")
 }

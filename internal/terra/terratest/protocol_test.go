@@ -115,9 +115,10 @@ func TestStrictRequests(t *testing.T) {
 		{"cursor where there are no pages", "GET", sources + "?cursor=x", "", 400, []string{"query: unknown parameter"}},
 		{"body of a read", "GET", sources, "{}", 400, []string{"body: this operation takes none"}},
 		{"body of a delete", "DELETE", sources + "/strava", "{}", 400, []string{"body: this operation takes none"}},
-		{"limit of none", "GET", "/environments?limit=0", "", 400, []string{"limit: must be a number of at least 1"}},
-		{"limit in words", "GET", "/environments?limit=all", "", 400, []string{"limit: must be a number of at least 1"}},
-		{"cursor of nowhere", "GET", "/environments?cursor=x", "", 400, []string{"cursor: not a cursor of this list"}},
+		{"limit of none", "GET", "/environments/dev-1/users?limit=0", "", 400, []string{"limit: must be a number of at least 1"}},
+		{"limit in words", "GET", "/environments/dev-1/users?limit=all", "", 400, []string{"limit: must be a number of at least 1"}},
+		{"cursor of nowhere", "GET", "/environments/dev-1/users?cursor=x", "", 400, []string{"cursor: not a cursor of this list"}},
+		{"pages of environments", "GET", "/environments?limit=1", "", 400, []string{"query: unknown parameter"}},
 		{"unknown provider of users", "GET", "/environments/dev-1/users?provider=nike", "", 400, []string{`provider: unknown provider "nike"`}},
 		{"users that are perhaps active", "GET", "/environments/dev-1/users?active=maybe", "", 400, []string{"active: must be true or false"}},
 	} {
@@ -171,19 +172,17 @@ func TestPages(t *testing.T) {
 		s.AddEnvironment(fmt.Sprintf("more-%d", i), EnvironmentOptions{})
 	}
 	s.SetUsers(devID, "strava", 120, 30)
-	s.SetUsers(devID, "whoop", 3, 0)
+	s.SetUsers(devID, "whoop", 53, 0)
 	for _, c := range []struct {
 		path  string
 		total int
 		pages []int
 	}{
-		{"/environments?limit=3", 8, []int{3, 3, 2}},
-		{"/environments?limit=8", 8, []int{8}},
 		{"/environments", 8, []int{8}},
-		{"/environments/dev-1/users?limit=1000", 153, []int{100, 53}},
+		{"/environments/dev-1/users?limit=1000", 203, []int{200, 3}},
 		{"/environments/dev-1/users?provider=STRAVA&active=true", 120, []int{50, 50, 20}},
 		{"/environments/dev-1/users?provider=strava&active=false", 30, []int{30}},
-		{"/environments/dev-1/users?active=true&limit=100", 123, []int{100, 23}},
+		{"/environments/dev-1/users?active=true&limit=100", 173, []int{100, 73}},
 		{"/environments/dev-1/users?provider=polar", 0, []int{0}},
 	} {
 		var pages []int

@@ -187,6 +187,7 @@ func TestUsersStay(t *testing.T) {
 		"on Terra's app":    func(s *Server) { s.Enable(devID, "polar"); s.AcceptPair("polar", "1", "x") },
 		"standard with a pair": func(s *Server) {
 			s.SetCredential(devID, "polar", Credential{ClientID: "1"})
+			s.SetAuthVariant(devID, "polar", "standard")
 			s.AcceptPair("polar", "1", "x")
 		},
 		"another pair rejected": func(s *Server) {

@@ -47,7 +47,7 @@ func TestSourceMutations(t *testing.T) {
 		{name: "own app where there is no choice", set: enabled, method: "PATCH", path: "/strava", body: `{"auth_variant":"byo"}`, status: 422, code: "unsupported_operation"},
 		{name: "own app", set: polar, method: "PATCH", path: "/polar", body: `{"auth_variant":"byo"}`, status: 200, would: "update"},
 		{name: "own app while paused", set: func(s *Server) { polar(s); s.Pause(devID, "polar") }, method: "PATCH", path: "/polar", body: `{"auth_variant":"byo","active":true}`, status: 200, would: "resume"},
-		{name: "own app without keys", set: func(s *Server) { s.Enable(devID, "polar") }, method: "PATCH", path: "/polar", body: `{"auth_variant":"byo"}`, status: 409, code: "conflict"},
+		{name: "own app without keys", set: func(s *Server) { s.Enable(devID, "polar") }, method: "PATCH", path: "/polar", body: `{"auth_variant":"byo"}`, status: 200, would: "update"},
 		{name: "Terra's app", set: func(s *Server) { polar(s); s.SetAuthVariant(devID, "polar", "byo") }, method: "PATCH", path: "/polar", body: `{"auth_variant":"standard"}`, status: 200, would: "update"},
 		{name: "disable", set: enabled, method: "DELETE", path: "/strava", status: 204, would: "disable"},
 		{name: "disable one that is not enabled", method: "DELETE", path: "/strava", status: 404, code: "not_found"},

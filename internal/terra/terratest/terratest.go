@@ -13,6 +13,7 @@ import (
 // The words of package emulator, so that a test imports one package.
 type (
 	Config             = emulator.Config
+	Reading            = emulator.Reading
 	Rate               = emulator.Rate
 	Token              = emulator.Token
 	EnvironmentOptions = emulator.EnvironmentOptions
@@ -48,6 +49,9 @@ const (
 	MissingEntries       = emulator.MissingEntries
 	IgnoreDryRun         = emulator.IgnoreDryRun
 )
+
+// Switches are the other ways in which the contract can be read where it is silent.
+func Switches() []emulator.Switch { return emulator.Switches() }
 
 // BaseURL is for clients that use RoundTripper: no such host exists.
 const BaseURL = emulator.BaseURL

@@ -1,8 +1,0 @@
-//go:build !testclock
-
-package main
-
-import "time"
-
-// now is the time by which everything is planned.
-func now() time.Time { return time.Now() }

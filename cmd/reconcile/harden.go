@@ -1,0 +1,12 @@
+package main
+
+import "runtime/debug"
+
+// harden keeps what this process holds out of reach of others on its machine, as far
+// as the operating system helps, and lets no fault of the program pass for an answer:
+// an end by the Go runtime itself is an abort, because the runtime's own exit code 2
+// would say that a dry run found changes.
+func harden() {
+	debug.SetTraceback("crash")
+	keepMemoryPrivate()
+}

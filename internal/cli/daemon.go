@@ -1,0 +1,305 @@
+package cli
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"github.com/spf13/cobra"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/advice"
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
+	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
+	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+// runsAtOnce is how many environments of one account the daemon runs at a time.
+const runsAtOnce = 4
+
+func newDaemonCommand(proc *Process) *cobra.Command {
+	file := ""
+	cmd := &cobra.Command{
+		Use:   "daemon",
+		Short: "Keep Terra matching the repository: poll git, run by schedule",
+		Long: `Keep Terra matching the repository: poll git, run by schedule.
+
+It runs an environment when a new commit arrives and whenever its schedule says
+so. A commit whose terra.yaml is wrong is not used; an environment whose files
+are wrong stays on its last valid commit. SIGTERM lets a call that has left be
+answered, then ends. GET /healthz answers 200 while it makes progress. A changed
+daemon.yaml is taken by itself, or at once by SIGHUP; one that is wrong is not.`,
+		Example: "  reconcile daemon --config /etc/terra-reconcile/daemon.yaml",
+		Args:    takes(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return keepServing(cmd.Context(), proc, file)
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "daemon.yaml", "`file` of the runner's own configuration")
+	return cmd
+}
+
+// serveDaemon serves until ctx ends, and calls started as soon as it does.
+func serveDaemon(ctx context.Context, proc *Process, c config.Config, log *slog.Logger, started func()) (err error) {
+	mode := report.DryRun
+	if c.Apply {
+		mode = report.Apply
+	}
+	ask, err := newProber(c)
+	if err != nil {
+		return err
+	}
+	git, err := openSource(c.Repo, 0)
+	if err != nil {
+		return err
+	}
+	store, _, err := openStore(ctx, c.StateDir, report.Apply) // also an observe-only daemon remembers pauses and valid commits
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	transport := terra.NewTransport()
+	defer transport.CloseIdleConnections() // another one follows when daemon.yaml changes
+	source := &commitSource{
+		proc: proc, config: c, mode: mode, git: git, store: store, log: log,
+		limits: terra.NewLimits(), transport: transport, prober: ask, revisions: map[string]revision{}, last: map[string]report.Environment{},
+	}
+	wake, stopWatching := watch(c.Repo.URL, log)
+	defer stopWatching()
+	d, err := daemon.New(daemon.Options{
+		Poller: source, Runner: source, Log: log, Poll: c.Repo.Poll, Deadline: c.CycleDeadline, AtOnce: runsAtOnce, Wake: wake, Now: proc.Now, Check: func() error { return withAdvice(store.Check()) },
+	})
+	if err != nil {
+		return err
+	}
+	stopControl, err := daemon.Serve(ctx, c.StateDir, daemonControl{source.controlServer(), d, source}, reconciler{d, source}, log)
+	if err != nil {
+		return err
+	}
+	defer stopControl()
+	_, stopHTTP, err := daemon.Listen(ctx, c.Listen, d.Handler(), log)
+	if err != nil {
+		return err
+	}
+	defer stopHTTP()
+	started()
+	log.Info("started", "version", proc.Version, "repository", git.String(), "mode", string(mode), "listen", c.Listen)
+	err = d.Run(ctx)
+	log.Info("stopped")
+	return err
+}
+
+func newLog(proc *Process, c config.Log) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		return nil, fmt.Errorf("configure log: %w", err)
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if c.Format == "text" {
+		options.ReplaceAttr = visibleAttr
+		return slog.New(slog.NewTextHandler(proc.Stderr, options)), nil
+	}
+	return slog.New(slog.NewJSONHandler(escaping{proc.Stderr}, options)), nil
+}
+
+// escaping writes JSON in which what a terminal could take for a command stands as a
+// \u escape; the log's text form quotes it by itself.
+type escaping struct{ to io.Writer }
+
+func (e escaping) Write(line []byte) (int, error) {
+	if _, err := e.to.Write(report.EscapeJSON(line)); err != nil {
+		return 0, err
+	}
+	return len(line), nil
+}
+
+// visibleAttr keeps text from outside from acting where the log is read.
+func visibleAttr(_ []string, a slog.Attr) slog.Attr {
+	if kind := a.Value.Kind(); (kind == slog.KindString || kind == slog.KindAny) && a.Key != slog.LevelKey {
+		a.Value = slog.StringValue(visible.Text(a.Value.String()))
+	}
+	return a
+}
+
+// withAdvice tells in one line what is wrong and what to do.
+func withAdvice(err error) error {
+	for _, next := range advice.All(err) {
+		err = fmt.Errorf("%w; %s", err, next.Text)
+	}
+	return err
+}
+
+// configLooked is how often the daemon looks whether its file is another one.
+const configLooked = 5 * time.Second
+
+// configured is a configuration and what the file held that says so.
+type configured struct {
+	config.Config
+	digest fileDigest
+}
+
+// keepServing serves as the file says until ctx ends, and again when it says
+// something else. What cannot be read or started with is not used.
+func keepServing(ctx context.Context, proc *Process, file string) error {
+	current := configured{digest: digestOf(file)}
+	var err error
+	if current.Config, err = config.Load(file, proc.Getenv); err != nil {
+		return err
+	}
+	signal.Ignore(syscall.SIGPIPE) // who reads the log may go away, and what is kept going must not
+	hangUp := make(chan os.Signal, 1)
+	signal.Notify(hangUp, syscall.SIGHUP)
+	defer signal.Stop(hangUp)
+	w := &configWatch{file: file, getenv: proc.Getenv, asked: hangUp}
+	var former *configured
+	for {
+		log, err := newLog(proc, current.Log)
+		if err != nil {
+			return err
+		}
+		w.running = current.digest
+		next, started, err := serveUntilChanged(ctx, proc, current.Config, w, log)
+		notStarted := err != nil && !started && former != nil
+		if notStarted {
+			log.Error("the changed configuration cannot be started with", "file", file, "error", err.Error())
+			w.refused = current.digest
+		}
+		switch {
+		case ctx.Err() != nil, err != nil && !notStarted, err == nil && next == nil:
+			return err
+		case next != nil:
+			log.Info("the configuration has changed; starting again with it", "file", file)
+			if !notStarted {
+				was := current
+				former = &was
+			}
+			current = *next
+		default:
+			log.Info("going on with the former configuration", "file", file)
+			current, former = *former, nil
+		}
+	}
+}
+
+// serveUntilChanged serves until ctx ends, then next is nil, or until there is
+// another configuration. A run under way ends as with SIGTERM.
+func serveUntilChanged(ctx context.Context, proc *Process, c config.Config, w *configWatch, log *slog.Logger) (next *configured, started bool, err error) {
+	ctx, stop := context.WithCancel(ctx)
+	found := make(chan *configured, 1)
+	go func() {
+		defer stop()
+		found <- w.wait(ctx, log)
+	}()
+	err = serveDaemon(ctx, proc, c, log, func() { started = true })
+	stop()
+	return <-found, started, err
+}
+
+// configWatch notices another configuration by what the file holds, so it does not
+// matter how it was replaced. One goroutine at a time may wait.
+type configWatch struct {
+	file    string
+	getenv  func(string) string
+	asked   <-chan os.Signal // look now
+	running fileDigest       // of what is in use
+	refused fileDigest       // of what cannot be used
+	seen    fileDigest       // at the last look
+}
+
+type fileDigest [sha256.Size]byte
+
+// digestOf gives the zero digest for a file that cannot be read.
+func digestOf(file string) fileDigest {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return fileDigest{}
+	}
+	return sha256.Sum256(data)
+}
+
+// wait gives the next configuration that is valid, nil when ctx ends first. A file
+// that is being written is left alone: two looks have to find the same, or a person
+// has to say that it is done. What is wrong is logged once.
+func (w *configWatch) wait(ctx context.Context, log *slog.Logger) *configured {
+	looks := time.NewTicker(configLooked)
+	defer looks.Stop()
+	for {
+		asked := false
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-w.asked:
+			asked = true
+			log.Info("SIGHUP: the configuration is read again", "file", w.file)
+		case <-looks.C:
+		}
+		found := digestOf(w.file)
+		settled := found == w.seen
+		w.seen = found
+		switch {
+		case asked && found == w.running:
+			log.Info("the configuration is the one in use", "file", w.file)
+			continue
+		case asked && found == w.refused:
+			log.Warn("the configuration is the one that could not be used; change it, or start the daemon again", "file", w.file)
+			continue
+		case found == w.running, found == w.refused, !settled && !asked:
+			continue
+		}
+		c, err := config.Load(w.file, w.getenv)
+		if err == nil {
+			return &configured{c, found}
+		}
+		w.refused = found
+		log.Error("the changed configuration is not used; going on with the former", "file", w.file, "error", err.Error())
+	}
+}
+
+// watch wakes the daemon when a repository that is a folder of this machine gets
+// a new commit. A repository elsewhere is only polled. The channel says "look
+// again", never what happened, and what cannot be watched is polled too.
+func watch(url string, log *slog.Logger) (wake <-chan struct{}, stop func()) {
+	dir := url
+	if info, err := os.Stat(filepath.Join(url, ".git")); err == nil && info.IsDir() {
+		dir = filepath.Join(url, ".git")
+	}
+	if info, err := os.Stat(filepath.Join(dir, "refs", "heads")); err != nil || !info.IsDir() {
+		return nil, func() {}
+	}
+	watcher, err := fsnotify.NewWatcher()
+	if err != nil {
+		log.Warn("the repository is polled, not watched", "error", err.Error())
+		return nil, func() {}
+	}
+	// Folders, not files: git replaces files, and a watch on one goes blind.
+	for _, folder := range []string{dir, filepath.Join(dir, "refs", "heads")} {
+		if err := watcher.Add(folder); err != nil {
+			log.Warn("the repository is polled, not watched", "error", err.Error())
+		}
+	}
+	out := make(chan struct{}, 1)
+	go func() {
+		for range watcher.Events {
+			select {
+			case out <- struct{}{}:
+			default:
+			}
+		}
+	}()
+	go func() {
+		for err := range watcher.Errors {
+			log.Warn("watching the repository", "error", err.Error())
+		}
+	}()
+	return out, func() { _ = watcher.Close() }
+}

@@ -1,0 +1,133 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
+	"github.com/terra-reconcile/terra-reconcile/internal/doctor"
+	"github.com/terra-reconcile/terra-reconcile/internal/gitsource"
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
+	"github.com/terra-reconcile/terra-reconcile/reconcile"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+// doctorSchema names the form of the JSON document.
+const doctorSchema = "terra-reconcile/doctor/v1"
+
+func newDoctorCommand(proc *Process) *cobra.Command {
+	f, probe, format := &sourceFlags{}, false, ""
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Look for what is wrong with the runner, the repository and Terra",
+		Long: `Look for what is wrong with the runner, the repository and Terra.
+
+Each line is one check: ok, warn, fail, or skip where it could not be made. A
+check that is not ok says what to do next. Nothing is changed, and no secret is
+shown. With --probe the data providers are asked whether they know the pairs of
+client id and secret, each at most once an hour; the answers are remembered.
+
+It exits with 1 when a check fails, else with 0.`,
+		Example: `  reconcile doctor
+  reconcile doctor --config /etc/terra-reconcile/daemon.yaml
+  reconcile doctor --env production --probe
+  reconcile doctor -o json`,
+		Args: takes(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			results := doctor.Examine(cmd.Context(), doctorOptions(proc, f, probe))
+			for i := range results {
+				proc.asked.completeEach(results[i].Remediations)
+			}
+			code := exitOK
+			if doctor.Count(results, doctor.Fail) > 0 {
+				code = exitFailed
+			}
+			if err := printResults(proc, format, code, results); err != nil {
+				return fmt.Errorf("print checks: %w", err)
+			}
+			if code != exitOK {
+				return &exitError{code: code}
+			}
+			return nil
+		},
+	}
+	f.add(cmd)
+	addOutput(cmd, &format)
+	cmd.Flags().BoolVar(&probe, "probe", false, "ask the providers whether they know the pairs")
+	return cmd
+}
+
+// doctorOptions lets the doctor look with the means of a run.
+func doctorOptions(proc *Process, f *sourceFlags, probe bool) doctor.Options {
+	c, err := f.configuration(proc)
+	proc.asked.reads(c.Repo)
+	ask, askErr := newProber(c)
+	return doctor.Options{
+		Now: proc.Now, Version: proc.Version, Config: c, ConfigErr: err, ConfigFile: f.config, Named: f.environments, Probe: probe,
+		Files: func(ctx context.Context) (fs.FS, gitsource.Commit, error) {
+			return openFiles(ctx, c.Repo, report.DryRun)
+		},
+		Clients: func(transport http.RoundTripper) func(account, devID string) (*terra.Client, error) {
+			return newClients(c, terra.Options{Transport: transport, Limits: terra.NewLimits(), Version: proc.Version,
+				ReadOnly: true, Timeout: doctor.Deadline / 2, MaxAttempts: 2})
+		},
+		Identities: identities(c.Identities),
+		KeysOf:     reconcile.KeysOf,
+		Pauses: func(store *state.Store) ([]daemon.Pause, error) {
+			return controlServer{store: store, now: proc.Now}.Pauses()
+		},
+		Copy: func(ctx context.Context, path string) (*state.Store, error) {
+			store, why := copyOf(ctx, c.StateDir, path)
+			if why != "" {
+				return nil, errors.New(why)
+			}
+			return store, nil
+		},
+		Prober: ask, ProberErr: askErr,
+		Accept: func(ctx context.Context, accepted []daemon.AcceptedKey) (int, error) {
+			return liftRejections(ctx, proc.Now(), c.StateDir, accepted)
+		},
+	}
+}
+
+func printResults(proc *Process, format string, code int, results []doctor.Result) error {
+	count := func(s doctor.Status) int { return doctor.Count(results, s) }
+	if format == "json" {
+		return printJSON(proc.Stdout, struct {
+			Schema   string          `json:"schema"`
+			ExitCode int             `json:"exit_code"`
+			OK       int             `json:"ok"`
+			Warn     int             `json:"warn"`
+			Fail     int             `json:"fail"`
+			Skipped  int             `json:"skipped"`
+			Checks   []doctor.Result `json:"checks"`
+		}{doctorSchema, code, count(doctor.OK), count(doctor.Warn), count(doctor.Fail), count(doctor.Skip), results})
+	}
+	b := newPage(proc)
+	for _, r := range results {
+		b.folded(fmt.Sprintf("%-6s", r.Status), strings.TrimSuffix(r.Check+" "+r.Subject, " ")+": "+r.Message)
+		for _, next := range r.Remediations {
+			b.folded("      -> ", report.Words([]plan.Remediation{{Text: next.Text, File: next.File, YAML: next.YAML}}), next.Command...)
+		}
+	}
+	b.add(fmt.Sprintf("\n%s: %d ok", visible.Plural(len(results), "check", "checks"), count(doctor.OK)))
+	for _, s := range []struct {
+		status    doctor.Status
+		one, many string
+	}{{doctor.Warn, "warning", "warnings"}, {doctor.Fail, "failed", "failed"}, {doctor.Skip, "skipped", "skipped"}} {
+		if n := count(s.status); n > 0 {
+			b.add(", " + visible.Plural(n, s.one, s.many))
+		}
+	}
+	b.add("\n")
+	return b.print(proc.Stdout)
+}

@@ -1,0 +1,52 @@
+package cli
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
+)
+
+// TestHostileGitServer: a git server gives the token away in no form in which a server of
+// Terra could not.
+func TestHostileGitServer(t *testing.T) {
+	const token = "glTok9Zx81LmQwRv7PbN"
+	for _, c := range []struct {
+		attack string
+		form   string
+	}{
+		{attack: "the token as it is", form: token},
+		{attack: "half of the token", form: token[:10]},
+		{attack: "the token in capital letters", form: strings.ToUpper(token)},
+		{attack: "the token in hex", form: hex.EncodeToString([]byte(token))},
+		{attack: "the token with signs between", form: strings.Join(strings.Split(token, ""), "\u200b")},
+	} {
+		t.Run(c.attack, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
+				text := "ERR no such: " + c.form + "\n"
+				_, _ = fmt.Fprintf(w, "001e# service=git-upload-pack\n0000%04x%s", len(text)+4, text)
+			}))
+			defer server.Close()
+			file := filepath.Join(t.TempDir(), "token")
+			if err := os.WriteFile(file, []byte(token+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			repo := config.Repo{URL: server.URL + "/acme/terra"}
+			repo.Auth.Token = config.FileSecret(file)
+			source, err := openSource(repo, 0)
+			if err == nil {
+				_, err = source.Fetch(t.Context())
+			}
+			if err == nil || !strings.Contains(err.Error(), "what the server said is withheld") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,291 @@
+package cli
+
+import (
+	"cmp"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+// reconciler answers what only a daemon can be asked for.
+type reconciler struct {
+	daemon *daemon.Daemon
+	source *commitSource
+}
+
+// Status adds to what the daemon knows of itself what the state knows.
+func (r reconciler) Status() (daemon.Status, error) {
+	s := r.daemon.Status()
+	s.Version, s.Mode, s.Repository = r.source.proc.Version, r.source.mode, r.source.git.String()
+	s.Branch, s.HeadBranch = r.source.branches()
+	pauses, err := r.source.controlServer().Pauses()
+	if err != nil {
+		return s, err
+	}
+	s.Paused = pauses
+	store := r.source.store
+	for i := range s.Environments {
+		e := &s.Environments[i]
+		e.Approved = []daemon.Approved{}
+		g, known := r.source.revision(e.Name)
+		if !known {
+			continue
+		}
+		env, known, err := located(store, r.source.config, g.account, e.DevID)
+		if err != nil || !known {
+			continue // no run of it has applied yet, and its error says why
+		}
+		c, err := store.Commits(env)
+		if err != nil {
+			return s, err
+		}
+		e.AttemptedRevision, e.AppliedRevision = c.Attempted, c.Applied
+		if e.RewoundFrom, err = store.RewoundFrom(env, e.Revision); err != nil {
+			return s, err
+		}
+		waiting, err := store.Approvals(env, r.source.proc.Now())
+		if err != nil {
+			return s, err
+		}
+		for _, a := range waiting {
+			e.Approved = append(e.Approved, r.approvedOf(e.Name, a))
+		}
+	}
+	return s, nil
+}
+
+// RunNow lets environments run soon.
+func (r reconciler) RunNow(q daemon.NowRequest) ([]string, error) {
+	return r.daemon.RunNow(q.Environment)
+}
+
+// Approvable tells what an approval would be of, as the last run has it.
+func (r reconciler) Approvable(q daemon.Approval) (daemon.Approved, error) {
+	q = r.meant(q)
+	hash, err := r.approvable(q)
+	if err != nil {
+		return daemon.Approved{}, unapproved(q, err)
+	}
+	return daemon.Approved{Connection: q.Connection, Hash: hash, Now: q.Now, By: []string{}, Covers: r.covers(q)}, nil
+}
+
+// approvable is the whole hash of what an approval names, and refuses one of nothing.
+func (r reconciler) approvable(q daemon.Approval) (string, error) {
+	switch _, known := r.source.revision(q.Environment); {
+	case r.source.mode == report.DryRun:
+		return "", errors.New("this daemon is observe-only (apply: false), so there is nothing to approve")
+	case !known:
+		return "", fmt.Errorf("the repository has no environment %q", q.Environment)
+	case !plan.IsHash(q.Hash):
+		return "", fmt.Errorf("%q is no hash as a dry run prints it: at least 8 digits", q.Hash)
+	}
+	if err := plan.LongEnough(q.Hash, r.source.config.Approvals.Digits); err != nil {
+		return "", err
+	}
+	return r.hashOf(q)
+}
+
+func unapproved(q daemon.Approval, err error) error {
+	return fmt.Errorf("approve plan of %s: %w", cmp.Or(q.Connection, q.Environment), err)
+}
+
+// covers is what an approval is of, a line for each field.
+func (r reconciler) covers(q daemon.Approval) []string {
+	left, _ := r.source.left(q.Environment)
+	return report.Covers(left, q.Connection)
+}
+
+// Approve keeps an approval for the next run of an environment, and lets it run.
+func (r reconciler) Approve(q daemon.Approval) (daemon.Approved, error) {
+	q = r.meant(q)
+	hash, err := r.approvable(q)
+	if err != nil {
+		return daemon.Approved{}, unapproved(q, err)
+	}
+	who, err := r.person(q)
+	if err != nil {
+		return daemon.Approved{}, unapproved(q, err)
+	}
+	g, _ := r.source.revision(q.Environment)
+	env, known, err := located(r.source.store, r.source.config, g.account, g.environment.DevID)
+	if err == nil && !known {
+		err = errors.New("no run of it has applied with this account yet; wait for the first")
+	}
+	if err != nil {
+		return daemon.Approved{}, unapproved(q, err)
+	}
+	now := r.source.proc.Now().UTC()
+	a := state.Approval{Connection: q.Connection, Hash: hash, Now: q.Now, By: []string{who}, At: now, Until: now.Add(approvalLasts)}
+	line := state.Entry{ID: rand.Text(), At: now, Event: state.EventApproved, Environment: q.Environment, DevID: env.DevID, Connection: q.Connection,
+		Provider: strings.TrimPrefix(q.Connection, q.Environment+"/"), Approval: hash, ApprovedBy: a.By, Owner: who, Until: a.Until}
+	if err := r.source.store.SaveApproval(env, a, line); err != nil {
+		return daemon.Approved{}, err
+	}
+	waiting, err := r.source.store.Approvals(env, now)
+	if err != nil {
+		return daemon.Approved{}, err
+	}
+	for _, w := range waiting {
+		if w.Connection == a.Connection {
+			a = w
+		}
+	}
+	out := r.approvedOf(q.Environment, a)
+	out.Covers = r.covers(q)
+	_, err = r.daemon.RunNow(q.Environment) // what was approved need not wait for anything else
+	return out, err
+}
+
+// meant parts ENV/CONN, where the repository has no environment of that very name: one may
+// hold slashes itself. Where it has both, the hash says which is meant.
+func (r reconciler) meant(q daemon.Approval) daemon.Approval {
+	at := strings.LastIndexByte(q.Environment, '/')
+	if q.Connection != "" || at < 0 {
+		return q
+	}
+	one := q
+	one.Environment, one.Connection = q.Environment[:at], q.Environment
+	_, isEnvironment := r.source.revision(q.Environment)
+	if _, err := r.hashOf(q); isEnvironment && err == nil {
+		return q
+	}
+	if _, known := r.source.revision(one.Environment); !known {
+		return q
+	}
+	return one
+}
+
+// hashOf is the whole hash that a person named: of what the last run left to do, where
+// that run tells.
+func (r reconciler) hashOf(q daemon.Approval) (string, error) {
+	left, known := r.source.left(q.Environment)
+	if !known {
+		digits := strings.TrimPrefix(q.Hash, "sha256:")
+		if len(digits) != 2*sha256.Size {
+			return "", errors.New("its last run does not tell what is left to do; give all 64 digits of the hash")
+		}
+		return "sha256:" + digits, nil
+	}
+	hashes := plan.ConnectionHashes(left.Plan())
+	all := append(slices.Collect(maps.Values(hashes)), plan.Hash(left.Plan()))
+	hash, what := plan.Hash(left.Plan()), "plan"
+	if q.Connection != "" {
+		hash, what = hashes[q.Connection], "plan of it"
+	}
+	switch {
+	case hash == "" || len(left.Changes) == 0:
+		return "", errors.New("nothing to approve: its last run left nothing to do there")
+	case !plan.SameHash(q.Hash, hash, all...):
+		return "", fmt.Errorf("its last run left another %s, %s", what, hash)
+	}
+	return hash, nil
+}
+
+// person names who approves: by their token where the runner knows people by tokens,
+// else as the operating system does.
+func (r reconciler) person(q daemon.Approval) (string, error) {
+	people := r.source.config.Approvals.People
+	if len(people) == 0 {
+		return q.Owner, nil
+	}
+	given := sha256.Sum256([]byte(q.Token))
+	var found []string
+	for _, name := range slices.Sorted(maps.Keys(people)) {
+		token, err := people[name].Read()
+		if err != nil {
+			return "", fmt.Errorf("tell who approves: approvals.people.%s: %w", name, err)
+		}
+		if known := sha256.Sum256([]byte(token)); q.Token != "" && subtle.ConstantTimeCompare(known[:], given[:]) == 1 {
+			found = append(found, name)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", errors.New("this daemon knows people by their tokens; set yours in " + approverToken)
+	case 1:
+		return found[0], nil
+	}
+	return "", fmt.Errorf("%s have one token in approvals.people; give each their own", strings.Join(found, " and "))
+}
+
+// daemonControl is the control server of a daemon: what is set and lifted has its
+// effect at once.
+type daemonControl struct {
+	controlServer
+	daemon *daemon.Daemon
+	source *commitSource
+}
+
+// Pause holds from now on, and ends by itself: the daemon wakes then.
+func (c daemonControl) Pause(r daemon.PauseRequest) (daemon.Pause, error) {
+	p, err := c.controlServer.Pause(r)
+	if err == nil {
+		c.daemon.Look()
+	}
+	return p, err
+}
+
+// Resume lifts a pause, and runs what it held.
+func (c daemonControl) Resume(r daemon.ResumeRequest) (daemon.Resumed, error) {
+	out, err := c.controlServer.Resume(r)
+	if err != nil {
+		return out, err
+	}
+	for _, e := range c.source.environments() {
+		if e.Revision != "" && (out.Target == "" || out.Target == e.Name || out.Target == e.DevID || strings.HasPrefix(out.Target, e.Name+"/")) {
+			if _, err := c.daemon.RunNow(e.Name); err != nil {
+				c.source.log.Warn("the run after a pause could not be started", "environment", e.Name, "error", err.Error())
+			}
+		}
+	}
+	return out, nil
+}
+
+// approvalLasts is how long an approval waits to be used.
+const approvalLasts = 24 * time.Hour
+
+// approvedOf tells how an approval stands. Where the last run of its environment does not
+// tell how many people it takes, it takes as many as the runner's rule can ask for.
+func (r reconciler) approvedOf(environment string, a state.Approval) daemon.Approved {
+	out := daemon.Approved{Connection: a.Connection, Hash: a.Hash, Now: a.Now, By: a.By, Until: a.Until}
+	left, known := r.source.left(environment)
+	required := left.Approval.Required
+	if !known {
+		required = r.source.config.Approvals.Required
+	}
+	for _, c := range left.Connections {
+		if c.Name == a.Connection {
+			required = c.Approval.Required
+		}
+	}
+	out.Missing = max(0, required-len(a.By))
+	return out
+}
+
+// controlServer answers pauses for the state that this daemon holds.
+func (s *commitSource) controlServer() controlServer {
+	named := func() []state.Known {
+		var out []state.Known
+		for _, e := range s.environments() {
+			out = append(out, state.Known{Environment: e.Name, DevID: e.DevID})
+		}
+		return out
+	}
+	running := func(environment string) bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.running[environment]
+	}
+	return controlServer{store: s.store, now: s.proc.Now, named: named, running: running}
+}

@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+// width is how wide text for people is.
+const width = 80
+
+// a note is a text for a person, and what to type for it.
+type note struct {
+	text    string
+	command plan.Command // nil for nothing
+}
+
+func tell(text string, command ...string) note { return note{text, command} }
+
+// say prints notes for a person.
+func say(proc *Process, notes ...note) error {
+	p := newPage(proc)
+	for _, n := range notes {
+		p.note("", 0, n)
+	}
+	return p.print(proc.Stdout)
+}
+
+// page is text for a person, in lines of at most 80 columns. The commands in it
+// are completed, and neither they nor hashes are broken over two lines.
+type page struct {
+	out   strings.Builder
+	asked invocation
+}
+
+func newPage(proc *Process) *page { return &page{asked: proc.asked} }
+
+// add puts text of ours at the end as it is.
+func (p *page) add(text string) { p.out.WriteString(text) }
+
+// note puts a text behind a head, and its command, completed and whole, beside it where
+// that fits, else below.
+func (p *page) note(head string, at int, n note) {
+	command := p.asked.command(n.command).String()
+	switch {
+	case command == "":
+		p.beside(head, at, n.text)
+	case n.text == "":
+		p.add(head + command + "\n")
+	case !strings.Contains(n.text, "\n") && at+utf8.RuneCountInString(n.text+": "+command) <= width:
+		p.add(head + visible.Text(n.text) + ": " + command + "\n")
+	default:
+		p.beside(head, at, strings.TrimSpace(n.text)+":")
+		p.add(strings.Repeat(" ", max(at, 2)) + command + "\n")
+	}
+}
+
+// paragraph stands at the left margin.
+func (p *page) paragraph(text string) { p.beside("", 0, text) }
+
+// labelled puts a text beside a label.
+func (p *page) labelled(label, text string, command ...string) {
+	const labels = 11
+	p.note(fmt.Sprintf("  %-*s", labels, label), labels+2, note{text, command})
+}
+
+// folded puts a text behind a head.
+func (p *page) folded(head, text string, command ...string) {
+	p.note(head, utf8.RuneCountInString(head), note{text, command})
+}
+
+// beside puts a text of anybody behind a head of ours. What is too long to stand
+// there stands below.
+func (p *page) beside(head string, at int, text string) {
+	for i, line := range report.Lines(text, width-at) {
+		left := at
+		if at > 0 {
+			left = report.Indent(line, at, width)
+		}
+		switch {
+		case i == 0 && left < at:
+			p.add(strings.TrimRight(head, " ") + "\n" + strings.Repeat(" ", left) + line + "\n")
+		case i == 0:
+			p.add(strings.TrimRight(head+line, " ") + "\n")
+		default:
+			p.add(strings.Repeat(" ", left) + line + "\n")
+		}
+	}
+}
+
+func (p *page) print(w io.Writer) error {
+	_, err := io.WriteString(w, p.out.String())
+	return err
+}

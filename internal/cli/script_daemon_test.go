@@ -1,0 +1,243 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// patience is how long a script waits for something that must happen.
+const patience = 30 * time.Second
+
+// daemonCommand runs one command in the background and talks to it:
+//
+//	daemon start ARGS…          run `reconcile ARGS…`
+//	daemon says PATTERN         wait until a new line of its log matches
+//	daemon healthy CODE         GET /healthz where its log says that it serves
+//	daemon page PATTERN         GET /healthz says so
+//	daemon never PATTERN        after stop: no line matched
+//	daemon said N PATTERN       after stop: N lines matched
+//	daemon config FILE          put FILE in the place of daemon.yaml, as editors do
+//	daemon signal SIGNAL        send HUP, and go on
+//	daemon deaf                 nobody reads its log any more
+//	daemon stop SIGNAL CODE D   send TERM, INT or KILL (code -1); it must end within D with CODE
+func daemonCommand(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 1, 100, "daemon start|says|healthy|stop …")
+	s := sceneOf(ts)
+	what, args := args[0], args[1:]
+	if what == "start" {
+		s.startDaemon(ts, args)
+		return
+	}
+	if s.daemon == nil {
+		ts.Fatalf("daemon start comes first")
+	}
+	switch what {
+	case "deaf":
+		ts.Check(s.daemon.log.Close())
+	case "never":
+		s.daemon.said(ts, 0, strings.Join(args, " "))
+	case "said":
+		s.daemon.said(ts, number(ts, args[0]), strings.Join(args[1:], " "))
+	case "says":
+		s.daemon.says(ts, strings.Join(args, " "))
+	case "healthy":
+		s.daemon.healthy(ts, number(ts, args[0]))
+	case "config":
+		ts.Check(os.WriteFile(ts.MkAbs("daemon.yaml.new"), based(ts, args[0]), 0o600))
+		ts.Check(os.Rename(ts.MkAbs("daemon.yaml.new"), ts.MkAbs("daemon.yaml")))
+	case "signal":
+		ts.Check(s.daemon.cmd.Process.Signal(signalOf(ts, args[0])))
+	case "page":
+		if page := s.daemon.healthy(ts, 0); !regexp.MustCompile(strings.Join(args, " ")).MatchString(page) {
+			ts.Fatalf("/healthz says %s", page)
+		}
+	case "stop":
+		need(ts, neg, args, 3, 3, "daemon stop SIGNAL CODE DURATION")
+		s.daemon.stop(ts, args[0], number(ts, args[1]), args[2])
+		s.keep(ts, "daemon", strings.Join(s.daemon.all(), "\n"))
+	default:
+		ts.Fatalf("daemon %s: unknown", what)
+	}
+}
+
+// background is a command under way and what it has said.
+type background struct {
+	cmd   *exec.Cmd
+	ended chan error
+	log   *os.File // the end of it that is read
+
+	mu    sync.Mutex
+	lines []string
+	read  int           // lines that says has seen
+	more  chan struct{} // closed and replaced at each line
+}
+
+func (s *scene) startDaemon(ts *testscript.TestScript, args []string) {
+	if _, err := os.Stat(ts.MkAbs("daemon.yaml")); err == nil {
+		ts.Check(os.WriteFile(ts.MkAbs("daemon.yaml"), based(ts, "daemon.yaml"), 0o600))
+	}
+	cmd := exec.Command("reconcile", args...)
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Env = programEnv(ts)
+	reader, writer, err := os.Pipe()
+	ts.Check(err)
+	cmd.Stdout, cmd.Stderr = writer, writer
+	ts.Check(cmd.Start())
+	ts.Check(writer.Close())
+	b := &background{cmd: cmd, log: reader, ended: make(chan error, 1), more: make(chan struct{})}
+	s.daemon = b
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		b.drain(reader)
+	}()
+	go func() {
+		<-drained
+		b.ended <- cmd.Wait()
+	}()
+	ts.Defer(func() {
+		_ = cmd.Process.Kill() // it may have ended already
+		<-b.ended
+		ts.Logf("[daemon]\n%s", strings.Join(b.all(), "\n"))
+	})
+}
+
+// based is a daemon.yaml, which has no variables: BASE stands for where the
+// emulator is.
+func based(ts *testscript.TestScript, name string) []byte {
+	text, err := os.ReadFile(ts.MkAbs(name))
+	ts.Check(err)
+	return bytes.ReplaceAll(text, []byte("BASE"), []byte(ts.Getenv("TERRA_BASE_URL")))
+}
+
+func signalOf(ts *testscript.TestScript, name string) syscall.Signal {
+	number, ok := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL}[name]
+	if !ok {
+		ts.Fatalf("signal %s: use HUP, TERM, INT or KILL", name)
+	}
+	return number
+}
+
+// programEnv is what the script set of the variables that the command reads.
+func programEnv(ts *testscript.TestScript) []string {
+	var out []string
+	for _, name := range []string{
+		"HOME", "PATH", "TMPDIR", "TERM", "NO_COLOR", "TERRA_BASE_URL", "TERRA_ADMIN_TOKEN",
+		"RECONCILE_STATE_DIR", "RECONCILE_AGE_KEY_FILE", "RECONCILE_AGE_KEY",
+		"APPROVER_JO", "APPROVER_KIM",
+	} {
+		if value := ts.Getenv(name); value != "" {
+			out = append(out, name+"="+value)
+		}
+	}
+	return out
+}
+
+func (b *background) drain(reader io.ReadCloser) {
+	defer reader.Close()
+	scanner := bufio.NewScanner(reader)
+	scanner.Buffer(nil, 1<<20)
+	for scanner.Scan() {
+		b.mu.Lock()
+		b.lines = append(b.lines, scanner.Text())
+		close(b.more)
+		b.more = make(chan struct{})
+		b.mu.Unlock()
+	}
+}
+
+func (b *background) all() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]string{}, b.lines...)
+}
+
+// says waits for a line that no earlier says has passed.
+func (b *background) says(ts *testscript.TestScript, pattern string) {
+	want, err := regexp.Compile(pattern)
+	ts.Check(err)
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for {
+		b.mu.Lock()
+		for b.read < len(b.lines) {
+			b.read++
+			if want.MatchString(b.lines[b.read-1]) {
+				b.mu.Unlock()
+				return
+			}
+		}
+		more := b.more
+		b.mu.Unlock()
+		select {
+		case <-more:
+		case err := <-b.ended:
+			b.ended <- err
+			ts.Fatalf("it ended (%v) and never said %s", err, pattern)
+		case <-timer.C:
+			ts.Fatalf("it did not say %s within %s", pattern, patience)
+		}
+	}
+}
+
+func (b *background) said(ts *testscript.TestScript, want int, pattern string) {
+	looked, err := regexp.Compile(pattern)
+	ts.Check(err)
+	var found []string
+	for _, line := range b.all() {
+		if looked.MatchString(line) {
+			found = append(found, line)
+		}
+	}
+	if len(found) != want {
+		ts.Fatalf("%d lines say %s, want %d:\n%s", len(found), pattern, want, strings.Join(found, "\n"))
+	}
+}
+
+func (b *background) healthy(ts *testscript.TestScript, want int) (page string) {
+	serving := regexp.MustCompile(`"address":"([^"]+)"`)
+	address := ""
+	for _, line := range b.all() {
+		if m := serving.FindStringSubmatch(line); m != nil {
+			address = m[1]
+		}
+	}
+	answer, err := (&http.Client{Timeout: patience}).Get("http://" + address + "/healthz")
+	ts.Check(err)
+	text, err := io.ReadAll(answer.Body)
+	ts.Check(errors.Join(err, answer.Body.Close()))
+	if want != 0 && answer.StatusCode != want {
+		ts.Fatalf("/healthz answers %d, want %d", answer.StatusCode, want)
+	}
+	return string(text)
+}
+
+func (b *background) stop(ts *testscript.TestScript, signal string, want int, within string) {
+	most, err := time.ParseDuration(within)
+	ts.Check(err)
+	ts.Check(b.cmd.Process.Signal(signalOf(ts, signal)))
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case err := <-b.ended:
+		b.ended <- err
+		if got := b.cmd.ProcessState.ExitCode(); got != want {
+			ts.Fatalf("got exit code %s, want %s\n%s", strconv.Itoa(got), strconv.Itoa(want), strings.Join(b.all(), "\n"))
+		}
+	case <-timer.C:
+		ts.Fatalf("it did not end within %s of SIG%s\n%s", within, signal, strings.Join(b.all(), "\n"))
+	}
+}

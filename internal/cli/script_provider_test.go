@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// dataProvider is a data provider on loopback, such as Strava.
+type dataProvider struct {
+	mu     sync.Mutex
+	status int
+	body   string
+	asked  int
+}
+
+// providerCommand serves and looks at a data provider that is asked about pairs:
+//
+//	provider answers STATUS BODY   to every question from now on; sets PROVIDER
+//	provider asked N               so often since the last look
+func providerCommand(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 2, 3, "provider answers STATUS BODY | provider asked N")
+	s := sceneOf(ts)
+	if s.provider == nil {
+		s.provider = &dataProvider{}
+		server := httptest.NewServer(s.provider)
+		ts.Defer(server.Close)
+		ts.Setenv("PROVIDER", server.URL)
+	}
+	p := s.provider
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch args[0] {
+	case "answers":
+		need(ts, neg, args, 3, 3, "provider answers STATUS BODY")
+		p.status, p.body = number(ts, args[1]), args[2]
+	case "asked":
+		if want := number(ts, args[1]); p.asked != want {
+			ts.Fatalf("asked %d times, want %d", p.asked, want)
+		}
+		p.asked = 0
+	default:
+		ts.Fatalf("provider %s: unknown", args[0])
+	}
+}
+
+func (p *dataProvider) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked++
+	if strings.Contains(q.URL.String(), "secret") || q.PostFormValue("client_secret") == "" {
+		http.Error(w, "the secret must travel in the body", http.StatusTeapot)
+		return
+	}
+	w.WriteHeader(p.status)
+	_, _ = io.WriteString(w, p.body)
+}
+
+// fillCommand writes the values of variables into a file that has none itself:
+// ${NAME} becomes what the script has set.
+func fillCommand(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 1, 1, "fill FILE")
+	file := ts.MkAbs(args[0])
+	text, err := os.ReadFile(file)
+	ts.Check(err)
+	ts.Check(os.WriteFile(file, []byte(os.Expand(string(text), ts.Getenv)), 0o600))
+}
+
+// flatCommand looks for a text in standard output without regard to where its
+// lines end.
+func flatCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: [!] flat TEXT")
+	}
+	flat := func(text string) string { return strings.Join(strings.Fields(text), " ") }
+	if strings.Contains(flat(ts.ReadFile("stdout")), flat(args[0])) == neg {
+		ts.Fatalf("standard output holds it: %v, want %v: %s", neg, !neg, args[0])
+	}
+}

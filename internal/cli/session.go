@@ -1,0 +1,209 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"slices"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
+	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
+	"github.com/terra-reconcile/terra-reconcile/internal/doctor"
+	"github.com/terra-reconcile/terra-reconcile/internal/gitsource"
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/providers"
+	"github.com/terra-reconcile/terra-reconcile/reconcile"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+// session is what one run needs: the files of a commit, and an engine that can
+// write only when the run may.
+type session struct {
+	files        fs.FS
+	commit       gitsource.Commit
+	environments []string
+	engine       *reconcile.Engine
+	store        *state.Store
+	holder       report.LockOwner // who else writes the state
+	progress     *progress
+	asked        invocation
+	stopControl  func() // nil: nobody can ask this run
+
+	notices  notices
+	warnings []string
+}
+
+// openSession opens what a run of a mode needs. what is what the person wants in the
+// end: where that is to apply, a folder must be committed and a state folder known.
+func openSession(ctx context.Context, proc *Process, f *runFlags, mode, what report.Mode) (*session, error) {
+	c, err := f.configuration(proc)
+	proc.asked.reads(c.Repo)
+	if err != nil {
+		return nil, err
+	}
+	ask, err := newProber(c)
+	if err != nil {
+		return nil, err
+	}
+	if what == report.Apply && c.StateDir == "" {
+		return nil, errNoState
+	}
+	s := &session{environments: c.Environments, progress: newProgress(proc), asked: proc.asked}
+	if s.files, s.commit, err = openFiles(ctx, c.Repo, what); err != nil {
+		s.progress.clear()
+		return nil, err
+	}
+	if s.store, s.holder, err = openStore(ctx, c.StateDir, mode); err != nil {
+		s.progress.clear()
+		return nil, err
+	}
+	if mode == report.Apply {
+		s.serve(ctx, proc, c.StateDir)
+	}
+	switch reason := s.store.Reason(); {
+	case s.store.Missing():
+		s.warnings = append(s.warnings, "no memory yet: what Terra has already counts as not ours")
+	case reason != "":
+		s.warnings = append(s.warnings, reason)
+	}
+	s.engine = newEngine(engineParts{proc: proc, config: c, mode: mode, applies: f.config == "" || c.Apply, store: s.store, prober: ask, transport: terra.NewTransport(),
+		limits: terra.NewLimits(), heard: &s.notices, progress: s.progress.show})
+	return s, nil
+}
+
+func (s *session) close() {
+	s.progress.clear()
+	if s.stopControl != nil {
+		s.stopControl()
+	}
+	_ = s.store.Close()
+}
+
+// serve lets others pause this run and read its memory. Where it cannot, the run
+// goes on and says so.
+func (s *session) serve(ctx context.Context, proc *Process, dir string) {
+	stop, err := daemon.Serve(ctx, dir, controlServer{store: s.store, now: proc.Now, running: func(string) bool { return true }}, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		s.warnings = append(s.warnings, "a pause cannot reach this run: "+err.Error())
+		return
+	}
+	s.stopControl = stop
+}
+
+// run loads the files and runs the engine over them.
+func (s *session) run(ctx context.Context, r reconcile.Run) report.Report {
+	r.Set, r.Problems = spec.Load(s.files, providers.Vocabulary())
+	r.Commit, r.Only = s.commit.Hash, s.environments
+	r.Author, r.LockOwner = s.commit.Author, s.holder
+	out := s.engine.Run(ctx, r)
+	s.progress.clear()
+	out.Warnings = slices.Concat(plan.Warnings(s.warnings...), plan.Warnings(s.notices.warnings()...), out.Warnings)
+	s.asked.completeReport(&out)
+	return out
+}
+
+// runnerConfig is the runner's own configuration: the daemon.yaml that a flag names,
+// else what the environment variables say.
+func runnerConfig(proc *Process, file string) (config.Config, error) {
+	if file == "" {
+		return config.FromEnvironment(proc.Getenv)
+	}
+	return config.Load(file, proc.Getenv)
+}
+
+// configuration is the runner's own with what the flags say over it. A repository that
+// a person named counts, also the folder they are in.
+func (f *sourceFlags) configuration(proc *Process) (config.Config, error) {
+	c, err := runnerConfig(proc, f.config)
+	if err != nil {
+		return c, err
+	}
+	if f.config == "" || f.given.Changed {
+		c.Repo.URL = f.repo
+	}
+	c.Repo.Ref = cmp.Or(f.ref, c.Repo.Ref)
+	c.Repo.Path = cmp.Or(f.path, c.Repo.Path)
+	c.StateDir = cmp.Or(f.state, c.StateDir)
+	if len(f.environments) > 0 {
+		c.Environments = f.environments
+	}
+	return c, nil
+}
+
+// openFiles gives the files to work from: those of a commit, or, for a dry run of a folder
+// where what it holds of a configuration is not committed, the folder as it stands.
+func openFiles(ctx context.Context, repo config.Repo, mode report.Mode) (fs.FS, gitsource.Commit, error) {
+	info, err := os.Stat(repo.URL)
+	if err == nil && repo.Path == "" && repo.Ref == "" {
+		if err := isRoot(repo.URL); err != nil {
+			return nil, gitsource.Commit{}, fmt.Errorf("read repository %s: %w", repo.URL, err)
+		}
+	}
+	if err == nil && info.IsDir() && repo.Ref == "" {
+		tree, err := gitsource.WorkTree(ctx, repo.URL, repo.Path, doctor.IsRead)
+		switch {
+		case err != nil:
+			return nil, gitsource.Commit{}, err
+		case !tree.Dirty:
+			return tree.FS, tree.Commit, nil
+		case mode == report.DryRun:
+			return tree.FS, gitsource.Commit{Hash: "worktree"}, nil
+		}
+		why, next := doctor.Uncommitted(tree)
+		return nil, gitsource.Commit{}, fmt.Errorf("apply %s: %s; %s", repo.URL, why, next)
+	}
+	source, err := openSource(repo, 16<<20)
+	if err != nil {
+		return nil, gitsource.Commit{}, err
+	}
+	commit, err := source.Fetch(ctx)
+	if err != nil {
+		return nil, gitsource.Commit{}, err
+	}
+	files, err := source.FS(commit.Hash)
+	return files, commit, err
+}
+
+// openSource opens a repository, of which the files of a configuration are kept, and so
+// many bytes of the others.
+func openSource(repo config.Repo, others int64) (*gitsource.Source, error) {
+	auth := gitsource.Auth{Username: repo.Auth.Username, SSHKeyFile: repo.Auth.SSHKeyFile, KnownHostsFile: repo.Auth.KnownHostsFile,
+		Settings: gitsource.Settings(repo.Auth.Settings), Repeats: repeatsToken, RepeatsLong: repeatsTokenLong}
+	if repo.Auth.Token.IsSet() {
+		auth.Token = repo.Auth.Token.Read
+	}
+	return gitsource.Open(gitsource.Options{URL: repo.URL, Ref: repo.Ref, Path: repo.Path, Wanted: doctor.IsConfig, Others: others, Auth: auth})
+}
+
+func repeatsToken(text, token string) bool {
+	return secrets.Repeats(text, secrets.NewValue([]byte(token)))
+}
+
+func repeatsTokenLong(text, token string) bool {
+	return secrets.RepeatsLong(text, secrets.NewValue([]byte(token)))
+}
+
+var errNoState = errors.New("open state: no folder is known for it; set RECONCILE_STATE_DIR or --state")
+
+// openStore opens the memory. A dry run that cannot have it goes on without and
+// says so; a run that writes never does.
+func openStore(ctx context.Context, dir string, mode report.Mode) (*state.Store, report.LockOwner, error) {
+	switch {
+	case mode == report.Apply && dir == "":
+		return nil, "", errNoState
+	case mode == report.Apply:
+		store, err := state.Open(dir, state.Options{})
+		return store, "", err
+	case dir == "":
+		return state.None("no state folder is known, so every connection counts as found for the first time"), "", nil
+	}
+	return memoryFor(ctx, dir)
+}

@@ -1,0 +1,478 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
+	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
+	"github.com/terra-reconcile/terra-reconcile/internal/gitsource"
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/providers"
+	"github.com/terra-reconcile/terra-reconcile/reconcile"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+// commitSource follows a branch for the daemon: it polls for commits and runs an
+// environment from the last commit in which its files were valid.
+type commitSource struct {
+	proc      *Process
+	config    config.Config
+	mode      report.Mode
+	git       *gitsource.Source
+	store     *state.Store
+	log       *slog.Logger
+	limits    *terra.Limits
+	transport http.RoundTripper
+	prober    prober
+
+	// Poll's own:
+	latest  string // the commit last looked at, used or not
+	logged  string // the commit that stands in the log
+	refusal error  // why it is not used
+
+	mu        sync.Mutex
+	branch    string                        // that is followed where nobody named one; "" until it is known
+	aside     string                        // the branch that HEAD names, and that is not followed
+	last      map[string]report.Environment // by environment: what its last run said
+	revisions map[string]revision           // by environment: what its runs use
+	running   map[string]bool               // by environment: a run of it is under way
+}
+
+// Poll fetches the newest commit. A commit whose terra.yaml is wrong, or that
+// names no environment at all, is an error: everything stays on what it had, also
+// before a restart.
+func (s *commitSource) Poll(ctx context.Context) ([]daemon.Environment, error) {
+	if err := s.stay(); err != nil {
+		return nil, err
+	}
+	commit, err := s.git.Fetch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.notice(); err != nil {
+		return nil, err
+	}
+	isNew := commit.Hash != s.latest
+	if !isNew && !s.incomplete() {
+		return s.environments(), cmp.Or(s.refusal, s.store.Check())
+	}
+	files, err := s.git.FS(commit.Hash)
+	if err != nil {
+		return nil, err
+	}
+	found := loaded{hash: commit.Hash, author: commit.Author}
+	found.set, found.problems = spec.Load(files, providers.Vocabulary())
+	refusal := found.refused()
+	if commit.Hash != s.logged {
+		s.logged = commit.Hash
+		s.log.Info("new commit", "commit", commit.Hash, "author", commit.Author, "subject", commit.Subject)
+		for _, p := range found.problems {
+			if p.Severity == spec.Error {
+				s.log.Error(p.String(), "commit", commit.Hash, "environment", p.Environment)
+			}
+		}
+	}
+	if refusal != nil {
+		s.recordRefused(found, "", "", refusal.Error())
+	}
+	next, err := s.take(ctx, found, refusal)
+	if err != nil {
+		return nil, err
+	}
+	if refusal == nil {
+		refusal = s.lacking(found)
+	}
+	s.latest, s.refusal = commit.Hash, refusal
+	s.mu.Lock()
+	s.revisions = next
+	s.mu.Unlock()
+	return s.environments(), refusal
+}
+
+// stay keeps to the branch that was followed before, where the configuration names none:
+// what HEAD names is for people, and no order.
+func (s *commitSource) stay() error {
+	if followed, _ := s.branches(); followed != "" {
+		return nil
+	}
+	branch, err := s.store.Branch(s.git.String())
+	if err != nil || branch == "" {
+		return err
+	}
+	s.follow(branch, "")
+	return nil
+}
+
+// notice follows the branch of the first look from then on, and says where HEAD names
+// another one.
+func (s *commitSource) notice() error {
+	head := s.git.Head()
+	followed, aside := s.branches()
+	switch {
+	case s.config.Repo.Ref != "":
+		return nil
+	case followed == "" && head == "":
+		return nil
+	case followed == "":
+		s.follow(head, "")
+		return s.store.SaveBranch(s.git.String(), head)
+	case head == followed:
+		head = ""
+	}
+	if head != aside && head != "" {
+		s.log.Warn("the repository's HEAD names another branch, which is not followed; to follow it name it under repo.ref", "branch", followed, "head", head)
+	}
+	s.follow(followed, head)
+	return nil
+}
+
+func (s *commitSource) follow(branch, aside string) {
+	s.git.Follow(branch)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.branch, s.aside = branch, aside
+}
+
+// branches names the branch that is followed, and another one that HEAD names.
+func (s *commitSource) branches() (followed, aside string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return cmp.Or(s.config.Repo.Ref, s.branch), s.aside
+}
+
+// lacking says which environments the runner is to handle and the commit has not:
+// a name that was typed wrong would be one of which nothing is ever changed.
+func (s *commitSource) lacking(found loaded) error {
+	var has, lacks []string
+	for _, env := range found.set.Environments {
+		has = append(has, env.Name)
+	}
+	for _, name := range s.config.Environments {
+		if !slices.Contains(has, name) {
+			lacks = append(lacks, name)
+		}
+	}
+	if len(lacks) == 0 {
+		return nil
+	}
+	return fmt.Errorf("commit %s has no environment %s, which the configuration names; it has %s",
+		short(found.hash), strings.Join(lacks, ", "), strings.Join(has, ", "))
+}
+
+func chosen(only []string, name string) bool { return len(only) == 0 || slices.Contains(only, name) }
+
+func (s *commitSource) environments() []daemon.Environment {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := []daemon.Environment{}
+	for _, g := range s.revisions {
+		out = append(out, g.environment)
+	}
+	return out
+}
+
+// Run runs one environment from its last valid commit.
+func (s *commitSource) Run(ctx context.Context, name string) report.Report {
+	s.mu.Lock()
+	g, ok := s.revisions[name]
+	if s.running == nil {
+		s.running = map[string]bool{}
+	}
+	s.running[name] = true
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.running, name)
+	}()
+	if !ok {
+		return s.failed("", fmt.Sprintf("run environment %q: the repository does not name it any more", name))
+	}
+	heard := &notices{}
+	// It is made again for each run, so that a token that was replaced is read; limits
+	// and connections outlive it.
+	engine := newEngine(engineParts{proc: s.proc, config: s.config, mode: s.mode, applies: s.config.Apply, store: s.memory(), prober: s.prober,
+		transport: s.transport, limits: s.limits, heard: heard})
+	r := reconcile.Run{Set: g.set, Problems: g.problems, Commit: g.hash, Author: g.author, Only: []string{name}, Mode: s.mode,
+		Waiting: s.mode == report.Apply, LockOwner: report.LockedByDaemon}
+	if s.mode == report.DryRun {
+		r.LockOwner = report.LockedByObserver
+	}
+	out := engine.Run(ctx, r)
+	debug.FreeOSMemory() // what was revealed of secrets is not kept until the next collection
+	out.Warnings = append(plan.Warnings(heard.warnings()...), out.Warnings...)
+	s.proc.asked.elsewhere().completeReport(&out)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range out.Environments {
+		s.last[e.Name] = e
+	}
+	return out
+}
+
+// Next is when time alone changes something. What the state cannot tell is left out,
+// and logged: the environment runs by its schedule and by new commits all the same.
+func (s *commitSource) Next(name string) daemon.Moment {
+	s.mu.Lock()
+	g, last := s.revisions[name], s.last[name]
+	s.mu.Unlock()
+	i := slices.IndexFunc(g.set.Environments, func(e spec.Environment) bool { return e.Name == name })
+	if i < 0 {
+		return daemon.Moment{}
+	}
+	id, _, err := located(s.store, s.config, g.account, g.environment.DevID)
+	if err != nil {
+		return daemon.Moment{} // its runs say why
+	}
+	next, err := reconcile.NextMoment(s.store, id, g.set.Environments[i], last, s.proc.Now())
+	if err != nil {
+		s.log.Warn("when something changes by time alone is not known", "environment", name, "error", err.Error())
+	}
+	return daemon.Moment{At: next.At, Why: next.Why}
+}
+
+// left is what the last run of an environment has left to do; known is false where that
+// run does not tell.
+func (s *commitSource) left(name string) (left report.Environment, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ran := s.last[name]
+	if !ran || e.Error != "" || plan.Hash(e.Plan()) != e.PlanHash {
+		return report.Environment{}, false
+	}
+	left = e
+	left.Changes = nil
+	for _, c := range e.Changes {
+		switch c.Outcome {
+		case report.Applied:
+		case report.Failed, report.Unknown:
+			return report.Environment{}, false
+		default:
+			left.Changes = append(left.Changes, c)
+		}
+	}
+	return left, true
+}
+
+// failed is the report of a run that could not begin.
+func (s *commitSource) failed(commit, problem string) report.Report {
+	r := report.New(s.mode, commit, s.proc.Now())
+	r.Error = problem
+	r.Finish(s.proc.Now())
+	return r
+}
+
+// revision gives what an environment runs from; known is false where it is not at hand.
+func (s *commitSource) revision(name string) (g revision, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g, known = s.revisions[name]
+	return g, known && g.hash != ""
+}
+
+// memory is what a run may use of the state.
+func (s *commitSource) memory() *state.Store {
+	if s.mode == report.DryRun {
+		return s.store.ReadOnly()
+	}
+	return s.store
+}
+
+// loaded is one commit as it was read.
+type loaded struct {
+	hash     string
+	author   string
+	set      spec.Set
+	problems []spec.Problem
+}
+
+// revision is what an environment runs from: the last commit in which its files
+// had no error. Its hash is "" where that is known but not at hand.
+type revision struct {
+	loaded
+	environment daemon.Environment
+	account     string         // the name by which the runner knows it
+	recorded    state.Revision // what the state is to remember; zero for nothing
+}
+
+// refused says why a commit is not used at all, nil when it is.
+func (l loaded) refused() error {
+	if p, broken := l.firstError(""); broken {
+		return fmt.Errorf("commit %s is not used: %s", short(l.hash), p)
+	}
+	if len(l.set.Environments) == 0 {
+		return fmt.Errorf("commit %s is not used: no folder holds an environment.yaml", short(l.hash))
+	}
+	return nil
+}
+
+func (l loaded) firstError(environment string) (spec.Problem, bool) {
+	for _, p := range l.problems {
+		if p.Severity == spec.Error && p.Environment == environment {
+			return p, true
+		}
+	}
+	return spec.Problem{}, false
+}
+
+func (l loaded) revisionOf(env spec.Environment) revision {
+	return revision{loaded: l, account: env.Account, recorded: state.Revision{DevID: env.DevID, Environment: env.Name, Commit: l.hash},
+		environment: daemon.Environment{Name: env.Name, DevID: env.DevID, Account: env.Account, Schedule: env.Schedule, Revision: l.hash}}
+}
+
+// incomplete tells whether an environment waits for its last valid commit, and there is
+// one.
+func (s *commitSource) incomplete() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, g := range s.revisions {
+		if g.hash == "" && g.recorded.Commit != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// take moves the environments whose files are valid to a commit, leaves the others
+// on the last one that was, forgets those that the commit does not name, and
+// remembers all that for the next start. A commit that is refused moves none.
+func (s *commitSource) take(ctx context.Context, found loaded, refused error) (map[string]revision, error) {
+	recorded, err := s.recorded()
+	if err != nil {
+		return nil, err
+	}
+	next := map[string]revision{}
+	stay := func(name, devID, why string) {
+		g := s.revisions[name]
+		former := g.environment.Behind
+		if g.environment.Behind = ""; g.hash == "" {
+			g = s.restore(ctx, name, devID, recorded[name])
+		}
+		if g.environment.Behind != "" {
+			why += "; " + g.environment.Behind
+		}
+		g.environment.Behind = why
+		if former != why {
+			s.log.Warn("environment stays on its last valid commit", "environment", name, "commit", g.hash, "reason", why)
+		}
+		next[name] = g
+	}
+	if refused != nil {
+		for name, last := range recorded {
+			stay(name, last.DevID, refused.Error())
+		}
+		for name, g := range s.revisions {
+			if _, done := next[name]; !done {
+				stay(name, g.environment.DevID, refused.Error())
+			}
+		}
+		return next, nil
+	}
+	refuse := func(env spec.Environment, why string) {
+		s.recordRefused(found, env.Name, env.DevID, why)
+		stay(env.Name, env.DevID, why)
+	}
+	for _, env := range found.set.Environments {
+		if problem, _ := found.firstError(env.Name); env.Invalid && chosen(s.config.Environments, env.Name) {
+			refuse(env, fmt.Sprintf("its files have errors in %s: %s", short(found.hash), problem))
+		}
+	}
+	// What stays keeps its dev_id: two folders must never speak for one environment of
+	// Terra. One that is refused for that stays as well, so all are looked at again.
+	for again := true; again; {
+		again = false
+		for _, env := range found.set.Environments {
+			if _, stays := next[env.Name]; stays || env.Invalid || !chosen(s.config.Environments, env.Name) {
+				continue
+			}
+			for _, name := range slices.Sorted(maps.Keys(next)) {
+				if g := next[name].environment; strings.EqualFold(g.DevID, env.DevID) {
+					refuse(env, fmt.Sprintf("in %s it has the dev_id %s, which is that of %s as long as that stays on its last valid commit", short(found.hash), env.DevID, name))
+					again = true
+					break
+				}
+			}
+		}
+	}
+	for _, env := range found.set.Environments {
+		if _, stays := next[env.Name]; !stays && !env.Invalid && chosen(s.config.Environments, env.Name) {
+			next[env.Name] = found.revisionOf(env)
+		}
+	}
+	return next, s.remember(next)
+}
+
+// recordRefused records in the history that a commit is not used, or not by one environment.
+func (s *commitSource) recordRefused(found loaded, name, devID, why string) {
+	if s.mode != report.Apply {
+		return
+	}
+	r := reconcile.Run{Commit: found.hash, Author: found.author}
+	if err := reconcile.RecordRefusedCommit(s.store, r, name, devID, errors.New(why), s.proc.Now()); err != nil {
+		s.log.Error(err.Error())
+	}
+}
+
+// recorded gives the last valid commits that a former process left in the state.
+func (s *commitSource) recorded() (map[string]state.Revision, error) {
+	all, err := s.store.Revisions()
+	out := map[string]state.Revision{}
+	for _, r := range all {
+		if chosen(s.config.Environments, r.Environment) {
+			out[r.Environment] = r
+		}
+	}
+	return out, err
+}
+
+func (s *commitSource) remember(revisions map[string]revision) error {
+	var all []state.Revision
+	for _, g := range revisions {
+		if g.recorded.Commit != "" {
+			all = append(all, g.recorded)
+		}
+	}
+	return s.store.SaveRevisions(all)
+}
+
+// restore fetches the commit on which a former process left an environment. Where
+// it cannot be had nothing of the environment is changed: Behind says why, and the
+// next poll tries again.
+func (s *commitSource) restore(ctx context.Context, name, devID string, last state.Revision) revision {
+	lost := func(why string) revision {
+		return revision{recorded: last, environment: daemon.Environment{Name: name, DevID: devID,
+			Behind: "what it was on last is unknown, and nothing of it is changed: " + why}}
+	}
+	if last.Commit == "" {
+		return lost("no commit was valid yet")
+	}
+	commit, err := s.git.FetchCommit(ctx, last.Commit)
+	if err != nil {
+		return lost(err.Error())
+	}
+	files, err := s.git.FS(last.Commit)
+	if err != nil {
+		return lost(err.Error())
+	}
+	found := loaded{hash: last.Commit, author: commit.Author}
+	found.set, found.problems = spec.Load(files, providers.Vocabulary())
+	for _, env := range found.set.Environments {
+		if env.Name == name && env.DevID == last.DevID && !env.Invalid {
+			return found.revisionOf(env)
+		}
+	}
+	return lost(fmt.Sprintf("commit %s has no valid files of it for this reconcile", short(last.Commit)))
+}

@@ -1,0 +1,432 @@
+package config
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/yamlpos"
+)
+
+// Problem is one thing wrong in daemon.yaml: its place, what it is, and the next step.
+type Problem = yamlpos.Problem
+
+// InvalidError lists every problem of one daemon.yaml, in the file's order. No
+// message repeats a value that may be a secret.
+type InvalidError struct {
+	Problems []Problem
+}
+
+// Error gives one problem a line.
+func (e *InvalidError) Error() string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Load reads the daemon.yaml at path. Files it names by a relative path are
+// relative to its own folder. getenv, usually [os.Getenv], gives the variables
+// that token_env names and the defaults of [FromEnvironment]. Everything wrong
+// in the file is reported at once, as an [*InvalidError].
+func Load(path string, getenv func(string) string) (Config, error) {
+	data, err := read(path)
+	if err != nil {
+		return Config{}, err
+	}
+	return Parse(path, data, getenv)
+}
+
+func read(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read configuration: %w; name the file with --config", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, yamlpos.MaxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	return data, nil
+}
+
+// Parse is [Load] on data that was read already; path stands in messages and
+// its folder is what relative paths start from.
+func Parse(path string, data []byte, getenv func(string) string) (Config, error) {
+	if err := pasted(getenv); err != nil {
+		return Config{}, err
+	}
+	base, err := baseFrom(getenv)
+	if err != nil {
+		return Config{}, err
+	}
+	r := reader{base: base, getenv: getenv}
+	root := r.parse(path, data)
+	if root == nil {
+		return Config{}, r.invalid()
+	}
+	c := r.config(root)
+	if len(r.problems) > 0 {
+		return Config{}, r.invalid()
+	}
+	if err := c.resolve(filepath.Dir(path)); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+// schema are the fields of daemon.yaml. What stands below accounts and probes are
+// names of the runner's own.
+func schema() yamlpos.Schema {
+	return yamlpos.Schema{Fields: yamlpos.Fields{
+		"": {
+			"repo", "accounts", "apply", "approvals", "identities", "probes", "state_dir", "listen", "environments", "cycle_deadline", "log",
+		},
+		"repo":       {"url", "ref", "path", "poll", "auth"},
+		"repo.auth":  {"username", "token_file", "token_env", "ssh_key_file", "known_hosts_file"},
+		"accounts.*": {"token_file", "token_env", "base_url", "dev_ids", "redirect_hosts"},
+		"approvals":  {"required", "for", "digits", "people"},
+		"people.*":   {"token_file", "token_env"},
+		"identities": {"files", "allow_plugins"},
+		"log":        {"format", "level"},
+	}}
+}
+
+// reader reads one daemon.yaml and collects problems instead of stopping at one.
+type reader struct {
+	base     string // of accounts that name none
+	getenv   func(string) string
+	problems []Problem
+}
+
+// Report implements yamlpos.Reporter.
+func (r *reader) Report(p Problem) { r.problems = append(r.problems, p) }
+
+func (r *reader) report(at yamlpos.Origin, hint, format string, args ...any) {
+	r.Report(Problem{Origin: at, Message: fmt.Sprintf(format, args...), Hint: hint})
+}
+
+// parse returns the tree, nil where nothing of it can be told.
+func (r *reader) parse(path string, data []byte) *yamlpos.Node {
+	root, problems := yamlpos.Parse(data, yamlpos.Options{File: path, Exact: true})
+	if len(bytes.TrimSpace(data)) == 0 && len(problems) > 0 {
+		problems[0].Hint = "it needs at least repo, accounts and apply"
+	}
+	r.problems = append(r.problems, problems...)
+	return root
+}
+
+// invalid is the error of what was found, in the file's order.
+func (r *reader) invalid() *InvalidError {
+	slices.SortStableFunc(r.problems, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Origin.Line, b.Origin.Line), cmp.Compare(a.Origin.Column, b.Origin.Column))
+	})
+	return &InvalidError{Problems: r.problems}
+}
+
+func (r *reader) config(root *yamlpos.Node) Config {
+	c := defaults(r.getenv)
+	file := filepath.Base(root.Origin.File)
+	o, ok := yamlpos.Open(r, root, schema())
+	if !ok {
+		return c
+	}
+	o.Require("repo", "accounts")
+	if !o.Has("apply") {
+		r.report(o.At(), "write `apply: true` to change Terra, or `apply: false` to only watch", "apply is missing")
+	}
+	c.Repo = r.repo(o, file)
+	c.Accounts = r.accounts(o)
+	c.Apply = o.Boolean("apply").Value
+	c.CycleDeadline = r.duration(o, "cycle_deadline", time.Second, longestCycle, c.CycleDeadline)
+	c.Listen = cmp.Or(r.text(o, "listen", checkListen), c.Listen)
+	c.StateDir = cmp.Or(r.text(o, "state_dir"), c.StateDir)
+	c.Environments = r.texts(o, "environments")
+	if n := root.Get("environments"); n != nil && n.Kind == yamlpos.List && len(n.Items) == 0 {
+		r.report(n.Origin, "name at least one, or take the line out for all", "environments is empty")
+	}
+	if identities, ok := o.Object("identities"); ok {
+		c.Identities = Identities{
+			Files:        r.texts(identities, "files"),
+			AllowPlugins: r.texts(identities, "allow_plugins", checkName(pluginName, "the name of a plugin, as in yubikey")),
+		}
+	}
+	c.Approvals = r.approvals(o)
+	c.Probes = r.probes(o)
+	log, _ := o.Object("log")
+	c.Log.Format = log.Word("format", "json", "text").Or(c.Log.Format)
+	c.Log.Level = log.Word("level", "debug", "info", "warn", "error").Or(c.Log.Level)
+	return c
+}
+
+func (r *reader) repo(o yamlpos.Object, file string) Repo {
+	repo, ok := o.Object("repo")
+	if !ok {
+		return Repo{}
+	}
+	repo.Require("url")
+	out := Repo{
+		URL:  r.text(repo, "url", checkRepoURL),
+		Ref:  r.text(repo, "ref"),
+		Path: r.text(repo, "path", checkRepoPath),
+		Poll: r.duration(repo, "poll", time.Second, longestPoll, DefaultPoll),
+		Auth: RepoAuth{Settings: AuthSettings{
+			Token: "repo.auth.token_file or token_env in " + file, SSHKeyFile: "repo.auth.ssh_key_file",
+			KnownHostsFile: "repo.auth.known_hosts_file in " + file,
+		}},
+	}
+	if auth, ok := repo.Object("auth"); ok {
+		out.Auth.Username = r.text(auth, "username")
+		out.Auth.Token = r.secret(auth)
+		out.Auth.SSHKeyFile = r.text(auth, "ssh_key_file")
+		out.Auth.KnownHostsFile = r.text(auth, "known_hosts_file")
+		if auth.Has("ssh_key_file") != auth.Has("known_hosts_file") {
+			r.report(auth.At(), "", "%s needs ssh_key_file and known_hosts_file together", auth.Path)
+		}
+	}
+	return out
+}
+
+// named are the members of a mapping whose names are the runner's own.
+func (r *reader) named(o yamlpos.Object, field string) (yamlpos.Object, []yamlpos.Member) {
+	all, ok := o.Object(field)
+	if !ok {
+		return all, nil
+	}
+	return all, all.Node.Members
+}
+
+func (r *reader) accounts(o yamlpos.Object) map[string]Account {
+	accounts := map[string]Account{}
+	all, members := r.named(o, "accounts")
+	if all.Node != nil && len(members) == 0 {
+		r.report(all.At(), "name at least one account", "accounts is empty")
+	}
+	for _, m := range members {
+		if !accountName().MatchString(m.Name) {
+			r.report(m.Origin, "use a-z, 0-9, - and _", "%q is not an account name", m.Name)
+		}
+		one, ok := all.Inner(m.Value, all.Name(m.Name), "accounts.*")
+		if !ok {
+			continue
+		}
+		a := Account{
+			Token:         r.secret(one),
+			BaseURL:       r.base,
+			DevIDs:        r.texts(one, "dev_ids", checkDevID),
+			RedirectHosts: r.texts(one, "redirect_hosts", checkRedirectHost),
+		}
+		given := r.text(one, "base_url", func(text string) error { _, err := checkBaseURL(text); return err })
+		a.BaseURL = cmp.Or(strings.TrimRight(given, "/"), r.base)
+		if !a.Token.IsSet() && !one.Has("token_file") && !one.Has("token_env") {
+			r.report(one.At(), "set token_file or token_env", "%s has no token", one.Path)
+		}
+		const which = "list the dev-ids this account may touch, or [\"*\"] for all"
+		switch ids := one.Get("dev_ids"); {
+		case !one.Has("dev_ids"):
+			r.report(one.At(), which, "%s.dev_ids is missing", one.Path)
+		case ids != nil && ids.Kind == yamlpos.List && len(ids.Items) == 0:
+			r.report(one.At(), which, "%s.dev_ids is empty", one.Path)
+		case slices.Contains(a.DevIDs, AnyDevID) && len(a.DevIDs) > 1:
+			r.report(one.At(), "keep one or the other", "%s.dev_ids names \"*\" beside others", one.Path)
+		}
+		accounts[m.Name] = a
+	}
+	return accounts
+}
+
+func (r *reader) approvals(o yamlpos.Object) Approvals {
+	out := Approvals{}
+	rule, ok := o.Object("approvals")
+	if !ok {
+		return out
+	}
+	if n := rule.Scalar("required", "a number"); n != nil {
+		required, err := strconv.Atoi(n.Text)
+		if out.Required = required; err != nil || required < 1 || required > 9 {
+			r.report(n.Origin, "2 is what people call four eyes", "approvals.required must be a number from 1 to 9")
+		}
+	}
+	out.For = r.texts(rule, "for", checkClass)
+	if len(out.For) == 0 && out.Required > 1 {
+		r.report(rule.At(), "write `for: [destructive]`, or more of safe, disruptive and destructive", "approvals.for is missing")
+	}
+	if out.Required > 1 {
+		out.Digits = strictDigits
+	}
+	if n := rule.Scalar("digits", "a number"); n != nil {
+		digits, err := strconv.Atoi(n.Text)
+		if out.Digits = digits; err != nil || digits < 8 || digits > 64 {
+			r.report(n.Origin, "32 is out of reach for whoever writes both plans", "approvals.digits must be a number from 8 to 64")
+		}
+	}
+	all, members := r.named(rule, "people")
+	for _, m := range members {
+		if !accountName().MatchString(m.Name) {
+			r.report(m.Origin, "use a-z, 0-9, - and _", "%q is not a name here", m.Name)
+		}
+		one, ok := all.Inner(m.Value, all.Name(m.Name), "people.*")
+		if !ok {
+			continue
+		}
+		if out.People == nil {
+			out.People = map[string]Secret{}
+		}
+		out.People[m.Name] = r.secret(one)
+		if !one.Has("token_file") && !one.Has("token_env") {
+			r.report(one.At(), "set token_file or token_env", "%s has no token", one.Path)
+		}
+	}
+	if n := len(out.People); n > 0 && n < out.Required {
+		r.report(rule.At(), "list more, or require fewer", "approvals.people has %d, and %d are required", n, out.Required)
+	}
+	return out
+}
+
+func (r *reader) probes(o yamlpos.Object) map[string]string {
+	all, members := r.named(o, "probes")
+	if all.Node == nil {
+		return nil
+	}
+	probes := map[string]string{}
+	for _, m := range members {
+		if !providerName().MatchString(m.Name) {
+			r.report(m.Origin, "write it as the catalogue does", "%q is not the name of a provider", m.Name)
+		}
+		probes[m.Name] = r.text(all, m.Name, checkProbeURL)
+	}
+	return probes
+}
+
+// secret reads the pair of fields that say where a token is kept.
+func (r *reader) secret(o yamlpos.Object) Secret {
+	if o.Has("token_file") && o.Has("token_env") {
+		r.report(o.At(), "keep one", "%s has token_file and token_env", o.Path)
+	}
+	if file := r.text(o, "token_file"); file != "" {
+		return FileSecret(file)
+	}
+	name := r.text(o, "token_env", checkName(variableName, "the name of an environment variable (not the token itself)"))
+	if name == "" {
+		return Secret{}
+	}
+	return EnvSecret(name, r.getenv)
+}
+
+// text reads a text that passes all checks, "" for none. A number is no text, and the
+// value is not quoted in problems, except by checks that know it to be harmless.
+func (r *reader) text(o yamlpos.Object, field string, checks ...func(string) error) string {
+	if n := o.Get(field); n == nil || !r.isText(n, o.Name(field)) {
+		return ""
+	}
+	f := o.Text(field)
+	if !f.Given() || !r.passes(f, o.Name(field), checks) {
+		return ""
+	}
+	return f.Value
+}
+
+func (r *reader) isText(n *yamlpos.Node, name string) bool {
+	if n.Kind == yamlpos.Scalar && !n.Bad && !n.Null && n.Raw.ShortTag() != "!!str" {
+		r.report(n.Origin, "put it in quotes if it is", "%s must be a text", name)
+		return false
+	}
+	return true
+}
+
+func (r *reader) passes(f yamlpos.Field[string], name string, checks []func(string) error) bool {
+	for _, check := range checks {
+		if err := check(f.Value); err != nil {
+			r.report(f.Origin, "", "%s %v", name, err)
+			return false
+		}
+	}
+	return true
+}
+
+// texts reads a list of texts, nil for none.
+func (r *reader) texts(o yamlpos.Object, field string, checks ...func(string) error) []string {
+	n := o.Get(field)
+	if n == nil {
+		return nil
+	}
+	for _, item := range n.Items {
+		if !r.isText(item, "an entry of "+o.Name(field)) {
+			return nil
+		}
+	}
+	var values []string
+	for _, f := range o.Texts(field).Value {
+		if r.passes(f, o.Name(field), checks) {
+			values = append(values, f.Value)
+		}
+	}
+	return values
+}
+
+// duration reads a time span within bounds; otherwise stands where none is written.
+func (r *reader) duration(o yamlpos.Object, field string, least, most, otherwise time.Duration) time.Duration {
+	n := o.Scalar(field, "a time span")
+	if n == nil {
+		return otherwise
+	}
+	value, err := time.ParseDuration(n.Text)
+	switch {
+	case err != nil:
+		r.report(n.Origin, "write it like `30s`, `15m` or `2h`", "%s must be a time span", o.Name(field))
+	case value < least:
+		r.report(n.Origin, "", "%s must be at least %s", o.Name(field), least)
+	case value > most:
+		r.report(n.Origin, "", "%s must be at most %.0fh", o.Name(field), most.Hours())
+	}
+	return value
+}
+
+// resolve makes the relative paths of the file absolute, starting from its folder.
+func (c *Config) resolve(dir string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return fmt.Errorf("find the folder of the configuration: %w", err)
+	}
+	var home error
+	at := func(path *string) {
+		if strings.HasPrefix(*path, "~") {
+			home = fmt.Errorf("read configuration: %s begins with ~, which only a shell understands; write the whole path", *path)
+		}
+		if *path != "" && !filepath.IsAbs(*path) {
+			*path = filepath.Join(dir, *path)
+		}
+	}
+	for name, account := range c.Accounts {
+		at(&account.Token.file)
+		c.Accounts[name] = account
+	}
+	for name, token := range c.Approvals.People {
+		at(&token.file)
+		c.Approvals.People[name] = token
+	}
+	at(&c.Repo.Auth.Token.file)
+	at(&c.Repo.Auth.SSHKeyFile)
+	at(&c.Repo.Auth.KnownHostsFile)
+	at(&c.StateDir)
+	for i := range c.Identities.Files {
+		at(&c.Identities.Files[i])
+	}
+	if !strings.Contains(c.Repo.URL, ":") { // which URLs and git@host:path hold
+		at(&c.Repo.URL)
+	}
+	return home
+}

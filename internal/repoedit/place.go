@@ -1,0 +1,375 @@
+package repoedit
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/advice"
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+// Place is one field for a secret in one connection file.
+type Place struct {
+	File       string   // below the root
+	Path       []string // in the file
+	Connection string   // environment/provider, as people read it
+	Binding    secrets.Binding
+
+	repository Repository
+	text       []byte // as it was read
+	hasSecret  bool   // the file has a lone client secret
+	issued     string // the day of a new first key, "" for none
+}
+
+// Place finds the field of a file: by its bound name or the provider's own, and of
+// several keys by its number, 1 being the oldest. Key 0 is the only one.
+func (r Repository) Place(name, field string, key int) (Place, error) {
+	file, err := r.Relative(name)
+	if err != nil {
+		return Place{}, err
+	}
+	e, c, err := r.Connection(file)
+	if err != nil {
+		return Place{}, err
+	}
+	text, err := os.ReadFile(r.Path(file))
+	if err != nil {
+		return Place{}, err
+	}
+	bound, names, err := r.fieldNames(c.Provider, field)
+	if err != nil {
+		return Place{}, err
+	}
+	written, err := credentialsIn(text)
+	if err != nil {
+		return Place{}, fmt.Errorf("%s: %w", file, err)
+	}
+	path, err := written.path(bound, names, key)
+	if err != nil {
+		return Place{}, fmt.Errorf("%s: %w", file, err)
+	}
+	return Place{
+		File: file, Path: path, Connection: e.Name + "/" + c.Provider, repository: r, text: text,
+		Binding:   secrets.Binding{Account: e.Account, DevID: e.DevID, Provider: c.Provider, Field: bound},
+		hasSecret: slices.ContainsFunc(names, func(name string) bool { return written.fields[name] }),
+	}, nil
+}
+
+// fieldNames gives the name that a secret is bound to, and the names it may have in a
+// file of the provider, the usual one first.
+func (r Repository) fieldNames(provider, name string) (field string, names []string, err error) {
+	native := r.words(provider)
+	field = name
+	if canonical, ok := native[name]; ok {
+		field = canonical
+	}
+	if field != ClientSecret && field != VerificationSecret {
+		return "", nil, choiceError("--field %q: %s keeps its secrets in client_secret and verification_secret", name, provider)
+	}
+	for own, canonical := range native {
+		if canonical == field {
+			names = append(names, own)
+		}
+	}
+	slices.Sort(names)
+	return field, append(names, field), nil
+}
+
+// writtenCredentials are the names under credentials, and under each entry of
+// its keys.
+type writtenCredentials struct {
+	fields  map[string]bool
+	entries []map[string]bool
+	hasKeys bool
+}
+
+// credentialsIn reads the names. Its error never repeats the text of the file,
+// which may hold a secret that is not sealed.
+func credentialsIn(text []byte) (writtenCredentials, error) {
+	var doc struct {
+		Credentials map[string]yaml.Node `yaml:"credentials"`
+	}
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		return writtenCredentials{}, advice.With(errors.New("its YAML cannot be read"), "see where", "validate")
+	}
+	w := writtenCredentials{fields: map[string]bool{}}
+	for name, node := range doc.Credentials {
+		w.fields[name] = true
+		if name != "keys" {
+			continue
+		}
+		w.hasKeys = true
+		for _, entry := range node.Content {
+			names := map[string]bool{}
+			for i := 0; i+1 < len(entry.Content); i += 2 {
+				names[entry.Content[i].Value] = true
+			}
+			w.entries = append(w.entries, names)
+		}
+	}
+	return w, nil
+}
+
+// path says where in the file the secret stands or is to stand.
+func (w writtenCredentials) path(field string, names []string, key int) ([]string, error) {
+	pick := func(have map[string]bool) string {
+		if i := slices.IndexFunc(names, func(name string) bool { return have[name] }); i >= 0 {
+			return names[i]
+		}
+		return names[0]
+	}
+	entries := visible.Plural(len(w.entries), "entry", "entries")
+	if field != ClientSecret || !w.hasKeys {
+		if key != 0 {
+			return nil, choiceError("--key %d: this secret does not stand in a list of keys", key)
+		}
+		return []string{"credentials", pick(w.fields)}, nil
+	}
+	index := key - 1
+	if key == 0 {
+		var known []int
+		for i, names := range w.entries {
+			if !names["unknown"] {
+				known = append(known, i)
+			}
+		}
+		if len(known) != 1 {
+			return nil, choiceError("credentials.keys has %s; choose one with --key", entries)
+		}
+		index = known[0]
+	}
+	switch {
+	case index < 0 || index >= len(w.entries):
+		return nil, choiceError("--key %d: credentials.keys has %s", key, entries)
+	case w.entries[index]["unknown"]:
+		return nil, choiceError("--key %d: that entry says `unknown: true`; add a new entry after it and choose that", key)
+	}
+	return []string{"credentials", "keys", strconv.Itoa(index), pick(w.entries[index])}, nil
+}
+
+// Issued is the place of an entry of credentials.keys that says on which day it was
+// made, in a file without such a list. A lone client secret gives way to it.
+func (p Place) Issued(issued string, now time.Time) (Place, error) {
+	day, err := spec.ParseMoment(issued)
+	switch {
+	case len(issued) != len(time.DateOnly):
+		return p, choiceError("--issued %q: write the day on which it was made, like 2026-11-20", issued)
+	case err != nil:
+		return p, choiceError("--issued %q: it %w; write the day on which it was made, like 2026-11-20", issued, err)
+	case day.After(now):
+		return p, choiceError("--issued %s: it is in the future; write the day on which it was made", issued)
+	case p.Binding.Field != ClientSecret:
+		return p, choiceError("--issued: only a client secret has an age")
+	case len(p.Path) > 2:
+		index, _ := strconv.Atoi(p.Path[2])
+		has := advice.With(fmt.Errorf("--issued: %s has credentials.keys already", p.File), "write issued: "+issued+" beside this entry, and replace its secret",
+			p.repository.SealCommand(p.File, ClientSecret, index+1)...)
+		return p, &ChoiceError{advice.With(has, "or add a newer one", "rotate", "add", p.Connection)}
+	}
+	p.Path = []string{"credentials", "keys", "0", p.Path[len(p.Path)-1]}
+	p.issued = issued
+	return p, nil
+}
+
+// Seal writes a secret into the place, sealed, and notes for whom. It gives the errors
+// that the file still has.
+func (p Place) Seal(value secrets.Value, to secrets.Recipients) ([]spec.Problem, error) {
+	r := p.repository
+	sealed, err := secrets.Seal(value, p.Binding, to)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %s: %w", p.File, Dotted(p.Path), err)
+	}
+	text, err := p.with(sealed)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", p.File, err)
+	}
+	lock, err := r.Lock()
+	if err == nil {
+		err = r.unchanged(p.File, p.text)
+	}
+	if err == nil {
+		err = r.Write(r.Path(p.File), text)
+	}
+	if err != nil {
+		return nil, err
+	}
+	lock.Record(sealed, to)
+	after := r.Reload()
+	return after.Errors(p.File), after.saveLock(lock)
+}
+
+// with is the text of the file with a secret at the place.
+func (p Place) with(sealed secrets.Sealed) ([]byte, error) {
+	if p.issued == "" {
+		return spec.SetSecret(p.text, p.Path, sealed.Armor())
+	}
+	text, err := spec.AddKey(p.text, spec.NewKey{Names: []string{p.Path[len(p.Path)-1]}, Armor: sealed.Armor(), Issued: p.issued})
+	if err != nil || !p.hasSecret {
+		return text, err
+	}
+	return spec.RemoveKeys(text, []int{0}) // it replaces the lone one
+}
+
+// Sealed finds the sealed secret that stands at the place.
+func (p Place) Sealed() (secrets.Sealed, spec.Origin, error) {
+	all, err := spec.Secrets(p.text)
+	if err != nil {
+		return secrets.Sealed{}, spec.Origin{}, fmt.Errorf("%s: %w", p.File, err)
+	}
+	for _, at := range all {
+		if slices.Equal(at.Path, p.Path) {
+			at.Origin.File = p.File
+			s, err := secrets.Parse(at.Armor)
+			if err != nil {
+				return secrets.Sealed{}, at.Origin, fmt.Errorf("%s: %s: %w", at.Origin, Dotted(p.Path), err)
+			}
+			return s, at.Origin, nil
+		}
+	}
+	return secrets.Sealed{}, spec.Origin{}, fmt.Errorf("%s: nothing sealed stands at %s", p.File, Dotted(p.Path))
+}
+
+// Dotted is a path as people write it, entries counted from 1.
+func Dotted(path []string) string {
+	var out strings.Builder
+	for i, name := range path {
+		if n, err := strconv.Atoi(name); err == nil {
+			fmt.Fprintf(&out, "[%d]", n+1)
+			continue
+		}
+		if i > 0 {
+			out.WriteByte('.')
+		}
+		out.WriteString(name)
+	}
+	return out.String()
+}
+
+// SealedFor is whom one secret is sealed for.
+type SealedFor struct {
+	Where      string   // file:line:column and field
+	Recipients []string // as noted
+	Wrong      string   // how terra.yaml wants it otherwise; "" where it does not
+	New        []string // whom terra.yaml names and it is not noted to be sealed for
+}
+
+// SealedFor lists it for every secret. A repository with errors is refused.
+func (r Repository) SealedFor(allowPlugins []string) ([]SealedFor, error) {
+	if err := r.whole(); err != nil {
+		return nil, fmt.Errorf("list recipients: %w", err)
+	}
+	lock, err := r.Lock()
+	if err != nil {
+		return nil, err
+	}
+	var out []SealedFor
+	for _, e := range r.Set.Environments {
+		for _, c := range e.Connections {
+			all, err := r.sealed(c.File)
+			if err != nil {
+				return nil, err
+			}
+			if len(all) == 0 {
+				continue
+			}
+			want, err := RecipientsFor(r.Set.Root, c.File, allowPlugins)
+			if err != nil {
+				return nil, err
+			}
+			for _, at := range all {
+				out = append(out, CompareRecipients(at, &lock, want.Strings()))
+			}
+		}
+	}
+	return out, nil
+}
+
+// CompareRecipients compares what the lock says of one secret with what terra.yaml
+// says, and with the header of the age file itself.
+func CompareRecipients(at spec.SecretAt, lock *secrets.Lock, want []string) SealedFor {
+	line := SealedFor{Where: fmt.Sprintf("%s %s", at.Origin, Dotted(at.Path))}
+	sealed, err := secrets.Parse(at.Armor)
+	if err != nil {
+		line.Wrong = err.Error()
+		return line
+	}
+	have, known := lock.Recipients(sealed)
+	extra, missing := without(have, want), without(want, have)
+	line.Recipients, line.New = have, missing
+	switch {
+	case !known:
+		line.Wrong = "nobody noted whom it is sealed for"
+	case !sealed.Fits(have):
+		line.Wrong = secrets.LockPath + " does not fit the age file; seal it again"
+		line.New = want // the lock was forged, or edited: it tells of nobody that they could read it before
+	case len(extra) > 0:
+		line.Wrong = "not in terra.yaml: " + ShortRecipients(extra)
+	}
+	if known && len(missing) > 0 {
+		line.Wrong = strings.TrimPrefix(line.Wrong+"; cannot be opened by "+ShortRecipients(missing), "; ")
+	}
+	return line
+}
+
+// Newcomers says what to do before secrets are sealed again for recipients whom a commit
+// has added, each named, and what sealing again is for.
+func Newcomers(all []SealedFor) (before []string, again string) {
+	readable := map[string]int{}
+	for _, s := range all {
+		for _, r := range s.New {
+			readable[r]++
+		}
+	}
+	for _, r := range slices.Sorted(maps.Keys(readable)) {
+		before = append(before, fmt.Sprintf("%s is in terra.yaml and could then read %s more: see who added it (git log -p terra.yaml) and ask whose key it is",
+			visible.Text(ShortRecipient(r)), visible.Plural(readable[r], "secret", "secrets")))
+	}
+	switch len(readable) {
+	case 0:
+		return nil, "seal them again"
+	case 1:
+		return before, "only if that recipient is to read them, seal them again"
+	}
+	return before, "only if all of those recipients are to read them, seal them again"
+}
+
+func without(list, others []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(one string) bool { return slices.Contains(others, one) })
+}
+
+// ShortRecipients names recipients on one line.
+func ShortRecipients(list []string) string {
+	short := make([]string, len(list))
+	for i, r := range list {
+		short[i] = ShortRecipient(r)
+	}
+	return strings.Join(short, ", ")
+}
+
+// ShortRecipient keeps enough of a recipient to tell it from others: of an ssh key its
+// fingerprint, as ssh-keygen shows it, because both ends of one can be chosen.
+func ShortRecipient(r string) string {
+	const head, tail, most = 28, 8, 76
+	if kind, key, ssh := strings.Cut(r, " "); ssh {
+		if raw, err := base64.StdEncoding.DecodeString(key); err == nil && len(r) > most {
+			sum := sha256.Sum256(raw)
+			return kind + " SHA256:" + base64.RawStdEncoding.EncodeToString(sum[:])
+		}
+	}
+	if len(r) <= most {
+		return r
+	}
+	return r[:head] + "…" + r[len(r)-tail:]
+}

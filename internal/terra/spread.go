@@ -1,0 +1,59 @@
+package terra
+
+import (
+	"strings"
+
+	"github.com/terra-reconcile/terra-reconcile/secrets"
+)
+
+// together is how much of what is shown together is unwrapped.
+const together = 16 << 10
+
+// spread tells whether texts that are shown together give away a secret of which none of
+// them holds enough. What stands there because it was sent openly decides nothing.
+func (s scrubber) spread(texts []string) bool {
+	marked := make([]string, len(texts))
+	for i, text := range texts {
+		marked[i] = s.marked(text)
+	}
+	return s.inPieces(marked) || secrets.RepeatsLong(lastOf(texts), s.all...)
+}
+
+// inPieces is spread for texts that are marked.
+func (s scrubber) inPieces(marked []string) bool {
+	return secrets.Repeats(lastOf(marked), s.near...) || secrets.RepeatsInPieces(marked, s.near...)
+}
+
+// marked is a text without what was sent openly for the environment of the call.
+func (s scrubber) marked(text string) string {
+	marked, _ := s.openly.Without(text)
+	return marked
+}
+
+func lastOf(texts []string) string {
+	joined := strings.Join(texts, " ")
+	return joined[max(0, len(joined)-together):]
+}
+
+// guessed is how long a token is at least that nobody guesses: a shorter one is for trying
+// things out, and may be a word.
+const guessed = 12
+
+// inText is inAnswer for the texts of an answer that are kept, as they will be shown,
+// however long: they give away nothing of the token and of what was sent to the
+// environment either.
+func (t *told) inText(k call, text string, token secrets.Value) bool {
+	t.mu.Lock()
+	public, open := "", []secrets.Value{}
+	if len(token.Reveal()) >= guessed {
+		open = append(open, token)
+	}
+	for place, sent := range t.sent {
+		if place.devID == k.devID {
+			open = append(open, sent...)
+			public += "\n" + strings.Join(t.public[place], "\n")
+		}
+	}
+	t.mu.Unlock()
+	return secrets.RepeatsInLines(text, public, open...)
+}

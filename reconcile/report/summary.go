@@ -1,0 +1,976 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/reconcile/keys"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+)
+
+// A row is one connection of an environment as a person reads it in every form: what
+// becomes of it, whom that touches, and why it does not happen now. Its texts are clean.
+type row struct {
+	connection string // production/strava
+	name       string // in its environment
+	rank       rank
+	sign       string
+	what       string // what changes, as far as it is in the same state as the first
+	also       string // what is in another state
+	impact     string // on end users; "" for none
+	reason     string // why it is held, or what went wrong
+	stands     string // ready, needs approval, applied in 0.4 s, …
+	class      plan.Class
+	changes    []Change
+	next       []plan.Remediation // the choices that a person has
+}
+
+// rank says how urgently a person should read a row.
+type rank int
+
+const (
+	rankFailed rank = iota
+	rankNeeds       // a person must decide
+	rankReady       // it happens, or happened
+	rankWaits       // for a time or a step
+)
+
+// rows gives the connections of an environment of which there is something to say, in
+// the order in which a person has to read them.
+func rows(r Report, e Environment) []row {
+	var out []row
+	at := map[string]int{}
+	for _, c := range e.Changes {
+		i, known := at[c.Connection]
+		if !known {
+			i = len(out)
+			at[c.Connection] = i
+			out = append(out, row{connection: c.Connection, name: nameOf(c, e)})
+		}
+		out[i].changes = append(out[i].changes, c)
+	}
+	for i := range out {
+		out[i].fill()
+	}
+	for _, event := range e.Events {
+		if _, told := at[event.Connection]; told && event.Kind != Stuck {
+			continue // its change says so
+		}
+		if i, ok := at[event.Connection]; ok {
+			out[i].reason = strings.TrimPrefix(out[i].reason+"; held for "+days(r.StartedAt.Sub(event.Since)), "; ")
+			continue
+		}
+		text := strings.TrimPrefix(clean(event.Text), clean(event.Connection)+": ")
+		out = append(out, row{name: short(event.Connection, e.Name), rank: rankNeeds, sign: "!", what: strings.ReplaceAll(string(event.Kind), "-", " ") + ": " + text,
+			stands: string(event.Kind), class: plan.Safe, next: event.Remediations})
+	}
+	for _, k := range e.Keys {
+		if k.Next == 0 {
+			continue
+		}
+		coming := keyName(k.Next) + " from " + day(k.NextAt)
+		if i := slices.IndexFunc(out, func(w row) bool { return w.name == short(k.Connection, e.Name) }); i >= 0 {
+			out[i].also = strings.TrimPrefix(out[i].also+"; "+coming, "; ")
+			continue
+		}
+		out = append(out, row{name: short(k.Connection, e.Name), rank: rankWaits, sign: "·", what: coming, stands: string(plan.Waiting), class: plan.Safe})
+	}
+	slices.SortStableFunc(out, func(a, b row) int { return cmp.Compare(a.rank, b.rank) })
+	return out
+}
+
+// day names a day, and its time where it is not midnight.
+func day(at time.Time) string {
+	at = at.UTC()
+	if at.Equal(at.Truncate(24 * time.Hour)) {
+		return at.Format("2 January 2006")
+	}
+	return at.Format("2 January 2006 15:04 UTC")
+}
+
+func nameOf(c Change, e Environment) string {
+	if c.Provider != "" {
+		return clean(c.Provider)
+	}
+	return short(c.Connection, e.Name)
+}
+
+// rankOf is the rank of one change.
+func rankOf(c Change) rank {
+	switch {
+	case c.Outcome == Failed || c.Outcome == Unknown:
+		return rankFailed
+	case c.Outcome == Applied:
+		return rankReady
+	case c.Gate == plan.Blocked || c.Gate == plan.Approval:
+		return rankNeeds
+	case c.Gate == plan.Waiting || c.Outcome == Waiting:
+		return rankWaits
+	}
+	return rankReady
+}
+
+// fill says of the changes of one connection what there is to say. The first in rank
+// speaks for it; what is in another state follows.
+func (w *row) fill() {
+	lead := slices.MinFunc(w.changes, func(a, b Change) int { return cmp.Compare(rankOf(a), rankOf(b)) })
+	w.rank, w.stands, w.class = rankOf(lead), standing(lead), plan.Safe
+	var same, others []Change
+	for _, c := range w.changes {
+		if standing(c) == w.stands {
+			same = append(same, c)
+		} else {
+			others = append(others, c)
+		}
+		if c.Class == plan.Destructive || w.class == plan.Safe {
+			w.class = c.Class
+		}
+		if rankOf(c) == w.rank {
+			for _, n := range c.Remediations {
+				if !slices.ContainsFunc(w.next, func(m plan.Remediation) bool { return same1(n, m) }) {
+					w.next = append(w.next, n)
+				}
+			}
+		}
+	}
+	if slices.ContainsFunc(w.changes, isNew) { // it is one thing, whatever its steps wait for
+		same, others = w.changes, nil
+	}
+	w.what, w.impact = what(same), impact(same)
+	if len(others) > 0 {
+		stands := standing(others[0])
+		w.also = cmp.Or(stands, string(plan.Ready)) + ": " + what(slices.DeleteFunc(slices.Clone(others), func(c Change) bool { return standing(c) != stands }))
+		if w.impact == "" {
+			w.impact = impact(others)
+		}
+	}
+	for _, c := range w.changes {
+		if rankOf(c) == w.rank {
+			w.reason = cmp.Or(w.reason, reasonOf(c))
+		}
+	}
+	w.sign = map[rank]string{rankFailed: "x", rankNeeds: "!", rankWaits: "·"}[w.rank]
+	if w.sign == "" {
+		w.sign = symbol(lead.Action)
+	}
+}
+
+// followsEnable is the reason of what only waits with its enable, which says why.
+const followsEnable = "enabling comes first"
+
+func same1(a, b plan.Remediation) bool {
+	return a.Kind == b.Kind && a.Text == b.Text && a.File == b.File && a.YAML == b.YAML && slices.Equal(a.Command, b.Command)
+}
+
+// what says in one sentence what becomes of a connection.
+func what(changes []Change) string {
+	if slices.ContainsFunc(changes, isNew) {
+		return strings.TrimSuffix("new: "+strings.Join(newParts(changes), ", "), ": ")
+	}
+	var parts []string
+	for _, c := range changes {
+		parts = append(parts, phrase(c))
+	}
+	return strings.Join(slices.Compact(parts), "; ")
+}
+
+// isNew tells whether a change begins a connection.
+func isNew(c Change) bool {
+	return c.Action == plan.Enable && c.Cause.IsFirst()
+}
+
+// newParts are what a new connection gets.
+func newParts(changes []Change) []string {
+	var parts []string
+	for _, c := range changes {
+		for _, f := range c.Fields {
+			to := clean(middle(side(f.To), longestValue))
+			switch {
+			case f.Field == plan.FieldState:
+				if to != "active" {
+					parts = append(parts, to)
+				}
+			case f.Field == plan.FieldClientID:
+				parts = append([]string{"own app " + to}, parts...)
+			case f.Field == plan.FieldClientSecret:
+				parts = append(parts, to)
+			case f.Field == plan.FieldScopes && len(f.To.List) > 2:
+				parts = append(parts, counted(len(f.To.List), "scope"))
+			case f.Field == plan.FieldDomain:
+				parts = append(parts, to)
+			case f.Field == plan.FieldApp && to == "own":
+			default:
+				parts = append(parts, clean(f.Field)+" "+to)
+			}
+		}
+	}
+	return parts
+}
+
+// phrase is what one change changes.
+func phrase(c Change) string {
+	if c.Guard == plan.GuardRejected {
+		return "key " + fmt.Sprint(keyOf(c)) + " is rejected"
+	}
+	if len(c.Fields) == 0 {
+		return words(string(c.Action))
+	}
+	if setOutOfBand(c) && len(c.Fields) == 1 {
+		return "secret set out of band (" + side(c.Fields[0].From) + ")"
+	}
+	var parts []string
+	for _, f := range c.Fields {
+		from, to := side(f.From), side(f.To)
+		switch {
+		case f.Field == plan.FieldState && c.Cause == plan.Drift:
+			from += " out of band"
+		case f.Field == plan.FieldState && c.Cause == plan.Prune:
+			to += ", no file names it"
+		case c.Cause == plan.Drift:
+			from += " (set out of band)"
+		}
+		text := middle(address(clean(from)), longestValue) + " -> " + middle(address(clean(to)), longestValue)
+		if len(f.From.List) > 0 && len(f.To.List) > 0 {
+			text = middle(listChange(f), longestValue)
+		}
+		if f.Field != plan.FieldState {
+			text = clean(f.Field) + " " + text
+		}
+		parts = append(parts, text)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// setOutOfBand tells whether a change waits for somebody to say which keys are right.
+func setOutOfBand(c Change) bool { return c.Guard == plan.GuardSecretDrift }
+
+// reasonOf is why a change is held, where the row does not say so anyway.
+func reasonOf(c Change) string {
+	switch {
+	case c.Error != "":
+		return clean(c.Error)
+	case c.Outcome == Unknown:
+		return "sent, and nobody could read back whether it took effect"
+	case c.Gate == plan.Ready || c.Outcome == Applied || c.GateReason == followsEnable || c.Guard == "destructive":
+		return ""
+	case c.Guard == plan.GuardWindow:
+		_, opens, known := strings.Cut(clean(c.GateReason), "; the next one opens ")
+		opens, _, _ = strings.Cut(opens, ";")
+		if known {
+			return "for the window that opens " + opens
+		}
+	case setOutOfBand(c) && len(c.Fields) > 1:
+		return "decide: keep it (commit it), or replace it (approve)"
+	case setOutOfBand(c) && keyOf(c) > 0:
+		return fmt.Sprintf("decide: keep it (rotate add), or replace it by key %d (approve)", keyOf(c))
+	case setOutOfBand(c):
+		return "decide: keep it (rotate add), or replace it (approve)"
+	}
+	return clean(c.GateReason)
+}
+
+// keyOf is the number of the key that a change writes or shows.
+func keyOf(c Change) int {
+	for _, f := range c.Fields {
+		if f.To.Key > 0 {
+			return f.To.Key
+		} else if f.From.Key > 0 {
+			return f.From.Key
+		}
+	}
+	return 0
+}
+
+func words(kebab string) string { return strings.ReplaceAll(clean(kebab), "-", " ") }
+
+// impact says what the worst of some changes means to how many end users. Nobody counts
+// them where it can harm none.
+func impact(changes []Change) string {
+	worst := changes[0]
+	for _, c := range changes {
+		if classRank(c.Class) > classRank(worst.Class) || c.Class == worst.Class && worst.ActiveUsers == nil {
+			worst = c
+		}
+	}
+	users := usersWords(worst.ActiveUsers)
+	switch {
+	case worst.ActiveUsers != nil && worst.ActiveUsers.Exact && worst.ActiveUsers.Count == 0:
+		if worst.Class == plan.Safe {
+			return ""
+		}
+		return "no active users"
+	case worst.Class == plan.Safe:
+		return users
+	case users == "":
+		return "users unknown"
+	}
+	switch {
+	case worst.Action == plan.Disable:
+		return users + " cut off"
+	case worst.Class == plan.Destructive:
+		return users + " must reconnect"
+	case worst.Action == plan.Pause:
+		return users + ", no new sign-ins"
+	}
+	return users + " may stop syncing"
+}
+
+func classRank(c plan.Class) int {
+	return slices.Index([]plan.Class{plan.Safe, plan.Disruptive, plan.Destructive}, c)
+}
+
+// waitsAsBefore tells whether nothing about a row is new since the last run, and it only
+// waits.
+func (w row) waitsAsBefore(started time.Time) bool {
+	return w.rank == rankWaits && len(w.changes) > 0 && !slices.ContainsFunc(w.changes, func(c Change) bool {
+		return c.GatedSince.IsZero() || !c.GatedSince.Before(started.Add(-time.Second))
+	})
+}
+
+// since is when the first change of a row was first held.
+func (w row) since() time.Time {
+	var first time.Time
+	for _, c := range w.changes {
+		if first.IsZero() || c.GatedSince.Before(first) {
+			first = c.GatedSince
+		}
+	}
+	return first
+}
+
+// A step is one thing that a person does next: a command to type, or lines to commit.
+type step struct {
+	text    string // what it does, clean
+	named   string // how text begins, where command says that, too
+	command string // the whole line, clean; "" where nothing is typed
+	file    string
+	yaml    string
+	of      string // the connection of which it is one choice of several
+}
+
+// line is a step in one line, for where no command stands apart.
+func (s step) line() string {
+	out := s.text
+	if s.yaml != "" {
+		out = strings.TrimPrefix(out+": commit to "+s.file+": "+s.yaml, ": ")
+	}
+	if s.command != "" {
+		out = strings.TrimPrefix(out+": "+s.command, ": ")
+	}
+	return out
+}
+
+func stepOf(text string, n plan.Remediation) step {
+	if n.File != "" && n.YAML == "" { // no lines to copy: the file is named in words
+		text, n.File = "commit to "+n.File+": "+text, ""
+	}
+	return step{text: clean(text), command: clean(n.Command.String()), file: clean(n.File), yaml: clean(n.YAML)}
+}
+
+// shortly is a step with the hashes of an environment as a person types them to its runner.
+func (e Environment) shortly(s step) step {
+	all := []string{e.PlanHash}
+	for _, c := range e.Connections {
+		all = append(all, c.PlanHash)
+	}
+	for _, hash := range all {
+		if hash != "" {
+			s.command = strings.ReplaceAll(s.command, hash, plan.ShortHash(hash, e.Approval.Digits, all...))
+		}
+	}
+	return s
+}
+
+// nextSteps are what a person does next about a run, most urgent first. Each is named
+// once, with the connections that it is about.
+func nextSteps(r Report) []step {
+	var out []step
+	about := map[step][]string{}
+	add := func(name string, s step) {
+		if _, known := about[s]; !known {
+			out, about[s] = append(out, s), nil
+		}
+		if name != "" && !slices.Contains(about[s], name) {
+			about[s] = append(about[s], name)
+		}
+	}
+	for _, n := range r.Remediations {
+		add("", stepOf(n.Text, n))
+	}
+	for _, e := range r.Environments {
+		for _, n := range e.Remediations {
+			add("", stepOf(n.Text, n))
+		}
+		if e.Error != "" {
+			continue
+		}
+		list := rows(r, e)
+		for _, w := range list {
+			if n, ok := w.first(); ok {
+				text := n.Text
+				if n.Command == nil && n.YAML == "" && n.File == "" {
+					text = w.name + ": " + text
+				}
+				s := e.shortly(stepOf(text, n))
+				if slices.ContainsFunc(w.changes, setOutOfBand) {
+					s.of = w.connection
+				}
+				add(w.name, s)
+			}
+		}
+		for _, s := range approvalSteps(e, list) {
+			add("", e.shortly(s))
+		}
+		if s, ok := waitStep(list); ok {
+			add("", s)
+		}
+	}
+	for i, s := range out {
+		switch names := strings.Join(about[s], ", "); {
+		case names == "" || s.command == "" && s.yaml == "":
+		case s.yaml != "": // what the lines are about says the file
+			out[i].text = names
+		default:
+			out[i].text = strings.TrimSuffix(names+": "+s.text, ": ")
+			if strings.HasSuffix(s.command, "/"+names) {
+				out[i].named = names + ": "
+			}
+		}
+	}
+	var sorted []step // the choices of one connection beside each other
+	for i, s := range out {
+		same := func(o step) bool { return s.of != "" && o.of == s.of }
+		if slices.ContainsFunc(out[:i], same) {
+			continue
+		}
+		sorted = append(sorted, s)
+		for _, o := range out[i+1:] {
+			if same(o) {
+				sorted = append(sorted, o)
+			}
+		}
+	}
+	return sorted
+}
+
+// waitStep shows for the first connection that waits for a step of a person where that is
+// explained, and how many others there are.
+func waitStep(list []row) (first step, ok bool) {
+	others := 0
+	for _, w := range list {
+		i := slices.IndexFunc(w.next, func(n plan.Remediation) bool { return n.Kind == plan.ByStep && len(n.Command) > 0 })
+		switch {
+		case w.rank != rankWaits || i < 0:
+		case ok:
+			others++
+		default:
+			first, ok = stepOf(w.name+": "+w.next[i].Text, w.next[i]), true
+			first.named = w.name + ": "
+		}
+	}
+	if others > 0 {
+		first.text += fmt.Sprintf(" (%d more)", others)
+	}
+	return first, ok
+}
+
+// numbered gives each step its number, and a letter where it is one choice of several.
+func numbered(list []step) (numbers []int, letters []string) {
+	n, letter := 0, 'a'
+	for i, s := range list {
+		follows := i > 0 && s.of != "" && list[i-1].of == s.of
+		leads := i+1 < len(list) && s.of != "" && list[i+1].of == s.of
+		if letter++; !follows {
+			n, letter = n+1, 'a'
+		}
+		numbers, letters = append(numbers, n), append(letters, "")
+		if follows || leads {
+			letters[i] = string(letter) + ") "
+		}
+	}
+	return numbers, letters
+}
+
+// first is what a person does about a row without approving it, best first: what is typed
+// before what is committed. What only waits needs nobody.
+func (w row) first() (plan.Remediation, bool) {
+	switch {
+	case w.rank != rankNeeds:
+		return plan.Remediation{}, false
+	case slices.ContainsFunc(w.changes, setOutOfBand) && len(w.next) > 0: // the other choice is to approve
+		return w.next[0], true
+	}
+	for _, kind := range []plan.RemediationKind{plan.ByCommand, plan.ByProbe} {
+		for _, n := range w.next {
+			if n.Kind == kind {
+				return n, true
+			}
+		}
+	}
+	if slices.ContainsFunc(w.next, func(n plan.Remediation) bool { return n.Kind == plan.ByApproval }) {
+		return plan.Remediation{}, false // the approval says so
+	}
+	for _, n := range w.next {
+		if n.Kind != plan.ByWaiting {
+			return n, true
+		}
+	}
+	return plan.Remediation{}, false
+}
+
+// Up to how many connections are approved one by one: more are approved with their
+// environment, but for those that must be approved alone. What only waits for a window
+// needs nobody, so that is said of a few.
+const eachAlone, eachEarly = 4, 2
+
+// approvalSteps are how the changes of an environment are approved: the few each by
+// itself, with what that means to people, and many together.
+func approvalSteps(e Environment, list []row) []step {
+	var alone, together, early []row
+	for _, w := range list {
+		asks := slices.ContainsFunc(w.next, func(n plan.Remediation) bool { return n.Kind == plan.ByApproval })
+		switch a := w.approval(e); {
+		case a.State == ApprovalNone, a.State == "" && !(asks && len(e.Connections) == 0):
+		case slices.Contains(e.Approval.Leaves, w.connection):
+			alone = append(alone, w)
+		case w.rank == rankWaits:
+			early = append(early, w)
+		default:
+			together = append(together, w)
+		}
+	}
+	if e.Approval.State != ApprovalRequired || len(e.Approval.Remediations) > 0 || len(e.Connections) == 0 { // there is something to say of the whole plan
+		together, early = slices.Concat(together, early), nil
+	} else if len(together) <= eachAlone {
+		alone, together = slices.Concat(alone, together), nil
+	}
+	var out []step
+	for _, w := range alone {
+		for i, s := range approvalStep(w.approval(e), "approve this connection", w.approved()) {
+			if i == 0 {
+				s.text, s.named = w.name+": "+s.text, w.name+": "
+			}
+			if slices.ContainsFunc(w.changes, setOutOfBand) {
+				s.of = w.connection
+			}
+			out = append(out, s)
+		}
+	}
+	if len(together) > 0 || len(e.Connections) == 0 {
+		var names []string
+		for _, w := range together {
+			names = append(names, w.name)
+		}
+		const most = 4
+		if len(names) > most {
+			names = append(names[:most-1], fmt.Sprintf("%d more", len(names)-most+1))
+		}
+		out = append(out, approvalStep(e.Approval, "approve this plan", strings.TrimSuffix("approves "+strings.Join(names, ", "), " "))...)
+	}
+	for _, w := range early {
+		if a := w.approval(e); len(early) <= eachEarly && a.State == ApprovalRequired && len(a.Command) > 0 {
+			out = append(out, step{text: w.name + ": not to wait", named: w.name + ": ", command: clean(a.Command.String())})
+		}
+	}
+	return out
+}
+
+// approval is how a row is approved apart from all others.
+func (w row) approval(e Environment) Approval {
+	for _, c := range e.Connections {
+		if c.Name == w.connection {
+			return c.Approval
+		}
+	}
+	return Approval{}
+}
+
+// approved is what becomes of a row once it is approved.
+func (w row) approved() string {
+	if slices.ContainsFunc(w.changes, setOutOfBand) {
+		return "replaces what was set out of band"
+	}
+	if host := w.sendsTo(); host != "" {
+		return "end users go to " + host
+	}
+	if w.impact != "" && w.class == plan.Destructive {
+		return w.impact
+	}
+	return brief(w.what, defaultWidth/2)
+}
+
+// sendsTo is the host to which a row sends end users, whole: the end of a name says whose
+// it is. "" where it sends them nowhere else.
+func (w row) sendsTo() string {
+	for _, c := range w.changes {
+		for _, f := range c.Fields {
+			switch {
+			case f.To.Value == nil || *f.To.Value == "":
+			case f.Field == plan.FieldDomain:
+				return clean(*f.To.Value)
+			case f.Field == plan.FieldRedirectURL:
+				if u, err := url.Parse(*f.To.Value); err == nil {
+					return clean(u.Host)
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// approvalStep is how one approval is given. effect stands in the place of the plain
+// words.
+func approvalStep(a Approval, plain, effect string) []step {
+	var out []step
+	for _, n := range a.Remediations {
+		out = append(out, stepOf(strings.TrimPrefix(a.Text+"; "+n.Text, "; "), n))
+		a.Text = ""
+	}
+	if len(a.Command) == 0 && (a.Text == "" || len(out) > 0) {
+		return out
+	}
+	if a.State == ApprovalRequired {
+		a.Text = strings.Replace(a.Text, plain, effect, 1)
+	}
+	return append(out, step{text: clean(a.Text), command: clean(a.Command.String())})
+}
+
+// A notice is all warnings of a run that say the same of different connections.
+type notice struct {
+	words string   // with all that it is about
+	texts []string // each of them in full
+	next  []step
+}
+
+const aboutShown = 20 // connections that a notice names
+
+// notices takes the warnings of a run together by their cause, those of the whole run
+// first.
+func notices(r Report) []notice {
+	type place struct{ environment, connection, detail string }
+	var causes []string
+	texts, places, next := map[string][]string{}, map[string][]place{}, map[string][]step{}
+	add := func(environment string, w plan.Warning) {
+		cause := cmp.Or(w.Cause, w.Text)
+		if _, known := texts[cause]; !known {
+			causes = append(causes, cause)
+		}
+		texts[cause] = append(texts[cause], clean(w.Text))
+		if w.Connection != "" || environment != "" && !strings.HasPrefix(w.Text, environment+"/") {
+			places[cause] = append(places[cause], place{environment, short(w.Connection, environment), clean(w.Detail)})
+		}
+		for _, n := range w.Remediations {
+			if s := stepOf(n.Text, n); !slices.Contains(next[cause], s) {
+				next[cause] = append(next[cause], s)
+			}
+		}
+	}
+	for _, w := range r.Warnings {
+		add("", w)
+	}
+	for _, e := range r.Environments {
+		for _, w := range e.Warnings {
+			add(e.Name, w)
+		}
+	}
+	var out []notice
+	for _, cause := range causes {
+		n := notice{words: clean(cause), texts: texts[cause], next: next[cause]}
+		list := places[cause]
+		shared := len(list) > 0 && list[0].detail != "" && !slices.ContainsFunc(list, func(p place) bool { return p.detail != list[0].detail })
+		if shared {
+			n.words += " " + list[0].detail
+		}
+		var names []string
+		for _, p := range list {
+			name := strings.Trim(clean(p.environment)+"/"+p.connection, "/")
+			if !shared && p.detail != "" {
+				name += " " + p.detail
+			}
+			names = append(names, name)
+		}
+		switch {
+		case len(names) == 1:
+			n.words = names[0] + ": " + n.words
+		case len(names) > aboutShown:
+			n.words += fmt.Sprintf(" (%s and %d more)", strings.Join(names[:aboutShown], ", "), len(names)-aboutShown)
+		case len(names) > 1:
+			n.words += " (" + strings.Join(names, ", ") + ")"
+		}
+		if len(n.next) > 1 && len(n.texts) > 1 {
+			n.next = n.next[:1] // one of them shows how
+		}
+		out = append(out, n)
+	}
+	return out
+}
+
+// noticesTitle counts warnings, and causes where they are fewer.
+func noticesTitle(list []notice) string {
+	n := 0
+	for _, c := range list {
+		n += len(c.texts)
+	}
+	if n == len(list) {
+		return counted(n, "warning")
+	}
+	return fmt.Sprintf("%s of %s", counted(n, "warning"), counted(len(list), "cause"))
+}
+
+// uncompared is what was not compared for one reason, and why.
+type uncompared struct{ what, why string }
+
+// notCompared shows once what was not compared for the same reason.
+func notCompared(e Environment) []uncompared {
+	at := map[plan.NotCompared]int{} // by field and reason
+	var names [][]string
+	var out []uncompared
+	for _, n := range e.NotCompared {
+		name, field := short(n.Connection, e.Name), clean(n.Field)
+		n.Connection = ""
+		i, known := at[n]
+		if !known {
+			i = len(out)
+			at[n], names = i, append(names, nil)
+			why := clean(n.Reason)
+			if field != "" {
+				why = field + ": " + why
+			}
+			out = append(out, uncompared{name, why})
+		}
+		names[i] = append(names[i], name)
+	}
+	for i, list := range names {
+		if len(list) > 1 {
+			out[i].what = counted(len(list), "connection")
+			out[i].why += ": " + strings.Join(list, ", ")
+		}
+	}
+	return out
+}
+
+// asideWords say what a run was not about, "" where it was about everything.
+func asideWords(e Environment) string {
+	if len(e.Selected) == 0 {
+		return ""
+	}
+	var names []string
+	for _, c := range e.Selected {
+		names = append(names, short(c, e.Name))
+	}
+	are := " are not looked at"
+	if e.NotSelected == 1 {
+		are = " is not looked at"
+	}
+	return "only " + strings.Join(names, ", ") + ": " + counted(e.NotSelected, "other connection") + are
+}
+
+// isQuiet: nothing to say but how many connections it has, and warnings, which are
+// shown for all environments together. A key that will become due is something.
+func isQuiet(e Environment) bool {
+	comes := func(k keys.Status) bool { return k.Next > 0 }
+	return e.Error == "" && !slices.ContainsFunc(e.Keys, comes) && len(e.Selected)+len(e.Changes)+len(e.NotCompared)+len(e.Unmanaged)+len(e.MayHaveWritten)+len(e.Events) == 0
+}
+
+// headWords say how many connections of an environment change, and how many need a
+// person.
+func headWords(e Environment, list []row) string {
+	if len(e.Changes) == 0 {
+		return ""
+	}
+	changing, needs := 0, 0
+	for _, w := range list {
+		if len(w.changes) > 0 {
+			changing++
+		}
+		if w.rank <= rankNeeds {
+			needs++
+		}
+	}
+	verb := "differ"
+	if changing == 1 {
+		verb = "differs"
+	}
+	out := fmt.Sprintf("%d of %s %s", changing, counted(changing+e.Summary.Unchanged, "connection"), verb)
+	if n := len(e.Changes); n != changing { // which is what the last sentence counts
+		out += " (" + counted(n, "change") + ")"
+	}
+	switch needs {
+	case 0:
+	case 1:
+		out += ", 1 needs you"
+	default:
+		out += fmt.Sprintf(", %d need you", needs)
+	}
+	return out
+}
+
+// totals counts over a whole run.
+type totals struct {
+	Summary
+	ready, waiting, blocked, approval int // changes that were not tried
+	skipped, notAttempted             int
+	errors                            int // environments, and the run itself
+	failedIn                          []string
+	mayHaveWritten                    bool
+}
+
+func total(r Report) totals {
+	var t totals
+	if r.Error != "" {
+		t.errors++
+	}
+	for _, e := range r.Environments {
+		t.addEnvironment(e)
+	}
+	return t
+}
+
+func (t *totals) addEnvironment(e Environment) {
+	if e.Error != "" || len(e.MayHaveWritten) > 0 {
+		t.errors++
+		t.failedIn = append(t.failedIn, middle(clean(e.Name), longestName))
+	}
+	t.mayHaveWritten = t.mayHaveWritten || len(e.MayHaveWritten) > 0
+	t.Unchanged += e.Summary.Unchanged
+	t.Unmanaged += len(e.Unmanaged)
+	t.NotCompared += len(e.NotCompared)
+	s := count(e.Changes)
+	t.Changes += s.Changes
+	t.Gated += s.Gated
+	t.Applied += s.Applied
+	t.Failed += s.Failed
+	t.Unknown += s.Unknown
+	for _, c := range e.Changes {
+		switch c.Outcome {
+		case Applied, Failed, Unknown:
+			continue
+		case NotAttempted:
+			t.notAttempted++
+			continue
+		case Waiting, Skipped:
+		}
+		switch {
+		case c.Gate == plan.Blocked:
+			t.blocked++
+		case c.Gate == plan.Approval:
+			t.approval++
+		case c.Gate == plan.Waiting, c.Outcome == Waiting:
+			t.waiting++
+		case c.Outcome == Skipped:
+			t.skipped++
+		default:
+			t.ready++
+		}
+	}
+}
+
+// inSync reports whether everything was compared and nothing differs.
+func (t totals) inSync() bool {
+	return t.Changes == 0 && t.NotCompared == 0 && t.errors == 0
+}
+
+// certain reports whether the words "in sync" may stand anywhere in a rendering.
+func (t totals) certain() bool { return t.NotCompared == 0 && t.errors == 0 }
+
+// standings lists what became of the changes, the worst first.
+func (t totals) standings() string {
+	var parts []string
+	add := func(n int, words string) {
+		switch {
+		case n == 0:
+		case len(parts) == 0:
+			parts = append(parts, counted(n, "change")+" "+words)
+		default:
+			parts = append(parts, number(n)+" "+words)
+		}
+	}
+	add(t.Failed, "FAILED")
+	add(t.Unknown, "UNKNOWN")
+	add(t.Applied, "applied")
+	add(t.ready, "ready")
+	if t.approval == 1 {
+		add(t.approval, "needs approval")
+	} else {
+		add(t.approval, "need approval")
+	}
+	add(t.blocked, "blocked")
+	add(t.waiting, "waiting")
+	add(t.skipped, "skipped")
+	add(t.notAttempted, notTried)
+	return strings.Join(parts, ", ")
+}
+
+// verdict says in one line how a run ended, without what and when.
+func (t totals) verdict() string {
+	if t.inSync() {
+		return "nothing to change, " + counted(t.Unchanged, "connection") + " in sync"
+	}
+	var parts []string
+	if t.errors > 0 {
+		parts = append(parts, counted(t.errors, "error")+t.where())
+	}
+	if t.Changes > 0 {
+		parts = append(parts, t.standings())
+	}
+	if t.NotCompared > 0 {
+		parts = append(parts, number(t.NotCompared)+" not compared")
+	}
+	if t.Unchanged > 0 && t.Changes == 0 {
+		parts = append(parts, number(t.Unchanged)+" unchanged")
+	}
+	if t.Unmanaged > 0 {
+		parts = append(parts, number(t.Unmanaged)+" not managed")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// where names the environments with errors, as many as a line has room for.
+func (t totals) where() string {
+	const shown = 3
+	list := t.failedIn
+	if len(list) > 0 && len(list) < t.errors {
+		list = append([]string{"the run"}, list...)
+	}
+	switch {
+	case len(list) == 0:
+		return ""
+	case len(list) > shown:
+		return fmt.Sprintf(" (%s and %d more)", strings.Join(list[:shown], ", "), len(list)-shown)
+	}
+	return " (" + strings.Join(list, ", ") + ")"
+}
+
+// occasion says what ran, on what, and for how long.
+func occasion(r Report) string { return ran(r) + " in " + duration(r.DurationMS) }
+
+// ran says what ran, and on what.
+func ran(r Report) string {
+	what := "Dry run"
+	if r.Mode == Apply {
+		what = "Apply"
+	}
+	return what + " of " + commitName(r.Commit)
+}
+
+// effect says what a person has to know about writes; "" when it goes without
+// saying.
+func (t totals) effect(m Mode) string {
+	switch {
+	case t.mayHaveWritten:
+		return " The server may have written: look at Terra before anything else."
+	case m != Apply && !t.inSync(), t.Changes > 0 && t.notAttempted == t.Changes:
+		return " Nothing was written."
+	}
+	return ""
+}
+
+// closing is the last sentence of a text, of what ran.
+func closing(r Report, of string) string {
+	t := total(r)
+	return of + ": " + t.verdict() + "." + t.effect(r.Mode)
+}

@@ -1,0 +1,107 @@
+package secrets
+
+import "strings"
+
+// piece is how long the pieces are that are looked for wherever they stand.
+const piece = 4
+
+// RepeatsInPieces reports whether texts that are shown together give away a quarter of
+// an open secret, and at least twelve characters, in pieces of at least four, in any order. Its
+// letters and digits count, in small letters, as they are and reversed.
+func RepeatsInPieces(texts []string, open ...Value) bool {
+	plain := make([]string, len(texts))
+	for i, t := range texts {
+		plain[i] = plainCharacters(t)
+	}
+	shown := strings.Join(plain, "\n")
+	turned := backwards(shown)
+	for _, v := range open {
+		secret, found, end := plainCharacters(v.Reveal()), 0, 0
+		for i := 0; i+piece <= len(secret); i++ {
+			run := secret[i : i+piece]
+			if strings.Contains(secret[:i], run) {
+				continue // it tells no more than the first time
+			}
+			if strings.Contains(shown, run) || strings.Contains(turned, run) {
+				found += i + piece - max(i, end)
+				end = i + piece
+			}
+		}
+		if found >= max(12, len(secret)/4) {
+			return true
+		}
+	}
+	return false
+}
+
+// window is how much of a long text is searched at a time, and overlap how much of that
+// again with what follows.
+const window, overlap = 12 << 10, 4 << 10
+
+// RepeatsInLines is RepeatsMost for the texts that are kept of an answer, each a line, in
+// hardly any time and however long they are. A line that is only words is not unwrapped.
+func RepeatsInLines(text, public string, open ...Value) bool {
+	var suspects []Value
+	shown := ""
+	for _, v := range open {
+		if shown == "" {
+			shown = shownBy(text)
+		}
+		if isSuspect(v.Reveal(), shown) {
+			suspects = append(suspects, v)
+		}
+	}
+	for ; len(suspects) > 0; text = text[window-overlap:] {
+		if len(text) <= window {
+			return RepeatsMost(text, public, suspects...)
+		}
+		if RepeatsMost(text[:window], public, suspects...) {
+			return true
+		}
+	}
+	return false
+}
+
+// shownBy gives the letters and digits of a text and of what its lines may wrap.
+func shownBy(text string) string {
+	all := []string{plainCharacters(text)}
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); IsWords(line) {
+			continue
+		}
+		for _, t := range append(unwrapped(line, telling), unwrapped(backwards(line), telling)...) {
+			all = append(all, plainCharacters(t))
+		}
+	}
+	return strings.Join(all, "\n")
+}
+
+// IsWords tells a line that is no secret and wraps none: it holds fewer than three signs
+// of one that does, digits, capitals within a word and what escapes begin with.
+func IsWords(line string) bool {
+	signs := 0
+	for i := range len(line) {
+		c := line[i]
+		within := i > 0 && isAlphanumeric(line[i-1])
+		if isDigit(c) || within && c >= 'A' && c <= 'Z' || strings.IndexByte(`%=\&+`, c) >= 0 {
+			signs++
+		}
+	}
+	return signs < 3 || len(line) < telling
+}
+
+// isSuspect is a cheap test whether what is shown can hold half of a secret: every such
+// half holds one of its blocks.
+func isSuspect(secret, shown string) bool {
+	plain := plainCharacters(secret)
+	if len(plain) < len(secret)*2/3 {
+		return true
+	}
+	size := max(piece, len(secret)/6)
+	for i := 0; i+size <= len(plain); i += size {
+		if block := plain[i : i+size]; strings.Contains(shown, block) || strings.Contains(shown, backwards(block)) {
+			return true
+		}
+	}
+	return false
+}
