@@ -69,15 +69,24 @@ func Few[T any](t testing.TB, all []T, n int) []T {
 	return chosen[:min(n, len(chosen))]
 }
 
-func shuffled[T any](t testing.TB, all []T) (chosen []T, seed int64) {
+// Seed is what everything random in t follows from: that of WALK_SEED, else another one
+// each time, which is logged so that the test can be repeated.
+func Seed(t testing.TB) int64 {
 	t.Helper()
-	seed = time.Now().UnixNano() % 1_000_000
+	seed := time.Now().UnixNano() % 1_000_000
 	if text := os.Getenv("WALK_SEED"); text != "" {
 		var err error
 		if seed, err = strconv.ParseInt(text, 10, 64); err != nil {
 			t.Fatalf("WALK_SEED: %v", err)
 		}
 	}
+	t.Logf("repeat with WALK_SEED=%d", seed)
+	return seed
+}
+
+func shuffled[T any](t testing.TB, all []T) (chosen []T, seed int64) {
+	t.Helper()
+	seed = Seed(t)
 	r := rand.New(rand.NewPCG(uint64(seed), 0)) //nolint:gosec // a sample has to be repeated, not to be secret
 	chosen = slices.Clone(all)
 	r.Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })

@@ -72,6 +72,7 @@ type asked struct {
 }
 
 func (a *asked) Helper()               {}
+func (a *asked) Logf(string, ...any)   {}
 func (a *asked) Errorf(string, ...any) { a.failed = true }
 
 func TestSampleThatProvesTooLittleFails(t *testing.T) {

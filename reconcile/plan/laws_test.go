@@ -115,7 +115,10 @@ func sameHost(a, b string) bool {
 // story, whose plan then reads differently, and by a law, which is then broken.
 func TestEveryGuardIsMissed(t *testing.T) {
 	changed, broke := map[string]int{}, map[string]int{}
-	inputs(t, func(name string, in facts) {
+	all := func() bool {
+		return !slices.ContainsFunc(Guards(), func(g GuardRow) bool { return broke[g.Name] == 0 })
+	}
+	inputs(t, all, func(name string, in facts) {
 		whole := planOf(in)
 		held := map[string]bool{}
 		for _, c := range whole.Changes {
