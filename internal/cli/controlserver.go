@@ -268,10 +268,3 @@ func (c controlServer) checkProvider(slug string, devIDs []string) error {
 	}
 	return fmt.Errorf("no connection %q is known; %swithout a name of one the whole environment is paused", slug, hint)
 }
-
-func targetWords(target string) string {
-	if target == "" {
-		return "everything"
-	}
-	return target
-}

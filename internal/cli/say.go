@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/visible"
@@ -96,4 +97,19 @@ func (p *page) beside(head string, at int, text string) {
 func (p *page) print(w io.Writer) error {
 	_, err := io.WriteString(w, p.out.String())
 	return err
+}
+
+func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
+
+func ago(at, now time.Time) string { return max(0, now.Sub(at)).Round(time.Second).String() }
+
+func short(commit string) string { return commit[:min(12, len(commit))] }
+
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+func targetWords(target string) string {
+	if target == "" {
+		return "everything"
+	}
+	return target
 }

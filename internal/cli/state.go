@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,8 +52,6 @@ func (f *stateFlags) folder(proc *Process) (string, error) {
 	}
 	return dir, nil
 }
-
-func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // noDaemon says what to do where a daemon was to be asked and none answers.
 func noDaemon(err error) error {

@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+func newStatusCommand(proc *Process) *cobra.Command {
+	f := &stateFlags{}
+	format := ""
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show how the daemon stands",
+		Long: `Show how the daemon stands: for each environment the revision it is on, how its
+last run ended, when the next one is due, what is paused and what is gated. The
+exit code is 1 where no daemon answers or it makes no progress.`,
+		Example: "  reconcile status\n  reconcile status -o json",
+		Args:    takes(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			dir, err := f.folder(proc)
+			if err != nil {
+				return err
+			}
+			s, err := daemon.NewClient(dir).Status(cmd.Context())
+			if err != nil {
+				return noDaemon(err)
+			}
+			if format == "json" {
+				err = printJSON(proc.Stdout, s)
+			} else {
+				err = printStatus(proc, s)
+			}
+			return cmp.Or(err, stuck(s))
+		},
+	}
+	f.add(cmd)
+	addOutput(cmd, &format)
+	return cmd
+}
+
+// stuck is the error of a daemon that makes no progress.
+func stuck(s daemon.Status) error {
+	if len(s.Stuck) == 0 {
+		return nil
+	}
+	return fmt.Errorf("the daemon makes no progress: %s should have ended; look into its log and start it again", strings.Join(s.Stuck, ", "))
+}
+
+func printStatus(proc *Process, s daemon.Status) error {
+	out := newPage(proc)
+	out.add("daemon\n")
+	mode := "applies what is ready"
+	if s.Mode != report.Apply {
+		mode = "observe-only (apply: false)"
+	}
+	out.labelled("version", s.Version+"; "+mode)
+	out.labelled("running", "since "+minute(s.StartedAt))
+	branch := ""
+	if s.Branch != "" {
+		branch = ", branch " + s.Branch
+	}
+	out.labelled("repository", s.Repository+branch+pollWords(s.Poll, proc.Now()))
+	if s.HeadBranch != "" {
+		out.labelled("HEAD", "names "+s.HeadBranch+", which is not followed; to follow it name it under repo.ref")
+	}
+	for _, p := range s.Paused {
+		out.labelled("paused", fmt.Sprintf("%s until %s by %s: %s; lift it",
+			targetWords(p.Target), minute(p.Until), p.Owner, p.Reason), resumeOf(p.Target)...)
+	}
+	for _, e := range s.Environments {
+		out.add("\n")
+		out.paragraph(e.Name + " (" + e.DevID + ")")
+		environmentWords(out, e)
+	}
+	return out.print(proc.Stdout)
+}
+
+func pollWords(p daemon.PollStatus, now time.Time) string {
+	switch {
+	case p.At == nil:
+		return ", not read yet"
+	case p.Error != "":
+		return fmt.Sprintf(", could not be used %s ago: %s", ago(*p.At, now), p.Error)
+	}
+	return fmt.Sprintf(", read %s ago", ago(*p.At, now))
+}
+
+func environmentWords(out *page, e daemon.EnvironmentStatus) {
+	commit := "unknown"
+	if e.Revision != "" {
+		commit = short(e.Revision) + "; " + appliedWords(e)
+	}
+	out.labelled("revision", commit)
+	if e.BehindReason != "" {
+		out.labelled("behind", e.BehindReason)
+	}
+	if e.RewoundFrom != "" {
+		out.labelled("rewound", "from "+short(e.RewoundFrom)+", on which it was after this one: disruptive and destructive changes wait for approval, or for a new commit")
+	}
+	out.labelled("last run", lastRunWords(e.LastRun))
+	switch {
+	case e.Running != nil:
+		out.labelled("running", "since "+minute(*e.Running))
+	case e.NextRun != nil:
+		out.labelled("next run", minute(*e.NextRun)+": "+e.NextRunReason)
+	case e.Revision != "":
+		out.labelled("next run", "with the next commit; it has no schedule, and time alone changes nothing")
+	}
+	for _, a := range e.Approved {
+		then := "the next run may apply"
+		if a.Missing > 0 {
+			then = visible.Plural(a.Missing, "more person", "more people") + " must"
+		}
+		out.labelled("approved", fmt.Sprintf("%s by %s until %s: %s", cmp.Or(a.Connection, "the plan"), strings.Join(a.By, ", "), minute(a.Until), then))
+		out.add(fmt.Sprintf("  %s\n", visible.Text(a.Hash)))
+	}
+	for _, h := range e.Gated {
+		out.labelled("gated", fmt.Sprintf("%s, %s: %s (guard %s)", h.Change, h.Gate, h.Reason, h.Guard))
+	}
+	if slices.ContainsFunc(e.Gated, func(h daemon.GatedChange) bool { return h.Gate == "approval" }) && len(e.Approved) == 0 {
+		out.labelled("to approve", "see the plan as it is now, and how it is approved", "--dry-run", "--env", e.Name)
+	}
+}
+
+func appliedWords(e daemon.EnvironmentStatus) string {
+	switch e.AppliedRevision {
+	case "":
+		return "nothing is fully applied yet"
+	case e.Revision:
+		return "fully applied"
+	}
+	return "last fully applied " + short(e.AppliedRevision)
+}
+
+func lastRunWords(r *daemon.LastRun) string {
+	if r == nil {
+		return "none since the start"
+	}
+	when := fmt.Sprintf("%s, exit code %d", r.StartedAt.UTC().Format("2006-01-02 15:04:05 MST"), r.ExitCode)
+	if r.Error != "" {
+		return when + ": " + r.Error
+	}
+	s := r.Summary
+	parts := []string{fmt.Sprintf("%d unchanged", s.Unchanged)}
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{s.Changes - s.Applied - s.Gated - s.Failed - s.Unknown, "not tried"}, {s.Applied, "applied"}, {s.Gated, "gated"}, {s.Failed, "failed"}, {s.Unknown, "unknown"}, {s.NotCompared, "not compared"}} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
+		}
+	}
+	return when + ": " + strings.Join(parts, ", ")
+}
