@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -17,8 +16,6 @@ import (
 // compare reads a live connection, unless it was read before, and fills in how its
 // secrets compare with those of the file.
 func (env *environment) compare(ctx context.Context, c *Connection) error {
-	opened := c.opened
-	c.opened = nil
 	if c.Observed == nil || !c.isCompared() || c.resolved.Unreadable != "" {
 		return nil
 	}
@@ -28,12 +25,12 @@ func (env *environment) compare(ctx context.Context, c *Connection) error {
 		}
 	}
 	out := *c.answers
-	if out.Failed == "" && c.givesAway(env.cache, out) {
-		out = plan.Observed{Failed: "read " + c.Name + ": unusable answer: it shows a secret of this file as another field, which Terra never does by itself; where somebody swapped them, set them right in Terra's dashboard"}
+	if env.openUnfamiliar(c, out); env.familiar.givesAway(out) {
+		out = plan.Observed{Failed: showsSecret(c)}
 	}
 	out.Active, out.Variant = c.source.Active, cmp.Or(c.source.AuthVariant, "standard")
 	if out.Credentials != nil {
-		ask := asking{env: env, c: c, opened: opened}
+		ask := asking{env: env, c: c}
 		switch err := ask.secrets(ctx, &out); {
 		case err == nil:
 			ask.hidden(&out)
@@ -45,44 +42,6 @@ func (env *environment) compare(ctx context.Context, c *Connection) error {
 	}
 	c.Observed = &out
 	return nil
-}
-
-// givesAway tells whether Terra shows a secret of the file where something else belongs.
-// Only for what no file holds, and is more than words, the secrets are opened.
-func (c *Connection) givesAway(cache *secretsCache, live plan.Observed) bool {
-	d := c.resolved
-	ours := append([]string{d.ClientID.Value, d.RedirectURL.Value, d.Domain.Value}, d.Scopes.Value...)
-	var texts []string
-	if v := live.Credentials; v != nil {
-		texts = append(texts, v.ClientID, v.OAuthVersion)
-		if v.RedirectURL != nil {
-			texts = append(texts, *v.RedirectURL)
-		}
-	}
-	if live.Scopes != nil {
-		texts = append(texts, live.Scopes.Offered...)
-	}
-	if live.Domain != nil {
-		texts = append(texts, live.Domain.Hostname, live.Domain.State)
-		texts = append(texts, strings.Fields(live.Domain.Publish)...)
-	}
-	texts = slices.DeleteFunc(texts, func(t string) bool {
-		_, notAddress := netip.ParseAddr(t)
-		return slices.Contains(ours, t) || secrets.IsWords(t) || notAddress == nil
-	})
-	if len(texts) == 0 || cache.closed() != "" {
-		return false
-	}
-	var open []secrets.Value
-	for _, s := range append(slices.Clip(c.sealed), c.verification) {
-		if s.sealed.IsZero() {
-			continue
-		}
-		if v, _, err := cache.open(s); err == nil {
-			open = append(open, v)
-		}
-	}
-	return secrets.RepeatsInLines(strings.Join(texts, "\n"), d.ClientID.Value, open...)
 }
 
 // asking finds out how the live secrets of a connection compare with the desired ones,
@@ -97,9 +56,8 @@ func (c *Connection) givesAway(cache *secretsCache, live plan.Observed) bool {
 // than eight characters has none, and one of another form proves nothing. A
 // verification secret is never masked, so only memory and Terra can tell.
 type asking struct {
-	env    *environment
-	c      *Connection
-	opened map[string]secrets.Value // just now, for their digests
+	env *environment
+	c   *Connection
 
 	visibleID string // the live client id, as Terra shows it
 }
@@ -126,7 +84,7 @@ func (a asking) secrets(ctx context.Context, out *plan.Observed) (err error) {
 			out.Verification = plan.Comparison{Result: plan.Equal}
 			return nil
 		}
-		out.Verification, err = a.terra(ctx, a.c.verification, a.opened[plan.FieldVerificationSecret])
+		out.Verification, err = a.terra(ctx, a.c.verification)
 	}
 	return err
 }
@@ -144,7 +102,7 @@ func (a asking) secret(ctx context.Context, mask string) (plan.Comparison, error
 		if masks == plan.Equal && a.fresh(plan.FieldClientSecret, d.Secret.Value.Digest) {
 			return plan.Comparison{Result: plan.Equal, LiveKey: due}, nil
 		}
-		answer, err := a.terra(ctx, a.c.sealed[due-1], a.opened[plan.FieldClientSecret])
+		answer, err := a.terra(ctx, a.c.sealed[due-1])
 		if err != nil || answer.Result != plan.Differs {
 			answer.LiveKey = due
 			return answer, err
@@ -165,7 +123,7 @@ func (a asking) liveKey(ctx context.Context, mask string) (plan.Comparison, erro
 		if err != nil || masks == plan.Differs {
 			continue // a key that does not open cannot be told to be live
 		}
-		answer, err := a.terra(ctx, key, secrets.Value{})
+		answer, err := a.terra(ctx, key)
 		switch {
 		case err != nil:
 			return plan.Comparison{}, err
@@ -239,13 +197,10 @@ func (a asking) fresh(field, digest string) bool {
 
 // terra lets Terra compare one secret by a dry run of a patch. What keeps it from
 // telling becomes an uncertain comparison, but an answer that may have been a write is
-// an error. v is the secret where it is open already, else zero.
-func (a asking) terra(ctx context.Context, s sealedSecret, v secrets.Value) (plan.Comparison, error) {
+// an error.
+func (a asking) terra(ctx context.Context, s sealedSecret) (plan.Comparison, error) {
 	field := s.binding.Field
-	err := error(nil)
-	if v.IsZero() {
-		v, _, err = a.env.cache.open(s)
-	}
+	v, _, err := a.env.cache.open(s)
 	patch := terra.CredentialPatch{ClientSecret: v}
 	if field == plan.FieldVerificationSecret {
 		patch = terra.CredentialPatch{VerificationSecret: terra.To(v)}

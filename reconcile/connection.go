@@ -15,7 +15,6 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/reconcile/keys"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
-	"github.com/terra-reconcile/terra-reconcile/secrets"
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
@@ -37,12 +36,11 @@ type Connection struct {
 	catalogue    providers.Provider // zero where it is not listed
 	listed       bool               // in the catalogue
 	found        findings
-	resolved     plan.Desired             // without what the stages below add
-	Keys         keys.Set                 // of the file; its history goes on in measure and remember
-	sealed       []sealedSecret           // the same, by position in the file; zero where unknown
-	due          int                      // number of the key that is due, 0 for none
-	verification sealedSecret             // zero where the file has none
-	opened       map[string]secrets.Value // by field: opened for its digest, until Terra was asked about it
+	resolved     plan.Desired   // without what the stages below add
+	Keys         keys.Set       // of the file; its history goes on in measure and remember
+	sealed       []sealedSecret // the same, by position in the file; zero where unknown
+	due          int            // number of the key that is due, 0 for none
+	verification sealedSecret   // zero where the file has none
 
 	// observe: what Terra answers.
 	source  terra.Source   // zero where it is not live

@@ -22,10 +22,11 @@ func writers() map[string]string {
 	return map[string]string{
 		"connection.go":  "Aside Provider", // one that is new
 		"environment.go": "Aside File Keys Remembered keysAtStart",
-		"resolve.go":     "Keys catalogue checked due found listed opened resolved sealed tokenLifetime verification waits",
+		"resolve.go":     "Keys catalogue checked due found listed resolved sealed tokenLifetime verification waits",
 		"observe.go":     "Observed Remembered Type source",
 		"read.go":        "Domain answers",
-		"compare.go":     "Observed opened",
+		"compare.go":     "Observed",
+		"shown.go":       "Observed",
 		"measure.go":     "Users",
 		"review.go":      "Desired Keys Probe begun dead keysAtStart refusal soakUsers warnings",
 		"plan.go":        "Changes",

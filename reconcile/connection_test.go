@@ -29,7 +29,7 @@ func stagesOf(env *environment) []stage {
 	}
 	round := []stage{
 		{"resolve", func(context.Context) error { return env.resolve(which) },
-			"catalogue listed found resolved Keys sealed due verification opened"},
+			"catalogue listed found resolved Keys sealed due verification"},
 		{"read", func(ctx context.Context) error {
 			if env.sources != nil {
 				return nil
@@ -37,7 +37,7 @@ func stagesOf(env *environment) []stage {
 			return env.read(ctx)
 		}, "answers"},
 		{"observe", func(ctx context.Context) error { return env.observe(ctx, which) },
-			"Provider Name due Observed Type Remembered source answers opened"},
+			"Provider Name due Observed Type Remembered source answers"},
 		{"check", quiet(env.check), "checked waits tokenLifetime"},
 		{"review keys", quiet(env.reviewKeys), "Desired"},
 		{"plan", quiet(func([]*Connection) { env.makePlan() }), "Changes"},

@@ -6,8 +6,9 @@
 // empty or partial read is never taken for "nothing is there": the environment
 // or connection it belongs to is left alone and reported.
 //
-// Secrets are opened when their digest is not remembered, when Terra has to be
-// asked about them and when they are sent, and not kept.
+// Secrets are opened when their digest is not remembered, when Terra shows what no file
+// holds, when it has to be asked about them and when they are sent: once in a run, at
+// whose end they are wiped.
 //
 // The package writes no log and asks no person. Callers: internal/cli.
 //
@@ -33,6 +34,7 @@
 //	account      whose memory it is: address, customer, dev_id
 //	token        what the token may do
 //	compare      how live secrets compare with those of the file
+//	shown        what Terra shows and is a secret of the files
 //	read         Terra's answers as package plan has them
 //	secrets      opened once a run, remembered by digest
 //	connection   what is known of one connection; what all stages use

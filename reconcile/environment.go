@@ -40,6 +40,8 @@ type environment struct {
 	lasting     state.OpenEvents
 	rewoundFrom string // the commit from which the branch went back, "" where it did not
 
+	familiar familiar
+
 	// observe
 	sources     map[string]terra.Source
 	types       map[string]plan.Type // that Terra offers; nil: unknown
@@ -222,6 +224,7 @@ func (env *environment) recall(ctx context.Context) error {
 	}
 	env.memory = recalled(env.before, env.cache.lasting)
 	env.input.Suspended = env.memory.Suspended
+	env.familiar = env.familiarise()
 	for i, c := range env.spec.Connections {
 		env.add(c.Provider).File = &env.spec.Connections[i]
 	}

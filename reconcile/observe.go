@@ -69,6 +69,9 @@ func (env *environment) observe(ctx context.Context, which []*Connection) error 
 	if err := group.Wait(); err != nil {
 		return env.wrote.orElse(err)
 	}
+	if err := env.refuseShown(); err != nil {
+		return err
+	}
 	env.claim()
 	var err error
 	env.input.KillSwitches, err = env.killSwitches()

@@ -123,17 +123,13 @@ func (c *Connection) desiredSecret(s sealedSecret, cache *secretsCache) plan.Set
 		out.Value.Digest = before.digest.Value
 		return out
 	}
-	v, digest, found, err := cache.openAndDigest(s, c.catalogue)
+	digest, found, err := cache.openAndDigest(s, c.catalogue)
 	if err != nil {
 		c.found.refuse(at(s.origin), err)
 		return out
 	}
 	c.found.take(found)
 	out.Value.Digest = digest.Value
-	if c.opened == nil {
-		c.opened = map[string]secrets.Value{}
-	}
-	c.opened[s.binding.Field] = v
 	return out
 }
 

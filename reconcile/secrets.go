@@ -25,9 +25,17 @@ type secretsCache struct {
 	digester   secrets.Digester
 	lasting    bool // the digest key outlives this run
 
-	mu    sync.Mutex
-	known map[string]state.Digest // from the store
-	used  map[string]state.Digest // by this run
+	mu      sync.Mutex
+	known   map[string]state.Digest // from the store
+	used    map[string]state.Digest // by this run
+	digests map[string]struct{}     // of the values of known; nil: not needed so far
+	opened  map[string]openSecret   // by this run, until it ends
+}
+
+// openSecret is a secret that opened at its place.
+type openSecret struct {
+	value secrets.Value
+	found secrets.Opened
 }
 
 // sealedSecret is a secret of the repository with the place it must be bound to.
@@ -52,7 +60,7 @@ func (e *Engine) openCache(r Run) (*secretsCache, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	c := &secretsCache{identities: identities.ForRun(), set: r.Set, allowPlain: r.Set.Root.AllowPlain, known: map[string]state.Digest{}, used: map[string]state.Digest{}}
+	c := &secretsCache{identities: identities.ForRun(), set: r.Set, allowPlain: r.Set.Root.AllowPlain, known: map[string]state.Digest{}, used: map[string]state.Digest{}, opened: map[string]openSecret{}}
 	for {
 		warnings, err := c.takeKey(e.o.Store, r.Mode)
 		if errors.Is(err, state.ErrKeyChanged) {
@@ -105,17 +113,17 @@ func (c *secretsCache) digest(s sealedSecret, p providers.Provider) (state.Diges
 	if known := c.lookup(s); known != nil {
 		return known.digest, nil
 	}
-	_, d, _, err := c.openAndDigest(s, p)
+	d, _, err := c.openAndDigest(s, p)
 	return d, err
 }
 
-// openAndDigest gives an opened secret beside its digests, whoever remembers them,
-// and what the offline checks found. Digests of one with findings are kept apart, where
+// openAndDigest opens a secret for its digests, whoever remembers them, and gives what
+// the offline checks found. Digests of one with findings are kept apart, where
 // lookup does not look, so that it is checked again.
-func (c *secretsCache) openAndDigest(s sealedSecret, p providers.Provider) (secrets.Value, state.Digest, []providers.Finding, error) {
+func (c *secretsCache) openAndDigest(s sealedSecret, p providers.Provider) (state.Digest, []providers.Finding, error) {
 	v, opened, err := c.open(s)
 	if err != nil {
-		return secrets.Value{}, state.Digest{}, nil, err
+		return state.Digest{}, nil, err
 	}
 	d := state.Digest{Value: c.digester.Digest(v), Mask: c.digester.MaskDigest(secrets.Mask(v))}
 	findings := p.CheckSecret(s.binding.Field, v)
@@ -129,7 +137,7 @@ func (c *secretsCache) openAndDigest(s sealedSecret, p providers.Provider) (secr
 	c.mu.Lock()
 	c.used[key] = d
 	c.mu.Unlock()
-	return v, d, append(findings, unboundWarning(s, opened.Plain)...), nil
+	return d, append(findings, unboundWarning(s, opened.Plain)...), nil
 }
 
 // lookup gives what is remembered of a secret, nil when that is nothing.
@@ -203,8 +211,15 @@ func unboundWarning(s sealedSecret, plain bool) []providers.Finding {
 		Hint:    "seal it again", Command: "secret encrypt " + s.origin.File}}
 }
 
-// open opens a secret. The error names the place in the user's file.
+// open opens a secret, once in a run. The error names the place in the user's file.
 func (c *secretsCache) open(s sealedSecret) (secrets.Value, secrets.Opened, error) {
+	key := s.sealed.Token() + " " + s.binding.String()
+	c.mu.Lock()
+	before, isOpen := c.opened[key]
+	c.mu.Unlock()
+	if isOpen {
+		return before.value, before.found, nil
+	}
 	v, opened, err := c.identities.Open(s.sealed, s.binding, c.allowPlain)
 	if err != nil {
 		original := func(b secrets.Binding) string {
@@ -212,6 +227,9 @@ func (c *secretsCache) open(s sealedSecret) (secrets.Value, secrets.Opened, erro
 		}
 		return secrets.Value{}, opened, fmt.Errorf("%s: open %s: %w", at(s.origin), s.binding.Field, secrets.InFile(err, s.origin.File, original))
 	}
+	c.mu.Lock()
+	c.opened[key] = openSecret{v, opened}
+	c.mu.Unlock()
 	return v, opened, nil
 }
 
@@ -223,6 +241,22 @@ func (c *secretsCache) openFor(account string) func(devID string) []secrets.Valu
 		}
 		return c.identities.OpenedFor(account, devID)
 	}
+}
+
+// isSecret tells whether a text is the whole of a secret of which a digest is known,
+// of whatever environment. Nothing is opened.
+func (c *secretsCache) isSecret(text string) bool {
+	digest := c.digester.Digest(secrets.NewValue([]byte(text)))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.digests == nil {
+		c.digests = map[string]struct{}{}
+		for _, d := range c.known {
+			c.digests[d.Value] = struct{}{}
+		}
+	}
+	_, is := c.digests[digest]
+	return is
 }
 
 // closed gives the reason why nobody here can open secrets, "" when one can try.

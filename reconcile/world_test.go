@@ -49,6 +49,7 @@ type world struct {
 	approvers  Approvers
 	ctx        context.Context                           // of the runs; nil is the test's own
 	wrap       func(http.RoundTripper) http.RoundTripper // around Terra; nil is none
+	progress   func(Progress)                            // of the runs; nil is none
 	assigns    string                                    // the account to which the runner says that the dev_id belongs
 	elsewhere  map[string]*terra.Client                  // by account that is not at this Terra
 	planted    []string                                  // every plaintext secret of this world
@@ -171,7 +172,7 @@ func (w *world) engine(mode report.Mode) (*Engine, *state.Store) {
 		Client: func(account, _ string) (*terra.Client, error) { return cmp.Or(w.elsewhere[account], client), nil }, Store: store, Prober: w.prober,
 		Identities: func() (*secrets.Identities, error) { return w.identities, nil }, Now: w.clock, Wait: w.wait,
 		Assigns:       func(account, _ string) bool { return account == w.assigns },
-		RedirectHosts: func(string) []string { return w.hosts }, Approvers: w.approvers,
+		RedirectHosts: func(string) []string { return w.hosts }, Approvers: w.approvers, Progress: w.progress,
 	}), store
 }
 
