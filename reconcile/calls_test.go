@@ -3,6 +3,7 @@ package reconcile
 import (
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -88,33 +89,42 @@ func TestDomainComesBeforeTheEnable(t *testing.T) {
 	}
 }
 
-// TestFirstApplyAtAnUnannouncedLimit applies sixty new connections at a Terra that allows
-// 20 calls a second and says so to nobody: fewer than one call in twenty is refused.
+// TestFirstApplyAtAnUnannouncedLimit applies new connections beside others that are live
+// already, at a Terra that allows 20 calls a second and says so to nobody: fewer than one
+// call in twenty is refused.
 func TestFirstApplyAtAnUnannouncedLimit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorldOf(t, terratest.Config{RateLimit: terratest.Rate{Calls: 20, Per: time.Second}, Latency: 50 * time.Millisecond, QuietLimit: true})
-		w.now = time.Now()
-		start := time.Now()
-		w.flows = true
-		w.options.Limits = terra.NewLimits()
-		w.environment("policy: {max_changes: {count: 100, percent: 100}}\n")
-		for i := range 60 {
-			p := fmt.Sprintf("watch_%02d", i)
-			w.terra.SetSourceType("", terratest.SourceType{Provider: p, DisplayName: p, AuthType: "oauth2", DataTypes: []string{},
-				CustomCredentialsAllowed: true, CustomerCredentialsRequired: true})
-			w.own(p, "123456", secretA, "")
-		}
-		w.expectExit(w.apply(), report.ExitDone)
-		refused := 0
-		for _, c := range w.terra.Log() {
-			if c.Status == 429 {
-				refused++
-			}
-		}
-		sent := len(w.terra.Log())
-		t.Logf("%d of %d calls refused in %v", refused, sent, time.Since(start))
-		if sent < 180 || float64(refused) >= 0.05*float64(sent) {
-			t.Errorf("%d of %d calls were refused, want fewer than 5%%", refused, sent)
-		}
-	})
+	for _, row := range []struct{ live, fresh int }{{0, 60}, {60, 0}, {40, 40}} {
+		t.Run(fmt.Sprintf("%d live and %d new", row.live, row.fresh), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorldOf(t, terratest.Config{RateLimit: terratest.Rate{Calls: 20, Per: time.Second}, Latency: 50 * time.Millisecond, QuietLimit: true})
+				w.now = time.Now()
+				start := time.Now()
+				w.flows = true
+				w.options.Limits = terra.NewLimits()
+				w.environment("policy: {max_changes: {count: 100, percent: 100}}\n")
+				for i := range row.live + row.fresh {
+					p := fmt.Sprintf("watch_%02d", i)
+					w.terra.SetSourceType("", terratest.SourceType{Provider: p, DisplayName: p, AuthType: "oauth2", DataTypes: []string{},
+						CustomCredentialsAllowed: true, CustomerCredentialsRequired: true})
+					w.own(p, "123456", secretA, "")
+					if i < row.live {
+						w.terra.Enable(devID, p)
+						w.terra.SetCredential(devID, p, terratest.Credential{ClientID: "123456", Secret: secretA})
+					}
+				}
+				w.expectExit(w.apply(), report.ExitDone)
+				refused := 0
+				for _, c := range w.terra.Log() {
+					if c.Status == http.StatusTooManyRequests {
+						refused++
+					}
+				}
+				sent := len(w.terra.Log())
+				t.Logf("%d of %d calls refused in %v", refused, sent, time.Since(start))
+				if least := 2*row.live + 3*row.fresh; sent < least || float64(refused) >= 0.05*float64(sent) {
+					t.Errorf("%d of %d calls were refused, want fewer than 5%% of %d or more", refused, sent, least)
+				}
+			})
+		})
+	}
 }

@@ -167,6 +167,9 @@ const repeatsSecret = "it repeats a secret that it was sent, which Terra never d
 // attempt sends the call once, when the limiter lets it, and judges the answer.
 func (c *Client) attempt(ctx context.Context, k call, token string) outcome {
 	limiter := c.limits.limiter(token)
+	if !c.readOnly {
+		limiter.begin()
+	}
 	if err := limiter.acquire(ctx, k.op.write, k.dryRun); err != nil {
 		return outcome{err: k.interrupted(err)}
 	}

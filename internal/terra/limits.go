@@ -81,7 +81,7 @@ func (l *Limits) preview(base, token, provider string) *proof {
 }
 
 // limiter holds back the calls of one token. At most 64 run at a time. Terra
-// publishes no limit, so the pace is learned: with the first change it starts slow and
+// publishes no limit, so the pace is learned: of a client that can write it starts slow and
 // grows with each answer; a 429 pauses every call of the token and halves the pace. A
 // server that announces how many mutations are left is not asked for more.
 type limiter struct {
@@ -94,17 +94,16 @@ type limiter struct {
 	mu       sync.Mutex
 	until    time.Time // no call starts before
 	spent    time.Time // until then no call is patient: one has been for as long as it may
-	paced    bool      // a change or a 429 came: all calls have a pace
+	paced    bool      // a client that can write called, or a 429 came: all calls have a pace
 	learned  bool      // a 429 came
 	mutating int       // mutations that run now
 	allowed  allowance // what the server announced about mutations
 }
 
 // The pace. Terra's own CLI leaves 100 ms between calls, which is the only public
-// hint. With the first change everything starts so, but for a handful, and
-// after the first refusal without one. Until then reads go as they come: a dry run of a
-// hundred connections would else wait ten seconds where nobody asked for patience, and a
-// read that was refused costs nobody more than its repetition.
+// hint. A run that may write starts so, but for a handful, and after the first refusal
+// without one. A dry run goes as it comes until then: where nobody asks for patience it
+// would wait for nothing, and a read that was refused costs no more than its repetition.
 const (
 	careful = rate.Limit(10) // 100 ms apart
 	quicker = rate.Limit(2)  // added by each answer before the first refusal
@@ -152,7 +151,6 @@ func (l *limiter) acquire(ctx context.Context, mutation, preview bool) error {
 		mine := l.previews
 		if !preview {
 			mine = l.mutations
-			l.begin()
 		}
 		if err := mine.wait(ctx, l.takeMutation); err != nil {
 			return err
@@ -215,7 +213,7 @@ func (p *pace) wait(ctx context.Context, paused func(now time.Time) time.Duratio
 	return err
 }
 
-// begin gives all calls a pace, with the first change.
+// begin gives all calls a pace.
 func (l *limiter) begin() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

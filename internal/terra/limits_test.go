@@ -38,7 +38,7 @@ func TestFiftyCallsOfATokenAtATime(t *testing.T) {
 	g := &gauge{delay: time.Second, answer: func(int) *http.Response { return replyJSON(meJSON) }}
 	d := took(t, func(t *testing.T) {
 		limits := NewLimits()
-		a := newClient(t, g, func(o *Options) { o.Limits = limits })
+		a := newClient(t, g, func(o *Options) { o.Limits, o.ReadOnly = limits, true })
 		b := newClient(t, g, func(o *Options) { o.Limits, o.ReadOnly, o.BaseURL = limits, true, "https://other.test" })
 		callAll(t, 100, func(ctx context.Context, i int) error {
 			_, err := []*Client{a, b}[i%2].Me(ctx)
@@ -54,9 +54,9 @@ func TestTokensDoNotShareALimit(t *testing.T) {
 	g := &gauge{delay: time.Second, answer: func(int) *http.Response { return replyJSON(meJSON) }}
 	took(t, func(t *testing.T) {
 		limits := NewLimits()
-		a := newClient(t, g, func(o *Options) { o.Limits = limits })
+		a := newClient(t, g, func(o *Options) { o.Limits, o.ReadOnly = limits, true })
 		b := newClient(t, g, func(o *Options) {
-			o.Limits, o.Token = limits, func() (string, error) { return "terra_at_other", nil }
+			o.Limits, o.ReadOnly, o.Token = limits, true, func() (string, error) { return "terra_at_other", nil }
 		})
 		callAll(t, 100, func(ctx context.Context, i int) error { _, err := []*Client{a, b}[i%2].Me(ctx); return err })
 	})
@@ -121,12 +121,14 @@ func TestUnannouncedLimit(t *testing.T) {
 		latency       time.Duration
 		reads, writes int // 8 at a time, each followed by a read
 		most          time.Duration
+		readOnly      bool
 	}{
-		{"first apply at 20", 20, 20 * time.Millisecond, 2, 300, 60 * time.Second},
-		{"first apply at 20, slow", 20, 150 * time.Millisecond, 2, 300, 60 * time.Second},
-		{"many reads at 20", 20, 50 * time.Millisecond, 2000, 0, 200 * time.Second},
-		{"many reads at 200", 200, 50 * time.Millisecond, 5000, 0, 120 * time.Second},
-		{"many writes at 5", 5, 20 * time.Millisecond, 0, 200, 200 * time.Second},
+		{"first apply at 20", 20, 20 * time.Millisecond, 2, 300, 60 * time.Second, false},
+		{"first apply at 20, slow", 20, 150 * time.Millisecond, 2, 300, 60 * time.Second, false},
+		{"many reads at 20", 20, 50 * time.Millisecond, 2000, 0, 200 * time.Second, false},
+		{"many reads of a dry run at 20", 20, 50 * time.Millisecond, 2000, 0, 200 * time.Second, true},
+		{"many reads at 200", 200, 50 * time.Millisecond, 5000, 0, 120 * time.Second, false},
+		{"many writes at 5", 5, 20 * time.Millisecond, 0, 200, 200 * time.Second, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var refused, sent atomic.Int64
@@ -153,7 +155,7 @@ func TestUnannouncedLimit(t *testing.T) {
 						return replyJSON(meJSON), nil
 					}
 					return reply(204, "", ""), nil
-				}})
+				}}, func(o *Options) { o.ReadOnly = test.readOnly })
 				read := func(ctx context.Context, _ int) error { _, err := c.Me(ctx); return err }
 				callAll(t, test.reads, read)
 				eight := make(chan struct{}, 8)
@@ -175,14 +177,20 @@ func TestUnannouncedLimit(t *testing.T) {
 	}
 }
 
-// TestPaceWithoutALimit: where nobody asks for patience, a hundred reads wait for no
-// pace, and three hundred writes a second or two.
+// TestPaceWithoutALimit: where nobody asks for patience, a hundred reads of a dry run wait
+// for no pace, those of a client that can write two seconds, and three hundred writes a
+// second or two.
 func TestPaceWithoutALimit(t *testing.T) {
 	for _, test := range []struct {
 		name          string
+		readOnly      bool
 		reads, writes int
 		most          time.Duration
-	}{{"reads", 100, 0, 40 * time.Millisecond}, {"writes", 0, 300, 3 * time.Second}} {
+	}{
+		{"reads of a dry run", true, 100, 0, 40 * time.Millisecond},
+		{"reads", false, 100, 0, 2 * time.Second},
+		{"writes", false, 0, 300, 3 * time.Second},
+	} {
 		d := took(t, func(t *testing.T) {
 			c := newClient(t, &fakeServer{answer: func(_ int, r *http.Request, _ string) (*http.Response, error) {
 				_ = sleep(r.Context(), 20*time.Millisecond)
@@ -190,7 +198,7 @@ func TestPaceWithoutALimit(t *testing.T) {
 					return replyJSON(meJSON), nil
 				}
 				return reply(204, "", ""), nil
-			}})
+			}}, func(o *Options) { o.ReadOnly = test.readOnly })
 			callAll(t, test.reads, func(ctx context.Context, _ int) error { _, err := c.Me(ctx); return err })
 			callAll(t, test.writes, func(ctx context.Context, i int) error {
 				return c.DisableSource(ctx, "dev-1", fmt.Sprint("p", i), NewIdempotencyKey())
@@ -268,11 +276,11 @@ func TestPaceFallsAndGrows(t *testing.T) {
 		l.succeeded()
 	}
 	if got := l.calls.rate.Limit(); got != rate.Inf {
-		t.Errorf("reads alone have a pace of %v", got)
+		t.Errorf("before a call that may write there is a pace of %v", got)
 	}
 	l.begin()
 	if got := l.calls.rate.Limit(); got != careful {
-		t.Errorf("with the first change the pace is %v, want %v", got, careful)
+		t.Errorf("the first pace is %v, want %v", got, careful)
 	}
 	for range 1000 {
 		l.succeeded()
