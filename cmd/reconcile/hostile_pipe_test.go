@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -17,26 +19,23 @@ func TestHostilePipe(t *testing.T) {
 		{attack: "a pipe that is only slow", told: false, want: false},
 	} {
 		t.Run(c.attack, func(t *testing.T) {
-			ctx, tell := context.WithCancel(t.Context())
-			defer tell()
-			ended := make(chan struct{})
-			endLate(ctx, 10*time.Millisecond, func() { close(ended) })
-			if c.told {
-				tell()
-			}
-			wait := 100 * time.Millisecond
-			if c.want {
-				wait = 10 * time.Second
-			}
-			got := false
-			select {
-			case <-ended:
-				got = true
-			case <-time.After(wait):
-			}
-			if got != c.want {
-				t.Errorf("ended: %t", got)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				ctx, tell := context.WithCancel(t.Context())
+				defer tell()
+				var ended atomic.Bool
+				endLate(ctx, time.Second, func() { ended.Store(true) })
+				if c.told {
+					tell()
+				}
+				time.Sleep(time.Second - time.Nanosecond)
+				if synctest.Wait(); ended.Load() {
+					t.Error("ended before its time")
+				}
+				time.Sleep(time.Hour)
+				if got := ended.Load(); got != c.want {
+					t.Errorf("ended: %t", got)
+				}
+			})
 		})
 	}
 }

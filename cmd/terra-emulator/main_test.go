@@ -201,7 +201,7 @@ func TestStateSurvivesKill(t *testing.T) {
 		}
 		return bytes.Contains(b, []byte(`"strava"`))
 	}
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for !saved() {
 		select {
 		case <-time.After(5 * time.Millisecond):

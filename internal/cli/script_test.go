@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 //	commit DIR MESSAGE        commit everything in DIR
 //	seal FILE FIELD TEXT      seal a secret for a field of a connection file
 //	plant TEXT                look for TEXT as for any other secret
-//	exits [-within D] N CMD…  run CMD, which must end with exit code N
+//	exits [-within D] N CMD…  run CMD, which must end with exit code N, within D on a quiet machine
 //	terra …                   see terraCommand
 //	daemon …                  see daemonCommand
 //	terminal …                see terminalCommand
@@ -147,11 +147,11 @@ func need(ts *testscript.TestScript, neg bool, args []string, least, most int, u
 }
 
 func exitsCommand(ts *testscript.TestScript, neg bool, args []string) {
-	within := time.Minute
+	within := patience
 	if len(args) > 1 && args[0] == "-within" {
 		d, err := time.ParseDuration(args[1])
 		ts.Check(err)
-		within, args = d, args[2:]
+		within, args = d*busy, args[2:]
 	}
 	need(ts, neg, args, 2, 100, "exits [-within D] CODE PROGRAM ARGS…")
 	want, err := strconv.Atoi(args[0])

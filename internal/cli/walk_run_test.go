@@ -112,7 +112,7 @@ func (w *walker) execute(cmd *exec.Cmd) (syscall.WaitStatus, error) {
 // run applies once, with the repository of another world. killed says that the
 // process ended by a signal.
 func (w *walker) run(repo string) (r report.Report, killed bool, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	server := httptest.NewServer(w.gate)
 	defer server.Close()

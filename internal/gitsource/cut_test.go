@@ -168,7 +168,7 @@ func TestUnchangedFilesAreShared(t *testing.T) {
 
 func waitFor(t testing.TB, ready func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
@@ -176,7 +176,7 @@ func waitFor(t testing.TB, ready func() bool) {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			t.Fatal("nothing happened for 10 seconds")
+			t.Fatal("nothing happened for a minute")
 		}
 	}
 }

@@ -148,7 +148,11 @@ func TestUnreachable(t *testing.T) {
 	short, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	_, err = open(t, Options{URL: silent + "/x.git"}).Fetch(short)
-	wantError[*TimeoutError](t, err, "no complete answer within 1")
+	wantError[*TimeoutError](t, err, "no complete answer within ")
+	var late *TimeoutError
+	if errors.As(err, &late) && (late.After == DefaultTimeout) {
+		t.Errorf("it tells of %s, which is not the time that the caller gave", late.After)
+	}
 
 	stopped, stop := context.WithCancel(t.Context())
 	stop()

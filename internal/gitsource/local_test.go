@@ -94,18 +94,19 @@ func TestRefThatIsBeingWritten(t *testing.T) {
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		synctest.Test(t, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) { // time stands still while git runs
 			began := time.Now()
 			_, err := s.Fetch(t.Context())
 			wantError[*CorruptError](t, err, map[string]string{"HEAD": "for a repository"}[name], "git fsck")
-			if took := time.Since(began); took > time.Second {
-				t.Errorf("%s stays empty: told after %s", name, took)
+			if took := time.Since(began); took != brokenRefTries*brokenRefWait {
+				t.Errorf("%s stays empty: told after %s, want %s", name, took, brokenRefTries*brokenRefWait)
 			}
-			go func() {
-				time.Sleep(200 * time.Millisecond)
-				_ = os.WriteFile(path, text, 0o600)
-			}()
+			written := make(chan error, 1)
+			time.AfterFunc(brokenRefTries/2*brokenRefWait-time.Nanosecond, func() { written <- os.WriteFile(path, text, 0o600) })
 			fetch(t, s, head)
+			if err := <-written; err != nil {
+				t.Error(err)
+			}
 		})
 	}
 }

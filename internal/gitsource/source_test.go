@@ -236,7 +236,7 @@ func TestManyFilesAreQuick(t *testing.T) {
 		if err != nil || count != 2000 {
 			t.Errorf("read %d files, %v", count, err)
 		}
-		if took := time.Since(start); took > 5*time.Second {
+		if took := time.Since(start); took > time.Minute { // it takes parts of a second, and is not to grow with their square
 			t.Errorf("took %v", took)
 		} else {
 			t.Logf("took %v", took)

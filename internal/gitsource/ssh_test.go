@@ -122,12 +122,8 @@ func TestSSHSilentPeer(t *testing.T) {
 				URL: "ssh://" + listener.Addr().String() + "/x", Timeout: 200 * time.Millisecond,
 				Auth: Auth{SSHKeyFile: key.file, KnownHostsFile: pin(t, "h:1", key.signer.PublicKey())},
 			})
-			start := time.Now()
-			_, err = s.Fetch(t.Context())
+			_, err = s.Fetch(t.Context()) // which would wait for ever
 			wantError[*TimeoutError](t, err, "200ms")
-			if took := time.Since(start); took > 10*time.Second {
-				t.Errorf("took %v", took)
-			}
 		})
 	}
 }

@@ -116,7 +116,7 @@ func TestAnotherProcessHoldsIt(t *testing.T) {
 	if _, err := OpenReadOnly(dir); !errors.As(err, &locked) {
 		t.Errorf("OpenReadOnly: got %v, want a LockedError", err)
 	}
-	if took := time.Since(started); took > 5*time.Second {
+	if took := time.Since(started); took > time.Minute { // it waits a fifth of a second, or for ever
 		t.Errorf("OpenReadOnly waited %v for the writer", took)
 	}
 	must(t, cmd.Process.Kill())
