@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
@@ -147,5 +149,60 @@ func TestPairThatTerraDoesNotShow(t *testing.T) {
 	w.applied()
 	if live := w.terra.Live(devID).Sources["polar"]; live.Credential.Secret != secretB {
 		t.Error("the new key is not live")
+	}
+}
+
+// TestFightOfTwoRunnersIsNoticed has two runners with repositories of their own on one
+// account, each with a state of its own: each reverts the other twice, then both are held.
+func TestFightOfTwoRunnersIsNoticed(t *testing.T) {
+	w := newWorld(t)
+	w.strava(secretA, "scopes: [activity:read_all]\n")
+	w.applied()
+	other := *w
+	other.files, other.stateDir = maps.Clone(w.files), t.TempDir()
+	other.strava(secretA, "scopes: [read]\n")
+	w.terra.ResetLog()
+	runners := []*world{&other, w}
+	var last [2]report.Report
+	for n := range 4 * 24 {
+		last[n%2] = runners[n%2].apply()
+		for _, r := range runners {
+			r.now = r.now.Add(15 * time.Minute)
+		}
+	}
+	if n := len(w.terra.Effects()); n < 2 || n > 5 { // the first one of the other, and two of each
+		t.Errorf("written %d times", n)
+	}
+	held := false
+	for n, r := range runners {
+		for _, c := range last[n].Environments[0].Changes {
+			held = held || c.Guard == plan.GuardConflict
+			if c.Guard != plan.GuardConflict {
+				t.Errorf("%s of runner %d: guard %q %s", c.ID, n, c.Guard, r.show(last[n]))
+			}
+		}
+	}
+	if !held {
+		t.Error("nobody says that they fight")
+	}
+}
+
+// TestFightOverKeysIsNoticed lets something else set another secret before each run,
+// where the repository says to revert that.
+func TestFightOverKeysIsNoticed(t *testing.T) {
+	w := newWorld(t)
+	w.environment("on_secret_drift: revert\n")
+	w.strava(secretA, "")
+	w.applied()
+	w.terra.ResetLog()
+	var r report.Report
+	for range 3 * 24 {
+		w.terra.SetCredential(devID, "strava", terratest.Credential{ClientID: "123456", Secret: secretB})
+		r = w.apply()
+		w.now = w.now.Add(15 * time.Minute)
+	}
+	expectGate(t, w.change(w.expectExit(r, report.ExitHeld), "strava:rotate-secret"), plan.Approval, plan.GuardConflict)
+	if n := len(w.terra.Effects()); n != 2 {
+		t.Errorf("reverted %d times, want twice", n)
 	}
 }

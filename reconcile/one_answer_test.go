@@ -308,7 +308,7 @@ func TestFormerKeyIsSeenToItsEnd(t *testing.T) {
 	}
 	p.accepts = []string{secretB} // it is revoked
 	w.now = w.now.Add(7 * 24 * time.Hour)
-	w.expectExit(w.apply(), report.ExitDone)
+	w.heard()
 	expectKeys(t, w.keyStatus(w.expectExit(w.apply(), report.ExitDone)), keys.OK, 2, 2, 0, "")
 	if n := w.deaths(); n != 1 {
 		t.Errorf("the history says %d times that it is dead", n)
@@ -335,10 +335,68 @@ func TestFormerKeyThatIsDead(t *testing.T) {
 		w.expectExit(w.apply(), report.ExitDone)
 		p.down = down
 		w.now = w.now.Add(time.Hour)
-		r := w.expectExit(w.apply(), report.ExitDone)
+		r := w.expectExit(w.heard(), report.ExitDone)
 		expectKeys(t, w.keyStatus(r), keys.OK, 2, 2, 0, "")
 		if dead := w.deaths() == 1; dead == down {
 			t.Errorf("the provider is down: %t, and the history says that it is dead: %t", down, dead)
+		}
+	}
+}
+
+// A former key that is refused while the live one is refused as well, as in an outage,
+// is not dead; nor is one that was refused once.
+func TestOneRefusalOfAFormerKeyIsNoDeath(t *testing.T) {
+	for name, outage := range map[string][]string{"everybody is refused": nil, "it alone is refused": {secretB}} {
+		t.Run(name, func(t *testing.T) {
+			w, p := soaking(t)
+			w.now = w.now.Add(25 * time.Hour)
+			w.expectExit(w.apply(), report.ExitDone) // the soak ends
+			p.accepts = outage
+			w.now = w.now.Add(time.Hour)
+			w.apply()
+			p.accepts = []string{secretA, secretB}
+			w.days(2)
+			k := w.keyStatus(w.apply())
+			if k.Former == nil || k.Former.Key != 1 {
+				t.Errorf("nobody is told to revoke it: %+v", k)
+			}
+			if n := w.deaths(); n != 0 {
+				t.Errorf("the history says %d times that it is dead", n)
+			}
+		})
+	}
+}
+
+// A good key that was rejected is live again once the key before it has died, as at the
+// end of an overlap, and the provider accepts it.
+func TestGoodKeyIsSetWhenTheOldOneDies(t *testing.T) {
+	w, p := rotating(t)
+	p.accepts = []string{secretA}
+	w.at("2026-12-01T02:00:00Z")
+	w.expectExit(w.heard(), report.ExitHeld)
+	p.accepts = []string{secretB} // it is known now, and the overlap has ended
+	w.now = w.now.Add(time.Hour)
+	w.expectExit(w.apply(), report.ExitDone)
+	w.expectLive(secretB)
+}
+
+// An outage a day after the rejection proves nothing about the rejected key: it is not
+// given away for what was heard in it.
+func TestOutageGivesNoKeyAway(t *testing.T) {
+	w, p := rotating(t)
+	p.accepts = []string{secretA}
+	w.at("2026-12-01T02:00:00Z")
+	w.heard()
+	w.now = w.now.Add(23 * time.Hour)
+	w.apply()
+	p.accepts = nil // everybody is refused
+	w.now = w.now.Add(2 * time.Hour)
+	w.apply()
+	p.accepts = []string{secretA} // before the rejected one is asked about again
+	for range 8 {
+		w.now = w.now.Add(10 * time.Minute)
+		if k := w.keyStatus(w.apply()); len(k.Prunable) > 0 {
+			t.Fatalf("keys %v can go, it says: %+v", k.Prunable, k)
 		}
 	}
 }

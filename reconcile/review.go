@@ -256,17 +256,19 @@ func (env *environment) refuse(c *Connection, key int, answer plan.Probe, contro
 	}
 }
 
-// askFormer asks about a key that was replaced, once its successor has soaked. One that
-// is refused while another is accepted is dead, and that is all there is to say of it.
+// askFormer asks about a key that was replaced, once its successor has soaked. That it is
+// refused is no reason to hold anything: once it is dead, that is all there is to say.
 func (env *environment) askFormer(ctx context.Context, c *Connection, key int) {
-	answer, former := env.askKey(ctx, c, key, env.input.Now), c.Keys.History.Former
-	switch {
-	case answer.Verdict == plan.Good:
+	answer, control := env.askKey(ctx, c, key, env.input.Now), keys.NoControl
+	if answer.Verdict == plan.Good {
 		c.Keys.History.Accept(c.Keys.Entry(key).ID, answer.At)
-	case answer.Verdict == plan.Bad && env.askControl(ctx, c, key) == keys.ControlGood:
-		c.Keys.History.Former, c.dead = nil, key
-	default:
-		former.Asked = answer.At.UTC()
+		return
+	}
+	if answer.Verdict == plan.Bad {
+		control = env.askControl(ctx, c, key)
+	}
+	if c.Keys.History.HearFormer(answer.Verdict == plan.Bad, control, answer.At) {
+		c.dead = key
 	}
 }
 

@@ -60,6 +60,10 @@ type Former struct {
 	Replaced time.Time `json:"replaced"`       // when
 	Alive    time.Time `json:"alive,omitzero"` // when its provider accepted it after the soak
 	Asked    time.Time `json:"asked,omitzero"` // when it was asked about last
+	// Refused is how often it was refused since it was accepted last, each time while
+	// another pair was accepted, and RefusedSince from when.
+	Refused      int       `json:"refused,omitempty"`
+	RefusedSince time.Time `json:"refused_since,omitzero"`
 }
 
 // IsZero reports whether there is nothing to remember.
@@ -161,15 +165,51 @@ func (s *Set) Settle(pair Pair, known bool, now time.Time) {
 	}
 }
 
-// formerAgain is how long nobody asks again about a key that was replaced.
-const formerAgain = 7 * day
+// formerAgain is how long nobody asks again about a key that was replaced and is
+// accepted, formerUnclear about one of which its provider did not say.
+const formerAgain, formerUnclear = 7 * day, day
+
+// askAt is when it may be asked about again; zero where it never was.
+func (f Former) askAt() time.Time {
+	switch {
+	case f.Asked.IsZero():
+		return time.Time{}
+	case f.Refused > 0:
+		return f.Asked.Add(pauseAfter(f.Refused))
+	case f.Asked.Equal(f.Alive):
+		return f.Asked.Add(formerAgain)
+	default:
+		return f.Asked.Add(formerUnclear)
+	}
+}
 
 // FormerToAsk is the key that was live before the one whose soak has passed, where its
-// provider should be asked about it: once, and as long as it accepts it once a week.
+// provider should be asked about it: once, as long as it accepts it once a week, and
+// after a refusal until that counts. 0 is none.
 func (s Set) FormerToAsk(now time.Time) int {
 	f := s.History.Former
-	if s.History.Soak != nil || f == nil || !f.Asked.IsZero() && now.Sub(f.Asked) < formerAgain {
+	if s.History.Soak != nil || f == nil || now.Before(f.askAt()) {
 		return 0
 	}
 	return s.Find(f.Entry)
+}
+
+// HearFormer remembers an answer about the former key that is no acceptance. It is dead,
+// and forgotten, once it was refused as often, and for as long, as any refusal must be
+// heard that counts, each time while another pair was accepted.
+func (h *History) HearFormer(refused bool, control Control, at time.Time) (dead bool) {
+	f := h.Former
+	f.Asked = at.UTC()
+	if !refused || control != ControlGood { // an outage says nothing about any pair
+		f.Refused, f.RefusedSince = 0, time.Time{}
+		return false
+	}
+	if f.Refused++; f.Refused == 1 {
+		f.RefusedSince = f.Asked
+	}
+	if f.Refused < refusalsThatCount || f.Asked.Sub(f.RefusedSince) < refusalsSpread {
+		return false
+	}
+	h.Former = nil
+	return true
 }

@@ -22,9 +22,11 @@ type Refusal struct {
 	Since  time.Time `json:"since"` // when it was heard first
 	At     time.Time `json:"at"`    // when it was heard last
 	Heard  int       `json:"heard"` // how often
-	// Firm is how often it was heard while nothing spoke against it, FirmSince from when.
+	// Firm is how often it was heard while nothing spoke against it, FirmSince from when
+	// and FirmAt when last.
 	Firm      int       `json:"firm"`
 	FirmSince time.Time `json:"firm_since,omitzero"`
+	FirmAt    time.Time `json:"firm_at,omitzero"`
 	// Rejected is since when it counts; zero as long as it does not.
 	Rejected time.Time `json:"rejected,omitzero"`
 	// Alone says that when it was heard last every other pair was refused as well:
@@ -58,12 +60,18 @@ func pauses() []time.Duration {
 	return []time.Duration{time.Minute, 4 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour, 16 * time.Hour, 24 * time.Hour}
 }
 
+func pauseAfter(refusals int) time.Duration {
+	all := pauses()
+	return all[min(max(refusals, 1), len(all))-1]
+}
+
 // Counts tells whether the key is rejected.
 func (r Refusal) Counts() bool { return !r.Rejected.IsZero() }
 
-// isSurelyBad tells whether it was heard again long after it counted.
+// isSurelyBad tells whether it was heard again long after it counted, and not in an
+// outage.
 func (r Refusal) isSurelyBad() bool {
-	return r.Counts() && r.By != Users && r.At.Sub(r.Rejected) >= proofOfBad
+	return r.Counts() && r.By != Users && r.FirmAt.Sub(r.Rejected) >= proofOfBad
 }
 
 // IsFirm tells whether it was heard for so long that somebody must look, whether or not
@@ -73,10 +81,7 @@ func (r Refusal) IsFirm() bool {
 }
 
 // AskAt is when its key may be asked about, or sent, again.
-func (r Refusal) AskAt() time.Time {
-	all := pauses()
-	return r.At.Add(all[min(max(r.Heard, 1), len(all))-1])
-}
+func (r Refusal) AskAt() time.Time { return r.At.Add(pauseAfter(r.Heard)) }
 
 // Control says what the provider thinks of another pair while it refuses one.
 type Control int
@@ -122,7 +127,7 @@ func (h *History) Accept(id string, at time.Time) {
 		delete(h.Refused, id)
 	}
 	if h.Former != nil && h.Former.Entry == id {
-		h.Former.Asked, h.Former.Alive = at.UTC(), at.UTC()
+		h.Former.Asked, h.Former.Alive, h.Former.Refused, h.Former.RefusedSince = at.UTC(), at.UTC(), 0, time.Time{}
 	}
 }
 
@@ -142,12 +147,13 @@ func (h *History) Refuse(id string, by Source, reason string, at time.Time, cont
 	switch control {
 	case ControlBad, ControlUnclear: // an outage says nothing about any pair
 		if !r.Counts() {
-			r.Firm, r.FirmSince = 0, time.Time{}
+			r.Firm, r.FirmSince, r.FirmAt = 0, time.Time{}, time.Time{}
 		}
 	case NoControl, ControlGood:
 		if r.Firm++; r.Firm == 1 {
 			r.FirmSince = at
 		}
+		r.FirmAt = at
 		if !r.Counts() && r.Firm >= refusalsThatCount && at.Sub(r.FirmSince) >= refusalsSpread {
 			r.Rejected, rejected = at, true
 		}
@@ -249,7 +255,7 @@ func (s Set) Wake(now time.Time, connection string) (next time.Time, why string)
 		at(soak.Until, "the soak of a key of %s ends", connection)
 		at(soak.fallAgain(), "the end users of %s are counted again", connection)
 	} else if f := s.History.Former; f != nil && s.Find(f.Entry) > 0 && !f.Asked.IsZero() {
-		at(f.Asked.Add(formerAgain), "the key of %s that was replaced is asked about again", connection)
+		at(f.askAt(), "the key of %s that was replaced is asked about again", connection)
 	}
 	return next, why
 }

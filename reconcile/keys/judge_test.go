@@ -215,6 +215,10 @@ func TestWake(t *testing.T) {
 		t.Errorf("a former key that was never asked about is asked in each run, and it wakes at %s: %s", got, why)
 	}
 	s.History.Former.Asked = at(5)
+	if got, why := s.Wake(at(5), "c"); !got.Equal(at(6)) {
+		t.Errorf("of one of which its provider did not say it wakes at %s: %s", got, why)
+	}
+	s.History.Former.Alive = at(5)
 	if got, why := s.Wake(at(5), "c"); !got.Equal(at(12)) || why != "the key of c that was replaced is asked about again" {
 		t.Errorf("it wakes at %s: %s", got, why)
 	}
@@ -332,6 +336,44 @@ func TestFormerKeyIsSeenToItsEnd(t *testing.T) {
 	s.History.Soak = &Soak{}
 	if s.FormerToAsk(at(10)) != 0 {
 		t.Error("it is asked about while another key soaks")
+	}
+}
+
+// A former key is dead once its refusals would count for any key; an outage begins it
+// again, and one of which nobody knows is asked about a day later.
+func TestFormerKeyIsDeadWhenItIsHeardAgain(t *testing.T) {
+	const m = time.Minute
+	for name, c := range map[string]struct {
+		answers []heard
+		dead    bool
+		again   time.Duration // after the last answer
+	}{
+		"once":                        {[]heard{{0, false, ControlGood}}, false, m},
+		"twice":                       {[]heard{{0, false, ControlGood}, {10 * m, false, ControlGood}}, false, 4 * m},
+		"three times":                 {[]heard{{0, false, ControlGood}, {m, false, ControlGood}, {5 * m, false, ControlGood}}, true, 0},
+		"three times too soon":        {[]heard{{0, false, ControlGood}, {m, false, ControlGood}, {5*m - 1, false, ControlGood}}, false, time.Hour},
+		"all are refused":             {[]heard{{0, false, ControlBad}, {m, false, ControlBad}, {5 * m, false, ControlBad}}, false, day},
+		"nobody else can be asked":    {[]heard{{0, false, NoControl}, {m, false, NoControl}, {5 * m, false, NoControl}}, false, day},
+		"an outage begins it again":   {[]heard{{0, false, ControlGood}, {m, false, ControlGood}, {5 * m, false, ControlBad}, {9 * m, false, ControlGood}}, false, m},
+		"it is accepted in between":   {[]heard{{0, false, ControlGood}, {m, false, ControlGood}, {5 * m, true, 0}, {9 * m, false, ControlGood}}, false, m},
+		"it is accepted after a week": {[]heard{{7 * 24 * 60 * m, true, 0}}, false, 7 * day},
+	} {
+		s := set(nil, Entry{}, Entry{})
+		s.History.Former = &Former{Entry: "sealed 1", Asked: begin().Add(-8 * day), Alive: begin().Add(-8 * day)}
+		dead, last := false, begin()
+		for _, a := range c.answers {
+			if last = begin().Add(a.after); a.good {
+				s.History.Accept("sealed 1", last)
+			} else {
+				dead = s.History.HearFormer(true, a.control, last)
+			}
+		}
+		if dead != c.dead || dead != (s.History.Former == nil) {
+			t.Errorf("%s: dead %t, want %t", name, dead, c.dead)
+		}
+		if !dead && (s.FormerToAsk(last.Add(c.again-1)) != 0 || s.FormerToAsk(last.Add(c.again)) != 1) {
+			t.Errorf("%s: it is not asked about again after %s", name, c.again)
+		}
 	}
 }
 

@@ -17,7 +17,7 @@ func at(day int) time.Time { return begin().AddDate(0, 0, day-1).Add(2 * time.Ho
 
 // rejected is what is said of a key that was refused for good, two days long.
 func rejected() Refusal {
-	return Refusal{By: Provider, Reason: "no", Since: begin(), At: begin().Add(48 * time.Hour), Heard: 9, Firm: 9, FirmSince: begin(), Rejected: begin().Add(5 * time.Minute)}
+	return Refusal{By: Provider, Reason: "no", Since: begin(), At: begin().Add(48 * time.Hour), Heard: 9, Firm: 9, FirmSince: begin(), FirmAt: begin().Add(48 * time.Hour), Rejected: begin().Add(5 * time.Minute)}
 }
 
 // set gives keys their IDs, and those of bad what was said against them.
@@ -98,7 +98,9 @@ func TestPrunable(t *testing.T) {
 		return out
 	}
 	fresh := rejected()
-	fresh.At = fresh.Rejected.Add(proofOfBad - 1)
+	fresh.FirmAt = fresh.Rejected.Add(proofOfBad - 1)
+	outage := rejected()
+	outage.FirmAt, outage.Alone = outage.Rejected, true
 	byUsers := rejected()
 	byUsers.By = Users
 	for _, c := range []struct {
@@ -120,6 +122,7 @@ func TestPrunable(t *testing.T) {
 		{"all older ones are bad", set(bad(2), unknown, key, key), 3, 3, []int{1, 2}},
 		{"a rejected one that is newer", set(bad(4), key, key, key, key, key), 3, 3, []int{1, 4}},
 		{"one that was rejected just now may be good", set(map[int]Refusal{4: fresh}, key, key, key, key), 3, 3, []int{1}},
+		{"one that was refused in an outage may be good", set(map[int]Refusal{4: outage}, key, key, key, key), 3, 3, []int{1}},
 		{"one that users fell away from may be good", set(map[int]Refusal{4: byUsers}, key, key, key, key), 3, 3, []int{1}},
 		{"which does not keep an old one", set(map[int]Refusal{1: byUsers}, key, key, key), 3, 3, []int{1}},
 		{"one that was refused once may be good", set(map[int]Refusal{1: {By: Provider}}, key, key, key), 3, 3, nil},
