@@ -32,7 +32,7 @@ func writers() map[string]string {
 		"plan.go":        "Changes",
 		"keys.go":        "Changes", // only points to one, to show its key
 		"apply.go":       "Changes",
-		"write.go":       "defaultRedirect",
+		"write.go":       "defaultRedirect sharedDomain",
 	}
 }
 

@@ -241,23 +241,34 @@ func TestRedirectThatComesBackKeepsItsDomain(t *testing.T) {
 }
 
 // TestSharedDomainIsNotReleased: what another environment set up may be used, and is
-// never released from here.
+// never released from here, whether or not Terra shows it before the redirect is on it.
 func TestSharedDomainIsNotReleased(t *testing.T) {
-	w := newWorld(t)
-	w.terra.AddEnvironment("other-app", terratest.EnvironmentOptions{})
-	w.terra.SetDomain("other-app", "strava", "strava.acme.example")
-	w.hosts = []string{"strava.acme.example"}
-	w.strava(secretA, "  redirect_url: https://strava.acme.example/auth/strava\ndomain: strava.acme.example\n")
-	w.apply()
-	w.apply() // the redirect follows the domain
-	if got := w.terra.Live(devID).Sources["strava"].Credential.RedirectURL; got != "https://strava.acme.example/auth/strava" {
-		t.Errorf("redirect %q", got)
-	}
-	w.inSync()
-	w.strava(secretA, "  redirect_url: https://strava.acme.example/auth/strava\ndomain: null\n")
-	w.inSync()
-	if w.terra.Live("other-app").Sources["strava"].Domain == "" {
-		t.Error("the other environment's domain is gone")
+	const redirect = "  redirect_url: https://strava.acme.example/auth/strava\n"
+	for _, unseen := range []bool{false, true} {
+		w := newWorldOf(t, terratest.Config{Reading: terratest.Reading{SharedUnseen: unseen}})
+		w.terra.AddEnvironment("other-app", terratest.EnvironmentOptions{})
+		w.terra.SetDomain("other-app", "strava", "strava.acme.example")
+		w.hosts = []string{"strava.acme.example"}
+		w.strava(secretA, "domain: strava.acme.example\n")
+		w.applied()
+		w.strava(secretA, redirect+"domain: strava.acme.example\n")
+		w.applied()
+		if got := w.terra.Live(devID).Sources["strava"].Credential.RedirectURL; got != "https://strava.acme.example/auth/strava" {
+			t.Errorf("redirect %q", got)
+		}
+		w.strava(secretA, redirect+"domain: null\n")
+		w.inSync()
+		if w.terra.Live("other-app").Sources["strava"].Domain == "" {
+			t.Error("the other environment's domain is gone")
+		}
+
+		w = newWorldOf(t, terratest.Config{Reading: terratest.Reading{SharedUnseen: unseen}}) // both at once
+		w.terra.AddEnvironment("other-app", terratest.EnvironmentOptions{})
+		w.terra.SetDomain("other-app", "strava", "strava.acme.example")
+		w.hosts = []string{"strava.acme.example"}
+		w.strava(secretA, redirect+"domain: strava.acme.example\n")
+		w.apply()
+		w.applied() // the redirect follows the domain
 	}
 }
 

@@ -99,9 +99,10 @@ func (env *environment) readConnection(ctx context.Context, c *Connection) error
 	if file.Domain.Given() || file.Domain.Null() {
 		group.Go(contained(func() error {
 			answer, found, err := env.client.GetDomain(groupCtx, devID, slug)
-			out.Domain = &plan.Domain{}
-			if found {
+			if out.Domain = c.shared(); found {
 				out.Domain = domainOf(answer)
+			} else if out.Domain == nil {
+				out.Domain = &plan.Domain{}
 			}
 			return err
 		}))
@@ -141,7 +142,18 @@ func (env *environment) readDomain(ctx context.Context, c *Connection) {
 		c.Domain = &plan.Domain{Unread: err.Error()}
 	case found:
 		c.Domain = domainOf(answer)
+	default:
+		c.Domain = c.shared()
 	}
+}
+
+// shared is the domain of the file that another environment set up, as Terra answered
+// when it was claimed: it need not show it before the redirect is on it. nil is none.
+func (c *Connection) shared() *plan.Domain {
+	if c.Remembered == nil || c.Remembered.SharedDomain == "" || !strings.EqualFold(c.Remembered.SharedDomain, c.File.Domain.Value) {
+		return nil
+	}
+	return &plan.Domain{Hostname: c.Remembered.SharedDomain, Shared: true, Live: true, State: "ACTIVE"}
 }
 
 func (c *Connection) credentialsOf(answer terra.Credentials) *plan.Credentials {

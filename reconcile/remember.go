@@ -26,10 +26,10 @@ func (env *environment) remember() error {
 		return err
 	}
 	env.input.KillSwitches = append(now, env.switches...) // those, too, that this run met and that are lifted since
-	results := plan.Results{Applied: map[string]bool{}, Unshown: env.unshown, DefaultRedirects: map[string]string{}}
+	results := plan.Results{Applied: map[string]bool{}, Unshown: env.unshown, DefaultRedirects: map[string]string{}, SharedDomains: map[string]string{}}
 	clean := len(env.plan.NotCompared) == 0 && env.out.NotSelected == 0
 	for _, c := range env.connections {
-		results.DefaultRedirects[c.Provider] = c.defaultRedirect
+		results.DefaultRedirects[c.Provider], results.SharedDomains[c.Provider] = c.defaultRedirect, c.sharedDomain
 	}
 	for _, c := range env.out.Changes {
 		if c.Outcome == report.Applied {

@@ -129,7 +129,7 @@ func (env *environment) writeDomain(ctx context.Context, c *Connection, change p
 		if change.Action == plan.ReleaseDomain {
 			return !found || d.Shared, nil
 		}
-		return found && strings.EqualFold(d.Hostname, want), nil
+		return found && strings.EqualFold(d.Hostname, want) || !found && c.sharedDomain != "", nil
 	}
 	if change.Action == plan.ReleaseDomain {
 		if err := env.redirectIsOff(ctx, c, *change.Fields[0].From.Value); err != nil {
@@ -144,7 +144,10 @@ func (env *environment) writeDomain(ctx context.Context, c *Connection, change p
 		}, inForce: read}, nil
 	}
 	return write{digest: env.plainDigest(change, want), send: func(ctx context.Context, key terra.IdempotencyKey) (bool, error) {
-		_, err := client.SetDomain(ctx, devID, slug, want, key)
+		answer, err := client.SetDomain(ctx, devID, slug, want, key)
+		if err == nil && answer.Shared && domainOf(answer).Live && strings.EqualFold(answer.Hostname, want) {
+			c.sharedDomain = want
+		}
 		return false, err
 	}, inForce: read}, nil
 }

@@ -42,9 +42,13 @@ type Remembered struct {
 	Reverted map[string]Reverted `json:"reverted,omitempty"`
 	// DefaultRedirect is what Terra shows for a redirect_url of null, as its answer to a
 	// reset said; "" where none was made, and for a host known as Terra's.
-	DefaultRedirect string    `json:"default_redirect,omitempty"`
-	VerifiedAt      time.Time `json:"verified_at"`
-	UpdatedAt       time.Time `json:"updated_at"`
+	DefaultRedirect string `json:"default_redirect,omitempty"`
+	// SharedDomain is the domain of the file, where Terra answered to its claim that
+	// another environment set it up and that it serves; it need not show it before the
+	// redirect is on it.
+	SharedDomain string    `json:"shared_domain,omitempty"`
+	VerifiedAt   time.Time `json:"verified_at"`
+	UpdatedAt    time.Time `json:"updated_at"`
 }
 
 // Unshown is a write that Terra accepted and did not show. Both sides are tokens.

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // Results is what became of changes, by ID.
@@ -12,6 +13,8 @@ type Results struct {
 	Unshown map[string]bool // accepted by Terra, which did not show it
 	// DefaultRedirects are, by provider, what Terra answered to redirect_url: null.
 	DefaultRedirects map[string]string
+	// SharedDomains are, by provider, domains that Terra answered to be shared and to serve.
+	SharedDomains map[string]string
 }
 
 // Remember says what to remember after a run.
@@ -52,6 +55,7 @@ func Remember(in Input, p Plan, results Results) Memory {
 		if m.DefaultRedirect = k.memory().DefaultRedirect; results.DefaultRedirects[k.Provider] != "" {
 			m.DefaultRedirect = results.DefaultRedirects[k.Provider]
 		}
+		m.SharedDomain = sharedAfter(k, results)
 		m.Unshown, m.Reverted = unshownAfter(in, k, p, results), revertedAfter(in, k, p, applied)
 		old := k.memory()
 		if m.UpdatedAt = old.UpdatedAt; old.UpdatedAt.IsZero() || !reflect.DeepEqual(m, *old) {
@@ -111,6 +115,17 @@ func unshownAfter(in Input, k Connection, p Plan, results Results) map[string]Un
 		return nil
 	}
 	return out
+}
+
+// sharedAfter remembers a shared domain as long as the file names it.
+func sharedAfter(k Connection, results Results) string {
+	want := k.want().Domain
+	for _, host := range []string{results.SharedDomains[k.Provider], k.memory().SharedDomain} {
+		if want.Mode == Given && host != "" && strings.EqualFold(host, want.Value) {
+			return host
+		}
+	}
+	return ""
 }
 
 // revertedAfter remembers the drift that we wrote over, as long as it may come back.

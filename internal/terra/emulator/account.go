@@ -83,6 +83,10 @@ type Reading struct {
 	// ShowsDisabled: the credentials of a source that is not enabled can be read.
 	ShowsDisabled bool
 
+	// SharedUnseen: a domain that another environment set up is shown only while the
+	// redirect is on it; claiming it changes nothing.
+	SharedUnseen bool
+
 	// DefaultHost is the host of Terra's default redirects, where it is neither of the two
 	// that are known.
 	DefaultHost string
@@ -108,6 +112,7 @@ func Switches() []Switch {
 		{"redirects-ahead", "a redirect may be on a domain that does not serve yet", func(r *Reading) { r.RedirectsAhead = true }},
 		{"keeps-scopes", "a choice of scopes outlasts a disable", func(r *Reading) { r.KeepsScopes = true }},
 		{"shows-disabled", "credentials of a source that is not enabled can be read", func(r *Reading) { r.ShowsDisabled = true }},
+		{"shared-unseen", "a shared domain is shown only while the redirect is on it", func(r *Reading) { r.SharedUnseen = true }},
 		{"other-default", "default redirects are on a host that nobody knows", func(r *Reading) { r.DefaultHost = "login.terra.example" }},
 	}
 }

@@ -60,7 +60,9 @@
 // choice, and so is an empty one at a provider that has no scopes.
 //
 // Domains. A hostname is a full one in lower case, not Terra's own. One that an
-// environment outside the token's audience set up is 409, as another account's.
+// environment outside the token's audience set up is 409, as another account's. One that
+// an environment within it set up is from its claim on shown as this one's, too
+// (SharedUnseen).
 //
 // Webhook endpoints. While locked, an apply is 409 even when nothing would
 // change. Fingerprint and If-Match, when both are there, must agree. An accepted

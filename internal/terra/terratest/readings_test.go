@@ -49,7 +49,11 @@ func TestReadings(t *testing.T) {
 		},
 			[]sent{put("PUT", "/strava", ""), get("/strava/scopes")}, `"customised":false`, `"customised":true`},
 		"ShowsDisabled": {func(s *Server) { polar(s); s.Disable(devID, "polar") }, []sent{get("/polar/credentials")}, `"not_found"`, `"provider_client_id":"42"`},
-		"DefaultHost":   {polar, []sent{get("/polar/credentials")}, "access.tryterra.co", "login.terra.example"},
+		"SharedUnseen": {func(s *Server) {
+			s.AddEnvironment("dev-2", EnvironmentOptions{})
+			s.SetDomain("dev-2", "strava", "auth.example.com")
+		}, []sent{put("PUT", "/strava/domain", `{"hostname":"auth.example.com"}`), get("/strava/domain")}, `"shared":true`, `"not_found"`},
+		"DefaultHost": {polar, []sent{get("/polar/credentials")}, "access.tryterra.co", "login.terra.example"},
 	}
 	alone := map[string]Reading{}
 	for _, s := range Switches() {
