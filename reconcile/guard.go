@@ -64,7 +64,7 @@ func (env *environment) takeApprovals() error {
 			if err := plan.LongEnough(hash, env.o.Approvers.Digits); err != nil {
 				return env.another("apply plan: " + err.Error())
 			}
-			env.approvals = append(env.approvals, approval{connection: connection, given: hash, at: env.request.Given, now: env.request.Now, by: []string{env.request.By}})
+			env.approvals = append(env.approvals, approval{connection: connection, given: env.asShown(hash), at: env.request.Given, now: env.request.Now, by: []string{env.request.By}})
 		}
 	}
 	if env.request.Waiting {
@@ -85,6 +85,17 @@ func (env *environment) takeApprovals() error {
 		}
 	}
 	return nil
+}
+
+// asShown is the hash of this moment for that of the plan that was shown, where no more
+// changed since than how its secrets are proved and watched: isNotShown refuses what is
+// laxer.
+func (env *environment) asShown(hash string) string {
+	shown := env.request.Shown[env.spec.Name]
+	if plan.Hash(shown) == hash && plan.Hash(plan.ProvedAs(shown, env.plan)) == env.hash {
+		return env.hash
+	}
+	return hash
 }
 
 // consent is what one approval consents to.
@@ -236,10 +247,10 @@ func (env *environment) isNotShown() string {
 	case shown.DevID != env.spec.DevID:
 		return fmt.Sprintf("apply plan: the plan that was shown is about dev_id %s, and environment %s is %s", shown.DevID, env.spec.Name, env.spec.DevID)
 	default:
-		was, differences := plan.Hash(shown), plan.Compare(shown, env.plan)
-		if was != env.hash || len(differences) > 0 {
+		differences := plan.Compare(shown, env.plan)
+		if plan.Hash(plan.ProvedAs(shown, env.plan)) != env.hash || len(differences) > 0 {
 			return fmt.Sprintf("apply plan: Terra or the repository changed since the plan was shown (%s, now %s); nothing was changed\n%s",
-				short(was), short(env.hash), report.Differences(differences))
+				short(plan.Hash(shown)), short(env.hash), report.Differences(differences))
 		}
 	}
 	return ""

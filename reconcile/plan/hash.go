@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-const hashFormat = 2
+const hashFormat = 3
 
 type hashedPlan struct {
 	Format      int                `json:"format"`
@@ -40,11 +40,13 @@ type hashedChange struct {
 	Field      string `json:"field"`
 	Observed   string `json:"observed"`
 	Desired    string `json:"desired"`
+	Proof      *Proof `json:"proof,omitempty"` // of a change that writes a secret
 }
 
 // Hash names what a plan would do, as "sha256:" and 64 hex digits: account, API address,
-// dev_id and the hash of each connection that changes. Time, gates, reasons, user counts, probes and
-// commits are not part of it, nor is anything that only one state directory knows.
+// dev_id and the hash of each connection that changes. Time, gates, reasons, user counts, what
+// providers answered and commits are not part of it, nor is anything that only one state
+// directory knows.
 func Hash(p Plan) string {
 	h := hashedPlan{Format: hashFormat, Account: p.Account, API: p.API, DevID: p.DevID, Connections: []hashedConnection{}}
 	hashes := ConnectionHashes(p)
@@ -55,12 +57,13 @@ func Hash(p Plan) string {
 }
 
 // ConnectionHashes names what a plan would do to each connection that changes: account,
-// API address, dev_id and, for each change, connection, action, field, observed and desired token.
+// API address, dev_id and, for each change, connection, action, field, observed and desired
+// token, and how a secret that it writes is proved and watched.
 func ConnectionHashes(p Plan) map[string]string {
 	parts := map[string][]hashedChange{}
 	for _, c := range p.Changes {
 		for _, f := range c.Fields {
-			parts[c.Connection] = append(parts[c.Connection], hashedChange{c.Connection, c.Action, f.Field, f.From.token(), f.To.token()})
+			parts[c.Connection] = append(parts[c.Connection], hashedChange{c.Connection, c.Action, f.Field, f.From.token(), f.To.token(), c.Proof})
 		}
 	}
 	out := map[string]string{}

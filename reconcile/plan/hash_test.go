@@ -15,11 +15,16 @@ func TestHashIsPinned(t *testing.T) {
 			{Field: FieldClientSecret, From: FieldValue{Mask: "****1111", Key: 1, Compared: Differs}, To: FieldValue{Key: 2, Sealed: "sealed"}},
 		}},
 	}}
-	const want = "sha256:15067953337a2ade15be7e5090723aa2e60fca83e68d8818ad2e82328851b615"
+	const want = "sha256:4817b92419a641c33afce1246cea43918c3419ab4b125d495403218e97f6be20"
 	if got := Hash(p); got != want {
 		t.Errorf("hash: got %s, want %s", got, want)
 	}
-	const empty = "sha256:e4879d119718e87bd3a917afb571b88bfb7a82dd8163ef46f0339af55559d2c5"
+	p.Changes[1].Proof = &Proof{Probe: "prefer", SoakHours: 24, MaxUserDrop: 10}
+	const proved = "sha256:bb498fdba7161894d4e71cad6f191b73d16a62bd4d5db3131a753614f0f924cc"
+	if got := Hash(p); got != proved {
+		t.Errorf("hash with a proof: got %s, want %s", got, proved)
+	}
+	const empty = "sha256:3438db7b1a6833056603b2eb784f380d102abf877ecad1e1dc4b353eb2362bc4"
 	if got := Hash(Plan{DevID: "prod-app-x81LmQ"}); got != empty {
 		t.Errorf("hash of no change: got %s, want %s", got, empty)
 	}

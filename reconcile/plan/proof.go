@@ -34,6 +34,20 @@ func writesSecret(c Change) bool {
 	return c.Action == SetCredentials || has(c.Fields, FieldClientSecret) || has(c.Fields, FieldClientID)
 }
 
+// ProvedAs is a plan as it would be named if its secrets were proved and watched as those
+// of another: what makes that laxer is for [Compare] to say.
+func ProvedAs(p, other Plan) Plan {
+	p.Changes = slices.Clone(p.Changes)
+	for i := range p.Changes {
+		c := &p.Changes[i]
+		at := slices.IndexFunc(other.Changes, func(o Change) bool { return o.Connection == c.Connection && o.Action == c.Action })
+		if c.Proof != nil && at >= 0 {
+			c.Proof = other.Changes[at].Proof
+		}
+	}
+	return p
+}
+
 // laxer gives the settings by which a secret that was shown is proved, or watched, less
 // than it was shown with.
 func laxer(shown, now Plan) []Difference {

@@ -94,7 +94,7 @@ repeats a window is open twice, in a skipped hour it is not open at all. ` + "`t
 ` + "`from`" + ` means across midnight.
 
 **Approval by hash** names one plan, or one connection of it: dev-id, actions, fields,
-what is live and what is wanted. If anything of that changes, the hash is refused; a
+what is live and what is wanted, and how a new secret is proved and watched (` + "`rotation.probe`,\n`soak`, `max_user_drop`" + `). If anything of that changes, the hash is refused; a
 change elsewhere does not touch the approval of a connection. 8 digits are enough
 where commits are reviewed. They tell plans apart that differ by accident, and not those of
 somebody who writes both: two plans of one's own choice with the same 8 digits, one to show
