@@ -1,6 +1,8 @@
 package reconcile
 
 import (
+	"bytes"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -118,6 +120,36 @@ func TestGarminRowsAreReviewedAfterARotation(t *testing.T) {
 		t.Errorf("row = %+v", row)
 	}
 	w.inSync()
+}
+
+// TestRowOfAnUnknownWordIsNotWritten: what Terra says of a row is a word that nobody here
+// knows. An apply may never end that, so none is tried.
+func TestRowOfAnUnknownWordIsNotWritten(t *testing.T) {
+	w := garminReady(t)
+	w.applied()
+	w.terra.ResetLog()
+	w.wrap = func(next http.RoundTripper) http.RoundTripper {
+		return roundTrip(func(q *http.Request) (*http.Response, error) {
+			response, err := next.RoundTrip(q)
+			if err == nil && strings.HasSuffix(q.URL.Path, "/webhook-endpoints") {
+				body, _ := io.ReadAll(response.Body)
+				body = bytes.Replace(body, []byte(`"action":"ok"`), []byte(`"action":"renew"`), 1)
+				response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+				response.Header.Del("Content-Length")
+			}
+			return response, err
+		})
+	}
+	for range 3 {
+		w.now = w.now.Add(time.Hour)
+		n := w.apply().Environments[0].NotCompared
+		if len(n) != 1 || n[0].Field != plan.FieldWebhooks || !strings.Contains(n[0].Reason, `"renew", a word that this version does not know`) {
+			t.Errorf("not compared: %+v", n)
+		}
+	}
+	if n := len(w.terra.Writes()); n != 0 {
+		t.Errorf("%d writes", n)
+	}
 }
 
 func TestGarminRowsAreLockedAfterASave(t *testing.T) {

@@ -204,8 +204,12 @@ func domainOf(d terra.SourceDomain) *plan.Domain {
 func webhooksOf(w terra.WebhookEndpoints) *plan.Webhooks {
 	out := &plan.Webhooks{Fingerprint: w.Fingerprint, HasExisting: w.HasExisting, Locked: w.Locked}
 	for _, entry := range w.Entries {
-		if entry.Action != "ok" {
+		switch entry.Action {
+		case "ok":
+		case "set", "restore", "enable", "retype":
 			out.Pending++
+		default:
+			out.Word = entry.Action
 		}
 	}
 	return out

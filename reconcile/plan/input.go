@@ -352,7 +352,8 @@ type Domain struct {
 // Webhooks is the review of Garmin's webhook rows.
 type Webhooks struct {
 	Fingerprint string
-	Pending     int // rows an apply would change
+	Pending     int    // rows an apply would change
+	Word        string // what Terra says of a row that is none of its known words; "" for nothing
 	HasExisting bool
 	Locked      bool
 	Reason      string // not "": why no review was possible

@@ -191,7 +191,7 @@ func (d *diff) diffApp() {
 	}
 	switch isWord := slices.Contains([]string{"", "standard", "byo"}, d.live.Variant); {
 	case !isWord:
-		d.skip(FieldApp, "Terra says "+strconv.Quote(d.live.Variant)+", a word that this version does not know")
+		d.skip(FieldApp, unknownWord(d.live.Variant))
 	case !d.k.offered():
 		if !agrees && (d.isLive || d.k.Type == nil) {
 			d.skip(FieldApp, "it is not known what Terra offers for "+d.k.Provider)
@@ -203,6 +203,10 @@ func (d *diff) diffApp() {
 	case !own && offer.CustomCredentials, own && !offer.CustomCredentials && !d.want.Credentials && !agrees:
 		d.add(SetApp, want.Origin, change) // what Terra cannot do is said by a guard
 	}
+}
+
+func unknownWord(word string) string {
+	return "Terra says " + strconv.Quote(word) + ", a word that this version does not know"
 }
 
 // idleKeys warns of keys that have no effect: they were set, and users meet Terra's app.
@@ -223,6 +227,9 @@ func (d *diff) diffWebhooks() {
 	switch {
 	case d.isLive && live == nil:
 		d.skip(FieldWebhooks, "the webhook rows could not be read")
+		return
+	case d.isLive && live.Reason == "" && live.Pending == 0 && live.Word != "":
+		d.skip(FieldWebhooks, unknownWord(live.Word))
 		return
 	case d.isLive && live.Reason == "" && live.Pending == 0:
 		return
