@@ -87,6 +87,9 @@ type Reading struct {
 	// redirect is on it; claiming it changes nothing.
 	SharedUnseen bool
 
+	// Capitals: answers name providers in capitals, as Terra's data API does.
+	Capitals bool
+
 	// DefaultHost is the host of Terra's default redirects, where it is neither of the two
 	// that are known.
 	DefaultHost string
@@ -113,6 +116,7 @@ func Switches() []Switch {
 		{"keeps-scopes", "a choice of scopes outlasts a disable", func(r *Reading) { r.KeepsScopes = true }},
 		{"shows-disabled", "credentials of a source that is not enabled can be read", func(r *Reading) { r.ShowsDisabled = true }},
 		{"shared-unseen", "a shared domain is shown only while the redirect is on it", func(r *Reading) { r.SharedUnseen = true }},
+		{"capitals", "answers name providers in capitals", func(r *Reading) { r.Capitals = true }},
 		{"other-default", "default redirects are on a host that nobody knows", func(r *Reading) { r.DefaultHost = "login.terra.example" }},
 	}
 }

@@ -35,6 +35,8 @@
 // pair included. `would` is noop, enable, resume, pause, update, disable, set,
 // replace, reset, claim, release or apply.
 //
+// Names. Answers name providers in lower case (Capitals).
+//
 // Sources. Scopes, credentials and webhook endpoints of a source that is not enabled are
 // 404 (ShowsDisabled). Disabling keeps credentials, auth_variant and domain and forgets the
 // choice of scopes (KeepsScopes). For a provider without byo_supported auth_variant is

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"sync"
@@ -109,6 +110,9 @@ func (s *Server) exchange(ctx context.Context, r *http.Request, body []byte) (an
 	if !forged {
 		a = s.carryOut(q)
 	}
+	if s.config.Capitals {
+		a.body = inCapitals(a.body)
+	}
 	finish := whole
 	if fault != nil {
 		a, finish = fault.spoil(a)
@@ -116,6 +120,14 @@ func (s *Server) exchange(ctx context.Context, r *http.Request, body []byte) (an
 	s.leave(q, a, finish)
 	s.judge(q, a)
 	return a, finish
+}
+
+// inCapitals spells the providers of an answer in capitals.
+func inCapitals(body []byte) []byte {
+	name := regexp.MustCompile(`"provider":"[a-z0-9_]+"`)
+	return name.ReplaceAllFunc(body, func(field []byte) []byte {
+		return append([]byte(`"provider":`), bytes.ToUpper(bytes.TrimPrefix(field, []byte(`"provider":`)))...)
+	})
 }
 
 // arrive names the call, logs it and looks whether a fault is meant for it.

@@ -53,6 +53,7 @@ func TestReadings(t *testing.T) {
 			s.AddEnvironment("dev-2", EnvironmentOptions{})
 			s.SetDomain("dev-2", "strava", "auth.example.com")
 		}, []sent{put("PUT", "/strava/domain", `{"hostname":"auth.example.com"}`), get("/strava/domain")}, `"shared":true`, `"not_found"`},
+		"Capitals":    {polar, []sent{get("/polar/credentials")}, `"provider":"polar"`, `"provider":"POLAR"`},
 		"DefaultHost": {polar, []sent{get("/polar/credentials")}, "access.tryterra.co", "login.terra.example"},
 	}
 	alone := map[string]Reading{}
