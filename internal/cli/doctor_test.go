@@ -216,3 +216,40 @@ func TestDoctorAsksNobodyWhereAFileSaysSo(t *testing.T) {
 		t.Errorf("it offers to ask:\n%s", out)
 	}
 }
+
+// TestDoctorLiftsARejection: a key that runs have rejected, and of which doctor hears that
+// its provider accepts it, is set by the next run, long before that would ask by itself.
+func TestDoctorLiftsARejection(t *testing.T) {
+	t.Parallel()
+	e := newExample(t, time.Date(2026, 8, 5, 9, 0, 0, 0, time.UTC)) // key 2 of production is due on the 8th
+	known := map[string]bool{}
+	learns := true
+	strava := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		secret := q.FormValue("client_secret")
+		if learns {
+			known[secret] = true
+		}
+		w.WriteHeader(http.StatusBadRequest)
+		if known[secret] {
+			_, _ = w.Write([]byte(`{"errors":[{"resource":"AuthorizationCode","field":"code","code":"invalid"}]}`))
+			return
+		}
+		_, _ = w.Write([]byte(`{"errors":[{"resource":"Application","field":"","code":"invalid"}]}`))
+	}))
+	defer strava.Close()
+	file := e.daemonFile("probes: {strava: \"" + strava.URL + "\"}\n")
+	e.run(0, "--config", file, "--yes")
+	first := e.terra.Live(exampleProduction).Sources["strava"].Credential.Secret
+	learns = false
+	e.now = time.Date(2026, 8, 8, 9, 0, 0, 0, time.UTC)
+	for _, code := range []int{0, 0, 3} {
+		e.run(code, "--config", file, "--yes")
+		e.now = e.now.Add(5 * time.Minute)
+	}
+	learns = true
+	holds(t, e.run(0, "doctor", "--config", file, "--probe"), "1 key that was rejected is accepted, and may be live again")
+	e.run(0, "--config", file, "--yes")
+	if live := e.terra.Live(exampleProduction).Sources["strava"].Credential.Secret; live == first {
+		t.Error("it is not live")
+	}
+}
