@@ -282,6 +282,7 @@ func recalled(m plan.Memory, digestsHold bool) plan.Memory {
 // report completes what is reported of the run.
 func (env *environment) report(err error) {
 	out := &env.out
+	out.DecidedAt, out.Ahead = env.input.Now, env.ahead
 	if err != nil {
 		out.Error, out.Remediations = err.Error(), toDo(err)
 		var wrote *wroteError

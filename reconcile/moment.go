@@ -20,23 +20,32 @@ type Moment struct {
 // earliest keeps the first of the moments after now that it is given.
 type earliest struct {
 	now   time.Time
+	ahead time.Duration // how much later a moment comes by the runner's clock
 	first Moment
 }
 
 func (e *earliest) at(at time.Time, format string, args ...any) {
-	if at.After(e.now) && (e.first.At.IsZero() || at.Before(e.first.At)) {
-		e.first = Moment{at, fmt.Sprintf(format, args...)}
+	if at.After(e.now) && (e.first.At.IsZero() || at.Add(e.ahead).Before(e.first.At)) {
+		e.first = Moment{at.Add(e.ahead), fmt.Sprintf(format, args...)}
 	}
 }
 
-// NextMoment is the first moment after now at which a run could find something else to
-// do although nobody did anything: a key is due, a soak ends, a window opens for what
-// waits for one, a pause, a suspend or an approval ends, a secret is compared again. It
+// NextMoment is the first moment, on the runner's clock, after those by which the last run
+// decided, at which a run could find something else to do although nobody did anything: a
+// key is due, a soak ends, a window opens for what waits for one, a pause, a suspend or an
+// approval ends, a secret is compared again. It may have passed by now: it came while that
+// run was under way. Where no run decided anything it is the first after now. It
 // asks the files, the state and the report of the last run, and nobody else. What the
 // state cannot tell is an error, beside the moments that are known without it. id names the
 // environment's records in the state; zero where there are none yet.
 func NextMoment(store *state.Store, id state.Environment, env spec.Environment, last report.Environment, now time.Time) (Moment, error) {
+	if !last.DecidedAt.IsZero() {
+		now = last.DecidedAt
+	}
 	next := &earliest{now: now}
+	if last.Ahead > 0 {
+		next.ahead = last.Ahead + time.Second // Terra tells the time in whole seconds
+	}
 	if env.Suspend != nil {
 		next.at(env.Suspend.Until, "the suspend ends")
 	}

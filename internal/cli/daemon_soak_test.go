@@ -237,12 +237,18 @@ type timed struct {
 // long as do takes.
 func (e *example) serveFrom(t *testing.T, first time.Time, do func(*timed)) {
 	t.Helper()
+	e.serveAhead(t, first, 0, do)
+}
+
+// serveAhead is serveFrom where this machine's clock is ahead of Terra's.
+func (e *example) serveAhead(t *testing.T, first time.Time, ahead time.Duration, do func(*timed)) {
+	t.Helper()
 	e.vars["RECONCILE_STATE_DIR"] = t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		e.t = t
 		began := time.Now()
 		now := func() time.Time { return first.Add(time.Since(began)) }
-		e.terra = terratest.New(terratest.Config{Clock: now})
+		e.terra = terratest.New(terratest.Config{Clock: func() time.Time { return now().Add(-ahead) }})
 		e.terra.AddEnvironment(exampleProduction, terratest.EnvironmentOptions{})
 		e.vars["TERRA_ADMIN_TOKEN"] = e.terra.AddToken(terratest.Token{}).Bearer
 		log := &lines{}
@@ -300,12 +306,11 @@ func (d *timed) expectRuns(want int, why string) {
 	}
 }
 
-// TestTimeIsAnEvent: without a schedule a key is set at the moment when it is due, or
-// when its window opens; what was paused runs when the pause ends or is lifted, and what
-// is approved runs at once. Status says when and why.
-func TestTimeIsAnEvent(t *testing.T) {
-	t.Parallel()
-	e := newExample(t, time.Now())
+// stravaAlone is the example without a schedule, with a window at the weekend, and with one
+// connection, about whose two keys nobody is there to be asked.
+func stravaAlone(t *testing.T) (e *example, old, young string) {
+	t.Helper()
+	e = newExample(t, time.Now())
 	file := filepath.Join(e.repository(), "production", "environment.yaml")
 	text := "dev_id: " + exampleProduction + "\nprune: never\nwindows:\n  - {days: [sat, sun], from: \"04:00\", to: \"06:00\", tz: Europe/London}\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -325,7 +330,16 @@ func TestTimeIsAnEvent(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.commit("No schedule")
-	old, young := strings.TrimSpace(e.run(0, "secret", "decrypt", strava, "--key", "1")), strings.TrimSpace(e.run(0, "secret", "decrypt", strava, "--key", "2"))
+	return e, strings.TrimSpace(e.run(0, "secret", "decrypt", strava, "--key", "1")), strings.TrimSpace(e.run(0, "secret", "decrypt", strava, "--key", "2"))
+}
+
+// TestTimeIsAnEvent: without a schedule a key is set at the moment when it is due, or
+// when its window opens; what was paused runs when the pause ends or is lifted, what
+// is approved runs at once, and so does a key of which somebody heard that it is accepted.
+// Status says when and why.
+func TestTimeIsAnEvent(t *testing.T) {
+	t.Parallel()
+	e, old, young := stravaAlone(t)
 	first := time.Date(2026, 8, 6, 12, 0, 0, 0, time.UTC) // a Thursday; key 2 is due on Saturday, at 02:00 UTC
 	e.serveFrom(t, first, func(d *timed) {
 		d.until("2026-08-08T01:59:59Z")
@@ -379,6 +393,48 @@ func TestTimeIsAnEvent(t *testing.T) {
 		d.until("2026-08-08T02:30:01Z")
 		d.expectLive(young)
 		d.expectRuns(1, "when it is approved")
+		if _, err := d.control.KeyAccepted(daemon.AcceptedKey{API: terratest.BaseURL, DevID: exampleProduction, Provider: "strava"}); err != nil {
+			d.t.Fatal(err)
+		}
+		d.until("2026-08-08T02:30:02Z")
+		d.expectRuns(1, "when somebody heard that a key is accepted")
+	})
+}
+
+// TestMomentThatComesDuringARun: a key that is due while a run is under way, which decided
+// before, is set by another one right behind it.
+func TestMomentThatComesDuringARun(t *testing.T) {
+	t.Parallel()
+	e, old, young := stravaAlone(t)
+	e.serveFrom(t, time.Date(2026, 8, 7, 12, 0, 0, 0, time.UTC), func(d *timed) {
+		d.until("2026-08-08T01:59:58Z")
+		d.terra.Fault(terratest.Fault{Kind: terratest.Latency, Operation: "listSources", Delay: 5 * time.Second})
+		if _, err := d.daemon.RunNow("production"); err != nil {
+			d.t.Fatal(err)
+		}
+		d.log.take()
+		d.until("2026-08-08T02:00:02Z")
+		d.expectLive(old)
+		d.until("2026-08-08T02:00:04Z")
+		d.expectLive(young)
+		d.expectRuns(2, "one of which began before the key was due")
+		d.until("2026-08-08T03:00:00Z")
+		d.expectRuns(0, "nothing else comes")
+	})
+}
+
+// TestClockThatIsAheadWakesLater: a key that is due by this machine's clock alone waits,
+// and is set when it is due by Terra's, schedule or not.
+func TestClockThatIsAheadWakesLater(t *testing.T) {
+	t.Parallel()
+	e, old, young := stravaAlone(t)
+	e.serveAhead(t, time.Date(2026, 8, 7, 12, 0, 0, 0, time.UTC), 10*time.Minute, func(d *timed) {
+		d.until("2026-08-08T02:09:59Z")
+		d.expectLive(old)
+		d.log.take()
+		d.until("2026-08-08T02:10:02Z")
+		d.expectLive(young)
+		d.expectRuns(1, "when the key is due by both clocks")
 	})
 }
 

@@ -242,14 +242,30 @@ func (c daemonControl) Resume(r daemon.ResumeRequest) (daemon.Resumed, error) {
 	if err != nil {
 		return out, err
 	}
+	c.run(func(e daemon.Environment) bool {
+		return out.Target == "" || out.Target == e.Name || out.Target == e.DevID || strings.HasPrefix(out.Target, e.Name+"/")
+	})
+	return out, nil
+}
+
+// KeyAccepted lifts the rejection of a key, and runs what it held.
+func (c daemonControl) KeyAccepted(a daemon.AcceptedKey) (daemon.AcceptedKey, error) {
+	a, err := c.controlServer.KeyAccepted(a)
+	if err == nil {
+		c.run(func(e daemon.Environment) bool { return e.DevID == a.DevID })
+	}
+	return a, err
+}
+
+// run starts a run of every environment from which something was lifted.
+func (c daemonControl) run(lifted func(daemon.Environment) bool) {
 	for _, e := range c.source.environments() {
-		if e.Revision != "" && (out.Target == "" || out.Target == e.Name || out.Target == e.DevID || strings.HasPrefix(out.Target, e.Name+"/")) {
+		if e.Revision != "" && lifted(e) {
 			if _, err := c.daemon.RunNow(e.Name); err != nil {
-				c.source.log.Warn("the run after a pause could not be started", "environment", e.Name, "error", err.Error())
+				c.source.log.Warn("the run of what was held could not be started", "environment", e.Name, "error", err.Error())
 			}
 		}
 	}
-	return out, nil
 }
 
 // approvalLasts is how long an approval waits to be used.

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
@@ -192,6 +193,10 @@ func (s *commitSource) Run(ctx context.Context, name string) report.Report {
 		s.running = map[string]bool{}
 	}
 	s.running[name] = true
+	if last, ran := s.last[name]; ran { // one that cannot begin decides nothing
+		last.DecidedAt, last.Ahead = time.Time{}, 0
+		s.last[name] = last
+	}
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()

@@ -81,6 +81,10 @@ type Environment struct {
 	// MayHaveWritten names fields that a server changed, or may have, although it
 	// was asked for a dry run. Not empty, it ends the run.
 	MayHaveWritten []string `json:"may_have_written"`
+	// DecidedAt is the time by which the run decided what time alone decides, and Ahead how
+	// much later it was by the runner's clock. Zero where it came to no decision.
+	DecidedAt time.Time     `json:"-"`
+	Ahead     time.Duration `json:"-"`
 }
 
 // Connection is one that changes, and how that is approved apart from all others.
