@@ -63,26 +63,12 @@ func BenchmarkColdDryRun(b *testing.B) {
 	const latency = 20 * time.Millisecond
 	const chain = 2 // calls that need each other's answers: the list, then each connection's credentials
 	dir := b.TempDir()
-	program := filepath.Join(dir, "reconcile")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, "../../cmd/reconcile")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	benchDo(b, build)
+	program := benchProgram(b, dir)
 	identity, _ := benchRepository(b, dir, 1)
 	server := httptest.NewServer(benchAccount(latency, 1))
 	b.Cleanup(server.Close)
 	run := func(flag string) benchUsage {
-		c := exec.Command(program, "--repo", filepath.Join(dir, "config"), flag)
-		c.Env = []string{
-			"TERRA_ADMIN_TOKEN=" + benchToken, "TERRA_BASE_URL=" + server.URL + emulator.BasePath,
-			"RECONCILE_AGE_KEY_FILE=" + identity, "RECONCILE_STATE_DIR=" + filepath.Join(dir, "state"), "HOME=" + dir, "PATH=" + os.Getenv("PATH"),
-		}
-		began := time.Now()
-		benchDo(b, c)
-		u := benchUsage{wall: time.Since(began), cpu: c.ProcessState.UserTime() + c.ProcessState.SystemTime()}
-		if r, ok := c.ProcessState.SysUsage().(*syscall.Rusage); ok {
-			u.rss = r.Maxrss << 10 // Linux counts in KiB
-		}
-		return u
+		return benchRun(b, benchReconcile(dir, program, identity, server.URL, flag))
 	}
 	run("--yes")
 	best, setUp := run("--dry-run"), benchConnect(b, server.URL)
@@ -99,6 +85,39 @@ func BenchmarkColdDryRun(b *testing.B) {
 	if ratio > 3 {
 		b.Errorf("%v is %.2f times the ideal, want at most 3", best.wall, ratio)
 	}
+}
+
+// benchProgram builds the program as a release is built.
+func benchProgram(b *testing.B, dir string) string {
+	b.Helper()
+	program := filepath.Join(dir, "reconcile")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, "../../cmd/reconcile")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	benchDo(b, build)
+	return program
+}
+
+// benchReconcile is the program on the repository of benchRepository.
+func benchReconcile(dir, program, identity, server, flag string) *exec.Cmd {
+	c := exec.Command(program, "--repo", filepath.Join(dir, "config"), flag)
+	c.Env = []string{
+		"TERRA_ADMIN_TOKEN=" + benchToken, "TERRA_BASE_URL=" + server + emulator.BasePath,
+		"RECONCILE_AGE_KEY_FILE=" + identity, "RECONCILE_STATE_DIR=" + filepath.Join(dir, "state"), "HOME=" + dir, "PATH=" + os.Getenv("PATH"),
+	}
+	return c
+}
+
+// benchRun runs a process to its end, which must be a good one, and tells what it took
+// with all of its own.
+func benchRun(b *testing.B, c *exec.Cmd) benchUsage {
+	b.Helper()
+	began := time.Now()
+	benchDo(b, c)
+	u := benchUsage{wall: time.Since(began), cpu: c.ProcessState.UserTime() + c.ProcessState.SystemTime()}
+	if r, ok := c.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		u.rss = r.Maxrss << 10 // Linux counts in KiB
+	}
+	return u
 }
 
 // BenchmarkPasses measures the engine in one process, as a daemon runs it, on 10,000
