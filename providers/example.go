@@ -242,3 +242,35 @@ func hostOf(address string) string {
 	}
 	return strings.ToLower(u.Hostname())
 }
+
+// OpenSetup returns, each line a comment, the `setup` block of a file for the steps
+// that c does not show to be done: what to do, and the entry that would show it, with
+// what nobody else knows in capitals. "" is nothing open. seen is as in [Provider.Marks].
+func (p Provider) OpenSetup(c spec.Connection, v Values, seen Seen) string {
+	marks := p.Marks(c, seen)
+	var b strings.Builder
+	for _, s := range p.Steps {
+		if !s.written() || s.Proof == Advice || marks[s.Name] != StepOpen {
+			continue
+		}
+		if b.Len() == 0 {
+			b.WriteString(wrap("# ", "# ", "Human steps that nobody has recorded yet. Write down those that are done: remove the # in front of setup and of them, and put in what stands in capitals."))
+			b.WriteString("# setup:\n")
+		}
+		b.WriteString(wrap("#   # ", "#   # ", p.expand(s.Do, v)))
+		b.WriteString("#   " + s.Name + ":\n")
+		for _, e := range s.Evidence {
+			if e.Option {
+				continue
+			}
+			value := strings.ToUpper(e.Name)
+			if want := p.expand(e.Want, v); want != "" && !strings.Contains(want, "<") {
+				value = `"` + want + `"`
+			} else if e.Name == "done" {
+				value = "YYYY-MM-DD"
+			}
+			b.WriteString("#     " + e.Name + ": " + value + "\n")
+		}
+	}
+	return b.String()
+}

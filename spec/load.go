@@ -285,6 +285,12 @@ const (
 	maxFolders = 8
 )
 
+// IsEnvironment tells whether a name can be that of an environment: of its folder below
+// the root, with slashes between folders.
+func IsEnvironment(name string) bool {
+	return fs.ValidPath(name) && environmentName().MatchString(name)
+}
+
 // environmentName is what commands and URLs take without quoting.
 var environmentName = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$`)

@@ -24,6 +24,9 @@ func BenchmarkBesideTerraform(b *testing.B) {
 	plugin := os.Getenv("TERRAFORM_RESTAPI")
 	terraform, err := exec.LookPath("terraform")
 	if err != nil || plugin == "" {
+		if os.Getenv("REQUIRE_ALL") != "" {
+			b.Fatal("terraform or TERRAFORM_RESTAPI is missing")
+		}
 		b.Skip("needs the program terraform, and TERRAFORM_RESTAPI: the folder with terraform-provider-restapi")
 	}
 	dir := b.TempDir()

@@ -44,36 +44,46 @@ func generateIdentity(proc *Process, out string, postQuantum bool) error {
 	if where := repositoryAround(out); out != "" && where != "" {
 		return usageError("keygen: %s would be a private key in the repository %s, which everybody who has it could use; name a file elsewhere with --out", out, where)
 	}
-	private, public, err := secrets.GenerateIdentity(postQuantum)
-	if err != nil {
-		return err
-	}
 	if out == "" {
+		private, public, err := secrets.GenerateIdentity(postQuantum)
+		if err != nil {
+			return err
+		}
 		if err := writeIdentity(proc.Stdout, proc.Now(), private, public); err != nil {
 			return err
 		}
-		_, err := fmt.Fprintf(proc.Stderr, "Recipient: %s\n", public)
+		_, err = fmt.Fprintf(proc.Stderr, "Recipient: %s\n", public)
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(out), 0o700); err != nil {
-		return fmt.Errorf("write identity: %w", err)
-	}
-	file, err := os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("write identity: %w, and it may open secrets; name another file", err)
-	}
+	public, err := makeIdentity(out, proc.Now(), postQuantum)
 	if err != nil {
-		return fmt.Errorf("write identity: %w", err)
-	}
-	err = writeIdentity(file, proc.Now(), private, public)
-	if closing := file.Close(); err == nil {
-		err = closing
-	}
-	if err != nil {
-		return fmt.Errorf("write identity: %w", err)
+		return err
 	}
 	_, err = fmt.Fprintf(proc.Stdout, "Identity:  %s (keep it secret; RECONCILE_AGE_KEY_FILE names it)\nRecipient: %s (put it into terra.yaml)\n", out, public)
 	return err
+}
+
+// makeIdentity makes an identity in a new file that its owner alone can read, and gives
+// its recipient.
+func makeIdentity(name string, now time.Time, postQuantum bool) (public string, err error) {
+	private, public, err := secrets.GenerateIdentity(postQuantum)
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		return "", fmt.Errorf("write identity: %w", err)
+	}
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("write identity: %w, and it may open secrets; name another file", err)
+	}
+	if err != nil {
+		return "", fmt.Errorf("write identity: %w", err)
+	}
+	if err := errors.Join(writeIdentity(file, now, private, public), file.Close()); err != nil {
+		return "", fmt.Errorf("write identity: %w", err)
+	}
+	return public, nil
 }
 
 // repositoryAround is the nearest folder above a file that is a config repository or a

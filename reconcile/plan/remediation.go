@@ -70,7 +70,7 @@ func (c Command) String() string {
 	}
 	line := program
 	for _, word := range c {
-		line += " " + shellWord(word)
+		line += " " + ShellWord(word)
 	}
 	return line
 }
@@ -100,8 +100,8 @@ func (c *Command) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// shellWord writes a word so that a shell reads the same one.
-func shellWord(word string) string {
+// ShellWord writes a word so that a shell reads the same one.
+func ShellWord(word string) string {
 	if word != "" && !strings.ContainsFunc(word, func(r rune) bool { return !isPlainInShell(r) }) {
 		return word
 	}
@@ -112,7 +112,7 @@ func isPlainInShell(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("%+,-./:=@_", r)
 }
 
-// cutWord reads the first word of what shellWord has written.
+// cutWord reads the first word of what ShellWord has written.
 func cutWord(line string) (word, rest string, ok bool) {
 	for line != "" && line[0] != ' ' {
 		switch {

@@ -1,0 +1,243 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/advice"
+	"github.com/terra-reconcile/terra-reconcile/internal/importer"
+	"github.com/terra-reconcile/terra-reconcile/internal/repoedit"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+// initFlags are the flags of the command init.
+type initFlags struct {
+	environment, devID, identity, forge string
+	recipients                          []string
+	postQuantum                         bool
+}
+
+func newInitCommand(proc *Process) *cobra.Command {
+	f := &initFlags{}
+	cmd := &cobra.Command{
+		Use:   "init [DIR]",
+		Short: "Begin a config repository",
+		Long: `Begin a config repository in a folder, which is made where there is none.
+
+It writes terra.yaml, a .gitignore, a check for pull requests and, with --env and
+--dev-id, an environment that only looks (mode: observe). Files that are there
+stay as they are. The identity that opens the secrets is made outside of the
+repository, readable by you alone; one that is there already is taken, and
+--recipient names those of others instead. What Terra already has comes into the
+repository with "reconcile import".`,
+		Example: `  reconcile init ~/terra-config
+  reconcile init --env production --dev-id acme-prod-x81LmQ --ci gitlab
+  reconcile init --recipient age1mv9j50rrnqpl3pc7gw2cks68lpkqcwey5k86dupr378jcjum8cvq4sqfye`,
+		Args: takes(0, 1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			dir := "."
+			if len(args) == 1 {
+				dir = args[0]
+			}
+			return f.begin(proc, dir)
+		},
+	}
+	p := cmd.Flags()
+	p.StringVar(&f.environment, "env", "", "`name` of a first environment: its folder")
+	p.StringVar(&f.devID, "dev-id", "", "its `dev-id`, as Terra's dashboard shows it")
+	p.StringVar(&f.identity, "identity", "", "`file` of the identity (default: identity.txt in the folder terra-reconcile of your configuration)")
+	p.StringArrayVar(&f.recipients, "recipient", nil, "`recipient` who can open the secrets, instead of an identity of yours (may repeat)")
+	p.BoolVar(&f.postQuantum, "post-quantum", false, "make an identity that is also safe against quantum computers")
+	f.forge = "github"
+	p.Var(choice{&f.forge, []string{"github", "gitlab", "forgejo", "none"}}, "ci", "check pull requests on this `forge`: github, gitlab, forgejo or none")
+	return cmd
+}
+
+func (f *initFlags) begin(proc *Process, dir string) error {
+	switch {
+	case (f.environment == "") != (f.devID == ""):
+		return usageError("--env and --dev-id go together: the name of the folder, and which environment of Terra it is")
+	case f.environment != "" && !spec.IsEnvironment(f.environment):
+		return usageError("--env: no folder of an environment can have that name; write letters, digits, ., _ and -, as in production or eu/production")
+	case len(f.recipients) > 0 && (f.identity != "" || f.postQuantum):
+		return usageError("--recipient names who can open the secrets; --identity and --post-quantum are for making one who can")
+	}
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return usageError("init %s: it is no folder", dir)
+	}
+	root, err := repoedit.RootAbove(dir)
+	switch {
+	case err != nil:
+		return fmt.Errorf("init %s: %w", dir, err)
+	case root != "":
+		return advice.With(fmt.Errorf("init %s: there is a terra.yaml in %s already", dir, root), "check it", "validate", root)
+	}
+	recipients, identity, made, err := f.readers(proc, dir)
+	if err != nil {
+		return err
+	}
+	files := map[string][]byte{
+		"terra.yaml": []byte(rootText(recipients)),
+		".gitignore": []byte("# Private keys, state and plans do not belong into git.\nidentity*.txt\n*.agekey\n*.key\nstate/\nplan*.json\n"),
+	}
+	if f.environment != "" {
+		files[f.environment+"/environment.yaml"] = []byte(importer.Environment(f.devID, ""))
+	}
+	if name, text := forgeFile(f.forge); name != "" {
+		files[name] = []byte(text)
+	}
+	var there []string
+	for name := range files {
+		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil && name != "terra.yaml" {
+			there = append(there, name)
+			delete(files, name)
+		}
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // as git makes folders
+		return fmt.Errorf("init %s: %w", dir, err)
+	}
+	if err := (repoedit.Repository{Root: dir}).Add(files); err != nil {
+		return fmt.Errorf("init %s: %w", dir, err)
+	}
+	return f.sayBegun(proc, dir, there, identity, made)
+}
+
+// readers gives who can open the secrets: those of --recipient, else whose identity is in
+// a file, which is made where there is none.
+func (f *initFlags) readers(proc *Process, dir string) (recipients []string, identity string, made bool, err error) {
+	if len(f.recipients) > 0 {
+		list, err := secrets.ParseRecipients(f.recipients, nil)
+		if err != nil {
+			return nil, "", false, usageError("--recipient: %w", err)
+		}
+		return list.Strings(), "", false, nil
+	}
+	if identity = f.identity; identity == "" {
+		base := proc.Getenv("XDG_CONFIG_HOME")
+		if home := proc.Getenv("HOME"); !filepath.IsAbs(base) && filepath.IsAbs(home) {
+			base = filepath.Join(home, ".config")
+		}
+		if !filepath.IsAbs(base) {
+			return nil, "", false, usageError("init: no home folder is known to put an identity in; name a file with --identity, or who can open the secrets with --recipient")
+		}
+		identity = filepath.Join(base, "terra-reconcile", "identity.txt")
+	}
+	if inside, err := isWithin(identity, dir); err != nil || inside || repositoryAround(identity) != "" {
+		return nil, "", false, usageError("--identity %s: it would be a private key in a repository, which everybody who has it could use; name a file elsewhere", identity)
+	}
+	if _, err := os.Lstat(identity); errors.Is(err, fs.ErrNotExist) {
+		public, err := makeIdentity(identity, proc.Now(), f.postQuantum)
+		return []string{public}, identity, true, err
+	}
+	known, err := secrets.LoadIdentities(secrets.Source{Files: []string{identity}})
+	if err != nil {
+		return nil, "", false, err
+	}
+	for _, r := range known.Recipients() {
+		if text, ok := r.(fmt.Stringer); ok {
+			recipients = append(recipients, text.String())
+		}
+	}
+	if len(recipients) == 0 {
+		return nil, "", false, fmt.Errorf("init: %s does not say who its recipient is; name them with --recipient", identity)
+	}
+	return recipients, identity, false, nil
+}
+
+// isWithin tells whether a file would be in a folder or below it.
+func isWithin(file, dir string) (bool, error) {
+	full, err := filepath.Abs(file)
+	if err != nil {
+		return false, err
+	}
+	folder, err := filepath.Abs(dir)
+	if err != nil {
+		return false, err
+	}
+	name, err := filepath.Rel(folder, full)
+	return err == nil && filepath.IsLocal(name), err
+}
+
+func rootText(recipients []string) string {
+	return "version: 1\n" +
+		"recipients: # who can open the secrets; the first entry whose path matches decides\n" +
+		"  - paths: [\"**\"]\n" +
+		"    age:\n      - " + strings.Join(recipients, "\n      - ") + "\n" +
+		"secrets: {binding: require}\n"
+}
+
+// forgeFile is the check of pull requests on a forge. It needs no account and no key.
+func forgeFile(forge string) (name, text string) {
+	const install = "go install github.com/terra-reconcile/terra-reconcile/cmd/reconcile@latest"
+	actions := `name: reconcile
+on:
+  pull_request:
+  push: {branches: [main]}
+permissions: {contents: read}
+jobs:
+  validate:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-go@v5
+        with: {go-version: stable, cache: false}
+      - run: ` + install + `
+      - run: reconcile validate -o github
+`
+	switch forge {
+	case "github":
+		return ".github/workflows/reconcile.yml", actions
+	case "forgejo":
+		return ".forgejo/workflows/reconcile.yml", strings.Replace(actions, "ubuntu-latest", "docker", 1)
+	case "gitlab":
+		return ".gitlab-ci.yml", `validate:
+  image: golang
+  rules:
+    - if: $CI_PIPELINE_SOURCE == "merge_request_event"
+    - if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH
+  script:
+    - ` + install + `
+    - reconcile validate
+`
+	}
+	return "", ""
+}
+
+// sayBegun tells what was made, and the next two commands.
+func (f *initFlags) sayBegun(proc *Process, dir string, there []string, identity string, made bool) error {
+	out := newPage(proc)
+	out.paragraph(fmt.Sprintf("A config repository begins in %s.", dir))
+	for _, name := range there {
+		out.folded("  left as it was: ", name)
+	}
+	switch {
+	case made:
+		out.folded("  identity: ", identity+"; keep a copy offline: without it nobody can open the secrets")
+	case identity != "":
+		out.folded("  identity: ", identity+", which was there")
+	}
+	out.add("\n")
+	if identity != "" {
+		out.add("Next  export RECONCILE_AGE_KEY_FILE=" + plan.ShellWord(identity) + "\n      export TERRA_ADMIN_TOKEN=terra_at_…\n\n")
+	}
+	env, devID := f.environment, f.devID
+	if env == "" {
+		env, devID = "production", "DEV_ID"
+	}
+	words := []string{"import", "--env", env, "--dev-id", devID}
+	check := []string{"validate"}
+	if dir != "." {
+		words, check = append(words, "--out", dir), append(check, dir)
+	}
+	out.note("      1. ", 9, tell("write what Terra has", words...))
+	out.note("      2. ", 9, tell("check the files", check...))
+	return out.print(proc.Stdout)
+}
