@@ -139,8 +139,7 @@ func (env *environment) step(ctx context.Context, c *Connection, change *report.
 		return report.Failed, err
 	}
 	outcome, err = env.perform(ctx, change, w)
-	env.noteRefusal(c, change.Change, err)
-	return outcome, err
+	return outcome, env.noteRefusal(ctx, c, change.Change, err)
 }
 
 // settle notes what became of a change.

@@ -62,6 +62,7 @@ type Connection struct {
 	// apply
 	begun   *keys.History // history, where a soak began in this run
 	refusal string        // not "": Terra would not take the key because its provider does not
+	control keys.Control  // what the provider said of the live pair then
 
 	sharedDomain    string // that Terra answered to be shared and to serve; "" for none
 	defaultRedirect string // what Terra answered to redirect_url: null, on a host that is not known as its own; "" for none

@@ -28,11 +28,11 @@ func writers() map[string]string {
 		"compare.go":     "Observed",
 		"shown.go":       "Observed",
 		"measure.go":     "Users",
-		"review.go":      "Desired Keys Probe begun dead keysAtStart refusal soakUsers warnings",
+		"review.go":      "Desired Keys Probe begun dead keysAtStart soakUsers warnings",
 		"plan.go":        "Changes",
 		"keys.go":        "Changes", // only points to one, to show its key
 		"apply.go":       "Changes",
-		"write.go":       "defaultRedirect sharedDomain",
+		"write.go":       "control defaultRedirect refusal sharedDomain",
 	}
 }
 

@@ -122,6 +122,35 @@ func TestGarminRowsAreReviewedAfterARotation(t *testing.T) {
 	w.inSync()
 }
 
+// TestOutageAtGarminRejectsNoKey: Terra refuses a new key because Garmin does, and the live
+// one as well: that says nothing of either, however often it is heard. The same where the
+// live one is accepted rejects the new one.
+func TestOutageAtGarminRejectsNoKey(t *testing.T) {
+	for _, outage := range []bool{true, false} {
+		w := garminReady(t)
+		w.own("garmin", garminID, secretA, garminSetup)
+		w.terra.AcceptPair("garmin", garminID, secretA)
+		w.applied()
+		w.own("garmin", garminID, secretB, garminSetup)
+		if outage {
+			w.terra.RejectPair("garmin", garminID, secretA)
+		}
+		for range 8 {
+			w.apply()
+			w.now = w.now.Add(7 * time.Minute)
+		}
+		if k := w.keyStatus(w.apply()); (len(k.Rejected) == 0) != outage || len(k.Rejected)+len(k.Unconfirmed) != 1 {
+			t.Errorf("an outage: %t, and it is %s: rejected %+v, unconfirmed %+v", outage, k.State, k.Rejected, k.Unconfirmed)
+		}
+		w.terra.AcceptPair("garmin", garminID, secretB)
+		w.now = w.now.Add(24 * time.Hour)
+		w.expectExit(w.apply(), report.ExitDone)
+		if live := w.terra.Live(devID).Sources["garmin"].Credential.Secret; live != secretB {
+			t.Errorf("an outage: %t, and the key is not live after it", outage)
+		}
+	}
+}
+
 // TestRowOfAnUnknownWordIsNotWritten: what Terra says of a row is a word that nobody here
 // knows. An apply may never end that, so none is tried.
 func TestRowOfAnUnknownWordIsNotWritten(t *testing.T) {

@@ -2,10 +2,8 @@ package reconcile
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -380,18 +378,6 @@ func (env *environment) beginSoak(ctx context.Context, c *Connection, change pla
 	return env.saveHistory(c, history)
 }
 
-// noteRefusal takes note that Terra would not take a key because its provider does not.
-func (env *environment) noteRefusal(c *Connection, change plan.Change, err error) {
-	var problem *terra.Problem
-	if !writesSecret(change) || !errors.As(err, &problem) || problem.Code != terra.CodeCredentialsRejected {
-		return
-	}
-	c.refusal = "the provider rejects it"
-	if problem.Detail != "" {
-		c.refusal += ": " + strings.TrimRight(problem.Detail, ". ")
-	}
-}
-
 // settleKeys remembers, after a run, what still holds of what is known of the keys, and
 // which pair is live now.
 func (env *environment) settleKeys() error {
@@ -410,7 +396,7 @@ func (env *environment) settleKeys() error {
 			set.History = c.begun.Clone() // else nothing left, or it had no effect: what soaked before still does
 		}
 		if c.refusal != "" {
-			set.History.Refuse(c.Keys.Entry(c.due).ID, keys.Terra, c.refusal, now, keys.NoControl)
+			set.History.Refuse(c.Keys.Entry(c.due).ID, keys.Terra, c.refusal, now, c.control)
 		}
 		pair, seen := c.livePair(env.cache), c.sighting(env.cache)
 		if leaves {

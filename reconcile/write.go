@@ -10,6 +10,7 @@ import (
 
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
 	"github.com/terra-reconcile/terra-reconcile/providers"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/keys"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 )
@@ -395,6 +396,35 @@ func (env *environment) secretHolds(ctx context.Context, c *Connection, visibleI
 		return false, err
 	}
 	return env.client.CompareCredentials(ctx, env.spec.DevID, c.Provider, visibleID, sent)
+}
+
+// noteRefusal takes note that Terra would not take a key because its provider does not,
+// and of what that says of the live pair. It gives err, with what the question may have
+// written.
+func (env *environment) noteRefusal(ctx context.Context, c *Connection, change plan.Change, err error) error {
+	var problem *terra.Problem
+	if !writesSecret(change) || !errors.As(err, &problem) || problem.Code != terra.CodeCredentialsRejected {
+		return err
+	}
+	c.refusal = "the provider rejects it"
+	if problem.Detail != "" {
+		c.refusal += ": " + strings.TrimRight(problem.Detail, ". ")
+	}
+	id := c.liveClientID()
+	if id == "" || env.proveDryRun(ctx, c) != nil {
+		return err
+	}
+	// a preview of the client id that Terra shows sends the provider the pair that is live
+	_, asked := env.client.CompareCredentials(ctx, env.spec.DevID, c.Provider, id, terra.CredentialPatch{ClientID: &id})
+	switch {
+	case asked == nil:
+		c.control = keys.ControlGood
+	case terra.HasCode(asked, terra.CodeCredentialsRejected):
+		c.control = keys.ControlBad
+	case mayHaveWritten(asked) != "":
+		return errors.Join(err, asked)
+	}
+	return err
 }
 
 // proveDryRun has the server prove that it honours dry_run, once, with a source as it
