@@ -7,7 +7,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 
 build: ## Build static binaries of every command that people run into bin/.
 	mkdir -p bin
-	CGO_ENABLED=0 go build -trimpath -tags timetzdata -ldflags '$(LDFLAGS)' -o bin/ ./cmd/reconcile ./cmd/terra-emulator
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/reconcile ./cmd/terra-emulator
 
 test: ## Run every test.
 	go test ./...

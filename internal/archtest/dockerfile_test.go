@@ -85,7 +85,7 @@ func buildsWith(stage []instruction, version string) bool {
 
 func buildFlaws(stage []instruction) []string {
 	var flaws []string
-	for _, part := range []string{"CGO_ENABLED=0", "-trimpath", "-tags timetzdata", "-X main.version="} {
+	for _, part := range []string{"CGO_ENABLED=0", "-trimpath", "-X main.version="} {
 		if !slices.ContainsFunc(stage, func(in instruction) bool {
 			return in.name == "RUN" && strings.Contains(in.arguments, "go build") && strings.Contains(in.arguments, part)
 		}) {
