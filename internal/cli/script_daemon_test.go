@@ -94,7 +94,7 @@ func (s *scene) startDaemon(ts *testscript.TestScript, args []string) {
 	if _, err := os.Stat(ts.MkAbs("daemon.yaml")); err == nil {
 		ts.Check(os.WriteFile(ts.MkAbs("daemon.yaml"), based(ts, "daemon.yaml"), 0o600))
 	}
-	cmd := exec.Command("reconcile", args...)
+	cmd := exec.Command(s.program, args...)
 	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = programEnv(ts)
 	reader, writer, err := os.Pipe()

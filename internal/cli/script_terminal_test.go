@@ -20,9 +20,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// terminalCommand runs a command as a person does, on a terminal of 80 columns:
+// terminalCommand runs reconcile as a person does, on a terminal of 80 columns:
 //
-//	terminal CODE [TEXT ANSWER]… -- PROGRAM ARGS…
+//	terminal CODE [TEXT ANSWER]… -- reconcile ARGS…
 //
 // Each ANSWER is typed once the terminal has shown TEXT; ^C and ^D are the keys,
 // LONG is 5,000 letters.
@@ -31,12 +31,12 @@ import (
 // what is typed next must be shown again.
 func terminalCommand(ts *testscript.TestScript, neg bool, args []string) {
 	split := slices.Index(args, "--")
-	if neg || split < 1 || split%2 != 1 || split > len(args)-2 {
-		ts.Fatalf("usage: terminal CODE [TEXT ANSWER]… -- PROGRAM ARGS…")
+	if neg || split < 1 || split%2 != 1 || split > len(args)-2 || args[split+1] != "reconcile" {
+		ts.Fatalf("usage: terminal CODE [TEXT ANSWER]… -- reconcile ARGS…")
 	}
 	want, answers := number(ts, args[0]), args[1:split]
 	tty := openTerminal(ts)
-	cmd := exec.Command(args[split+1], args[split+2:]...)
+	cmd := exec.Command(sceneOf(ts).program, args[split+2:]...)
 	cmd.Dir, cmd.Env = ts.MkAbs("."), programEnv(ts)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = tty.slave, tty.slave, tty.slave
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Pdeathsig: syscall.SIGKILL}

@@ -7,12 +7,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -30,11 +28,7 @@ var update = flag.Bool("update", false, "rewrite what the tests compare with")
 
 // TestMain also is the command: a script runs this binary under its name.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"reconcile": func() {
-		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-		context.AfterFunc(ctx, stop)
-		os.Exit(Run(ctx, os.Args[1:], ThisProcess("dev")))
-	}, "bench-terra": serveBenchTerra})
+	testscript.Main(m, map[string]func(){"bench-terra": serveBenchTerra})
 }
 
 // TestScripts runs every script in testdata/script against the real command as a
@@ -63,9 +57,10 @@ func TestScripts(t *testing.T) {
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("got %d scripts, %v", len(scripts), err)
 	}
+	program := programAt(t, t.TempDir())
 	testscript.Run(t, testscript.Params{
 		Files:               scripts,
-		Setup:               setUpScript,
+		Setup:               func(env *testscript.Env) error { return setUpScript(env, program) },
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       *update,
@@ -95,6 +90,7 @@ func TestScripts(t *testing.T) {
 type scene struct {
 	t       testing.TB
 	work    string
+	program string
 	planted []string
 	outputs []string // file names below out/
 	terra   *terratest.Server
@@ -105,19 +101,16 @@ type scene struct {
 
 type sceneKey struct{}
 
-func setUpScript(env *testscript.Env) error {
+func setUpScript(env *testscript.Env, program string) error {
 	t, ok := env.T().(testing.TB)
 	if !ok {
 		return errors.New("the scripts are not run by go test")
 	}
-	s := &scene{t: t, work: env.WorkDir}
+	s := &scene{t: t, work: env.WorkDir, program: program}
 	env.Values[sceneKey{}] = s
 	// Programs that a script must do without are not in $NOPATH.
-	program, err := exec.LookPath("reconcile")
-	if err != nil {
-		return err
-	}
 	env.Setenv("NOPATH", filepath.Dir(program))
+	env.Setenv("PATH", filepath.Dir(program)+string(os.PathListSeparator)+env.Getenv("PATH"))
 	for _, dir := range []string{"home", "out"} {
 		if err := os.Mkdir(filepath.Join(s.work, dir), 0o700); err != nil {
 			return err

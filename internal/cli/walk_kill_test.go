@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"runtime"
@@ -48,7 +47,7 @@ type walked struct {
 // the end Terra, what is remembered and what was done to Terra must be what they
 // are without a death, and there must be nothing left to do.
 func TestKillWalk(t *testing.T) {
-	program := buildForWalk(t)
+	program := programAt(t, t.TempDir())
 	scenes := walkThrough(t, program)
 	t.Run("kills", func(t *testing.T) { kill(t, scenes) })
 	t.Run("cuts", func(t *testing.T) { cut(t, program, scenes) })
@@ -105,17 +104,6 @@ func kill(t *testing.T, scenes []*walked) {
 			t.Errorf("no process died %s", kind)
 		}
 	}
-}
-
-// buildForWalk builds the binary that is killed.
-func buildForWalk(t *testing.T) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "reconcile")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-tags", "testclock", "-o", program, "../../cmd/reconcile").CombinedOutput()
-	if err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	return program
 }
 
 // walkThrough goes through all scenes without a death.
