@@ -94,11 +94,15 @@ func TestFightIsNoticed(t *testing.T) {
 }
 
 // TestVanishedKeysAreSetAgain takes the keys away at Terra: nobody saved a day with them.
+// They are set again once a second look, five minutes later, found none either, or at once
+// where a person approves it.
 func TestVanishedKeysAreSetAgain(t *testing.T) {
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()
 	w.terra.RemoveCredential(devID, "strava")
+	expectGate(t, w.change(w.expectExit(w.apply(), report.ExitDone), "strava:set-credentials"), plan.Waiting, plan.GuardKeysGone)
+	w.now = w.now.Add(plan.KeysGoneFor)
 	r := w.expectExit(w.apply(), report.ExitDone)
 	c := w.change(r, "strava:set-credentials")
 	if c.Outcome != report.Applied || !strings.Contains(c.Reason, "no keys of it any more") {
@@ -107,6 +111,9 @@ func TestVanishedKeysAreSetAgain(t *testing.T) {
 	if n := len(r.Environments[0].Events); n != 0 {
 		t.Errorf("events: %+v", r.Environments[0].Events)
 	}
+	w.expectLive(secretA)
+	w.terra.RemoveCredential(devID, "strava")
+	w.expectExit(w.run(Run{Mode: report.Apply, Approve: map[string]string{"production/strava": w.dryRun().Environments[0].Connections[0].PlanHash}}), report.ExitDone)
 	w.expectLive(secretA)
 }
 

@@ -101,6 +101,9 @@ func (e *earliest) remembered(store *state.Store, id state.Environment, env spec
 		if c.Suspend != nil {
 			e.at(c.Suspend.Until, "the suspend of %s ends", name)
 		}
+		if gone := memory.Connections[c.Provider].KeysGone; !gone.IsZero() {
+			e.at(gone.Add(plan.KeysGoneFor), "Terra is asked again whether the keys of %s are gone", name)
+		}
 		if c.State == spec.Disabled || len(c.Credentials.Keys) == 0 {
 			continue
 		}

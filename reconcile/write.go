@@ -250,9 +250,31 @@ func (env *environment) writeCredentials(ctx context.Context, c *Connection, cha
 		inForce: env.credentialsHold(c, change, o, ""),
 	}
 	if live.Credential == nil {
-		return out, nil
+		return out, env.areGone(ctx, c, change)
 	}
 	return write{}, &notYetError{"Terra has credentials here that the plan has not seen, as when a source comes back with its old ones; the next run compares them"}
+}
+
+// areGone makes sure, right before keys are set where there may have been some, that Terra
+// takes no patch of keys either: a full replace over live ones would wipe what it does not
+// name. Nobody is asked where a person approved that.
+func (env *environment) areGone(ctx context.Context, c *Connection, change plan.Change) error {
+	mayBeThere := c.Observed != nil && (plan.KeysVanished(c.Connection) || c.Users == nil || !c.Users.Exact || c.Users.Count > 0)
+	if !mayBeThere || plan.ApprovedBy(env.input, env.consent, change) != "" {
+		return nil
+	}
+	err := env.proveDryRun(ctx, c)
+	there := false
+	if err == nil {
+		there, err = env.client.TakesCredentials(ctx, env.spec.DevID, c.Provider, c.Desired.ClientID.Value)
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("make sure that there are no keys: %w", err)
+	case there:
+		return &notYetError{"Terra shows no keys and takes a change of them, so there are some: nothing is set before it shows them, or a person approves that"}
+	}
+	return nil
 }
 
 // patchCredentials sends exactly what differs. Without credentials at Terra this

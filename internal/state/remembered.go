@@ -109,7 +109,7 @@ func (s *Store) SaveMemory(env Environment, m plan.Memory) error {
 }
 
 func putConnection(w Writer, env Environment, provider string, c plan.Remembered) error {
-	c.VerifiedAt, c.UpdatedAt = utc(c.VerifiedAt), utc(c.UpdatedAt)
+	c.VerifiedAt, c.UpdatedAt, c.KeysGone = utc(c.VerifiedAt), utc(c.UpdatedAt), utc(c.KeysGone)
 	return kindConnection.put(w, env, provider, c)
 }
 

@@ -121,6 +121,24 @@ func (c *Client) CompareCredentials(ctx context.Context, devID, provider, visibl
 	return c.preview(ctx, p, devID, provider, fields)
 }
 
+// TakesCredentials tells whether Terra has an own app here, by what it answers to a preview
+// of a client id: it takes a patch of credentials only where there are some. It needs a
+// successful ProveDryRun, and fails as CompareCredentials does.
+func (c *Client) TakesCredentials(ctx context.Context, devID, provider, clientID string) (bool, error) {
+	p, err := c.proof()
+	if err != nil {
+		return false, err
+	}
+	if err := p.check(ctx); err != nil {
+		return false, err
+	}
+	_, err = c.preview(ctx, p, devID, provider, CredentialPatch{ClientID: &clientID}.fields())
+	if IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // calibrate makes sure that a preview which would change nothing says so.
 func (c *Client) calibrate(ctx context.Context, p *proof, devID, provider, visibleID string) error {
 	token, err := c.tokens.current()

@@ -87,6 +87,7 @@ type storyRemembered struct {
 	Forgotten                             []string
 	Unshown                               map[string]Unshown
 	Reverted                              map[string]Reverted
+	KeysGone                              time.Time
 }
 
 // field tells omitted (not in the text), null and given apart.
@@ -208,7 +209,7 @@ const digestMark = "DIGEST-"
 
 func (m storyRemembered) remembered(d Desired) Remembered {
 	out := Remembered{Enabled: m.Enabled, Protected: m.Protected, Paused: m.Paused, Suspended: m.Suspended, Fields: map[string]string{},
-		Unshown: m.Unshown, Reverted: m.Reverted}
+		Unshown: m.Unshown, Reverted: m.Reverted, KeysGone: m.KeysGone}
 	if m.Agreed {
 		out.Fields = desiredTokens(d)
 	}

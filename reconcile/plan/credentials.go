@@ -44,6 +44,14 @@ func ownAppOf(k Connection) ownApp {
 	}
 }
 
+// KeysVanished tells whether Terra shows no keys of a live connection for which some were
+// agreed.
+func KeysVanished(k Connection) bool {
+	m := k.memory()
+	return k.Observed != nil && k.known() && ownAppOf(k) == appMissing && m.Fields[FieldState] != string(Disabled) &&
+		(m.Fields[FieldClientID] != "" || m.Fields[FieldClientSecret] != "")
+}
+
 // diffCredentials compares the connection's own app. A redirect_url on a custom domain
 // that does not serve yet is a change of its own.
 func (d *diff) diffCredentials() {

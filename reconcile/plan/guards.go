@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // GuardRow is one guard: what it holds, what lets a change through, and the function
@@ -83,6 +84,8 @@ func Guards() []GuardRow {
 			Commit: "the live key, or on_secret_drift: revert", Else: "a provider that, asked in this run, accepts the wanted pair", proof: true, holds: guardSecretDrift},
 		{Name: GuardProbeAgain, Holds: "a secret that the provider refused some minutes ago, which does not count yet", Lifts: nothing,
 			Else: "the provider, asked again", holds: guardProbeAgain},
+		{Name: GuardKeysGone, Holds: "setting keys again that Terra shows no more, until it was asked a second time some minutes later", Lifts: byAny,
+			Else: "a second look, five minutes later", holds: guardKeysGone},
 		{Name: "destructive", Holds: "every destructive change; an explicit state: disabled is its own approval", Lifts: byAny, holds: guardDestructive},
 		{Name: "after-suspend", Holds: "disruptive and destructive changes after a suspend, a pause or a restored state, until a run finds none of them", Lifts: byAny,
 			proof: true, holds: guardAfterSuspend},
@@ -407,6 +410,23 @@ func guardProbeAgain(_ Input, k Connection, c Change) Hold {
 	}
 	return wait("the provider refused this pair, and is asked again from "+stamp(k.Probe.Again)+": "+k.Probe.Reason,
 		Remediation{Kind: ByWaiting, Text: "the provider is asked again"})
+}
+
+// KeysGoneFor is how long keys must have been gone before they are set again.
+const KeysGoneFor = 5 * time.Minute
+
+// guardKeysGone lets time tell whether keys are gone: to set them replaces all that Terra
+// has, and one answer is no proof that it has nothing.
+func guardKeysGone(in Input, k Connection, c Change) Hold {
+	since := k.memory().KeysGone
+	if c.Action != SetCredentials || !KeysVanished(k) || !since.IsZero() && !since.After(in.Now.Add(-KeysGoneFor)) {
+		return Hold{}
+	}
+	if since.IsZero() || since.After(in.Now) {
+		since = in.Now
+	}
+	return wait("Terra shows no keys of it, and had some when last looked at; it is asked again from "+stamp(since.Add(KeysGoneFor)),
+		Remediation{Kind: ByWaiting, Text: "Terra is asked again"})
 }
 
 // guardProbeRequired holds a secret that nobody has proved where the file demands it.

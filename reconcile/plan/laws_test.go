@@ -33,6 +33,12 @@ func rulesOfMemory(in facts, p Plan) []string {
 		proved := probe.Verdict == Good && !probe.At.Before(in.Now)
 		return c.Gate == Ready && c.Cause == Drift && keys && c.Action != SetCredentials && !proved && !in.Environment.RevertSecretDrift && !isApproved(in, c)
 	})...)
+	out = append(out, each(p, "takes one look for proof that keys are gone", func(c Change) bool {
+		m, had := in.Memory.Connections[c.Provider]
+		_, live := in.Observed[c.Provider]
+		agreed := had && in.Memory.Known && !m.Noted && m.Fields[FieldState] != "disabled" && m.Fields[FieldClientID] != ""
+		return c.Gate == Ready && c.Action == SetCredentials && live && agreed && in.Now.Sub(m.KeysGone) < 5*time.Minute && !isApproved(in, c)
+	})...)
 	fields := func(c Change, breaks func(FieldChange) bool) bool {
 		return c.Gate == Ready && !isApproved(in, c) && slices.ContainsFunc(c.Fields, breaks)
 	}

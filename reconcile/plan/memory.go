@@ -46,9 +46,12 @@ type Remembered struct {
 	// SharedDomain is the domain of the file, where Terra answered to its claim that
 	// another environment set it up and that it serves; it need not show it before the
 	// redirect is on it.
-	SharedDomain string    `json:"shared_domain,omitempty"`
-	VerifiedAt   time.Time `json:"verified_at"`
-	UpdatedAt    time.Time `json:"updated_at"`
+	SharedDomain string `json:"shared_domain,omitempty"`
+	// KeysGone is since when Terra shows no keys although some were agreed; zero while it
+	// shows them.
+	KeysGone   time.Time `json:"keys_gone,omitzero"`
+	VerifiedAt time.Time `json:"verified_at"`
+	UpdatedAt  time.Time `json:"updated_at"`
 }
 
 // Unshown is a write that Terra accepted and did not show. Both sides are tokens.

@@ -147,6 +147,7 @@ const (
 	GuardPause        = "pause"
 	GuardProbe        = "probe"
 	GuardProbeAgain   = "probe-again"
+	GuardKeysGone     = "keys-gone"
 	GuardRejected     = "rejected"
 	GuardSecretDrift  = "on-secret-drift"
 	GuardWindow       = "window"

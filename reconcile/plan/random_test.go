@@ -222,6 +222,9 @@ func (r dice) remembered(d Desired) Remembered {
 	if d.RedirectURL.Mode == Given && r.chance(15) {
 		m.Unshown = map[string]Unshown{FieldRedirectURL: {Sent: text(d.RedirectURL.Value).token(), Before: pick(r, "default", "none", "value:x"), At: now, Times: 1 + r.IntN(2)}}
 	}
+	if r.chance(50) {
+		m.KeysGone = now.Add(-pick(r, time.Minute, time.Hour))
+	}
 	for _, field := range slices.Sorted(maps.Keys(m.Fields)) {
 		switch r.IntN(5) {
 		case 0:

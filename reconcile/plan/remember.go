@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Results is what became of changes, by ID.
@@ -56,6 +57,7 @@ func Remember(in Input, p Plan, results Results) Memory {
 			m.DefaultRedirect = results.DefaultRedirects[k.Provider]
 		}
 		m.SharedDomain = sharedAfter(k, results)
+		m.KeysGone = keysGoneAfter(in, k, applied)
 		m.Unshown, m.Reverted = unshownAfter(in, k, p, results), revertedAfter(in, k, p, applied)
 		old := k.memory()
 		if m.UpdatedAt = old.UpdatedAt; old.UpdatedAt.IsZero() || !reflect.DeepEqual(m, *old) {
@@ -115,6 +117,17 @@ func unshownAfter(in Input, k Connection, p Plan, results Results) map[string]Un
 		return nil
 	}
 	return out
+}
+
+// keysGoneAfter remembers since when keys have vanished, as long as they are not set again.
+func keysGoneAfter(in Input, k Connection, applied map[string]bool) time.Time {
+	if !KeysVanished(k) || applied[in.id(k)+":"+string(SetCredentials)] {
+		return time.Time{}
+	}
+	if since := k.memory().KeysGone; !since.IsZero() && !since.After(in.Now) {
+		return since
+	}
+	return in.Now
 }
 
 // sharedAfter remembers a shared domain as long as the file names it.
