@@ -147,6 +147,8 @@ type Problem struct {
 	// Typo marks a warning about a name that is most likely typed wrong. It is none only
 	// because Terra alone knows: who cannot ask it takes it for an error.
 	Typo bool
+	// Contested marks a dev_id that another environment has, too.
+	Contested bool
 }
 
 // String is Text with "warning: " after the position of a warning.

@@ -240,10 +240,29 @@ func (l *loader) sameDevID(environments []Environment) {
 			l.problems = append(l.problems, Problem{
 				Environment: e.Name, Origin: e.DevIDOrigin,
 				Message: "the environment " + yamlpos.Printable(other.Name) + " has the same dev_id",
-				Hint:    "one dev-id belongs to one folder",
+				Hint:    "one dev-id belongs to one folder", Contested: true,
 			})
 		}
 	}
+}
+
+// KeepOwners lets the environment that had a dev_id before keep it where others claim it
+// too, so that who may write one folder cannot stop another: only theirs stay invalid. Where
+// had tells so of none of them, or of several, all do.
+func (s *Set) KeepOwners(problems []Problem, had func(Environment) bool) []Problem {
+	for i, e := range s.Environments {
+		rivals := slices.DeleteFunc(slices.Clone(s.Environments), func(o Environment) bool {
+			return o.Name == e.Name || e.DevID == "" || !strings.EqualFold(o.DevID, e.DevID)
+		})
+		if len(rivals) == 0 || !had(e) || slices.ContainsFunc(rivals, had) {
+			continue
+		}
+		problems = slices.DeleteFunc(slices.Clone(problems), func(p Problem) bool { return p.Contested && p.Environment == e.Name })
+		s.Environments[i].Invalid = slices.ContainsFunc(problems, func(p Problem) bool {
+			return p.Severity == Error && (p.Environment == "" || p.Environment == e.Name)
+		})
+	}
+	return problems
 }
 
 func (l *loader) markInvalid(environments []Environment) {

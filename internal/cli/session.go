@@ -16,12 +16,10 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/gitsource"
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
-	"github.com/terra-reconcile/terra-reconcile/providers"
 	"github.com/terra-reconcile/terra-reconcile/reconcile"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
-	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
 // session is what one run needs: the files of a commit, and an engine that can
@@ -100,7 +98,7 @@ func (s *session) serve(ctx context.Context, proc *Process, dir string) {
 
 // run loads the files and runs the engine over them.
 func (s *session) run(ctx context.Context, r reconcile.Run) report.Report {
-	r.Set, r.Problems = spec.Load(s.files, providers.Vocabulary())
+	r.Set, r.Problems = loadFor(s.store, s.files)
 	r.Commit, r.Only = s.commit.Hash, s.environments
 	r.Author, r.LockOwner = s.commit.Author, s.holder
 	out := s.engine.Run(ctx, r)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -75,7 +76,7 @@ func (s *commitSource) Poll(ctx context.Context) ([]daemon.Environment, error) {
 		return nil, err
 	}
 	found := loaded{hash: commit.Hash, author: commit.Author}
-	found.set, found.problems = spec.Load(files, providers.Vocabulary())
+	found.set, found.problems = loadFor(s.store, files)
 	refusal := found.refused()
 	if commit.Hash != s.logged {
 		s.logged = commit.Hash
@@ -324,6 +325,26 @@ func (l loaded) refused() error {
 	return nil
 }
 
+// loadFor loads files for a runner whose state may know which environment a dev_id belongs
+// to, where two claim it: the one that a daemon followed under its name, else the one with
+// the spelling that runs have used.
+func loadFor(store *state.Store, files fs.FS) (spec.Set, []spec.Problem) {
+	set, problems := spec.Load(files, providers.Vocabulary())
+	if !slices.ContainsFunc(problems, func(p spec.Problem) bool { return p.Contested }) {
+		return set, problems
+	}
+	followed, err := store.Revisions()
+	return set, set.KeepOwners(problems, func(e spec.Environment) bool {
+		for _, r := range followed {
+			if strings.EqualFold(r.DevID, e.DevID) {
+				return r.DevID == e.DevID && r.Environment == e.Name
+			}
+		}
+		account, recallErr := store.AccountOf(e.DevID)
+		return err == nil && recallErr == nil && account != ""
+	})
+}
+
 func (l loaded) firstError(environment string) (spec.Problem, bool) {
 	for _, p := range l.problems {
 		if p.Severity == spec.Error && p.Environment == environment {
@@ -473,7 +494,7 @@ func (s *commitSource) restore(ctx context.Context, name, devID string, last sta
 		return lost(err.Error())
 	}
 	found := loaded{hash: last.Commit, author: commit.Author}
-	found.set, found.problems = spec.Load(files, providers.Vocabulary())
+	found.set, found.problems = loadFor(s.store, files)
 	for _, env := range found.set.Environments {
 		if env.Name == name && env.DevID == last.DevID && !env.Invalid {
 			return found.revisionOf(env)
