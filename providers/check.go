@@ -140,7 +140,7 @@ func (p Provider) checkRedirect(c spec.Connection) []Finding {
 	case !terra && c.Domain.Given() && !strings.EqualFold(c.Domain.Value, host):
 		return warn("redirect_url is on another host than `domain`", "use the same host in both")
 	case !terra && p.CustomRedirect != "" && u.Path != pathOf(p.CustomRedirect):
-		return warn("the path of redirect_url is not the one that Terra documents for "+p.Name, "use https://"+host+pathOf(p.CustomRedirect))
+		return warn("the path of redirect_url is not the one that Terra documents for "+p.Name, "use the path "+pathOf(p.CustomRedirect))
 	}
 	return nil
 }

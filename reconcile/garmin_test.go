@@ -42,7 +42,7 @@ func TestGarminFromNothing(t *testing.T) {
 	w := newWorld(t)
 	w.own("garmin", garminID, secretA, garminFile+garminSetup)
 	r := w.apply()
-	if got := warned(r.Environments[0].Warnings); !strings.Contains(got, "publish A "+garminDomain+" 203.0.113.10") {
+	if got := warned(r.Environments[0].Warnings); !strings.Contains(got, "the record that Terra asks for: A "+garminDomain+" 203.0.113.10") {
 		t.Errorf("nobody is told what to publish:\n%s", got)
 	}
 	expectGate(t, w.change(w.dryRun(), "garmin:apply-webhooks"), plan.Waiting, "order")

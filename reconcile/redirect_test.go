@@ -27,7 +27,7 @@ func TestForeignRedirectWaitsForTheRunner(t *testing.T) {
 				t.Errorf("the reason lacks %q: %s", want, c.GateReason)
 			}
 		}
-		for _, want := range []string{"approve this connection", "redirect_hosts: [auth.evil.example]", "RECONCILE_REDIRECT_HOSTS"} {
+		for _, want := range []string{"approve this connection", "under redirect_hosts of the account in daemon.yaml", "RECONCILE_REDIRECT_HOSTS"} {
 			if !strings.Contains(report.Words(c.Remediations), want) {
 				t.Errorf("the way through lacks %q: %s", want, report.Words(c.Remediations))
 			}

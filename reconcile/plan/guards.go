@@ -220,7 +220,7 @@ func guardDomain(_ Input, k Connection, c Change) Hold {
 			edit(file(k.want().Origin), "redirect_url: null", "a redirect_url elsewhere, beside `domain: null`"))
 	case has(c.Fields, FieldRedirectURL) && target(c.Fields, FieldRedirectURL) != "" && redirectWaits(k):
 		if live := k.domain(); live != nil && live.Publish != "" {
-			return wait(want+" does not serve yet", Remediation{Kind: ByStep, Text: "publish " + live.Publish})
+			return wait(want+" does not serve yet", Remediation{Kind: ByStep, Text: "publish the record that Terra asks for: " + live.Publish})
 		}
 		return wait(want + " does not serve yet")
 	}
@@ -473,7 +473,6 @@ func guardRollBack(in Input, k Connection, c Change) Hold {
 // lifts it, because the same committer writes that.
 func guardRedirectHost(in Input, k Connection, c Change) Hold {
 	var reason string
-	var hosts []string
 	for _, f := range c.Fields {
 		host, foreign := foreignHost(in, f)
 		if !foreign {
@@ -487,13 +486,11 @@ func guardRedirectHost(in Input, k Connection, c Change) Hold {
 		if _, isPlain := hostName(host); !isPlain {
 			return ask(reason, edit(fileOf(in, k), "", "a plain host, as in https://HOST/PATH")) // another can be listed nowhere
 		}
-		hosts = append(hosts, host)
 	}
 	if reason == "" {
 		return Hold{}
 	}
-	return ask(reason, Remediation{Kind: ByRunner, Text: "list it for the runner, as redirect_hosts: [" + strings.Join(hosts, ", ") +
-		"] of the account in daemon.yaml, else in RECONCILE_REDIRECT_HOSTS"})
+	return ask(reason, Remediation{Kind: ByRunner, Text: "where the host is yours, list it for the runner, under redirect_hosts of the account in daemon.yaml, else in RECONCILE_REDIRECT_HOSTS"})
 }
 
 // guardRewound: an old key would go live again. No allow lifts it, because an old

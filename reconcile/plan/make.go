@@ -137,7 +137,7 @@ func (d *diff) diffDomain() {
 	case !strings.EqualFold(live.Hostname, want.Value):
 		d.add(SetDomain, want.Origin, FieldChange{Field: FieldDomain, From: text(live.Hostname), To: text(want.Value)})
 	case !live.Live:
-		d.warn(fmt.Sprintf("%s is %s and does not serve yet; publish %s", live.Hostname, live.State, live.Publish))
+		d.warn(fmt.Sprintf("%s is %s and does not serve yet; the record that Terra asks for: %s", live.Hostname, live.State, live.Publish))
 	}
 }
 
