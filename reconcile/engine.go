@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	environmentsAtOnce = 4
+	environmentsAtOnce = 4  // of an account
 	readsAtOnce        = 64 // per environment; the client's limiter bounds them per token
 	writesAtOnce       = 8  // connections per environment
 	usersCounted       = 1000
@@ -167,21 +167,15 @@ func (e *Engine) Run(ctx context.Context, r Run) report.Report {
 	defer cancel()
 	out.Environments = make([]report.Environment, len(environments))
 	r.tokens, r.stopped = newTokens(), &atomic.Bool{}
-	var group errgroup.Group
-	group.SetLimit(environmentsAtOnce)
-	for i, env := range environments {
-		group.Go(func() error {
-			out.Environments[i] = e.environment(ctx, r, env, cache)
-			if r.Stop && out.Environments[i].Error != "" {
-				r.stopped.Store(true)
-			}
-			if len(out.Environments[i].MayHaveWritten) > 0 {
-				cancel() // a server that ignores dry_run: nothing more may be asked of it
-			}
-			return nil
-		})
-	}
-	_ = group.Wait()
+	eachAccount(environments, func(i int) {
+		out.Environments[i] = e.environment(ctx, r, environments[i], cache)
+		if r.Stop && out.Environments[i].Error != "" {
+			r.stopped.Store(true)
+		}
+		if len(out.Environments[i].MayHaveWritten) > 0 {
+			cancel() // a server that ignores dry_run: nothing more may be asked of it
+		}
+	})
 	out.Warn(plan.Warnings(r.tokens.warnings()...)...)
 	out.MissingScopes = r.tokens.lacking()
 	if r.Mode == report.Apply {
@@ -191,6 +185,30 @@ func (e *Engine) Run(ctx context.Context, r Run) report.Report {
 	}
 	out.Finish(e.o.Now())
 	return out
+}
+
+// eachAccount does something for each environment, in order but a few side by side. Each
+// account has its own room, so that one whose Terra hangs delays no other.
+func eachAccount(environments []spec.Environment, do func(i int)) {
+	rooms := map[string]*errgroup.Group{}
+	var accounts sync.WaitGroup
+	for _, env := range environments {
+		if rooms[env.Account] != nil {
+			continue
+		}
+		room := &errgroup.Group{}
+		room.SetLimit(environmentsAtOnce)
+		rooms[env.Account] = room
+		accounts.Go(func() {
+			for i := range environments {
+				if environments[i].Account == env.Account {
+					room.Go(func() error { do(i); return nil })
+				}
+			}
+			_ = room.Wait()
+		})
+	}
+	accounts.Wait()
 }
 
 // usable refuses a commit as a whole whose terra.yaml has errors, and one that
