@@ -177,7 +177,6 @@ func (e *Engine) Run(ctx context.Context, r Run) report.Report {
 		}
 	})
 	out.Warn(plan.Warnings(r.tokens.warnings()...)...)
-	out.MissingScopes = r.tokens.lacking()
 	if r.Mode == report.Apply {
 		if err := e.o.Store.SaveDigests(e.o.Now(), cache.inUse()); err != nil {
 			out.Warn(plan.Warning{Text: err.Error()})

@@ -57,8 +57,8 @@ type environment struct {
 	hash      string
 	hashes    map[string]string // of each connection that changes
 	approvals []approval
-	lacks     []terra.TokenScope // that its token has not; set while it is read
-	ahead     time.Duration      // of Terra's clock, where that is too much; else 0
+	lacks     []string      // scopes that its token has not; set while it is read
+	ahead     time.Duration // of Terra's clock, where that is too much; else 0
 
 	// apply
 	mu          sync.Mutex        // of what connections write side by side
@@ -142,7 +142,7 @@ func (env *environment) run(ctx context.Context) error {
 
 // mayWrite refuses, before the first write, a token that may make none.
 func (env *environment) mayWrite() error {
-	if env.plan.Ready() > 0 && slices.ContainsFunc(env.lacks, func(s terra.TokenScope) bool { return s.Scope == "providers:write" }) {
+	if env.plan.Ready() > 0 && slices.Contains(env.lacks, "providers:write") {
 		return fmt.Errorf("apply: the token of account %s lacks the scope providers:write; create one that has it in Terra's dashboard; nothing was written", env.spec.Account)
 	}
 	return nil

@@ -26,22 +26,10 @@ type tokens struct {
 	mu    sync.Mutex
 	asked map[*terra.Client]func() (terra.Me, error)
 	texts map[string]bool
-	lacks map[string]bool
 }
 
 func newTokens() *tokens {
-	return &tokens{asked: map[*terra.Client]func() (terra.Me, error){}, texts: map[string]bool{}, lacks: map[string]bool{}}
-}
-
-// lacking says what the tokens of the run may not do and it needs.
-func (t *tokens) lacking() []string { return append([]string{}, slices.Sorted(maps.Keys(t.lacks))...) }
-
-func (t *tokens) lack(account string, scopes []terra.TokenScope) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, s := range scopes {
-		t.lacks["The token of account "+account+" lacks the scope "+s.Scope+": "+s.Why+"."] = true
-	}
+	return &tokens{asked: map[*terra.Client]func() (terra.Me, error){}, texts: map[string]bool{}}
 }
 
 func (t *tokens) warnings() []string { return slices.Sorted(maps.Keys(t.texts)) }
@@ -91,7 +79,7 @@ func (env *environment) beginToken(ctx context.Context) (wait func(readable bool
 	return func(readable bool) {
 		if found := <-texts; readable {
 			env.request.tokens.warn(env.spec.Account, found...)
-			env.request.tokens.lack(env.spec.Account, env.lacks)
+			env.out.MissingScopes = env.lacks
 		}
 	}
 }
@@ -115,7 +103,9 @@ func (env *environment) reviewToken(ctx context.Context) []string {
 	}
 	writes := !env.spec.Observe && (env.o.Applies || env.request.Mode == report.Apply)
 	review := terra.ReviewToken(terra.Me{Scopes: strings.Fields(known.Scopes), ExpiresAt: known.ExpiresAt, GrantAnchorAt: known.GrantAnchorAt}, nil, writes, now)
-	env.lacks = review.Missing
+	for _, s := range review.Missing {
+		env.lacks = append(env.lacks, s.Scope)
+	}
 	for _, end := range review.Endings {
 		texts = append(texts, end.What+"; "+end.Next)
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/terra"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
@@ -64,6 +65,29 @@ func TestTokenIsAskedAboutOnceADay(t *testing.T) {
 	w.dryRun()
 	if got := w.asked(); got != 2 {
 		t.Errorf("two dry runs after a day: asked %d times, want once in each", got)
+	}
+}
+
+// What a token lacks is data: the names of scopes, beside the account whose token it is.
+// The sentences of the report say of each what Terra's client says.
+func TestMissingScopesAreNames(t *testing.T) {
+	w := newWorld(t)
+	w.token = w.terra.AddToken(terratest.Token{Scopes: []string{"providers:read"}}).Bearer
+	w.strava(secretA, "")
+	r := w.run(Run{Mode: report.Apply})
+	want := []string{"connections:read", "providers:write"}
+	if e := r.Environments[0]; !slices.Equal(r.MissingScopes, want) || !slices.Equal(slices.Sorted(slices.Values(e.MissingScopes)), want) || e.Account != "default" {
+		t.Fatalf("got %q, of account %s %q, want %q", r.MissingScopes, e.Account, e.MissingScopes, want)
+	}
+	var out strings.Builder
+	if err := report.Text(&out, r, report.TextOptions{Width: 400}); err != nil {
+		t.Fatal(err)
+	}
+	text := out.String()
+	for _, s := range terra.ReviewToken(terra.Me{}, nil, true, w.now).Missing {
+		if has := slices.Contains(want, s.Scope); strings.Contains(text, "lacks the scope "+s.Scope+": "+s.Why+".") != has {
+			t.Errorf("%s (%s) told: %t, want %t:\n%s", s.Scope, s.Why, !has, has, text)
+		}
 	}
 }
 

@@ -34,6 +34,9 @@ plan --env ENV" shows.`,
 			if len(args) == 1 {
 				return diffLive(cmd, proc, f, args[0])
 			}
+			if f.state != "" {
+				return usageError("diff %s %s compares files only; drop --state", args[0], args[1])
+			}
 			c, err := f.configuration(proc)
 			if err != nil {
 				return err
@@ -66,7 +69,8 @@ plan --env ENV" shows.`,
 			return out.print(proc.Stdout)
 		},
 	}
-	f.sourceFlags.add(cmd)
+	f.addRepository(cmd)
+	f.addState(cmd, "with one ENV: `folder` of the memory (default: RECONCILE_STATE_DIR)")
 	return cmd
 }
 

@@ -39,13 +39,21 @@ type runFlags struct {
 }
 
 func (f *sourceFlags) add(cmd *cobra.Command) {
+	f.addRepository(cmd)
+	cmd.Flags().StringArrayVar(&f.environments, "env", nil, "only this environment, by its `name` (may repeat)")
+	f.addState(cmd, "`folder` of the memory (default: RECONCILE_STATE_DIR)")
+}
+
+func (f *sourceFlags) addState(cmd *cobra.Command, usage string) {
+	cmd.Flags().StringVar(&f.state, "state", "", usage)
+}
+
+func (f *sourceFlags) addRepository(cmd *cobra.Command) {
 	p := cmd.Flags()
 	p.StringVar(&f.repo, "repo", ".", "config repository: a folder or a `URL`")
 	p.StringVar(&f.ref, "ref", "", "`branch` of the repository (default: the remote's own)")
 	p.StringVar(&f.path, "path", "", "`folder` of terra.yaml inside the repository")
 	p.StringVar(&f.config, "config", "", "take repository, accounts and identities from this `daemon.yaml`")
-	p.StringArrayVar(&f.environments, "env", nil, "only this environment, by its `name` (may repeat)")
-	p.StringVar(&f.state, "state", "", "`folder` of the memory (default: RECONCILE_STATE_DIR)")
 	f.given = p.Lookup("repo")
 }
 

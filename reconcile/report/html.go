@@ -100,7 +100,7 @@ func newPage(r Report) page {
 		Style:  template.CSS(pageStyle), //nolint:gosec // our own embedded file
 		Title:  t.verdict(), Occasion: occasion(r) + "." + t.effect(r.Mode), Commit: clean(r.Commit),
 		Started:    r.StartedAt.UTC().Format("2006-01-02 15:04:05 UTC"),
-		Lacks:      cleanAll(r.MissingScopes),
+		Lacks:      missingScopes(r),
 		Error:      cleanLines(r.Error),
 		QuietWords: "Unchanged",
 	}

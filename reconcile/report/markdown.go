@@ -145,7 +145,7 @@ func newMarkdown(r Report) *markdown {
 	m := &markdown{}
 	t := total(r)
 	head := Marker + "\n### terra-reconcile: " + md(t.verdict()) + "\n\n" + md(occasion(r)+"."+t.effect(r.Mode)) + "\n"
-	for _, text := range r.MissingScopes {
+	for _, text := range missingScopes(r) {
 		head += "\n> **" + mdLong(text) + "**\n"
 	}
 	if r.Error != "" {

@@ -44,7 +44,7 @@ type Report struct {
 	StartedAt  time.Time `json:"started_at"`
 	DurationMS int64     `json:"duration_ms"`
 	ExitCode   int       `json:"exit_code"`
-	// MissingScopes says in sentences what the run cannot do at all, for want of a right; it is read first.
+	// MissingScopes are those of all environments, which say whose token it is.
 	MissingScopes []string           `json:"missing_scopes"`
 	Warnings      []plan.Warning     `json:"warnings"`     // of the whole run
 	Error         string             `json:"error"`        // of the whole run
@@ -58,22 +58,24 @@ type Report struct {
 
 // Environment is the part of a report about one environment.
 type Environment struct {
-	Name         string             `json:"name"`
-	DevID        string             `json:"dev_id"`
-	Account      string             `json:"account"` // by which the runner knows whose it is
-	API          string             `json:"api"`     // address that was spoken to; "" where none was
-	PlanHash     string             `json:"plan_hash"`
-	Error        string             `json:"error"`
-	Remediations []plan.Remediation `json:"remediations"` // of Error
-	Warnings     []plan.Warning     `json:"warnings"`
-	Unmanaged    []string           `json:"unmanaged"`
-	Summary      Summary            `json:"summary"`
-	NotCompared  []plan.NotCompared `json:"not_compared"`
-	Changes      []Change           `json:"changes"`
-	Events       []Event            `json:"events"`
-	Keys         []keys.Status      `json:"keys"`        // of connections with an own app
-	Approval     Approval           `json:"approval"`    // of the whole plan
-	Connections  []Connection       `json:"connections"` // those that change, each with its own approval
+	Name    string `json:"name"`
+	DevID   string `json:"dev_id"`
+	Account string `json:"account"` // by which the runner knows whose it is
+	API     string `json:"api"`     // address that was spoken to; "" where none was
+	// MissingScopes are scopes that the account's token has not and a run needs: connections:read.
+	MissingScopes []string           `json:"missing_scopes"`
+	PlanHash      string             `json:"plan_hash"`
+	Error         string             `json:"error"`
+	Remediations  []plan.Remediation `json:"remediations"` // of Error
+	Warnings      []plan.Warning     `json:"warnings"`
+	Unmanaged     []string           `json:"unmanaged"`
+	Summary       Summary            `json:"summary"`
+	NotCompared   []plan.NotCompared `json:"not_compared"`
+	Changes       []Change           `json:"changes"`
+	Events        []Event            `json:"events"`
+	Keys          []keys.Status      `json:"keys"`        // of connections with an own app
+	Approval      Approval           `json:"approval"`    // of the whole plan
+	Connections   []Connection       `json:"connections"` // those that change, each with its own approval
 	// Selected are the connections that the run was about, empty for all; NotSelected is how
 	// many others there are, of which nothing is said.
 	Selected    []string `json:"selected"`
@@ -169,6 +171,12 @@ func count(changes []Change) Summary {
 func (r *Report) Finish(ended time.Time) {
 	r.DurationMS = max(0, ended.Sub(r.StartedAt).Milliseconds())
 	slices.SortFunc(r.Environments, func(a, b Environment) int { return cmp.Compare(a.Name, b.Name) })
+	r.MissingScopes = []string{}
+	for _, e := range r.Environments {
+		r.MissingScopes = append(r.MissingScopes, e.MissingScopes...)
+	}
+	slices.Sort(r.MissingScopes)
+	r.MissingScopes = slices.Compact(r.MissingScopes)
 	for i := range r.Environments {
 		e := &r.Environments[i]
 		s := count(e.Changes)
@@ -182,7 +190,7 @@ func (r *Report) Finish(ended time.Time) {
 // complete turns lists that are nil into empty ones, which JSON shows as [].
 func complete(e Environment) Environment {
 	e.Warnings = warnings(e.Warnings)
-	e.Unmanaged = notNil(e.Unmanaged)
+	e.Unmanaged, e.MissingScopes = notNil(e.Unmanaged), notNil(e.MissingScopes)
 	e.NotCompared = notNil(e.NotCompared)
 	e.MayHaveWritten = notNil(e.MayHaveWritten)
 	e.Remediations = notNil(e.Remediations)

@@ -809,6 +809,27 @@ func headWords(e Environment, list []row) string {
 	return out
 }
 
+// missingScopes says what a run cannot do at all, for want of a right: it is read first.
+func missingScopes(r Report) []string {
+	means := map[string]string{
+		"providers:read":   "nothing can be compared",
+		"providers:write":  "nothing can be applied",
+		"connections:read": "end users are not counted, so they are taken for some",
+	}
+	var out []string
+	for _, e := range r.Environments {
+		for _, scope := range e.MissingScopes {
+			text := "The token of account " + clean(e.Account) + " lacks the scope " + clean(scope)
+			if means[scope] != "" {
+				text += ": " + means[scope]
+			}
+			out = append(out, text+".")
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // totals counts over a whole run.
 type totals struct {
 	Summary

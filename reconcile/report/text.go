@@ -57,8 +57,8 @@ type text struct {
 
 func (t *text) report() {
 	var quiet []Environment
-	for _, text := range t.r.MissingScopes {
-		for _, line := range wrap(clean(text), t.o.Width) {
+	for _, text := range missingScopes(t.r) {
+		for _, line := range wrap(text, t.o.Width) {
 			t.line(t.paint.color(red, line))
 		}
 	}
