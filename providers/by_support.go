@@ -11,7 +11,7 @@ func bySupport(slug, name, enum, portal, gives string) Provider {
 		Why:    "Terra's app serves " + name + "; keys of your own are set by Terra support, case by case.",
 		Portal: portal,
 		Steps: []Step{
-			{Name: "terra_support", Do: "Terra support sets an own " + name + " app for an environment. Send the ticket (`reconcile providers " + slug + " --ticket` prints it) and wait for the answer.",
+			{Name: "terra_support", Do: "Terra support sets an own " + name + " app for an environment. Send the ticket (`reconcile providers " + slug + " --ticket` prints it) and wait for the answer.", By: "Terra support",
 				Evidence: []Evidence{
 					{Name: "ticket", Says: "the number of the ticket", Sample: "TERRA-1234"},
 					{Name: "state", Want: "active", Values: []string{"requested", "active"}, Says: "requested, then active", Sample: "requested"},

@@ -9,7 +9,7 @@ func dexcomJP() Provider {
 	p.Why = "Dexcom wants a direct partnership with every company, and gives separate keys for Japan."
 	p.CustomDomain, p.CustomRedirect = false, ""
 	p.Steps = []Step{
-		{Name: "partnership", Do: "Ask Dexcom's support for access to its Japanese service; access for other regions does not include it. The keys are separate. " + dexcomTiers,
+		{Name: "partnership", Do: "Ask Dexcom's support for access to its Japanese service; access for other regions does not include it. The keys are separate. " + dexcomTiers, By: "Dexcom",
 			Evidence: []Evidence{done()}, OwnApp: true},
 		{Name: "redirect_url", Do: "Register {redirect} as redirect URL.",
 			Evidence: []Evidence{{Name: "value", Want: "{redirect}", Says: "the address that stands in the portal", Sample: "https://access.tryterra.co/api/v2/auth/dexcom_jp/oauth2"}}, OwnApp: true},

@@ -31,7 +31,7 @@ func freeStyleLibre() Provider {
 					{Name: "doctor_licence", Says: "where the licence is filed (a reference, not the document)", Sample: "legal/2026-014"},
 				},
 				Proof: ByEvidence, When: activation, ProvenBy: "activation"},
-			{Name: "activation", Do: "Send Terra support the ticket (`reconcile providers freestylelibre --ticket` prints it) and wait until Terra has activated the region.",
+			{Name: "activation", Do: "Send Terra support the ticket (`reconcile providers freestylelibre --ticket` prints it) and wait until Terra has activated the region.", By: "Terra support",
 				Evidence: []Evidence{
 					{Name: "ticket", Says: "the number of the ticket", Sample: "TERRA-1234"},
 					{Name: "state", Want: "active", Values: []string{"requested", "active"}, Says: "requested, then active", Sample: "requested"},

@@ -21,7 +21,7 @@ func garmin() Provider {
 		Webhooks:       true,
 		Steps: []Step{
 			{Name: "review", Do: "Apply to the Garmin Connect Developer Program. Garmin reviews by hand and gives an evaluation key first, which is limited; ask for production.",
-				Takes: "usually a few days", Evidence: []Evidence{done()}, OwnApp: true},
+				By: "Garmin", Takes: "usually a few days", Evidence: []Evidence{done()}, OwnApp: true},
 			{Name: "oauth2_app", Do: "Create an OAuth 2 app, or convert an OAuth 1 app: existing OAuth 1 tokens go on working and are exchanged user by user.",
 				Evidence: []Evidence{done()}, OwnApp: true},
 			{Name: "custom_domain", Do: "Garmin wants redirect and webhooks on your own domain: give it as `domain`, publish the A record that the dry run names, write {redirect} as redirect_url, and register the same in the Garmin app.",

@@ -19,7 +19,7 @@ func oura() Provider {
 		Steps: []Step{
 			{Name: "app", Do: "Create an application at https://cloud.ouraring.com/oauth/applications and register {redirect} as redirect URL. By default it serves 10 users: ask Oura for more.",
 				Evidence: []Evidence{done()}, OwnApp: true},
-			{Name: "terra_support", Do: "Terra support sets an own Oura app for an environment. Send the ticket (`reconcile providers oura --ticket` prints it) and wait for the answer.",
+			{Name: "terra_support", Do: "Terra support sets an own Oura app for an environment. Send the ticket (`reconcile providers oura --ticket` prints it) and wait for the answer.", By: "Terra support",
 				Evidence: []Evidence{
 					{Name: "ticket", Says: "the number of the ticket", Sample: "TERRA-1234"},
 					{Name: "state", Want: "active", Values: []string{"requested", "active"}, Says: "requested, then active", Sample: "requested"},

@@ -112,6 +112,7 @@ const (
 type Step struct {
 	Name     string // the key under `setup`
 	Do       string
+	By       string // who has to answer, beside you; "" for nobody
 	Takes    string // how long the other side takes
 	Link     string
 	Evidence []Evidence

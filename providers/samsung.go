@@ -17,7 +17,7 @@ func samsung() Provider {
 			{Name: "sdk_version", Says: "the Terra SDK your app ships; for the direct route one with samsung in its name", Sample: "1.2.3-samsung"},
 		},
 		Steps: []Step{
-			{Name: "partner_approval", Do: "Apply as a partner in Samsung's partner portal and wait for the approval.",
+			{Name: "partner_approval", Do: "Apply as a partner in Samsung's partner portal and wait for the approval.", By: "Samsung",
 				Evidence: []Evidence{
 					done(),
 					{Name: "value", Says: "what shows the approval, such as its reference number", Sample: "SHP-2026-0042"},

@@ -14,6 +14,9 @@ import (
 type Prerequisite struct {
 	Step   string // its name under `setup`
 	Reason string // what is missing, and where to write it
+	By     string // whoever is up to it: you and Samsung
+	Do     string // what there is to do, in sentences
+	Record string // the lines of the connection's file that say that it was done
 	OwnApp bool   // it concerns the connection's own keys, not the provider as such
 }
 
@@ -49,7 +52,7 @@ func (p Provider) Prerequisites(c spec.Connection, seen Seen, requireSetup bool)
 			if s.Until != "" {
 				reason += "; until then " + s.Until
 			}
-			gates = append(gates, Prerequisite{Step: s.Name, Reason: reason, OwnApp: s.OwnApp})
+			gates = append(gates, Prerequisite{Step: s.Name, Reason: reason, By: s.by(), Do: p.expand(s.briefly(), p.ValuesOf(c, "")), Record: s.record(c), OwnApp: s.OwnApp})
 		case s.Proof == ByEvidence && reach == reachUnsure:
 			unsure = append(unsure, s)
 		case s.Proof == ByEvidence:
@@ -190,14 +193,50 @@ func done() Evidence {
 	return Evidence{Name: "done", Says: "the day it was done", Sample: "2026-08-01"}
 }
 
+func (s Step) by() string {
+	if s.By == "" {
+		return "you"
+	}
+	return "you and " + s.By
+}
+
+// briefly is what to do in about two lines: where it is longer, its first sentence.
+func (s Step) briefly() string {
+	const most = 180 // characters
+	if first, _, ok := strings.Cut(s.Do, ". "); ok && len(s.Do) > most {
+		return first + "."
+	}
+	return s.Do
+}
+
+// record is what a file says once the step is done: what it says already, and blanks for
+// a person to fill in.
+func (s Step) record(c spec.Connection) string {
+	for _, e := range s.Evidence {
+		if e.Option {
+			return "options: {" + e.Name + ": " + strings.ToUpper(e.Name) + "}"
+		}
+	}
+	return "setup: {" + s.entries(c.Setup[s.Name]) + "}"
+}
+
 // blank shows how a file records the step, for a person to fill in.
-func (s Step) blank() string {
+func (s Step) blank() string { return s.entries(spec.SetupStep{}) }
+
+func (s Step) entries(written spec.SetupStep) string {
 	var entries []string
 	for _, e := range s.Evidence {
-		switch {
+		switch got := evidence(written, e.Name); {
 		case e.Option:
+		case got != "" && e.Want == "" && e.allows(got):
+			if e.Name != "done" {
+				got = strconv.Quote(got)
+			}
+			entries = append(entries, e.Name+": "+got)
 		case e.Name == "done":
 			entries = append(entries, "done: DATE")
+		case e.Want != "" && !strings.Contains(e.Want, "{"):
+			entries = append(entries, e.Name+": "+e.Want)
 		default:
 			entries = append(entries, e.Name+": "+strings.ToUpper(e.Name))
 		}

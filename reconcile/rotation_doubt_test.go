@@ -44,7 +44,7 @@ func TestWayOutOfAHeldKey(t *testing.T) {
 	r := w.expectExit(w.apply(), report.ExitHeld)
 	c := w.change(r, "strava:rotate-secret")
 	expectGate(t, c, plan.Approval, "on-secret-drift")
-	expectText(t, report.Words(c.Remediations), "keep the live key: seal it: reconcile rotate add production/strava; approve this connection alone")
+	expectText(t, report.Words(c.Remediations), "keep it: type the live secret, which is encrypted into the file: reconcile rotate add production/strava; approve this connection alone")
 	expectKeys(t, w.keyStatus(r), keys.OutOfBand, 0, 1, 2, "seal it: `reconcile rotate add production/strava`")
 	if got := events(r); got != "key-out-of-band" {
 		t.Errorf("events %q", got)

@@ -106,7 +106,7 @@ func TestWayThroughIsWhatItSays(t *testing.T) {
 			if held.Guard != c.guard {
 				t.Fatalf("held by %q (%s), want %s", held.Guard, held.GateReason, c.guard)
 			}
-			at := slices.IndexFunc(held.Remediations, func(r plan.Remediation) bool { return r.YAML != "" })
+			at := slices.IndexFunc(held.Remediations, func(r plan.Remediation) bool { return r.YAML != "" && !strings.HasPrefix(r.Text, "keep it") })
 			if at < 0 {
 				t.Fatalf("no lines to commit in %+v", held.Remediations)
 			}
@@ -137,4 +137,29 @@ func (w *world) foreignStrava() {
 	w.terra.Enable(devID, "strava")
 	w.terra.SetUsers(devID, "strava", 7, 0)
 	w.terra.SetCredential(devID, "strava", terratest.Credential{ClientID: "123456", Secret: secretB})
+}
+
+// TestKeepingWhatWouldBePruned commits the file that a held prune proposes: the connection
+// stays as it is, active or paused, and nothing is left to do.
+func TestKeepingWhatWouldBePruned(t *testing.T) {
+	for _, state := range []string{"active", "paused"} {
+		w := newWorld(t)
+		w.write("production/environment.yaml", "dev_id: "+devID+"\nprune: disable\n")
+		w.write("production/strava.yaml", "provider: strava\n")
+		w.write("production/polar.yaml", "provider: polar\nstate: "+state+"\n")
+		w.applied()
+		w.terra.SetUsers(devID, "polar", 7, 0)
+		delete(w.files, "production/polar.yaml")
+		held := w.change(w.dryRun(), "polar:disable")
+		keep := held.Remediations[0]
+		if held.Cause != plan.Prune || held.Gate != plan.Approval || keep.File != "production/polar.yaml" || keep.Kind != plan.ByCommit {
+			t.Fatalf("%s: %s %s, first %+v", state, held.Cause, held.Gate, keep)
+		}
+		w.write(keep.File, keep.YAML+"\n")
+		w.terra.ResetLog()
+		r := w.apply()
+		if len(r.Environments[0].Changes) > 0 || r.ExitCode != report.ExitDone || len(w.terra.Writes()) > 0 || w.terra.Live(devID).Sources["polar"].State != state {
+			t.Errorf("%s: exit code %d\n%s", state, r.ExitCode, w.show(r))
+		}
+	}
 }

@@ -227,7 +227,7 @@ func dryRunSample(t *testing.T) string {
 	e.now = time.Date(2026, 8, 10, 9, 0, 0, 0, time.UTC) // a Monday
 	t.Chdir(e.repository())
 	out := e.run(2, "--dry-run", "--env=production")
-	return regexp.MustCompile(`Dry run of [0-9a-f]{12} in [0-9.]+ m?s`).ReplaceAllString(out, "Dry run of 3f9c2a7be1d0 in 41 ms")
+	return regexp.MustCompile(`Dry run of commit [0-9a-f]{12} in [0-9.]+ m?s`).ReplaceAllString(out, "Dry run of commit 3f9c2a7be1d0 in 41 ms")
 }
 
 // fullDisk takes nothing that is written to it.

@@ -111,6 +111,9 @@ func guardBy(rows []GuardRow, in Input, p Plan) Plan {
 			if g.Lifts.Allow {
 				h.Remediations = append(h.Remediations, allowRemediation(in, k, *c))
 			}
+			if c.Cause == Prune {
+				h.Remediations = append([]Remediation{keepPruned(in, k)}, h.Remediations...)
+			}
 			if c.Holds = append(c.Holds, h); first {
 				return
 			}
@@ -136,6 +139,15 @@ func guardBy(rows []GuardRow, in Input, p Plan) Plan {
 		ask(&p.Changes[i], false)
 	}
 	return approveBy(rows, in, p, Consent{})
+}
+
+// keepPruned is what keeps a connection as it is that no file names any more.
+func keepPruned(in Input, k Connection) Remediation {
+	file := "provider: " + k.Provider
+	if k.Observed != nil && !k.Observed.Active {
+		file = "{" + file + ", state: paused}"
+	}
+	return edit(fileOf(in, k), file, "keep it: a file that names it is enough")
 }
 
 func approveBy(rows []GuardRow, in Input, p Plan, consent Consent) Plan {

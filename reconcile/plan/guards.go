@@ -45,7 +45,7 @@ func Guards() []GuardRow {
 			first: true, holds: guardSecretRef, allows: func(in Input, c Change) bool { return findAllow(in, c, FieldSecretRef, "") }},
 		{Name: "domain", Holds: "replacing a custom domain, releasing one under the live redirect_url, and a redirect_url on one that does not serve yet", Lifts: nothing,
 			Commit: "domain: null first", Else: "publishing its address", first: true, holds: guardDomain},
-		{Name: "setup", Holds: "enabling, or a first own app, before a human step is done", Lifts: nothing,
+		{Name: GuardSetup, Holds: "enabling, or a first own app, before a human step is done", Lifts: nothing,
 			Commit: "the evidence of that step", first: true, holds: guardSetup},
 		{Name: "order", Holds: "webhook rows before the keys and the domain, or while the provider locks them", Lifts: nothing,
 			Else: "time, or the step that comes first", first: true, holds: guardOrder},
@@ -242,7 +242,7 @@ func staysUnder(k Connection, host string) bool {
 
 // guardSetup lets what a human step is for wait for it. A connection that runs on its
 // own app already is never held.
-func guardSetup(_ Input, k Connection, c Change) Hold {
+func guardSetup(in Input, k Connection, c Change) Hold {
 	var step *Prerequisite
 	switch waits := k.want().Prerequisites; {
 	case c.Action == Enable && len(waits) > 0:
@@ -253,7 +253,9 @@ func guardSetup(_ Input, k Connection, c Change) Hold {
 	if step == nil {
 		return Hold{}
 	}
-	return wait("step "+step.Step+": "+step.Reason, Remediation{Kind: ByStep, Text: "what to do and how to record it", Command: Command{"providers", k.Provider}})
+	return wait("step "+step.Step+", up to "+step.By+": "+step.Reason,
+		Remediation{Kind: ByStep, Text: step.Do + " Once done", File: fileOf(in, k), YAML: step.Record},
+		Remediation{Kind: ByStep, Text: "all steps, and what to paste where", Command: Command{"providers", k.Provider}})
 }
 
 func waitsForOwnApp(k Connection) *Prerequisite {
@@ -537,9 +539,9 @@ func guardSecretDrift(in Input, k Connection, c Change) Hold {
 	if k.Probe.Verdict == Good && !k.Probe.At.Before(in.Now) {
 		return Hold{} // an older answer may be from before the day that was saved
 	}
-	keep := newKey("keep the live key: seal it", c.Connection)
+	keep := newKey("keep it: type the live secret, which is encrypted into the file", c.Connection)
 	if has(keys, FieldClientID) {
-		keep = edit(fileOf(in, k), "", "the live key")
+		keep = edit(fileOf(in, k), "", "the live client_id and secret")
 	}
 	return ask("somebody set the keys out of band, perhaps in an emergency (on_secret_drift: hold, "+setBy(in.Environment.SecretDriftOrigin)+")", keep)
 }

@@ -259,6 +259,9 @@ func (d Desired) nextKey() string { return number(d.NextKey) + " is due on " + s
 // the own app holds its credentials too, where the connection is live already.
 type Prerequisite struct {
 	Step, Reason string
+	By           string // whoever is up to it: you and Samsung
+	Do           string // what there is to do, in sentences
+	Record       string // the lines of the connection's file that say that it was done
 	OwnApp       bool
 }
 

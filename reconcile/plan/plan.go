@@ -150,6 +150,7 @@ const (
 	GuardKeysGone     = "keys-gone"
 	GuardRejected     = "rejected"
 	GuardSecretDrift  = "on-secret-drift"
+	GuardSetup        = "setup"
 	GuardWindow       = "window"
 	GuardConflict     = "conflict"
 	GuardMaxChanges   = "max-changes"

@@ -18,13 +18,13 @@ func TestComingKeysAreShown(t *testing.T) {
 	alone.Environments[0].Keys = []keys.Status{key("strava", time.Date(2026, 12, 7, 0, 0, 0, 0, time.UTC))}
 	beside.Environments[0].Keys = []keys.Status{key("garmin", time.Date(2026, 12, 7, 3, 30, 0, 0, time.FixedZone("", 3600)))}
 	for form, got := range everyForm(t, alone) {
-		if want := "key 2 from 7 December 2026"; !strings.Contains(got, want) || !strings.Contains(got, "strava") {
+		if want := "client secret (key 2) from 7 December 2026"; !strings.Contains(got, want) || !strings.Contains(got, "strava") {
 			t.Errorf("%s does not show %q:\n%s", form, want, got)
 		}
 	}
 	for form, got := range everyForm(t, beside) {
 		got = strings.ReplaceAll(strings.Join(strings.Fields(got), " "), "&#58;", ":")
-		if want := "key 2 from 7 December 2026 02:30 UTC"; !strings.Contains(got, want) {
+		if want := "client secret (key 2) from 7 December 2026 02:30 UTC"; !strings.Contains(got, want) {
 			t.Errorf("%s does not show %q:\n%s", form, want, got)
 		}
 	}

@@ -44,7 +44,8 @@ type page struct {
 	Commit       string
 	Lacks        []string
 	Error        []string
-	Next         [][]pageStep // the choices of one connection together
+	Next         []pageNext
+	NextWords    string
 	Warnings     []pageNotice
 	WarningTitle string
 	Environments []pageEnvironment
@@ -52,12 +53,21 @@ type page struct {
 	QuietWords   string
 }
 
-type pageStep struct{ Text, Command, File, YAML string }
+// pageNext is what there is to do about one connection.
+type pageNext struct {
+	Name  string
+	Steps []pageStep
+}
+
+type pageStep struct{ Choice, Text, Command, File, YAML string }
+
+func pageStepOf(s step) pageStep { return pageStep{s.choice, s.text, s.command, s.file, s.yaml} }
 
 type pageQuiet struct{ Name, DevID, Connections string }
 
 type pageEnvironment struct {
 	Name, DevID, PlanHash string
+	PlanShort             string
 	Anchor                string
 	Standing              string
 	Error                 []string
@@ -107,13 +117,15 @@ func newPage(r Report) page {
 	if t.certain() {
 		p.QuietWords = "In sync"
 	}
-	steps := nextSteps(r)
-	numbers, letters := numbered(steps)
-	for i, s := range steps {
-		if numbers[i] > len(p.Next) {
-			p.Next = append(p.Next, nil)
+	if groups := grouped(nextSteps(r)); len(groups) > 0 {
+		p.NextWords = nextWords(groups)
+		for _, group := range groups {
+			next := pageNext{Name: group[0].name}
+			for _, s := range group {
+				next.Steps = append(next.Steps, pageStepOf(s))
+			}
+			p.Next = append(p.Next, next)
 		}
-		p.Next[numbers[i]-1] = append(p.Next[numbers[i]-1], pageStep{letters[i] + s.text, s.command, s.file, s.yaml})
 	}
 	for i, e := range r.Environments {
 		if isQuiet(e) {
@@ -127,7 +139,7 @@ func newPage(r Report) page {
 	for _, n := range found {
 		w := pageNotice{Words: n.words}
 		for _, s := range n.next {
-			w.Next = append(w.Next, pageStep{s.text, s.command, s.file, s.yaml})
+			w.Next = append(w.Next, pageStepOf(s))
 		}
 		if len(n.texts) > 1 {
 			w.Texts = n.texts
@@ -140,7 +152,7 @@ func newPage(r Report) page {
 func newPageEnvironment(r Report, e Environment, at int) pageEnvironment {
 	list := rows(r, e)
 	out := pageEnvironment{
-		Name: clean(e.Name), DevID: clean(e.DevID), PlanHash: clean(e.PlanHash), Anchor: fmt.Sprintf("environment-%d", at+1),
+		Name: clean(e.Name), DevID: clean(e.DevID), PlanHash: clean(e.PlanHash), PlanShort: clean(plan.ShortHash(e.PlanHash, e.Approval.Digits)), Anchor: fmt.Sprintf("environment-%d", at+1),
 		Standing: headWords(e, list), Error: cleanLines(e.Error), Unmanaged: cleanAll(e.Unmanaged),
 	}
 	if len(e.MayHaveWritten) > 0 {
@@ -180,7 +192,8 @@ func newPageRow(e Environment, w row) pageRow {
 			add("held", heldBy(c))
 			for _, n := range c.Remediations {
 				s := e.shortly(stepOf(n.Text, n))
-				change.Next = append(change.Next, pageStep{sentence(s.text), s.command, s.file, s.yaml})
+				s.text = sentence(s.text)
+				change.Next = append(change.Next, pageStepOf(s))
 			}
 		}
 		add("error", clean(c.Error))

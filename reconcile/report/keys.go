@@ -85,7 +85,7 @@ func (t *text) keys(k keys.Status, now time.Time) {
 		}
 	}
 	for _, n := range k.Remediations {
-		t.step("  ", 2, stepOf(n.Text, n))
+		t.step("  ", 2, stepOf(n.Text, n), false)
 	}
 }
 

@@ -152,21 +152,7 @@ func newMarkdown(r Report) *markdown {
 		head += "\n> **error** " + mdLong(r.Error) + "\n"
 	}
 	m.add(piece{text: head, within: -1})
-	if steps := nextSteps(r); len(steps) > 0 {
-		next := m.add(piece{text: "\n**Next**\n\n", within: -1, rank: rankStep})
-		numbers, letters := numbered(steps)
-		for i, s := range steps {
-			if i == stepsShown {
-				m.add(piece{text: fmt.Sprintf("%d. and %d more\n", numbers[i], len(steps)-i), within: next, rank: rankStep, noun: "next step"})
-				break
-			}
-			head := fmt.Sprintf("%d. %s", numbers[i], letters[i])
-			if i > 0 && numbers[i] == numbers[i-1] {
-				head = "\n   " + letters[i]
-			}
-			m.add(piece{text: markdownStep(head, s), within: next, rank: rankStep, noun: "next step"})
-		}
-	}
+	m.next(nextSteps(r))
 	quiet := 0
 	for _, e := range r.Environments {
 		if isQuiet(e) {
@@ -200,11 +186,50 @@ func (m *markdown) fold(begin, title string, within, rank int) int {
 	return m.add(piece{text: "\n" + begin + "<summary>" + title + "</summary>\n\n", within: within, rank: rank, end: "\n</details>\n"})
 }
 
-// markdownStep is an item of the list of what to do, its command and lines as blocks.
-func markdownStep(head string, s step) string {
-	out := fmt.Sprintf("%s%s\n", head, md(middle(cmp.Or(s.text, "type"), markdownItem)))
+// next is the list of what a person does: an item for what each is about.
+func (m *markdown) next(steps []step) {
+	if len(steps) == 0 {
+		return
+	}
+	groups := grouped(steps)
+	head := "\n**Next**"
+	if words := nextWords(groups); words != "" {
+		head += ", " + md(words)
+	}
+	next := m.add(piece{text: head + "\n\n", within: -1, rank: rankStep})
+	shown := 0
+	for _, group := range groups {
+		if shown >= stepsShown {
+			m.add(piece{text: fmt.Sprintf("- and %d more\n", len(steps)-shown), within: next, rank: rankStep, noun: "next step"})
+			return
+		}
+		shown += len(group)
+		text := "- "
+		if name := group[0].name; name != "" {
+			text += "**" + md(middle(name, markdownItem)) + "**: "
+		}
+		for i, s := range group {
+			if i > 0 {
+				text += "\n  "
+			}
+			text += markdownStep(s)
+		}
+		m.add(piece{text: text, within: next, rank: rankStep, noun: "next step"})
+	}
+}
+
+// markdownStep is what to do, its command and lines as blocks.
+func markdownStep(s step) string {
+	text := s.text
+	if s.choice != "" {
+		text = strings.TrimSuffix(s.choice+": "+s.text, ": ")
+	}
+	out := md(middle(cmp.Or(text, "type"), markdownItem))
 	if s.yaml != "" {
-		out += "   commit to <code>" + references(s.file, "") + "</code>:\n" + indented(codeBlock("yaml", s.yaml))
+		out += ": commit to <code>" + references(s.file, "") + "</code>:\n" + indented(codeBlock("yaml", s.yaml))
+		out = strings.TrimPrefix(out, "type: ")
+	} else {
+		out += "\n"
 	}
 	if s.command != "" {
 		out += indented(codeBlock("sh", s.command))
@@ -215,7 +240,7 @@ func markdownStep(head string, s step) string {
 func indented(block string) string {
 	var out strings.Builder
 	for line := range strings.Lines(block) {
-		out.WriteString("   " + line)
+		out.WriteString("  " + line)
 	}
 	return out.String()
 }

@@ -59,7 +59,7 @@ func sevenHeld() []Change {
 	return []Change{
 		change("strava", plan.RotateSecret, plan.Disruptive, plan.Drift, strava).hurting(&plan.Users{Count: 1000}, "the pair is not proved; at least 1000 active end users").
 			held(plan.Approval, "on-secret-drift", "somebody set the keys out of band, perhaps in an emergency (on_secret_drift: hold, built-in default)",
-				plan.NextCommand("keep the live key: seal it", "rotate", "add", "production/strava"), approve(), allow("strava", "change: rotate-secret")),
+				plan.NextCommand("keep it: type the live secret, which is encrypted into the file", "rotate", "add", "production/strava"), approve(), allow("strava", "change: rotate-secret")),
 		change("huawei", plan.UpdateCredentials, plan.Destructive, plan.Commit, plan.FieldChange{Field: plan.FieldClientID, From: value("104512345"), To: value("104599999")}).
 			hurting(exactly(37), "client_id, sandbox or secret_ref: every user may have to reconnect").
 			held(plan.Approval, "destructive", "destructive, and nobody has approved it", approve(), allow("huawei", `change: client_id, to: "104599999"`)),
@@ -73,7 +73,8 @@ func sevenHeld() []Change {
 				plan.Remediation{Kind: plan.ByCommit, File: "production/environment.yaml", YAML: "on_drift: revert"}),
 		change("withings", plan.Disable, plan.Destructive, plan.Prune, plan.FieldChange{Field: plan.FieldState, From: value("active"), To: value("disabled")}).
 			hurting(exactly(4210), "data stops and the gap is never filled").
-			held(plan.Approval, "destructive", "destructive, and nobody has approved it", approve(), allow("withings", "change: prune")),
+			held(plan.Approval, "destructive", "destructive, and nobody has approved it",
+				plan.Remediation{Kind: plan.ByCommit, Text: "keep it: a file that names it is enough", File: "production/withings.yaml", YAML: "provider: withings"}, approve(), allow("withings", "change: prune")),
 		change("oura", plan.SetCredentials, plan.Disruptive, plan.Adopt, plan.FieldChange{Field: plan.FieldClientID, From: value("OLD"), To: value("NEW")}).
 			hurting(nil, "the pair is not proved; end users not counted").
 			held(plan.Blocked, "pause", "paused until 2026-11-28 14:00 UTC by jo: incident 12", plan.NextCommand("lifts the pause of production", "resume", "production")),
@@ -112,9 +113,11 @@ func TestScenes(t *testing.T) {
 	for n, provider := range strings.Fields("coros dexcom eight fitbit garmin huawei oura polar strava whoop") {
 		ten = append(ten, newConnection(provider, n)...)
 	}
-	waits := func(provider, why string, since time.Duration) Change {
+	waits := func(provider, step, by, do, record string, since time.Duration) Change {
 		c := change(provider, plan.Enable, plan.Safe, plan.Create, plan.FieldChange{Field: plan.FieldState, To: value("active")}).
-			held(plan.Waiting, "setup", "step partner_approval: "+why, plan.Remediation{Kind: plan.ByStep, Text: "what to do and how to record it", Command: plan.Command{"providers", provider}})
+			held(plan.Waiting, plan.GuardSetup, "step "+step+", up to you and "+by+": setup."+step+".done is missing: the day it was done",
+				plan.Remediation{Kind: plan.ByStep, Text: do + " Once done", File: "production/" + provider + ".yaml", YAML: "setup: {" + step + ": {" + record + "}}"},
+				plan.Remediation{Kind: plan.ByStep, Text: "all steps, and what to paste where", Command: plan.Command{"providers", provider}})
 		c.GatedSince = sceneAt().Add(-since)
 		return c
 	}
@@ -142,15 +145,20 @@ func TestScenes(t *testing.T) {
 		shows []string
 	}{
 		{"healthy", scene(DryRun, 5), 1, []string{"in sync, 5 connections"}},
-		{"one-new", scene(DryRun, 4, newConnection("garmin", 0)...), 4, []string{"Dry run of 1f0c9a7b1f0c", "1 of 5 connections differs (3 changes)", "3 changes ready", "garmin", "own app 7f3c-acme-00", "key 1", "3 scopes"}},
+		{"one-new", scene(DryRun, 4, newConnection("garmin", 0)...), 4, []string{"Dry run of commit 1f0c9a7b1f0c", "1 of 5 connections differs (3 changes)", "3 changes ready", "garmin", "own app 7f3c-acme-00", "secret key 1", "3 scopes"}},
 		{"ten-new", scene(DryRun, 0, ten...), 22, []string{"7f3c-acme-09"}},
 		{"seven-held", scene(DryRun, 3, sevenHeld()...), 30, []string{"37 users must reconnect", "4,210 users cut off", "reconcile rotate add production/strava",
-			"policy: {protect: false}", "reconcile resume production", "37 users must reconnect: reconcile --approve production/huawei=01f3a1f3",
-			"1. a) reconcile rotate add production/strava", "b) strava: replaces what was set out of band", "2. polar", "Why: the same command with --explain strava"}},
-		{"standing-waits", scene(DryRun, 3, waits("samsung", "Samsung has not answered", 16*24*time.Hour), waits("huawei", "Huawei has not answered", 9*24*time.Hour),
-			waits("oura", "Terra support has not answered", 24*time.Hour), waits("polar", "new today", 0)), 10, []string{"reconcile providers samsung # what to do and how to record it (3 more)", "samsung waits since 12 Nov: Samsung has not answered", "huawei waits since 19 Nov: Huawei has not answered", "polar"}},
+			"policy: {protect: false}", "reconcile resume production", "huawei reconcile --approve production/huawei=01f3a1f3",
+			"Next, in any order; an approval lets through only the connection it names", "(****9999) -> key 2", "strava keep it: type the live secret, which is encrypted into the file: reconcile rotate add production/strava", "replace it: reconcile --approve production/strava=00f3a1f3",
+			"withings keep it: commit to production/withings.yaml: provider: withings", "disable it: reconcile --approve production/withings=04f3a1f3",
+			"at least 5,300 users affected if applied", "Why: the same command with --explain strava. The words: reconcile help"}},
+		{"standing-waits", scene(DryRun, 3, waits("samsung", "partner_approval", "Samsung", "Apply as a partner in Samsung's partner portal and wait for the approval.", "done: DATE, value: VALUE", 16*24*time.Hour),
+			waits("huawei", "health_kit_access", "Huawei", "Apply for Health Kit (Health Service Kit) access with every read scope you need.", "done: DATE", 9*24*time.Hour),
+			waits("oura", "terra_support", "Terra support", "Terra support sets an own Oura app for an environment. Send the ticket (`reconcile providers oura --ticket` prints it) and wait for the answer.", "ticket: TICKET, state: active", 24*time.Hour),
+			waits("polar", "terra_support", "Terra support", "Terra support sets an own Polar app for an environment. Send the ticket (`reconcile providers polar --ticket` prints it) and wait for the answer.", "ticket: TICKET, state: active", 0)), 22,
+			[]string{"samsung waits since 12 Nov: step partner_approval, up to you and Samsung", "Once done: commit to production/samsung.yaml: setup: {partner_approval: {done: DATE, value: VALUE}}", "huawei waits since 19 Nov", "polar new waits: step terra_support, up to you and Terra support"}},
 		{"wrong-hash", wrong, 10, []string{"the approval 00000000 is not for this plan, which is 5e2c497c now", "7 changes not tried; need you: strava, huawei,", "Nothing was written.", "reconcile --dry-run --env production"}},
-		{"rejected", scene(DryRun, 4, sevenHeld()[6]), 8, []string{"key 2 is rejected", "the live key stays", "reconcile rotate add production/fitbit"}},
+		{"rejected", scene(DryRun, 4, sevenHeld()[6]), 8, []string{"client secret (key 2) is rejected", "the live key stays", "reconcile rotate add production/fitbit"}},
 		{"outage", outage, 6, []string{"503 service_unavailable", "run again later"}},
 		{"applied", applied, 5, []string{"applied in"}},
 	} {

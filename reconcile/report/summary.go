@@ -72,7 +72,7 @@ func rows(r Report, e Environment) []row {
 		if k.Next == 0 {
 			continue
 		}
-		coming := keyName(k.Next) + " from " + day(k.NextAt)
+		coming := "client secret (" + keyName(k.Next) + ") from " + day(k.NextAt)
 		if i := slices.IndexFunc(out, func(w row) bool { return w.name == short(k.Connection, e.Name) }); i >= 0 {
 			out[i].also = strings.TrimPrefix(out[i].also+"; "+coming, "; ")
 			continue
@@ -197,7 +197,7 @@ func newParts(changes []Change) []string {
 			case f.Field == plan.FieldClientID:
 				parts = append([]string{"own app " + to}, parts...)
 			case f.Field == plan.FieldClientSecret:
-				parts = append(parts, to)
+				parts = append(parts, "secret "+to)
 			case f.Field == plan.FieldScopes && len(f.To.List) > 2:
 				parts = append(parts, counted(len(f.To.List), "scope"))
 			case f.Field == plan.FieldDomain:
@@ -214,13 +214,17 @@ func newParts(changes []Change) []string {
 // phrase is what one change changes.
 func phrase(c Change) string {
 	if c.Guard == plan.GuardRejected {
-		return "key " + fmt.Sprint(keyOf(c)) + " is rejected"
+		return fmt.Sprintf("client secret (key %d) is rejected", keyOf(c))
 	}
 	if len(c.Fields) == 0 {
 		return words(string(c.Action))
 	}
 	if setOutOfBand(c) && len(c.Fields) == 1 {
-		return "secret set out of band (" + side(c.Fields[0].From) + ")"
+		out := "client secret set out of band (" + side(c.Fields[0].From) + ")"
+		if key := keyOf(c); key > 0 {
+			out += " -> " + keyName(key)
+		}
+		return out
 	}
 	var parts []string
 	for _, f := range c.Fields {
@@ -263,12 +267,11 @@ func reasonOf(c Change) string {
 		if known {
 			return "for the window that opens " + opens
 		}
-	case setOutOfBand(c) && len(c.Fields) > 1:
-		return "decide: keep it (commit it), or replace it (approve)"
-	case setOutOfBand(c) && keyOf(c) > 0:
-		return fmt.Sprintf("decide: keep it (rotate add), or replace it by key %d (approve)", keyOf(c))
 	case setOutOfBand(c):
-		return "decide: keep it (rotate add), or replace it (approve)"
+		return "keep it or replace it?"
+	case c.Guard == plan.GuardSetup:
+		reason, _, _ := strings.Cut(clean(c.GateReason), ": ")
+		return reason
 	}
 	return clean(c.GateReason)
 }
@@ -287,15 +290,55 @@ func keyOf(c Change) int {
 
 func words(kebab string) string { return strings.ReplaceAll(clean(kebab), "-", " ") }
 
-// impact says what the worst of some changes means to how many end users. Nobody counts
-// them where it can harm none.
-func impact(changes []Change) string {
+// worstOf is the change that means most to end users.
+func worstOf(changes []Change) Change {
 	worst := changes[0]
 	for _, c := range changes {
 		if classRank(c.Class) > classRank(worst.Class) || c.Class == worst.Class && worst.ActiveUsers == nil {
 			worst = c
 		}
 	}
+	return worst
+}
+
+// affected says how many end users the changes of a run touch that are not safe: in a dry
+// run if all of it is applied, else what was written. "" for none.
+func affected(r Report) string {
+	users := plan.Users{Exact: true}
+	counts := false
+	for _, e := range r.Environments {
+		of := map[string][]Change{}
+		for _, c := range e.Changes {
+			if written := c.Outcome == Applied || c.Outcome == Failed || c.Outcome == Unknown; c.Class != plan.Safe && (written || r.Mode == DryRun) {
+				of[c.Connection] = append(of[c.Connection], c)
+			}
+		}
+		for _, changes := range of {
+			counts = true
+			if u := worstOf(changes).ActiveUsers; u == nil {
+				users.Exact = false
+			} else {
+				users.Count, users.Exact = users.Count+u.Count, users.Exact && u.Exact
+			}
+		}
+	}
+	words := usersWords(&users) + " affected"
+	switch {
+	case !counts || users.Count == 0 && users.Exact:
+		return ""
+	case users.Count == 0:
+		words = "an unknown number of users affected"
+	}
+	if r.Mode == DryRun {
+		words += " if applied"
+	}
+	return words
+}
+
+// impact says what the worst of some changes means to how many end users. Nobody counts
+// them where it can harm none.
+func impact(changes []Change) string {
+	worst := worstOf(changes)
 	users := usersWords(worst.ActiveUsers)
 	switch {
 	case worst.ActiveUsers != nil && worst.ActiveUsers.Exact && worst.ActiveUsers.Count == 0:
@@ -344,12 +387,15 @@ func (w row) since() time.Time {
 
 // A step is one thing that a person does next: a command to type, or lines to commit.
 type step struct {
+	name    string // of the connections that it is about; "" for none
+	choice  string // what it comes to, where name has several to choose from: keep it
 	text    string // what it does, clean
-	named   string // how text begins, where command says that, too
 	command string // the whole line, clean; "" where nothing is typed
 	file    string
 	yaml    string
-	of      string // the connection of which it is one choice of several
+	alone   bool // it approves one connection
+	several bool // it approves more than one
+	known   bool // the row of the connection says what text says
 }
 
 // line is a step in one line, for where no command stands apart.
@@ -386,64 +432,82 @@ func (e Environment) shortly(s step) step {
 }
 
 // nextSteps are what a person does next about a run, most urgent first. Each is named
-// once, with the connections that it is about.
+// once, with the connections that it is about, and those about the same stand together.
 func nextSteps(r Report) []step {
 	var out []step
 	about := map[step][]string{}
-	add := func(name string, s step) {
-		if _, known := about[s]; !known {
-			out, about[s] = append(out, s), nil
+	add := func(s step) {
+		name := s.name
+		s.name = ""
+		if _, known := about[s]; !known || s.choice != "" {
+			out = append(out, s)
+		}
+		if s.choice != "" { // a choice is of one connection
+			out[len(out)-1].name = name
+			return
+		}
+		if about[s] == nil {
+			about[s] = []string{}
 		}
 		if name != "" && !slices.Contains(about[s], name) {
 			about[s] = append(about[s], name)
 		}
 	}
 	for _, n := range r.Remediations {
-		add("", stepOf(n.Text, n))
+		add(stepOf(n.Text, n))
 	}
 	for _, e := range r.Environments {
 		for _, n := range e.Remediations {
-			add("", stepOf(n.Text, n))
+			add(stepOf(n.Text, n))
 		}
 		if e.Error != "" {
 			continue
 		}
 		list := rows(r, e)
+		var steps []step
 		for _, w := range list {
 			if n, ok := w.first(); ok {
-				text := n.Text
-				if n.Command == nil && n.YAML == "" && n.File == "" {
-					text = w.name + ": " + text
+				s := stepOf(n.Text, n)
+				s.name = w.name
+				if w.choice() != "" {
+					s.choice, s.text = "keep it", strings.TrimPrefix(s.text, "keep it: ")
 				}
-				s := e.shortly(stepOf(text, n))
-				if slices.ContainsFunc(w.changes, setOutOfBand) {
-					s.of = w.connection
+				if s.yaml != "" { // what the lines are about says the file
+					s.text = ""
 				}
-				add(w.name, s)
+				steps = append(steps, s)
+				if asks := func(n plan.Remediation) bool { return n.Kind == plan.ByApproval }; s.choice != "" && !slices.ContainsFunc(w.next, asks) {
+					for _, n := range w.next[1:] { // no approval is the other way
+						s := stepOf(n.Text, n)
+						s.name, s.choice = w.name, "or"
+						steps = append(steps, s)
+					}
+				}
 			}
 		}
-		for _, s := range approvalSteps(e, list) {
-			add("", e.shortly(s))
+		steps = slices.Concat(steps, approvalSteps(e, list), waitSteps(list))
+		place := func(s step) int { // as the rows stand, then what is about several
+			if i := slices.IndexFunc(list, func(w row) bool { return w.name == s.name }); i >= 0 {
+				return i
+			}
+			return len(list)
 		}
-		if s, ok := waitStep(list); ok {
-			add("", s)
+		slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(place(a), place(b)) })
+		for _, s := range steps {
+			if s = e.shortly(s); s.name != "" && len(r.Environments) > 1 {
+				s.name = clean(e.Name) + "/" + s.name
+			}
+			add(s)
 		}
 	}
 	for i, s := range out {
-		switch names := strings.Join(about[s], ", "); {
-		case names == "" || s.command == "" && s.yaml == "":
-		case s.yaml != "": // what the lines are about says the file
-			out[i].text = names
-		default:
-			out[i].text = strings.TrimSuffix(names+": "+s.text, ": ")
-			if strings.HasSuffix(s.command, "/"+names) {
-				out[i].named = names + ": "
-			}
+		if s.choice == "" {
+			out[i].name = strings.Join(about[s], ", ")
 		}
 	}
-	var sorted []step // the choices of one connection beside each other
+	var sorted []step
 	for i, s := range out {
-		same := func(o step) bool { return s.of != "" && o.of == s.of }
+		same := func(o step) bool { return s.name != "" && o.name == s.name }
 		if slices.ContainsFunc(out[:i], same) {
 			continue
 		}
@@ -457,42 +521,81 @@ func nextSteps(r Report) []step {
 	return sorted
 }
 
-// waitStep shows for the first connection that waits for a step of a person where that is
-// explained, and how many others there are.
-func waitStep(list []row) (first step, ok bool) {
-	others := 0
-	for _, w := range list {
-		i := slices.IndexFunc(w.next, func(n plan.Remediation) bool { return n.Kind == plan.ByStep && len(n.Command) > 0 })
-		switch {
-		case w.rank != rankWaits || i < 0:
-		case ok:
-			others++
-		default:
-			first, ok = stepOf(w.name+": "+w.next[i].Text, w.next[i]), true
-			first.named = w.name + ": "
+// grouped puts steps about the same together.
+func grouped(list []step) [][]step {
+	var out [][]step
+	for i, s := range list {
+		if i > 0 && s.name != "" && list[i-1].name == s.name {
+			out[len(out)-1] = append(out[len(out)-1], s)
+			continue
 		}
+		out = append(out, []step{s})
 	}
-	if others > 0 {
-		first.text += fmt.Sprintf(" (%d more)", others)
-	}
-	return first, ok
+	return out
 }
 
-// numbered gives each step its number, and a letter where it is one choice of several.
-func numbered(list []step) (numbers []int, letters []string) {
-	n, letter := 0, 'a'
-	for i, s := range list {
-		follows := i > 0 && s.of != "" && list[i-1].of == s.of
-		leads := i+1 < len(list) && s.of != "" && list[i+1].of == s.of
-		if letter++; !follows {
-			n, letter = n+1, 'a'
-		}
-		numbers, letters = append(numbers, n), append(letters, "")
-		if follows || leads {
-			letters[i] = string(letter) + ") "
+// nextWords are how several steps are to be read: which of them wait for others, and how
+// far an approval reaches.
+func nextWords(groups [][]step) string {
+	words := ""
+	switch {
+	case len(groups) > 1:
+		words = "in any order"
+	case len(groups[0]) > 1 && groups[0][0].choice != "":
+		words = "one of these"
+	case len(groups[0]) > 1:
+		words = "one after the other"
+	default:
+		return ""
+	}
+	for _, group := range groups {
+		if slices.ContainsFunc(group, func(s step) bool { return s.alone }) {
+			return words + "; an approval lets through only the connection it names"
 		}
 	}
-	return numbers, letters
+	return words
+}
+
+// waitsShown is of how many connections a list says which step of a person they wait for.
+const waitsShown = 3
+
+// waitSteps are for connections that wait for a step of a person what that is, and how to
+// record it; of the others where it stands.
+func waitSteps(list []row) []step {
+	var out []step
+	var others []string
+	for _, w := range list {
+		i := slices.IndexFunc(w.next, func(n plan.Remediation) bool { return n.Kind == plan.ByStep && n.YAML+n.Command.String() != "" })
+		switch {
+		case w.rank != rankWaits || i < 0:
+		case len(out) == waitsShown:
+			others = append(others, w.name)
+		default:
+			s := stepOf(w.next[i].Text, w.next[i])
+			s.name = w.name
+			out = append(out, s)
+		}
+	}
+	if len(others) > 0 {
+		s := step{text: "what " + strings.Join(others, ", ") + " wait for", command: plan.Command{"providers"}.String()}
+		if len(others) == 1 {
+			s.text = "what " + others[0] + " waits for"
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// choice is what approving a row comes to where a person may want the contrary as well:
+// then there are two ways, and none is the right one for all.
+func (w row) choice() string {
+	switch {
+	case slices.ContainsFunc(w.changes, setOutOfBand):
+		return "replace it"
+	case slices.ContainsFunc(w.changes, func(c Change) bool { return c.Cause == plan.Prune }):
+		return "disable it"
+	}
+	return ""
 }
 
 // first is what a person does about a row without approving it, best first: what is typed
@@ -501,7 +604,7 @@ func (w row) first() (plan.Remediation, bool) {
 	switch {
 	case w.rank != rankNeeds:
 		return plan.Remediation{}, false
-	case slices.ContainsFunc(w.changes, setOutOfBand) && len(w.next) > 0: // the other choice is to approve
+	case w.choice() != "" && len(w.next) > 0 && w.next[0].Kind != plan.ByApproval: // the other choice is to approve
 		return w.next[0], true
 	}
 	for _, kind := range []plan.RemediationKind{plan.ByCommand, plan.ByProbe} {
@@ -550,15 +653,15 @@ func approvalSteps(e Environment, list []row) []step {
 	}
 	var out []step
 	for _, w := range alone {
-		for i, s := range approvalStep(w.approval(e), "approve this connection", w.approved()) {
+		steps := approvalStep(w.approval(e), "approve this connection", w.approved())
+		for i := range steps {
+			s := &steps[i]
+			s.name, s.alone, s.known = w.name, len(w.approval(e).Remediations) == 0, s.text == w.approved() && w.sendsTo() == ""
 			if i == 0 {
-				s.text, s.named = w.name+": "+s.text, w.name+": "
+				s.choice = w.choice()
 			}
-			if slices.ContainsFunc(w.changes, setOutOfBand) {
-				s.of = w.connection
-			}
-			out = append(out, s)
 		}
+		out = append(out, steps...)
 	}
 	if len(together) > 0 || len(e.Connections) == 0 {
 		var names []string
@@ -569,11 +672,14 @@ func approvalSteps(e Environment, list []row) []step {
 		if len(names) > most {
 			names = append(names[:most-1], fmt.Sprintf("%d more", len(names)-most+1))
 		}
-		out = append(out, approvalStep(e.Approval, "approve this plan", strings.TrimSuffix("approves "+strings.Join(names, ", "), " "))...)
+		for _, s := range approvalStep(e.Approval, "approve this plan", strings.TrimSuffix("approves "+strings.Join(names, ", "), " ")) {
+			s.several = len(together) > 1 && s.command != ""
+			out = append(out, s)
+		}
 	}
 	for _, w := range early {
 		if a := w.approval(e); len(early) <= eachEarly && a.State == ApprovalRequired && len(a.Command) > 0 {
-			out = append(out, step{text: w.name + ": not to wait", named: w.name + ": ", command: clean(a.Command.String())})
+			out = append(out, step{name: w.name, alone: true, text: "not to wait", command: clean(a.Command.String())})
 		}
 	}
 	return out
@@ -592,7 +698,10 @@ func (w row) approval(e Environment) Approval {
 // approved is what becomes of a row once it is approved.
 func (w row) approved() string {
 	if slices.ContainsFunc(w.changes, setOutOfBand) {
-		return "replaces what was set out of band"
+		if key := keyOf(w.changes[0]); key > 0 {
+			return "by " + keyName(key) + " of the file"
+		}
+		return "by what the file has"
 	}
 	if host := w.sendsTo(); host != "" {
 		return "end users go to " + host
@@ -838,6 +947,7 @@ type totals struct {
 	errors                            int // environments, and the run itself
 	failedIn                          []string
 	mayHaveWritten                    bool
+	affected                          string
 }
 
 func total(r Report) totals {
@@ -848,6 +958,7 @@ func total(r Report) totals {
 	for _, e := range r.Environments {
 		t.addEnvironment(e)
 	}
+	t.affected = affected(r)
 	return t
 }
 
@@ -947,7 +1058,11 @@ func (t totals) verdict() string {
 	if t.Unmanaged > 0 {
 		parts = append(parts, number(t.Unmanaged)+" not managed")
 	}
-	return strings.Join(parts, ", ")
+	out := strings.Join(parts, ", ")
+	if t.affected != "" {
+		out += "; " + t.affected
+	}
+	return out
 }
 
 // where names the environments with errors, as many as a line has room for.

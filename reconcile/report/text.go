@@ -90,14 +90,19 @@ func (t *text) report() {
 		t.gap()
 		t.line(t.quiet(quiet))
 	}
+	steps := nextSteps(t.r)
 	if !t.o.Outcomes {
 		t.notices(warned)
-		t.next(nextSteps(t.r))
+		t.next(steps)
 	}
 	t.gap()
 	t.closing()
 	if name := t.unexplained(); name != "" {
-		for _, line := range wrap("Why: the same command with --explain "+name, t.o.Width) {
+		words := "Why: "
+		if slices.ContainsFunc(steps, func(s step) bool { return s.several }) {
+			words = "Why, and how to approve it alone: "
+		}
+		for _, line := range wrap(words+"the same command with --explain "+name+". The words: reconcile help", t.o.Width) {
 			t.line(t.paint.dim(line))
 		}
 	}
@@ -109,12 +114,15 @@ func (t *text) closing() {
 	last, apply := closing(t.r, occasion(t.r)), ""
 	if t.o.Apply != "" && t.r.Mode == DryRun && total(t.r).ready > 0 {
 		apply = "Apply: " + t.o.Apply
-		for _, of := range []string{occasion(t.r), ran(t.r)} {
+		for _, of := range []string{occasion(t.r), ran(t.r), "Dry run"} {
 			if one := closing(t.r, of) + " " + apply; columns(one) <= t.o.Width {
 				t.line(t.paint.bold(one))
 				return
 			}
 		}
+	}
+	if short := closing(t.r, ran(t.r)); columns(last) > t.o.Width && columns(short) <= t.o.Width {
+		last = short
 	}
 	for _, line := range wrap(last, t.o.Width) {
 		t.line(t.paint.bold(line))
@@ -248,13 +256,9 @@ func (t *text) notTried(e Environment, list []row) {
 
 // waits is one line for a connection that waits as it did in the last run.
 func (t *text) waits(w row) {
-	reason := w.reason
-	if _, after, ok := strings.Cut(reason, ": "); ok && strings.HasPrefix(reason, "step ") {
-		reason = after
-	}
 	words := "waits since " + w.since().UTC().Format("2 Jan")
-	if reason != "" {
-		words = strings.Replace(words+": "+reason, ": for ", " for ", 1)
+	if w.reason != "" {
+		words = strings.Replace(words+": "+w.reason, ": for ", " for ", 1)
 	}
 	room := t.o.Width - 6 - max(t.names, columns(middle(w.name, longestName)))
 	t.cells(cells{sign: w.sign, tone: w.tone(), name: w.name, what: brief(words, room), right: w.impact, alarm: w.alarm(), atMost: 1})
@@ -409,7 +413,7 @@ func (t *text) details(e Environment, w row) {
 		if c.Gate != plan.Ready && c.Outcome != Applied {
 			t.labelled("held", heldBy(c), yellow)
 			for _, n := range c.Remediations {
-				t.step("      can       ", 16, e.shortly(stepOf(n.Text, n)))
+				t.step("      can       ", 16, e.shortly(stepOf(n.Text, n)), false)
 			}
 		}
 		if c.Error != "" {
@@ -418,7 +422,7 @@ func (t *text) details(e Environment, w row) {
 	}
 	if len(w.changes) == 0 {
 		for _, n := range w.next {
-			t.step("      can       ", 16, e.shortly(stepOf(n.Text, n)))
+			t.step("      can       ", 16, e.shortly(stepOf(n.Text, n)), false)
 		}
 	}
 }
@@ -438,39 +442,71 @@ func (t *text) next(list []step) {
 		return
 	}
 	t.gap()
-	numbers, letters := numbered(list)
-	for i, s := range list {
-		label := "Next"
-		if i > 0 {
-			label = "    "
+	groups := grouped(list)
+	words := nextWords(groups)
+	if words == "" {
+		t.step(t.paint.bold("Next")+"  ", 6, list[0], true)
+		return
+	}
+	t.line(t.paint.bold("Next") + ", " + words)
+	names := 0
+	for _, group := range groups {
+		if n := columns(group[0].name); n <= longestName {
+			names = max(names, n)
 		}
-		number := ""
-		if len(list) > 1 {
-			number = fmt.Sprintf("%d. ", numbers[i])
+	}
+	for _, group := range groups {
+		name, at := group[0].name, 4+names
+		switch {
+		case name == "":
+			at = 2
+		case columns(name) > names:
+			for _, line := range wrap(name+":", t.o.Width-2) {
+				t.line("  " + t.paint.bold(line))
+			}
+			name, at = "", 4
 		}
-		if i > 0 && numbers[i] == numbers[i-1] {
-			number = strings.Repeat(" ", len(number))
+		choices := 0
+		for _, s := range group {
+			choices = max(choices, columns(s.choice))
 		}
-		number += letters[i]
-		t.step(t.paint.bold(label)+"  "+number, 6+len(number), s)
+		for i, s := range group {
+			head := strings.Repeat(" ", at)
+			if i == 0 && name != "" {
+				head = "  " + t.paint.bold(name) + strings.Repeat(" ", at-2-columns(name))
+			}
+			if choices > 0 {
+				label := strings.TrimPrefix(s.choice+":", ":")
+				t.step(head+label+strings.Repeat(" ", choices+3-columns(label)), at+choices+3, s, false)
+				continue
+			}
+			t.step(head, at, s, false)
+		}
 	}
 }
 
 // step is what to do, behind a head; a command stands whole, on a line of its own where
-// it must.
-func (t *text) step(head string, at int, s step) {
-	room := t.o.Width - at
-	line := step{text: s.text, file: s.file, yaml: s.yaml}.line()
+// it must. named: with the name of what it is about, unless the command has it.
+func (t *text) step(head string, at int, s step, named bool) {
+	room, text := t.o.Width-at, s.text
+	if named && s.name != "" {
+		text = strings.TrimSuffix(s.name+": "+s.text, ": ")
+	}
+	line := step{text: text, file: s.file, yaml: s.yaml}.line()
 	var out []string
-	switch {
+	switch comment := columns(s.command) + 4; {
+	case s.command == "" && s.yaml != "" && columns(line) > room: // the lines to copy apart
+		out = append(wrap(strings.TrimSuffix(line, s.yaml), room), wrap(s.yaml, room)...)
 	case s.command == "":
 		out = wrap(line, room)
-	case s.text == "":
+	case text == "":
 		out = []string{s.command}
-	case columns(s.command)+4+columns(s.text) <= room:
+	case s.yaml == "" && comment+columns(text) <= room:
+		out = []string{s.command + "  " + t.paint.dim("# "+text)}
+	case s.yaml == "" && strings.Contains(s.command, "/"+s.name) && comment+columns(s.text) <= room:
 		out = []string{s.command + "  " + t.paint.dim("# "+s.text)}
-	case s.named != "" && columns(s.command)+4+columns(s.text)-columns(s.named) <= room:
-		out = []string{s.command + "  " + t.paint.dim("# "+strings.TrimPrefix(s.text, s.named))}
+	case s.known && strings.Contains(s.command, "/"+s.name):
+		out = []string{s.command}
 	default:
 		out = append(wrap(line+":", room), s.command)
 	}
@@ -507,7 +543,7 @@ func (t *text) notices(list []notice) {
 		}
 		if next.command != "" {
 			next.text = strings.TrimPrefix(next.text, "see what to do")
-			t.step(strings.Repeat(" ", 9), 9, next)
+			t.step(strings.Repeat(" ", 9), 9, next, false)
 		}
 	}
 }

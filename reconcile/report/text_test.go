@@ -2,6 +2,7 @@ package report
 
 import (
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -149,4 +150,20 @@ func FuzzClean(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestWrapKeepsWhatIsQuoted(t *testing.T) {
+	for _, test := range []struct {
+		text string
+		room int
+		want []string
+	}{
+		{"send it (`reconcile x --ticket` prints it) now", 30, []string{"send it", "(`reconcile x --ticket` prints", "it) now"}},
+		{"a `b c d e f g` h", 8, []string{"a `b c d", "e f g` h"}},
+		{"one ` alone stays a word", 9, []string{"one `", "alone", "stays a", "word"}},
+	} {
+		if got := wrap(test.text, test.room); !slices.Equal(got, test.want) {
+			t.Errorf("%q in %d: got %q, want %q", test.text, test.room, got, test.want)
+		}
+	}
 }

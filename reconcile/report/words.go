@@ -244,7 +244,7 @@ func commitName(commit string) string {
 	case len(commit) >= 40:
 		commit = commit[:12]
 	}
-	return clean(commit)
+	return "commit " + clean(commit)
 }
 
 func duration(ms int64) string {
@@ -334,13 +334,38 @@ func middle(s string, room int) string {
 }
 
 // wrap breaks a clean text into lines of at most room columns, at spaces where
-// it can. A hash is not broken, and may be longer: whoever copies it needs it whole.
+// it can. A hash is not broken, and may be longer: whoever copies it needs it whole. What
+// stands in backticks is not broken where it fits a line.
 func wrap(s string, room int) []string {
 	var all []string
-	for _, word := range strings.Fields(s) {
-		all = append(all, pieces(word, room)...)
+	for _, phrase := range phrases(s) {
+		if columns(phrase) <= room {
+			all = append(all, phrase)
+			continue
+		}
+		for _, word := range strings.Fields(phrase) {
+			all = append(all, pieces(word, room)...)
+		}
 	}
 	return fill(all, room)
+}
+
+// phrases are the words of a text, of which those in one pair of backticks are one.
+func phrases(s string) []string {
+	var out []string
+	quoted := false
+	for _, word := range strings.Fields(s) {
+		if quoted {
+			out[len(out)-1] += " " + word
+		} else {
+			out = append(out, word)
+		}
+		quoted = quoted != (strings.Count(word, "`")%2 == 1)
+	}
+	if quoted { // one that nothing closes quotes nothing
+		return strings.Fields(s)
+	}
+	return out
 }
 
 // fill puts words into lines.
