@@ -138,6 +138,17 @@ func TestScenes(t *testing.T) {
 		applied.Environments[0].Changes[i].Outcome, applied.Environments[0].Changes[i].DurationMS = Applied, 120
 	}
 	applied.Finish(sceneAt().Add(time.Second))
+	var eight []Change
+	for i, provider := range strings.Fields("coros dexcom fitbit garmin huawei oura polar whoop") {
+		eight = append(eight, change(provider, plan.UpdateCredentials, plan.Destructive, plan.Commit, plan.FieldChange{Field: plan.FieldClientID, From: value("old"), To: value("new")}).
+			hurting(exactly(i), "client_id, sandbox or secret_ref: every user may have to reconnect").
+			held(plan.Approval, "destructive", "destructive, and nobody has approved it", approve(), allow(provider, `change: client_id, to: "new"`)))
+	}
+	two := scene(DryRun, 3, sevenHeld()[1:2]...)
+	two.Environments = append(two.Environments, scene(DryRun, 1, sevenHeld()[4:5]...).Environments[0])
+	two.Environments[1].Name, two.Environments[1].DevID = "staging", "acme-stag-Wq72Rt"
+	two.Environments[1].Changes[0].Connection, two.Environments[1].Connections[0].Name = "staging/withings", "staging/withings"
+	two.Finish(sceneAt().Add(40 * time.Millisecond))
 	for _, s := range []struct {
 		name  string
 		r     Report
@@ -157,6 +168,8 @@ func TestScenes(t *testing.T) {
 			waits("oura", "terra_support", "Terra support", "Terra support sets an own Oura app for an environment. Send the ticket (`reconcile providers oura --ticket` prints it) and wait for the answer.", "ticket: TICKET, state: active", 24*time.Hour),
 			waits("polar", "terra_support", "Terra support", "Terra support sets an own Polar app for an environment. Send the ticket (`reconcile providers polar --ticket` prints it) and wait for the answer.", "ticket: TICKET, state: active", 0)), 22,
 			[]string{"samsung waits since 12 Nov: step partner_approval, up to you and Samsung", "Once done: commit to production/samsung.yaml: setup: {partner_approval: {done: DATE, value: VALUE}}", "huawei waits since 19 Nov", "polar new waits: step terra_support, up to you and Terra support"}},
+		{"eight-approvals", scene(DryRun, 3, eight...), 16, []string{"reconcile --approve production=5e2c497c", "Why, and how to approve it alone: the same command with --explain coros", "28 users affected if applied"}},
+		{"two-environments", two, 17, []string{"production/huawei reconcile --approve production/huawei=00f3a1f3", "staging/withings keep it: commit to", "4,247 users affected"}},
 		{"wrong-hash", wrong, 10, []string{"the approval 00000000 is not for this plan, which is 5e2c497c now", "7 changes not tried; need you: strava, huawei,", "Nothing was written.", "reconcile --dry-run --env production"}},
 		{"rejected", scene(DryRun, 4, sevenHeld()[6]), 8, []string{"client secret (key 2) is rejected", "the live key stays", "reconcile rotate add production/fitbit"}},
 		{"outage", outage, 6, []string{"503 service_unavailable", "run again later"}},

@@ -537,7 +537,7 @@ func grouped(list []step) [][]step {
 // nextWords are how several steps are to be read: which of them wait for others, and how
 // far an approval reaches.
 func nextWords(groups [][]step) string {
-	words := ""
+	var words string
 	switch {
 	case len(groups) > 1:
 		words = "in any order"

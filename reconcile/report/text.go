@@ -98,11 +98,11 @@ func (t *text) report() {
 	t.gap()
 	t.closing()
 	if name := t.unexplained(); name != "" {
-		words := "Why: "
+		words := "Why: the same command with --explain " + name + ". The words: reconcile help"
 		if slices.ContainsFunc(steps, func(s step) bool { return s.several }) {
-			words = "Why, and how to approve it alone: "
+			words = "Why, and how to approve it alone: the same command with --explain " + name
 		}
-		for _, line := range wrap(words+"the same command with --explain "+name+". The words: reconcile help", t.o.Width) {
+		for _, line := range wrap(words, t.o.Width) {
 			t.line(t.paint.dim(line))
 		}
 	}
@@ -503,9 +503,9 @@ func (t *text) step(head string, at int, s step, named bool) {
 		out = []string{s.command}
 	case s.yaml == "" && comment+columns(text) <= room:
 		out = []string{s.command + "  " + t.paint.dim("# "+text)}
-	case s.yaml == "" && strings.Contains(s.command, "/"+s.name) && comment+columns(s.text) <= room:
+	case s.yaml == "" && strings.Contains(s.command, s.name) && comment+columns(s.text) <= room:
 		out = []string{s.command + "  " + t.paint.dim("# "+s.text)}
-	case s.known && strings.Contains(s.command, "/"+s.name):
+	case s.known && strings.Contains(s.command, s.name):
 		out = []string{s.command}
 	default:
 		out = append(wrap(line+":", room), s.command)
