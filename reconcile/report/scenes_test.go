@@ -195,6 +195,17 @@ func TestScenes(t *testing.T) {
 	if n := strings.Count(apply, "\n"); n > 4 || !strings.HasSuffix(apply, "Nothing was written. Apply: reconcile\n") {
 		t.Errorf("%d lines:\n%s", n, apply)
 	}
+	// After a yes the plan stands above: only what became of it is printed.
+	answered := scene(Apply, 1, append(newConnection("garmin", 1), sevenHeld()[1])...)
+	for i := range 3 {
+		answered.Environments[0].Changes[i].Outcome, answered.Environments[0].Changes[i].DurationMS = Applied, 120
+	}
+	answered.Finish(sceneAt().Add(time.Second))
+	outcomes := render(t, func(w io.Writer) error { return Text(w, answered, TextOptions{Outcomes: true}) })
+	golden(t, "scenes/after-yes.txt", outcomes)
+	if !strings.Contains(outcomes, "applied in") || !strings.Contains(outcomes, "1 needs approval") || strings.Contains(outcomes, "client_id") || strings.Contains(outcomes, "Next") {
+		t.Errorf("after a yes:\n%s", outcomes)
+	}
 	explained := render(t, func(w io.Writer) error {
 		return Text(w, scene(DryRun, 3, sevenHeld()...), TextOptions{Explain: []string{"huawei"}})
 	})
