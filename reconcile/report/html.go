@@ -153,7 +153,7 @@ func newPageEnvironment(r Report, e Environment, at int) pageEnvironment {
 	list := rows(r, e)
 	out := pageEnvironment{
 		Name: clean(e.Name), DevID: clean(e.DevID), PlanHash: clean(e.PlanHash), PlanShort: clean(plan.ShortHash(e.PlanHash, e.Approval.Digits)), Anchor: fmt.Sprintf("environment-%d", at+1),
-		Standing: headWords(e, list), Error: cleanLines(e.Error), Unmanaged: cleanAll(e.Unmanaged),
+		Standing: headWords(e, list), Error: cleanLines(e.Error), Unmanaged: cleanAll(unmanaged(e)),
 	}
 	if len(e.MayHaveWritten) > 0 {
 		out.MayHaveWritten = mayHaveWritten(e)

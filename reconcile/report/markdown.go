@@ -301,9 +301,9 @@ func (m *markdown) environment(r Report, e Environment) {
 			m.add(piece{text: "- " + md(middle(n.what, markdownItem)) + ": " + md(n.why) + "\n", within: fold, rank: rankOther, noun: "reason for not comparing"})
 		}
 	}
-	if n := len(e.Unmanaged); n > 0 {
+	if n := len(unmanaged(e)); n > 0 {
 		fold := m.fold("<details>", "Not managed: live, and no file names them ("+number(n)+")", at, rankRest)
-		for _, s := range e.Unmanaged {
+		for _, s := range unmanaged(e) {
 			m.add(piece{text: "- " + mdLong(s) + "\n", within: fold, rank: rankRest, noun: "connection that is not managed"})
 		}
 	}

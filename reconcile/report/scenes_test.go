@@ -138,6 +138,9 @@ func TestScenes(t *testing.T) {
 		applied.Environments[0].Changes[i].Outcome, applied.Environments[0].Changes[i].DurationMS = Applied, 120
 	}
 	applied.Finish(sceneAt().Add(time.Second))
+	seven := scene(DryRun, 3, sevenHeld()...)
+	seven.Environments[0].Unmanaged = []string{"withings"} // of which its row says so
+	seven.Finish(sceneAt().Add(40 * time.Millisecond))
 	var eight []Change
 	for i, provider := range strings.Fields("coros dexcom fitbit garmin huawei oura polar whoop") {
 		eight = append(eight, change(provider, plan.UpdateCredentials, plan.Destructive, plan.Commit, plan.FieldChange{Field: plan.FieldClientID, From: value("old"), To: value("new")}).
@@ -158,7 +161,7 @@ func TestScenes(t *testing.T) {
 		{"healthy", scene(DryRun, 5), 1, []string{"in sync, 5 connections"}},
 		{"one-new", scene(DryRun, 4, newConnection("garmin", 0)...), 4, []string{"Dry run of commit 1f0c9a7b1f0c", "1 of 5 connections differs (3 changes)", "3 changes ready", "garmin", "own app 7f3c-acme-00", "secret key 1", "3 scopes"}},
 		{"ten-new", scene(DryRun, 0, ten...), 22, []string{"7f3c-acme-09"}},
-		{"seven-held", scene(DryRun, 3, sevenHeld()...), 30, []string{"37 users must reconnect", "4,210 users cut off", "reconcile rotate add production/strava",
+		{"seven-held", seven, 30, []string{"37 users must reconnect", "4,210 users cut off", "reconcile rotate add production/strava",
 			"policy: {protect: false}", "reconcile resume production", "huawei reconcile --approve production/huawei=01f3a1f3",
 			"Next, in any order; an approval lets through only the connection it names", "(****9999) -> key 2", "strava keep it: type the live secret, which is encrypted into the file: reconcile rotate add production/strava", "replace it: reconcile --approve production/strava=00f3a1f3",
 			"withings keep it: commit to production/withings.yaml: provider: withings", "disable it: reconcile --approve production/withings=04f3a1f3",
@@ -179,6 +182,9 @@ func TestScenes(t *testing.T) {
 		golden(t, "scenes/"+s.name+".txt", got)
 		if n := strings.Count(got, "\n"); n > s.lines {
 			t.Errorf("%s: %d lines, want at most %d:\n%s", s.name, n, s.lines, got)
+		}
+		if strings.Contains(got, "not managed") {
+			t.Errorf("%s says twice that no file names a connection:\n%s", s.name, got)
 		}
 		flat := strings.Join(strings.Fields(got), " ")
 		for _, want := range s.shows {

@@ -862,6 +862,14 @@ func notCompared(e Environment) []uncompared {
 	return out
 }
 
+// unmanaged are the connections that are live and in no file, but for those of which a
+// row says so: they are to be pruned.
+func unmanaged(e Environment) []string {
+	return slices.DeleteFunc(slices.Clone(e.Unmanaged), func(provider string) bool {
+		return slices.ContainsFunc(e.Changes, func(c Change) bool { return c.Provider == provider })
+	})
+}
+
 // asideWords say what a run was not about, "" where it was about everything.
 func asideWords(e Environment) string {
 	if len(e.Selected) == 0 {
@@ -969,7 +977,7 @@ func (t *totals) addEnvironment(e Environment) {
 	}
 	t.mayHaveWritten = t.mayHaveWritten || len(e.MayHaveWritten) > 0
 	t.Unchanged += e.Summary.Unchanged
-	t.Unmanaged += len(e.Unmanaged)
+	t.Unmanaged += len(unmanaged(e))
 	t.NotCompared += len(e.NotCompared)
 	s := count(e.Changes)
 	t.Changes += s.Changes

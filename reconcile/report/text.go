@@ -215,7 +215,7 @@ func (t *text) environment(e Environment) {
 	for _, n := range notCompared(e) {
 		t.cells(cells{sign: "?", tone: yellow, name: n.what, what: "not compared, " + n.why})
 	}
-	if len(e.Unmanaged) > 0 {
+	if len(unmanaged(e)) > 0 {
 		t.unmanaged(2, "", e)
 	}
 	if len(e.Changes)+len(e.NotCompared)+len(e.Events) == 0 && e.Error == "" {
@@ -229,7 +229,7 @@ func (t *text) environment(e Environment) {
 
 // unmanaged names what is live in an environment and in no file, behind other words.
 func (t *text) unmanaged(indent int, behind string, e Environment) {
-	for i, line := range wrap(behind+"not managed: "+cleanList(e.Unmanaged)+" (in no file)", t.o.Width-indent-2) {
+	for i, line := range wrap(behind+"not managed: "+cleanList(unmanaged(e))+" (in no file)", t.o.Width-indent-2) {
 		t.line(strings.Repeat(" ", indent+2*min(i, 1)) + line)
 	}
 }
