@@ -1,11 +1,11 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -193,7 +193,8 @@ func newStateBackupCommand(proc *Process) *cobra.Command {
 		Use:   "backup FILE",
 		Short: "Copy the state, also while the daemon runs",
 		Long: `Write a consistent copy of the state to a new file, also while the daemon runs.
-Restored, it is as old as it is: the first run afterwards is careful.`,
+To restore it, stop what uses the state and put it in the place of state.db. It is
+as old as it is: the first run afterwards is careful.`,
 		Example: "  reconcile state backup state-2026-12-01.db",
 		Args:    takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -201,25 +202,23 @@ Restored, it is as old as it is: the first run afterwards is careful.`,
 			if err != nil {
 				return err
 			}
-			file, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-			if err != nil {
-				return fmt.Errorf("back up state: %w", err)
-			}
+			var copied bytes.Buffer
 			_, err = holding(cmd.Context(), dir, func(c *daemon.Client) error {
-				copied, err := c.State(cmd.Context())
-				if err == nil {
-					_, err = file.Write(copied)
-				}
+				text, err := c.State(cmd.Context())
+				copied.Write(text)
 				return err
 			}, func() error {
 				store, err := state.Open(dir, state.Options{MustExist: true})
 				if err != nil {
 					return err
 				}
-				return errors.Join(store.Backup(file), store.Close())
+				return errors.Join(store.Backup(&copied), store.Close())
 			})
-			if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-				return errors.Join(fmt.Errorf("back up state: %w", err), os.Remove(args[0]))
+			if err == nil {
+				err = state.WriteFile(args[0], &copied)
+			}
+			if err != nil {
+				return fmt.Errorf("back up state: %w", err)
 			}
 			return say(proc, tell("the state of "+dir+" is copied to "+args[0]))
 		},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -234,6 +235,43 @@ func initialise(path string) error {
 			return err
 		}
 		return tx.Bucket([]byte(bucketMeta)).Put([]byte(keyFormat), value)
+	})
+	return errors.Join(err, db.Close())
+}
+
+// WriteFile makes a state file of what Backup has written, to be put in the place of
+// state.db. It refuses a path at which something is.
+func WriteFile(path string, backup io.Reader) error {
+	records, err := load(path, backup)
+	if err != nil {
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if err = file.Close(); err == nil {
+		err = errors.Join(initialise(path), fill(path, records))
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+func fill(path string, records moment) error {
+	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: writeTimeout, NoStatistics: true})
+	if err != nil {
+		return err
+	}
+	err = db.Update(func(tx *bolt.Tx) error {
+		t := &boltTx{records: tx.Bucket([]byte(bucketRecords))}
+		for _, r := range records {
+			if err := t.Put(r.Address, r.Value); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return errors.Join(err, db.Close())
 }

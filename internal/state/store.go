@@ -162,8 +162,8 @@ func (s *Store) Check() error {
 // may be called again.
 func (s *Store) Close() error { return s.backend.Close() }
 
-// Backup writes a copy of one moment to w, for OpenCopy, while others go on reading
-// and writing.
+// Backup writes a copy of one moment to w, for OpenCopy and WriteFile, while others go on
+// reading and writing.
 func (s *Store) Backup(w io.Writer) error {
 	if s.reason != "" {
 		return fmt.Errorf("back up state: %s", s.reason)
