@@ -499,13 +499,15 @@ func (t *text) step(head string, at int, s step, named bool) {
 		out = append(wrap(strings.TrimSuffix(line, s.yaml), room), wrap(s.yaml, room)...)
 	case s.command == "":
 		out = wrap(line, room)
+	case text == "" && columns(s.command) > room: // below its head
+		out = []string{"", s.command}
 	case text == "":
 		out = []string{s.command}
 	case s.yaml == "" && comment+columns(text) <= room:
 		out = []string{s.command + "  " + t.paint.dim("# "+text)}
 	case s.yaml == "" && strings.Contains(s.command, s.name) && comment+columns(s.text) <= room:
 		out = []string{s.command + "  " + t.paint.dim("# "+s.text)}
-	case s.known && strings.Contains(s.command, s.name):
+	case s.known && strings.Contains(s.command, s.name) && columns(s.command) <= room:
 		out = []string{s.command}
 	default:
 		out = append(wrap(line+":", room), s.command)
@@ -515,7 +517,7 @@ func (t *text) step(head string, at int, s step, named bool) {
 			t.line(head + one)
 			continue
 		}
-		t.line(strings.Repeat(" ", at) + one)
+		t.line(strings.Repeat(" ", Indent(one, at, t.o.Width)) + one)
 	}
 }
 
