@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -436,4 +437,34 @@ func TestReadOnlyViewSharesTheState(t *testing.T) {
 	refusesWrites(t, view)
 	must(t, view.Close())
 	must(t, s.SaveMemory(here(), memoryOf("polar")))
+}
+
+// TestWriteFileMakesAState: what Backup has written becomes a file that opens as a state,
+// never over another one, and nothing is left of a copy that broke off.
+func TestWriteFileMakesAState(t *testing.T) {
+	s := opened(t, t.TempDir())
+	must(t, s.SaveMemory(here(), memoryOf("strava")))
+	var backup bytes.Buffer
+	must(t, s.Backup(&backup))
+	dir := t.TempDir()
+	path := filepath.Join(dir, "state.db")
+	if err := WriteFile(path, bytes.NewReader(backup.Bytes()[:backup.Len()/2])); !refusal(err) {
+		t.Errorf("half a copy: %v", err)
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("half a copy left a file: %v", err)
+	}
+	must(t, WriteFile(path, bytes.NewReader(backup.Bytes())))
+	if err := WriteFile(path, bytes.NewReader(backup.Bytes())); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("over another one: %v", err)
+	}
+	restored := opened(t, dir)
+	want, err := s.Memory(here())
+	must(t, err)
+	got, err := restored.Memory(here())
+	must(t, err)
+	if diff := cmp.Diff(want, got); diff != "" || len(got.Connections) != 1 {
+		t.Errorf("memory (-want +got):\n%s", diff)
+	}
+	must(t, restored.SaveMemory(here(), memoryOf("polar")))
 }
