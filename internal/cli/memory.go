@@ -193,8 +193,8 @@ func newStateBackupCommand(proc *Process) *cobra.Command {
 		Use:   "backup FILE",
 		Short: "Copy the state, also while the daemon runs",
 		Long: `Write a consistent copy of the state to a new file, also while the daemon runs.
-To restore it, stop what uses the state and put it in the place of state.db. It is
-as old as it is: the first run afterwards is careful.`,
+To restore it, stop what uses the state and put it in the place of state.db. The
+first run afterwards knows that the state is older, and is careful.`,
 		Example: "  reconcile state backup state-2026-12-01.db",
 		Args:    takes(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
