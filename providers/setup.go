@@ -52,7 +52,7 @@ func (p Provider) Prerequisites(c spec.Connection, seen Seen, requireSetup bool)
 			if s.Until != "" {
 				reason += "; until then " + s.Until
 			}
-			gates = append(gates, Prerequisite{Step: s.Name, Reason: reason, By: s.by(), Do: p.expand(s.briefly(), p.ValuesOf(c, "")), Record: s.record(c), OwnApp: s.OwnApp})
+			gates = append(gates, Prerequisite{Step: s.Name, Reason: reason, By: s.by(), Do: p.briefly(s), Record: s.record(c), OwnApp: s.OwnApp})
 		case s.Proof == ByEvidence && reach == reachUnsure:
 			unsure = append(unsure, s)
 		case s.Proof == ByEvidence:
@@ -200,9 +200,13 @@ func (s Step) by() string {
 	return "you and " + s.By
 }
 
-// briefly is what to do in about two lines: where it is longer, its first sentence.
-func (s Step) briefly() string {
+// briefly is what to do in about two lines: where it is longer, its first sentence. An
+// address that a file chose is no advice of ours, so a step with one is only named.
+func (p Provider) briefly(s Step) string {
 	const most = 180 // characters
+	if strings.Contains(s.Do, "{") {
+		return "Do what `reconcile providers " + p.Slug + "` says of it."
+	}
 	if first, _, ok := strings.Cut(s.Do, ". "); ok && len(s.Do) > most {
 		return first + "."
 	}

@@ -157,3 +157,24 @@ func TestUnlisted(t *testing.T) {
 		t.Errorf("keys where Terra takes none: %q", told(found))
 	}
 }
+
+// TestWaitsNameNoAddressOfAFile: what a file chose never stands in what there is to do.
+func TestWaitsNameNoAddressOfAFile(t *testing.T) {
+	const foreign = "evil.example"
+	named := 0
+	for _, p := range All() {
+		c := spec.Connection{Credentials: spec.Credentials{Present: true, RedirectURL: given("https://" + foreign + "/auth")}, Domain: given(foreign)}
+		gates, _ := p.Prerequisites(c, Seen{Now: on(9)}, true)
+		for _, g := range gates {
+			if strings.Contains(g.Do+g.Record, foreign) || strings.Contains(g.Do, "{") {
+				t.Errorf("%s %s: %s %s", p.Slug, g.Step, g.Do, g.Record)
+			}
+			if strings.Contains(g.Do, "says of it") {
+				named++
+			}
+		}
+	}
+	if named == 0 {
+		t.Error("no step has an address: this proves nothing")
+	}
+}
