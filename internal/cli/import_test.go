@@ -342,7 +342,13 @@ func TestImportWritesAllOrNothing(t *testing.T) {
 			}, nil, 1, "which comes first: live/environment.yaml:2:8",
 		},
 		"a name that no folder may have": {func(*example) {}, []string{"--env", "../live"}, 64, "no folder of an environment can have that name"},
-		"no repository":                  {func(e *example) {}, []string{"--out", "/"}, 1, "no terra.yaml"},
+		"a provider with the name of our own file": {
+			func(e *example) {
+				e.terra.SetSourceType("", terratest.SourceType{Provider: "environment", AuthType: "oauth2", DataTypes: []string{}})
+				e.terra.Enable(importedDevID, "environment")
+			}, nil, 1, `Terra shows one with the name "environment", which no file can have`,
+		},
+		"no repository": {func(e *example) {}, []string{"--out", "/"}, 1, "no terra.yaml"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newAccount(t, terratest.EnvironmentOptions{})

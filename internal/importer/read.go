@@ -81,9 +81,10 @@ func Read(ctx context.Context, c client, devID string, skip func(provider string
 	return all, group.Wait()
 }
 
-// isSlug tells whether a name can be that of a file and of a provider.
+// isSlug tells whether a name can be that of a provider and of its file: the names of
+// the repository's own files cannot.
 func isSlug(name string) bool {
-	return name != "" && len(name) <= 64 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == "" && name[0] != '_'
+	return name != "" && name != "environment" && name != "terra" && len(name) <= 64 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == "" && name[0] != '_'
 }
 
 // read completes a connection with what Terra shows of it beside the list.
