@@ -125,7 +125,7 @@ func (env *environment) writeDomain(ctx context.Context, c *Connection, change p
 			return false, err
 		}
 		if found && change.Action == plan.SetDomain && !domainOf(d).Live {
-			env.warn(c.Name + ": publish " + domainOf(d).Publish + " so that " + d.Hostname + " can serve")
+			env.warn(c.Name + ": publish the record that Terra asks for: " + domainOf(d).Publish + ", so that " + d.Hostname + " can serve")
 		}
 		if change.Action == plan.ReleaseDomain {
 			return !found || d.Shared, nil
