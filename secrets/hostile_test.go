@@ -174,6 +174,7 @@ func TestHostileLines(t *testing.T) {
 		want   bool
 	}{
 		{"the secret after many words", words + secret, "", true},
+		{"the secret before many words", secret + "\n" + words, "", true},
 		{"half of it", secret[10:32], "", true},
 		{"less than half", secret[:19], "", false},
 		{"in base64 after many words", words + base64.StdEncoding.EncodeToString([]byte(secret)), "", true},

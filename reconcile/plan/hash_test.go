@@ -71,6 +71,11 @@ func TestShortHashes(t *testing.T) {
 	if got := ShortHash(whole, 0); got != "5e2c497c" {
 		t.Errorf("alone: %s", got)
 	}
+	for given, ok := range map[string]bool{whole: true, digits[:32]: true, "sha256:" + digits[:32]: true, digits[:31]: false, "sha256:" + digits[:31]: false} {
+		if err := LongEnough(given, 32); (err == nil) != ok {
+			t.Errorf("%s where 32 digits are asked for: %v", given, err)
+		}
+	}
 	if got := ShortHash(whole, 32, twin); got != digits[:32] {
 		t.Errorf("of 32 digits: %s", got)
 	}
