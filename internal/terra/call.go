@@ -1,7 +1,6 @@
 package terra
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -241,11 +240,7 @@ func (c *Client) attempt(ctx context.Context, k call, token string) outcome {
 
 // request builds the request. It is the one place where the token leaves.
 func (c *Client) request(ctx context.Context, k call, token string) (*http.Request, error) {
-	var body io.Reader = http.NoBody
-	if k.body != nil {
-		body = bytes.NewReader(k.body)
-	}
-	request, err := http.NewRequestWithContext(ctx, k.op.method, c.base+k.target(), body)
+	request, err := http.NewRequestWithContext(ctx, k.op.method, c.base+k.target(), http.NoBody)
 	if err != nil {
 		return nil, &ConnectionError{Operation: k.op.id, Action: k.action(), Reason: "the request cannot be built"}
 	}
@@ -253,6 +248,7 @@ func (c *Client) request(ctx context.Context, k call, token string) (*http.Reque
 	request.Header.Set("Accept", mediaJSON+", "+mediaProblem)
 	request.Header.Set("User-Agent", c.userAgent)
 	if k.body != nil {
+		carry(request, k.body)
 		request.Header.Set("Content-Type", mediaJSON)
 	}
 	if k.key != "" {

@@ -176,6 +176,7 @@ func (c *Client) preview(ctx context.Context, p *proof, devID, provider string, 
 	if err != nil {
 		return false, err
 	}
+	defer clear(body)
 	k := call{op: updateSourceCredentials(), devID: devID, provider: provider, dryRun: true, body: body, secrets: fields.secrets()}
 	k.op.does = "compare " + name + " of"
 	a, err := c.do(ctx, k)

@@ -124,6 +124,7 @@ func (c *Client) writeCredentials(ctx context.Context, k call, f credentialField
 	if err != nil {
 		return Credentials{}, k.refuse(err)
 	}
+	defer clear(body)
 	k.body, k.secrets = body, f.secrets()
 	return change(ctx, c, k, func(v Credentials) string { return v.Provider })
 }
@@ -384,5 +385,6 @@ func canonical(f credentialFields) secrets.Value {
 	if err != nil {
 		return secrets.Value{}
 	}
+	defer clear(body)
 	return secrets.NewValue(body)
 }
