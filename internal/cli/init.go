@@ -32,15 +32,15 @@ func newInitCommand(proc *Process) *cobra.Command {
 		Short: "Begin a config repository",
 		Long: `Begin a config repository in a folder, which is made where there is none.
 
-It writes terra.yaml, a .gitignore, a check for pull requests and, with --env and
---dev-id, an environment that only looks (mode: observe). Files that are there
-stay as they are. The identity that opens the secrets is made outside of the
-repository, readable by you alone; one that is there already is taken, and
---recipient names those of others instead. What Terra already has comes into the
-repository with "reconcile import".`,
+It writes terra.yaml, a .gitignore, a check for pull requests and, with --env
+and --dev-id, an environment that only looks (mode: observe). Files that are
+there stay as they are. The identity that opens the secrets is made outside of
+the repository, readable by you alone; one that is there already is taken, and
+--recipient names those of others instead. What Terra already has comes into
+the repository with "reconcile import".`,
 		Example: `  reconcile init ~/terra-config
   reconcile init --env production --dev-id acme-prod-x81LmQ --ci gitlab
-  reconcile init --recipient age1mv9j50rrnqpl3pc7gw2cks68lpkqcwey5k86dupr378jcjum8cvq4sqfye`,
+  reconcile init --post-quantum --identity ~/keys/identity.txt`,
 		Args: takes(0, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			dir := "."

@@ -108,6 +108,7 @@ func addKey(ctx context.Context, proc *Process, name string, f *addFlags) error 
 	if err != nil {
 		return err
 	}
+	tellLive(ctx, proc, runner, k.Binding(), value)
 	sealed, err := secrets.Seal(value, k.Binding(), recipients)
 	if err != nil {
 		return fmt.Errorf("%s: %w", k.Connection.File, err)

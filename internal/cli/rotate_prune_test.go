@@ -196,7 +196,7 @@ func TestRotatePruneDoubtsAnOldState(t *testing.T) {
 
 // forGood is a key that was rejected at a time, and again a day later.
 func forGood(at time.Time) keys.Refusal {
-	return keys.Refusal{By: keys.Provider, Reason: "no", Since: at, At: at.Add(25 * time.Hour), Heard: 9, Firm: 9, FirmSince: at, Rejected: at}
+	return keys.Refusal{By: keys.Provider, Reason: "no", Since: at, At: at.Add(25 * time.Hour), Heard: 9, Firm: 9, FirmSince: at, FirmAt: at.Add(25 * time.Hour), Rejected: at}
 }
 
 // live remembers a key, by its number, as the live one.

@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/repoedit"
+	"github.com/terra-reconcile/terra-reconcile/internal/terra"
 	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/providers"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
@@ -30,7 +33,8 @@ secret becomes an entry of keys that says when it was made, so that reports can
 warn of its age (rotation.max_age). A lone client secret that stands there gives
 way to it.
 
-No private key is needed.`,
+No private key is needed. Where an admin token is at hand Terra is asked what
+the live client secret ends in, and it says whether this one can be it.`,
 		Example: `  reconcile secret encrypt production/strava.yaml
   reconcile secret encrypt production/strava.yaml --issued 2026-11-20
   reconcile secret encrypt production/strava.yaml --key 2 < new-secret.txt
@@ -76,6 +80,7 @@ func encryptSecret(cmd *cobra.Command, proc *Process, name string, flags *secret
 	if err := checkSecret(proc, at.File, repoedit.Dotted(at.Path), at.Binding, value); err != nil {
 		return err
 	}
+	tellLive(cmd.Context(), proc, runner, at.Binding, value)
 	wrong, err := at.Seal(value, readers.Recipients)
 	if err != nil {
 		return err
@@ -88,6 +93,33 @@ func encryptSecret(cmd *cobra.Command, proc *Process, name string, flags *secret
 	_, err = fmt.Fprintf(proc.Stdout, "Sealed %s of %s for %s.\nCommit %s and %s.\n", repoedit.Dotted(at.Path), at.Connection,
 		visible.Plural(len(readers.Strings()), "recipient", "recipients"), at.File, secrets.LockPath)
 	return err
+}
+
+// tellLive says whether a client secret can be the one that is live at Terra, as far as
+// four characters tell. Where there is no token, no own app or no answer it says nothing:
+// the secret is sealed all the same.
+func tellLive(ctx context.Context, proc *Process, runner config.Config, at secrets.Binding, value secrets.Value) {
+	look := &terraLook{proc: proc, config: runner}
+	if at.Field != providers.ClientSecret || !look.atHand(at.Account) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookDeadline)
+	defer cancel()
+	client, err := newClients(runner, terra.Options{Transport: terra.NewTransport(), Limits: terra.NewLimits(), Version: proc.Version, ReadOnly: true})(at.Account, at.DevID)
+	if err != nil {
+		return
+	}
+	live, err := client.GetCredentials(ctx, at.DevID, at.Provider)
+	if err != nil || live.Credential == nil || live.Credential.SecretMask == nil {
+		return
+	}
+	mask := *live.Credential.SecretMask
+	switch agrees, known := secrets.MaskAgrees(value, mask); {
+	case agrees:
+		_, _ = fmt.Fprintf(proc.Stderr, "The live secret at Terra ends like this one (%s).\n", mask)
+	case known:
+		_, _ = fmt.Fprintf(proc.Stderr, "This is not the live secret: the one at Terra is %s.\n", mask)
+	}
 }
 
 // checkSecret refuses what the provider would never accept at a place of a file, and
