@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -91,8 +92,12 @@ func (f *initFlags) begin(proc *Process, dir string) error {
 	if f.environment != "" {
 		files[f.environment+"/environment.yaml"] = []byte(importer.Environment(f.devID, ""))
 	}
-	if name, text := forgeFile(f.forge); name != "" {
-		files[name] = []byte(text)
+	check, text, err := forgeFile(f.forge)
+	if err != nil {
+		return err
+	}
+	if check != "" {
+		files[check] = text
 	}
 	var there []string
 	for name := range files {
@@ -174,41 +179,25 @@ func rootText(recipients []string) string {
 		"secrets: {binding: require}\n"
 }
 
-// forgeFile is the check of pull requests on a forge. It needs no account and no key.
-func forgeFile(forge string) (name, text string) {
-	const install = "go install github.com/terra-reconcile/terra-reconcile/cmd/reconcile@latest"
-	actions := `name: reconcile
-on:
-  pull_request:
-  push: {branches: [main]}
-permissions: {contents: read}
-jobs:
-  validate:
-    runs-on: ubuntu-latest
-    steps:
-      - uses: actions/checkout@v4
-      - uses: actions/setup-go@v5
-        with: {go-version: stable, cache: false}
-      - run: ` + install + `
-      - run: reconcile validate -o github
-`
+// forges holds the check of pull requests of each forge. It needs no account and no key.
+//
+//go:embed forges
+var forges embed.FS
+
+// forgeFile is the check of a forge, and the place in a repository where it looks for it.
+func forgeFile(forge string) (name string, text []byte, err error) {
 	switch forge {
 	case "github":
-		return ".github/workflows/reconcile.yml", actions
+		name = ".github/workflows/reconcile.yml"
 	case "forgejo":
-		return ".forgejo/workflows/reconcile.yml", strings.Replace(actions, "ubuntu-latest", "docker", 1)
+		name = ".forgejo/workflows/reconcile.yml"
 	case "gitlab":
-		return ".gitlab-ci.yml", `validate:
-  image: golang
-  rules:
-    - if: $CI_PIPELINE_SOURCE == "merge_request_event"
-    - if: $CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH
-  script:
-    - ` + install + `
-    - reconcile validate
-`
+		name = ".gitlab-ci.yml"
+	default:
+		return "", nil, nil
 	}
-	return "", ""
+	text, err = forges.ReadFile("forges/" + forge + ".yml")
+	return name, text, err
 }
 
 // sayBegun tells what was made, and the next two commands.
