@@ -167,6 +167,9 @@ func sayImported(proc *Process, environment string, connections []importer.Conne
 	for _, c := range connections {
 		file := files[c.Provider]
 		words := "Terra's app"
+		if file.NoKeys {
+			words = "no app of yours yet, and it needs one"
+		}
 		if file.UnknownKey {
 			words, unknown = "own app, a key that nobody can read", append(unknown, c.Provider)
 		}
@@ -184,11 +187,11 @@ func sayImported(proc *Process, environment string, connections []importer.Conne
 	}
 	out.add("\n")
 	if len(unknown) > 0 {
-		out.paragraph("The keys that nobody can read stay as they are. Replace them one by one.")
+		out.paragraph("The keys that nobody can read stay as they are, and nothing could put them back. Where somebody still has one, seal it first; then it can be replaced and taken back.")
 	}
 	next := []note{tell("see that nothing changes", "--dry-run", "--env", environment)}
 	if len(unknown) > 0 {
-		next = append(next, tell("give a connection a key of yours", "rotate", "add", environment+"/"+unknown[0]))
+		next = append(next, tell("seal the live key of a connection", "rotate", "add", environment+"/"+unknown[0]))
 	}
 	if open > 0 {
 		next = append(next, tell("see what each provider needs", "providers"))

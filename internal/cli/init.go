@@ -78,6 +78,9 @@ func (f *initFlags) begin(proc *Process, dir string) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("init %s: %w", dir, err)
+	case root != "" && f.environment != "":
+		return advice.With(fmt.Errorf("init %s: there is a terra.yaml in %s already", dir, root),
+			"add an environment", "import", "--env", f.environment, "--dev-id", f.devID, "--out", root)
 	case root != "":
 		return advice.With(fmt.Errorf("init %s: there is a terra.yaml in %s already", dir, root), "check it", "validate", root)
 	}
@@ -200,12 +203,23 @@ func forgeFile(forge string) (name string, text []byte, err error) {
 	return name, text, err
 }
 
-// sayBegun tells what was made, and the next two commands.
+// sayBegun tells what was made, and the next two commands, which are right from any
+// folder.
 func (f *initFlags) sayBegun(proc *Process, dir string, there []string, identity string, made bool) error {
+	full, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
 	out := newPage(proc)
-	out.paragraph(fmt.Sprintf("A config repository begins in %s.", dir))
+	out.folded("A config repository begins in ", full)
 	for _, name := range there {
+		if name == ".gitignore" {
+			name += "; see that it has identity*.txt and state/"
+		}
 		out.folded("  left as it was: ", name)
+	}
+	if around := repositoryAround(full); around != "" {
+		out.folded("  it stands in: ", around+"; a forge looks for its checks at the top of a repository")
 	}
 	switch {
 	case made:
@@ -224,7 +238,7 @@ func (f *initFlags) sayBegun(proc *Process, dir string, there []string, identity
 	words := []string{"import", "--env", env, "--dev-id", devID}
 	check := []string{"validate"}
 	if dir != "." {
-		words, check = append(words, "--out", dir), append(check, dir)
+		words, check = append(words, "--out", full), append(check, full)
 	}
 	out.note("      1. ", 9, tell("write what Terra has", words...))
 	out.note("      2. ", 9, tell("check the files", check...))

@@ -73,17 +73,18 @@ func TestInitOverwritesNothing(t *testing.T) {
 		code  int
 		says  string
 	}{
-		"a .gitignore of theirs":        {map[string]string{".gitignore": "mine\n"}, nil, 0, "left as it was: .gitignore"},
-		"a repository":                  {map[string]string{"terra.yaml": "version: 1\n"}, nil, 1, "there is a terra.yaml in "},
-		"a repository, other spelling":  {map[string]string{"terra.yml": "version: 1\n"}, nil, 1, "there is a terra.yaml in "},
-		"an environment alone":          {nil, []string{"--env", "production"}, 64, "--env and --dev-id go together"},
-		"an environment outside":        {nil, []string{"--env", "../production", "--dev-id", "x"}, 64, "no folder of an environment can have that name"},
-		"an environment is a file":      {map[string]string{"live": ""}, []string{"--env", "live", "--dev-id", "x"}, 1, "live is no folder"},
-		"an identity in the repository": {nil, []string{"--identity", "IN/me.txt"}, 64, "it would be a private key in a repository"},
-		"a recipient that is none":      {nil, []string{"--recipient", "age1…"}, 64, "--recipient: "},
-		"a private key as recipient":    {nil, []string{"--recipient", "AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ"}, 64, "make a new one"},
-		"two ways to say who":           {nil, []string{"--recipient", "age1x", "--post-quantum"}, 64, "--recipient names who can open the secrets"},
-		"a forge that is none":          {nil, []string{"--ci", "svn"}, 64, "use github, gitlab, forgejo or none"},
+		"a .gitignore of theirs":                  {map[string]string{".gitignore": "mine\n"}, nil, 0, "left as it was: .gitignore"},
+		"a repository":                            {map[string]string{"terra.yaml": "version: 1\n"}, nil, 1, "there is a terra.yaml in "},
+		"a repository, other spelling":            {map[string]string{"terra.yml": "version: 1\n"}, nil, 1, "there is a terra.yaml in "},
+		"a repository, and an environment for it": {map[string]string{"terra.yaml": "version: 1\n"}, []string{"--env", "staging", "--dev-id", "x"}, 1, "add an environment: reconcile import --env staging --dev-id x --out "},
+		"an environment alone":                    {nil, []string{"--env", "production"}, 64, "--env and --dev-id go together"},
+		"an environment outside":                  {nil, []string{"--env", "../production", "--dev-id", "x"}, 64, "no folder of an environment can have that name"},
+		"an environment is a file":                {map[string]string{"live": ""}, []string{"--env", "live", "--dev-id", "x"}, 1, "live is no folder"},
+		"an identity in the repository":           {nil, []string{"--identity", "IN/me.txt"}, 64, "it would be a private key in a repository"},
+		"a recipient that is none":                {nil, []string{"--recipient", "age1…"}, 64, "--recipient: "},
+		"a private key as recipient":              {nil, []string{"--recipient", "AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ"}, 64, "make a new one"},
+		"two ways to say who":                     {nil, []string{"--recipient", "age1x", "--post-quantum"}, 64, "--recipient names who can open the secrets"},
+		"a forge that is none":                    {nil, []string{"--ci", "svn"}, 64, "use github, gitlab, forgejo or none"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			home, dir := t.TempDir(), t.TempDir()

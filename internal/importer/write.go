@@ -34,6 +34,7 @@ func Environment(devID, account string) string {
 type File struct {
 	Text       string
 	UnknownKey bool     // it has a key that nobody can read
+	NoKeys     bool     // Terra asks for an own app, and there is none
 	Left       []string // what Terra has and the file does not say, with the reason
 	Open       bool     // human steps are open, which stand in it as comments
 }
@@ -131,6 +132,8 @@ func write(c Connection, ownApp bool) (f File) {
 		left("what else Terra has: it does not offer this provider any more, and shows nothing of it")
 	case own == nil && c.Credentials.HasCredentials:
 		left("the own app: Terra says that there is one and does not show it")
+	case own == nil && c.Type.CustomerCredentialsRequired:
+		f.NoKeys = true
 	case own == nil || c.Credentials.TerraOwned || !ownApp:
 	case own.SecretRef != nil:
 		left("the own app: Terra reads its secret from a store of yours (%s)", visible.Text(own.SecretRef.Store))
