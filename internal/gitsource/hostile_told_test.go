@@ -126,6 +126,51 @@ func TestHostileSubjects(t *testing.T) {
 	}
 }
 
+// TestHostileNames: nor does it show where an error lists names that a committer chose.
+func TestHostileNames(t *testing.T) {
+	const token, other = "glTok9Zx81LmQwRv7PbN", "Zx81L0"
+	six := func(text, secret string) bool {
+		for i := 0; i+6 <= len(secret); i++ {
+			if strings.Contains(text, secret[i:i+6]) {
+				return true
+			}
+		}
+		return false
+	}
+	for _, c := range []struct {
+		attack string
+		commit func(r repository, name string)
+		ref    string
+		says   string
+	}{
+		{attack: "as a branch, where the one that is followed is not there", ref: "production", says: "there is: NAME", commit: func(r repository, name string) {
+			r.commit("first", "a", "1")
+			r.git("branch", "-q", "-m", name)
+		}},
+		{attack: "as a branch, where HEAD names none", says: "choose one: NAME", commit: func(r repository, name string) {
+			r.commit("first", "a", "1")
+			r.git("branch", "-q", "-m", name)
+			r.git("symbolic-ref", "HEAD", "refs/heads/gone")
+		}},
+		{attack: "as a file whose name is refused", says: "a file of the commit is named \"NAME", commit: func(r repository, name string) {
+			r.git("config", "core.protectNTFS", "false")
+			r.commit("first", name+"\\x", "1")
+		}},
+	} {
+		t.Run(c.attack, func(t *testing.T) {
+			for _, name := range []string{token[4:10], other} {
+				r := newRepository(t)
+				c.commit(r, name)
+				s := open(t, Options{URL: serve(t, gitHTTP(t, r.dir)) + "/.git", Ref: c.ref, Auth: Auth{Token: func() (string, error) { return token, nil }, Repeats: six}})
+				_, err := s.Fetch(t.Context())
+				if want := strings.ReplaceAll(c.says, "NAME", name); err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("got %v, want %q", err, want)
+				}
+			}
+		})
+	}
+}
+
 // A password of common words does not hide what this package says by itself.
 func TestPasswordOfWordsHidesNoAdvice(t *testing.T) {
 	url := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))

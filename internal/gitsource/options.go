@@ -63,8 +63,8 @@ type Auth struct {
 	// Repeats reports whether text of a server gives away a secret that it was sent; nil
 	// knows one only as it is. Such text is withheld.
 	Repeats func(text, secret string) bool
-	// RepeatsLong is Repeats for text that a committer may have chosen, such as a subject:
-	// it must not tell whether a guess is right. nil is strings.Contains.
+	// RepeatsLong is Repeats for text that a committer may have chosen, such as a subject or
+	// the name of a branch or file: it must not tell whether a guess is right. nil is strings.Contains.
 	RepeatsLong func(text, secret string) bool
 	// SSHKeyFile is a private key in OpenSSH's or PEM form, read anew for each
 	// Fetch. A key with a passphrase is refused: nobody is there to type it.

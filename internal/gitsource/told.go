@@ -39,7 +39,11 @@ func (t *told) withhold(err error) error {
 	if errors.As(err, &away) {
 		text = away.Reason
 	}
-	if !t.in(text, t.repeats) {
+	repeats := t.repeats
+	if is[*MissingRefError](err) || is[*CorruptError](err) { // they list names that a committer chose
+		repeats = t.repeatsLong
+	}
+	if !t.in(text, repeats) {
 		return err
 	}
 	return &UnreachableError{
