@@ -19,6 +19,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/advice"
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
+	"github.com/terra-reconcile/terra-reconcile/internal/neighbour"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
 	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
@@ -214,6 +215,7 @@ type configWatch struct {
 	running fileDigest       // of what is in use
 	refused fileDigest       // of what cannot be used
 	seen    fileDigest       // at the last look
+	said    string           // why the last was not used
 }
 
 type fileDigest [sha256.Size]byte
@@ -260,8 +262,13 @@ func (w *configWatch) wait(ctx context.Context, log *slog.Logger) *configured {
 		if err == nil {
 			return &configured{c, found}
 		}
-		w.refused = found
-		log.Error("the changed configuration is not used; going on with the former", "file", w.file, "error", err.Error())
+		if open := (*neighbour.OpenError)(nil); !errors.As(err, &open) { // which no character of the file puts right
+			w.refused = found
+		}
+		if text := withAdvice(err).Error(); asked || w.refused == found || text != w.said {
+			w.said = text
+			log.Error("the changed configuration is not used; going on with the former", "file", w.file, "error", text)
+		}
 	}
 }
 

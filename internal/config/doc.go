@@ -7,7 +7,9 @@
 // The package refuses unknown and repeated fields, empty values, aliases, a
 // second document, URLs that carry credentials, and base URLs that would send a
 // token in the clear. It never holds a token: a [Secret] says where one is kept
-// and reads it again each time it is asked. It opens no connection and writes no file.
+// and reads it again each time it is asked. It refuses a daemon.yaml, and files named
+// there, that another user of the machine could change. It opens no connection and
+// writes no file.
 //
 // Callers: internal/cli and the packages it hands the values to.
 package config

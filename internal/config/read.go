@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/neighbour"
 	"github.com/terra-reconcile/terra-reconcile/internal/yamlpos"
 )
 
@@ -38,13 +40,46 @@ func (e *InvalidError) Error() string {
 // Load reads the daemon.yaml at path. Files it names by a relative path are
 // relative to its own folder. getenv, usually [os.Getenv], gives the variables
 // that token_env names and the defaults of [FromEnvironment]. Everything wrong
-// in the file is reported at once, as an [*InvalidError].
+// in the file is reported at once, as an [*InvalidError]. What another user of the machine
+// could write to, of it and of the files it names, is refused as a [*neighbour.OpenError].
 func Load(path string, getenv func(string) string) (Config, error) {
 	data, err := read(path)
 	if err != nil {
 		return Config{}, err
 	}
-	return Parse(path, data, getenv)
+	c, err := Parse(path, data, getenv)
+	if err == nil {
+		err = c.ownFiles()
+	}
+	if err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+// ownFiles refuses a named file that another user of the machine could change.
+func (c *Config) ownFiles() error {
+	named := [][2]string{{"ssh key", c.Repo.Auth.SSHKeyFile}, {"known hosts", c.Repo.Auth.KnownHostsFile}}
+	for _, file := range c.Identities.Files {
+		named = append(named, [2]string{"identity file", file})
+	}
+	tokens := slices.AppendSeq([]Secret{c.Repo.Auth.Token}, maps.Values(c.Approvals.People))
+	for _, account := range c.Accounts {
+		tokens = append(tokens, account.Token)
+	}
+	for _, token := range tokens {
+		named = append(named, [2]string{"token file", token.File()})
+	}
+	slices.SortFunc(named, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
+	for _, f := range named {
+		if f[1] == "" {
+			continue
+		}
+		if err := neighbour.File(f[0], f[1]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func read(path string) ([]byte, error) {
@@ -56,6 +91,9 @@ func read(path string) ([]byte, error) {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
 	defer f.Close()
+	if err := neighbour.Opened("configuration", f); err != nil {
+		return nil, err
+	}
 	data, err := io.ReadAll(io.LimitReader(f, yamlpos.MaxFile+1))
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
 )
 
@@ -39,6 +40,32 @@ func TestHostilePlaceIsTold(t *testing.T) {
 			got := openToOthers(dir)
 			if len(got) != 1 || got[0].Status != Fail || !strings.Contains(got[0].Message, c.says) || len(got[0].Remediations) == 0 {
 				t.Errorf("got %+v, want %q", got, c.says)
+			}
+		})
+	}
+}
+
+// TestHostileConfigurationIsTold: so is what others could do to the runner's own files.
+func TestHostileConfigurationIsTold(t *testing.T) {
+	for _, c := range []struct{ attack, open string }{
+		{attack: "a configuration open to every user", open: "daemon.yaml"},
+		{attack: "a token open to every user", open: "token"},
+	} {
+		t.Run(c.attack, func(t *testing.T) {
+			dir := t.TempDir()
+			file := filepath.Join(dir, "daemon.yaml")
+			for name, text := range map[string]string{"daemon.yaml": "repo: {url: /srv/config}\naccounts: {default: {token_file: token, dev_ids: [a]}}\napply: false\n", "token": "x"} {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.Chmod(filepath.Join(dir, c.open), 0o646); err != nil {
+				t.Fatal(err)
+			}
+			_, err := config.Load(file, func(string) string { return "" })
+			got := Examine(t.Context(), Options{ConfigErr: err, ConfigFile: file})
+			if len(got) != 1 || got[0].Status != Fail || !strings.Contains(got[0].Message, "every user of this machine can write to") || len(got[0].Remediations) != 1 {
+				t.Errorf("got %+v", got)
 			}
 		})
 	}

@@ -37,9 +37,18 @@ func configuration(w *world) []Result {
 	case errors.As(w.ConfigErr, &invalid):
 		return one(Fail, "", fmt.Sprintf("%s, the first is %s", visible.Plural(len(invalid.Problems), "error", "errors"), invalid.Problems[0]), runner("correct "+where))
 	case w.ConfigErr != nil:
-		return one(Fail, "", w.ConfigErr.Error())
+		return advised(w.ConfigErr)
 	}
 	return one(OK, "", fmt.Sprintf("%s in %s", visible.Plural(len(w.Config.Accounts), "account", "accounts"), where))
+}
+
+// advised is what the runner has to put right.
+func advised(err error) []Result {
+	out := one(Fail, "", err.Error())
+	for _, next := range advice.All(err) {
+		out[0].Remediations = append(out[0].Remediations, runner(next.Text))
+	}
+	return out
 }
 
 // secretFiles warns of files with the runner's secrets that are not for their owner, or
@@ -440,13 +449,9 @@ func lookAtState(ctx context.Context, w *world) []Result {
 
 // openToOthers says what others could do to the state folder or to the socket in it. A
 // process that applies does not start there.
-func openToOthers(dir string) (out []Result) {
+func openToOthers(dir string) []Result {
 	if err := state.CheckFolder(dir); err != nil {
-		out = one(Fail, "", err.Error())
-		for _, next := range advice.All(err) {
-			out[0].Remediations = append(out[0].Remediations, runner(next.Text))
-		}
-		return out
+		return advised(err)
 	}
 	if info, err := os.Lstat(daemon.SocketPath(dir)); err == nil && info.Mode().Perm()&0o022 != 0 {
 		return one(Fail, "", "others can write to "+daemon.SocketPath(dir)+", over which a plan is approved", runner("take that right from them (chmod 600)"))

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/neighbour"
 )
 
 // needsRoot skips what gives files to other users where this test may not, but not in CI.
@@ -105,25 +107,9 @@ func TestPlacesOfHonestUsers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir, err := place(t.TempDir())
 			must(t, err)
-			if err := judgeWay(dir, dir, me); err != nil {
+			if _, err := neighbour.Way(thing(), dir, me); err != nil {
 				t.Error(err)
 			}
 		})
-	}
-}
-
-// A group is shared when somebody else may be in it.
-func TestSharedGroup(t *testing.T) {
-	t.Parallel()
-	const users = "root:x:0:0:root:/root:/bin/sh\nada:x:1000:1000::/home/ada:/bin/sh\neve:x:1001:100::/home/eve:/bin/sh\n"
-	const groups = "root:x:0:\nusers:x:100:\nada:x:1000:\nteam:x:2000:ada,eve\nours:x:2001:ada,root\n"
-	for group, want := range map[string]bool{
-		"0": false, "1000": false, "2001": false, // hers alone, or of root
-		"100": true, "2000": true, // eve is in it
-		"4711": true, // nobody knows who is
-	} {
-		if got := hasOthers(groups, users, group, "1000"); got != want {
-			t.Errorf("group %s: got %t", group, got)
-		}
 	}
 }

@@ -1,0 +1,137 @@
+//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
+
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// needsRoot skips what gives files to other users where this test may not, but not in CI.
+func needsRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		return
+	}
+	if os.Getenv("REQUIRE_ALL") != "" {
+		t.Fatal("only root gives a file away")
+	}
+	t.Skip("only root gives a file away")
+}
+
+const eve, group = 12345, 54321 // a group that /etc/group does not know may be anybody's
+
+// runnerFiles makes a daemon.yaml in a folder of its own and all kinds of files that it names.
+func runnerFiles(t *testing.T) (dir string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), "etc")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"daemon.yaml": `repo: {url: "ssh://git@git.acme.example/terra", auth: {token_file: git, ssh_key_file: key, known_hosts_file: hosts}}
+accounts: {main: {token_file: token, dev_ids: ["*"]}}
+approvals: {people: {ada: {token_file: ada}}}
+identities: {files: [identity]}
+apply: true
+`, "git": "x", "key": "x", "hosts": "x", "token": "x", "ada": "x", "identity": "x",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// TestHostileNeighbour: what another user of the machine could write is no configuration,
+// and names no file of ours.
+func TestHostileNeighbour(t *testing.T) {
+	needsRoot(t)
+	give := func(name string) func(string) error {
+		return func(dir string) error { return os.Chown(filepath.Join(dir, name), eve, eve) }
+	}
+	open := func(name string) func(string) error {
+		return func(dir string) error { return os.Chmod(filepath.Join(dir, name), 0o646) }
+	}
+	for _, c := range []struct {
+		attack string
+		make   func(dir string) error
+		says   string
+	}{
+		{attack: "a configuration of hers", make: give("daemon.yaml"), says: "daemon.yaml belongs to user 12345"},
+		{attack: "a configuration that every user can write to", make: open("daemon.yaml"), says: "every user of this machine can write to configuration"},
+		{attack: "a configuration that her group can write to", make: func(dir string) error {
+			return errors.Join(os.Chown(dir+"/daemon.yaml", 0, group), os.Chmod(dir+"/daemon.yaml", 0o660))
+		}, says: "the members of group 54321 can write to configuration"},
+		{attack: "a folder of hers", make: func(dir string) error { return os.Chown(dir, eve, eve) }, says: "user 12345 can put another file in the place of configuration"},
+		{attack: "a folder that every user can write to", make: func(dir string) error { return os.Chmod(dir, 0o777) }, says: "every user of this machine can put another file in the place of configuration"},
+		{attack: "a folder above that her group can write to", make: func(dir string) error {
+			return errors.Join(os.Chown(filepath.Dir(dir), 0, group), os.Chmod(filepath.Dir(dir), 0o775))
+		}, says: "the members of group 54321 can put another file in the place of configuration"},
+		{attack: "a link of hers in a folder like /tmp", make: func(dir string) error {
+			return errors.Join(os.Rename(dir+"/daemon.yaml", dir+"/other.yaml"), os.Symlink("other.yaml", dir+"/daemon.yaml"), os.Lchown(dir+"/daemon.yaml", eve, eve), os.Chmod(dir, os.ModeSticky|0o777))
+		}, says: "user 12345 can put another file in the place of configuration"},
+		{attack: "a configuration of hers behind a link of root", make: func(dir string) error {
+			return errors.Join(os.Rename(dir+"/daemon.yaml", dir+"/other.yaml"), os.Symlink("other.yaml", dir+"/daemon.yaml"), os.Chown(dir+"/other.yaml", eve, eve))
+		}, says: "daemon.yaml belongs to user 12345"},
+		{attack: "an identity of hers", make: give("identity"), says: "identity belongs to user 12345"},
+		{attack: "an identity that every user can write to", make: open("identity"), says: "every user of this machine can write to identity file"},
+		{attack: "a token file of an account of hers", make: give("token"), says: "token belongs to user 12345"},
+		{attack: "a token file of a person of hers", make: give("ada"), says: "ada belongs to user 12345"},
+		{attack: "a token file of git of hers", make: give("git"), says: "git belongs to user 12345"},
+		{attack: "an ssh key of hers", make: give("key"), says: "key belongs to user 12345"},
+		{attack: "known hosts of hers", make: give("hosts"), says: "hosts belongs to user 12345"},
+		{attack: "known hosts that every user can write to", make: open("hosts"), says: "every user of this machine can write to known hosts"},
+		{attack: "a token that is not there yet, in a folder like /tmp", make: func(dir string) error {
+			return errors.Join(os.Remove(dir+"/token"), os.Chmod(dir, os.ModeSticky|0o777))
+		}, says: "is not there, and every user of this machine can put a file in its place"},
+	} {
+		t.Run(c.attack, func(t *testing.T) {
+			dir := runnerFiles(t)
+			file := filepath.Join(dir, "daemon.yaml")
+			getenv := func(string) string { return "" }
+			if _, err := Load(file, getenv); err != nil {
+				t.Fatalf("before: %v", err)
+			}
+			if err := c.make(dir); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Load(file, getenv); err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("got %v, want %q", err, c.says)
+			}
+		})
+	}
+}
+
+// TestFilesOfHonestUsers: what people, services, Kubernetes and Docker give a runner to read.
+func TestFilesOfHonestUsers(t *testing.T) {
+	needsRoot(t)
+	for name, prepare := range map[string]func(dir string) error{
+		"for all to read":    func(dir string) error { return os.Chmod(dir+"/daemon.yaml", 0o644) },
+		"a secret of Docker": func(dir string) error { return os.Chmod(dir+"/token", 0o444) },
+		"for the group to read": func(dir string) error {
+			return errors.Join(os.Chown(dir+"/token", 0, group), os.Chmod(dir+"/token", 0o440))
+		},
+		"in a folder like /tmp":    func(dir string) error { return os.Chmod(dir, os.ModeSticky|0o777) },
+		"a token that comes later": func(dir string) error { return os.Remove(dir + "/token") },
+		"a link in a folder": func(dir string) error {
+			return errors.Join(os.Mkdir(dir+"/..1", 0o755), os.Rename(dir+"/token", dir+"/..1/token"), os.Symlink("..1", dir+"/..data"), os.Symlink("..data/token", dir+"/token"))
+		},
+		"a device": func(dir string) error {
+			return errors.Join(os.Remove(dir+"/hosts"), os.Symlink("/dev/null", dir+"/hosts"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := runnerFiles(t)
+			if err := prepare(dir); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Load(filepath.Join(dir, "daemon.yaml"), func(string) string { return "" }); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
