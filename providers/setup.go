@@ -14,9 +14,10 @@ import (
 type Prerequisite struct {
 	Step   string // its name under `setup`
 	Reason string // what is missing, and where to write it
-	By     string // whoever is up to it: you and Samsung
+	Turn   string // whose turn it is, as far as the file tells: your turn, then Samsung's
 	Do     string // what there is to do, in sentences
 	Record string // the lines of the connection's file that say that it was done
+	Blanks string // what stands in capitals in Record, each with an example
 	OwnApp bool   // it concerns the connection's own keys, not the provider as such
 }
 
@@ -52,7 +53,7 @@ func (p Provider) Prerequisites(c spec.Connection, seen Seen, requireSetup bool)
 			if s.Until != "" {
 				reason += "; until then " + s.Until
 			}
-			gates = append(gates, Prerequisite{Step: s.Name, Reason: reason, By: s.by(), Do: p.briefly(s), Record: s.record(c), OwnApp: s.OwnApp})
+			gates = append(gates, Prerequisite{Step: s.Name, Reason: reason, Turn: s.turn(c.Setup[s.Name]), Do: p.briefly(s), Record: s.record(c), Blanks: s.blanks(c), OwnApp: s.OwnApp})
 		case s.Proof == ByEvidence && reach == reachUnsure:
 			unsure = append(unsure, s)
 		case s.Proof == ByEvidence:
@@ -193,11 +194,19 @@ func done() Evidence {
 	return Evidence{Name: "done", Says: "the day it was done", Sample: "2026-08-01"}
 }
 
-func (s Step) by() string {
-	if s.By == "" {
-		return "you"
+// turn is whose turn it is: of others once the file says that they were asked.
+func (s Step) turn(written spec.SetupStep) string {
+	asked := slices.ContainsFunc(s.Evidence, func(e Evidence) bool {
+		got := evidence(written, e.Name)
+		return len(e.Values) > 0 && got != "" && got != e.Want && e.allows(got)
+	})
+	switch {
+	case s.By == "":
+		return "your turn"
+	case asked:
+		return s.By + "'s turn"
 	}
-	return "you and " + s.By
+	return "your turn, then " + s.By + "'s"
 }
 
 // briefly is what to do in about two lines: where it is longer, its first sentence. An
@@ -222,6 +231,22 @@ func (s Step) record(c spec.Connection) string {
 		}
 	}
 	return "setup: {" + s.entries(c.Setup[s.Name]) + "}"
+}
+
+// blanks gives an example of each thing that a person fills in.
+func (s Step) blanks(c spec.Connection) string {
+	record := s.record(c)
+	var examples []string
+	for _, e := range s.Evidence {
+		blank := strings.ToUpper(e.Name)
+		if e.Name == "done" {
+			blank = "DATE"
+		}
+		if strings.Contains(record, ": "+blank) && e.Sample != "" {
+			examples = append(examples, blank+" as "+e.Sample)
+		}
+	}
+	return strings.Join(examples, ", ")
 }
 
 // blank shows how a file records the step, for a person to fill in.

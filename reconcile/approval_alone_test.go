@@ -79,7 +79,10 @@ func TestOneConnectionIsRefused(t *testing.T) {
 	before := len(w.terra.Effects())
 	for _, hash := range []string{hashes["production"], hashes["production/withings"], "sha256:0000000", "00000000", ""} {
 		r := w.run(Run{Mode: report.Apply, Approve: map[string]string{"production/strava": hash}})
-		expectText(t, r.Environments[0].Error, "is not for the plan of production/strava, which is ")
+		expectText(t, r.Environments[0].Error, "is not for the plan of production/strava as it is now; look again ")
+		if strings.Contains(r.Environments[0].Error, strings.TrimPrefix(hashes["production/strava"], "sha256:")[:8]) {
+			t.Errorf("%q: the error gives away the hash of a plan that nobody has looked at: %s", hash, r.Environments[0].Error)
+		}
 		if r.ExitCode != report.ExitError || len(w.terra.Effects()) != before {
 			t.Errorf("%q: exit %d, %d effects", hash, r.ExitCode, len(w.terra.Effects()))
 		}

@@ -263,9 +263,9 @@ func (env *environment) isAnother(a approval) string {
 	case a.connection != "" && !changes:
 		return "apply plan: nothing to approve: the plan changes nothing of " + a.connection
 	case a.hash == "" && a.connection != "":
-		return fmt.Sprintf("apply plan: the approval %s is not for the plan of %s, which is %s now; look at it before you approve it", env.digits(a.given, env.hashOf(a.connection)), a.connection, env.digits(env.hashOf(a.connection), a.given))
+		return fmt.Sprintf("apply plan: the approval %s is not for the plan of %s as it is now; look again before you approve it", env.digits(a.given, env.hashOf(a.connection)), a.connection)
 	case a.hash == "":
-		return fmt.Sprintf("apply plan: the approval %s is not for this plan, which is %s now; look at it before you approve it", env.digits(a.given, env.hash), env.digits(env.hash, a.given))
+		return fmt.Sprintf("apply plan: the approval %s is not for the plan as it is now; look again before you approve it", env.digits(a.given, env.hash))
 	case !changes && env.request.Shown == nil:
 		return "apply plan: nothing to approve: the plan of that hash changes nothing"
 	}

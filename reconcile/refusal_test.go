@@ -52,7 +52,7 @@ func TestKeyThatTerraRefusesIsNotSentAgain(t *testing.T) {
 		r = w.expectExit(w.apply(), report.ExitHeld)
 		c := w.change(r, "strava:rotate-secret:rejected")
 		expectGate(t, c, plan.Blocked, plan.GuardRejected)
-		expectText(t, c.GateReason, "the provider rejects it: garmin rejected the credentials")
+		expectText(t, c.GateReason, "key 1 stays live, users sync as before; the provider refused key 2: garmin rejected the credentials")
 	}
 	if n := w.sent(); n != 3 {
 		t.Errorf("the refused key was sent %d times, want three", n)

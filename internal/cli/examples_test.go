@@ -114,7 +114,7 @@ func TestExamplesAreApplied(t *testing.T) {
 	})
 	e.terra.ResetLog()
 	second := e.run(2, repository, "--dry-run")
-	if !strings.Contains(second, "1 change waiting") {
+	if !strings.Contains(second, "1 connection waiting") {
 		t.Errorf("second plan: want nothing but the one that waits; got\n%s", second)
 	}
 	e.run(0, repository, "--yes")

@@ -85,7 +85,7 @@ repository approve as well: policy.allow, bound to their target and to a time.
 Several people: approvals.required in daemon.yaml. Who approved what: reconcile
 history.
 `},
-		{"exit-codes", "what the end of a run says", "Exit codes of a run:\n\n" + exitCodes() + `
+		{"exit-codes", "what the end of a run says, and the signs of a report", "Exit codes of a run:\n\n" + exitCodes() + `
 Signs of a report, in front of a connection:
 
   !  a person must decide      x  failed

@@ -101,7 +101,7 @@ func (f *runFlags) print(proc *Process, w io.Writer, r report.Report, format str
 	case "html":
 		err = report.HTML(w, r)
 	default:
-		err = report.Text(w, r, report.TextOptions{Color: proc.colour(w), Width: width, Verbose: f.verbose, Explain: f.explain, Outcomes: f.outcomes, Apply: f.applying(proc, r)})
+		err = report.Text(w, r, report.TextOptions{Color: proc.colour(w), Width: width, Verbose: f.verbose, Explain: f.explain, Outcomes: f.outcomes, Apply: f.applying(proc, r), Look: f.looking(proc)})
 	}
 	if err != nil {
 		return fmt.Errorf("print report: %w", err)
@@ -115,6 +115,18 @@ func (f *runFlags) applying(proc *Process, r report.Report) string {
 	if !f.dryRun || r.Commit == "worktree" {
 		return ""
 	}
+	const anyFlag = "--yes" // so that the command is completed
+	words := proc.asked.command(append(f.chosen(), anyFlag))
+	return cmp.Or(words[:len(words)-1].String(), "reconcile")
+}
+
+// looking is the command line of a dry run of the same.
+func (f *runFlags) looking(proc *Process) string {
+	return proc.asked.command(append(plan.Command{"--dry-run"}, f.chosen()...)).String()
+}
+
+// chosen are the words that choose environments and connections.
+func (f *runFlags) chosen() plan.Command {
 	var words plan.Command
 	for _, name := range f.environments {
 		words = append(words, "--env", name)
@@ -122,9 +134,7 @@ func (f *runFlags) applying(proc *Process, r report.Report) string {
 	for _, name := range f.only {
 		words = append(words, "--only", name)
 	}
-	const anyFlag = "--yes" // so that the command is completed
-	words = proc.asked.command(append(words, anyFlag))
-	return cmp.Or(words[:len(words)-1].String(), "reconcile")
+	return words
 }
 
 // colour tells whether a stream is a terminal of somebody who wants colours.

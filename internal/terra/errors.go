@@ -276,6 +276,9 @@ func (p *Problem) Error() string {
 	if p.Action == "" {
 		return p.says()
 	}
+	if p.Code != "" { // which nobody between us and Terra would send
+		return p.Action + ": Terra says " + p.says()
+	}
 	return p.Action + ": " + p.says()
 }
 

@@ -41,35 +41,35 @@ func TestErrorTexts(t *testing.T) {
 	}{
 		{
 			"detail, errors, remediation", with(problem(422, "unsupported_operation", `,"detail":"Not for this provider.","errors":["a: b","c: d"],"remediation":"Use another."`)),
-			`read scopes of dev-1/strava: 422 unsupported_operation: Not for this provider: a: b; c: d; Terra says: "Use another"`,
+			`read scopes of dev-1/strava: Terra says 422 unsupported_operation: Not for this provider: a: b; c: d; Terra says: "Use another"`,
 		},
 		{
 			"scope in the detail", with(problem(403, CodeScopeMissing, `,"detail":"This needs connections:read."`)),
-			"read scopes of dev-1/strava: 403 scope_missing: This needs connections:read; create a token with the scope connections:read in Terra's dashboard and give it to the runner",
+			"read scopes of dev-1/strava: Terra says 403 scope_missing: This needs connections:read; create a token with the scope connections:read in Terra's dashboard and give it to the runner",
 		},
 		{
 			"scope of the operation", with(problem(403, CodeScopeMissing, "")),
-			"read scopes of dev-1/strava: 403 scope_missing: A title; create a token with the scope providers:read in Terra's dashboard and give it to the runner",
+			"read scopes of dev-1/strava: Terra says 403 scope_missing: A title; create a token with the scope providers:read in Terra's dashboard and give it to the runner",
 		},
 		{
 			"expired", with(problem(401, CodeTokenExpired, "")),
-			"read scopes of dev-1/strava: 401 token_expired: A title; create a new token in Terra's dashboard and give it to the runner",
+			"read scopes of dev-1/strava: Terra says 401 token_expired: A title; create a new token in Terra's dashboard and give it to the runner",
 		},
 		{
 			"unauthorized", with(problem(401, CodeUnauthorized, "")),
-			"read scopes of dev-1/strava: 401 unauthorized: A title; check the token that the runner uses, or create a new one in Terra's dashboard",
+			"read scopes of dev-1/strava: Terra says 401 unauthorized: A title; check the token that the runner uses, or create a new one in Terra's dashboard",
 		},
 		{
 			"audience", with(problem(403, CodeAudienceRestricted, "")),
-			"read scopes of dev-1/strava: 403 audience_restricted: A title; use a token that may act on this dev_id",
+			"read scopes of dev-1/strava: Terra says 403 audience_restricted: A title; use a token that may act on this dev_id",
 		},
 		{
 			"environment unknown", with(problem(404, CodeDevIDNotFound, "")),
-			"read scopes of dev-1/strava: 404 dev_id_not_found: A title; check dev_id in environment.yaml and the account it names",
+			"read scopes of dev-1/strava: Terra says 404 dev_id_not_found: A title; check dev_id in environment.yaml and the account it names",
 		},
 		{
 			"environment disabled", with(problem(403, CodeEnvironmentDisabled, "")),
-			"read scopes of dev-1/strava: 403 environment_disabled: A title; enable the environment in Terra's dashboard, or leave it out: a folder with _ before its name is not read",
+			"read scopes of dev-1/strava: Terra says 403 environment_disabled: A title; enable the environment in Terra's dashboard, or leave it out: a folder with _ before its name is not read",
 		},
 		{
 			"no document", with(reply(403, "text/html", "<p>")),
@@ -89,27 +89,27 @@ func TestErrorTexts(t *testing.T) {
 		},
 		{
 			"no rights", with(problem(403, CodeAccessDenied, "")),
-			"read scopes of dev-1/strava: 403 access_denied: A title; use a token of somebody whose role allows it: a token has the rights of the person who made it",
+			"read scopes of dev-1/strava: Terra says 403 access_denied: A title; use a token of somebody whose role allows it: a token has the rights of the person who made it",
 		},
 		{
 			"no rights, explained", with(problem(403, CodeAccessDenied, `,"remediation":"Ask an owner."`)),
-			`read scopes of dev-1/strava: 403 access_denied: A title; Terra says: "Ask an owner"`,
+			`read scopes of dev-1/strava: Terra says 403 access_denied: A title; Terra says: "Ask an owner"`,
 		},
 		{
 			"not in the plan", with(problem(403, CodeEntitlementRequired, `,"product":"custom_domains"`)),
-			"read scopes of dev-1/strava: 403 entitlement_required: A title (product custom_domains); the plan of this Terra account does not include it: change the plan or ask Terra support, and leave it out of the files until then",
+			"read scopes of dev-1/strava: Terra says 403 entitlement_required: A title (product custom_domains); the plan of this Terra account does not include it: change the plan or ask Terra support, and leave it out of the files until then",
 		},
 		{
 			"not in the plan, explained", with(problem(403, CodeEntitlementRequired, `,"remediation":"Upgrade to Scale."`)),
-			`read scopes of dev-1/strava: 403 entitlement_required: A title; Terra says: "Upgrade to Scale"`,
+			`read scopes of dev-1/strava: Terra says 403 entitlement_required: A title; Terra says: "Upgrade to Scale"`,
 		},
 		{
 			"server fault", with(problem(500, CodeInternalError, "")),
-			"read scopes of dev-1/strava: 500 internal_error: A title; run again later, or ask Terra support if it lasts",
+			"read scopes of dev-1/strava: Terra says 500 internal_error: A title; run again later, or ask Terra support if it lasts",
 		},
 		{
 			"entitlements unreadable", with(problem(503, "authorization_unavailable", `,"remediation":"Try again in a minute."`)),
-			`read scopes of dev-1/strava: 503 authorization_unavailable: A title; Terra says: "Try again in a minute"`,
+			`read scopes of dev-1/strava: Terra says 503 authorization_unavailable: A title; Terra says: "Try again in a minute"`,
 		},
 		{
 			"gateway", with(reply(502, "text/html", "<p>")),
@@ -117,15 +117,15 @@ func TestErrorTexts(t *testing.T) {
 		},
 		{
 			"rate", with(problem(429, CodeRateLimited, "")),
-			"read scopes of dev-1/strava: 429 rate_limited: A title; run again later, or ask Terra support if it lasts",
+			"read scopes of dev-1/strava: Terra says 429 rate_limited: A title; run again later, or ask Terra support if it lasts",
 		},
 		{
 			"changed meanwhile", with(problem(409, CodeConflict, "")),
-			"read scopes of dev-1/strava: 409 conflict: A title; run again: somebody else may have changed it meanwhile",
+			"read scopes of dev-1/strava: Terra says 409 conflict: A title; run again: somebody else may have changed it meanwhile",
 		},
 		{
 			"refused field", with(problem(400, CodeValidationFailed, `,"errors":["a: b"]`)),
-			"read scopes of dev-1/strava: 400 validation_failed: A title: a: b",
+			"read scopes of dev-1/strava: Terra says 400 validation_failed: A title: a: b",
 		},
 		{
 			"web page", with(reply(200, "text/html", "<p>")),
@@ -158,7 +158,7 @@ func TestTextsOfTheOtherErrors(t *testing.T) {
 		"list x: the list is incomplete: why; run again later":                                                                                     &PartialListError{Action: "list x", Reason: "why"},
 		"prove dry_run: the server was not asked yet whether it honours dry_run":                                                                   &DryRunUnprovenError{},
 		"prove dry_run: the server did not honour dry_run":                                                                                         &DryRunUnprovenError{Tried: true},
-		"prove dry_run: x: 403 scope_missing":                                                                                                      &DryRunUnprovenError{Tried: true, Err: &Problem{Action: "x", Status: 403, Code: CodeScopeMissing}},
+		"prove dry_run: x: Terra says 403 scope_missing":                                                                                           &DryRunUnprovenError{Tried: true, Err: &Problem{Action: "x", Status: 403, Code: CodeScopeMissing}},
 		"compare client_secret of dev-1/strava: the server stopped honouring dry_run: may have been written: strava/client_secret":                 &MayHaveWrittenError{"dev-1", "strava", "client_secret"},
 		"set x: sent, and whether it happened is unknown: no answer: reset":                                                                        &AmbiguousError{Action: "set x", Err: &ConnectionError{Action: "set x", Reason: "reset"}},
 		"set x: sent, and whether it happened is unknown: 500 internal_error: T; run again later, or ask Terra support if it lasts":                &AmbiguousError{Action: "set x", Err: &Problem{Action: "set x", Status: 500, Code: CodeInternalError, Title: "T"}},

@@ -113,18 +113,23 @@ func guardRejected(_ Input, k Connection, c Change) Hold {
 	if !c.ShowsRejected() || refused == nil {
 		return Hold{}
 	}
-	next := newKey("the right secret, or a new one", c.Connection)
+	next := newKey("asks for a working secret", c.Connection)
 	if refused.ByUsers {
 		next.Text = "make a new key"
 	}
-	if rejectedIsLive(k) {
-		return block("it is live and "+refused.words()+"; the file has no key to go back to", next)
+	live, stays := k.live().Secret.LiveKey, "the live key stays"
+	if live > 0 {
+		stays = number(live) + " stays live"
 	}
-	why, live := "the live key stays", k.live().Secret.LiveKey
-	if refused.LiveToo > 0 && refused.LiveToo == live {
-		why += ", but the provider refuses it too: people fall away, or it is out of order"
+	switch {
+	case rejectedIsLive(k):
+		stays = number(live) + " is live, and the file has no key to go back to"
+	case refused.LiveToo > 0 && refused.LiveToo == live:
+		stays += ", but the provider refuses it too: people fall away, or it is out of order"
+	default:
+		stays += ", users sync as before"
 	}
-	return block(why+"; "+refused.words(), next)
+	return block(stays+"; "+refused.refusal(), next)
 }
 
 func guardProvider(_ Input, k Connection, c Change) Hold {
@@ -253,8 +258,12 @@ func guardSetup(in Input, k Connection, c Change) Hold {
 	if step == nil {
 		return Hold{}
 	}
-	return wait("step "+step.Step+", up to "+step.By+": "+step.Reason,
-		Remediation{Kind: ByStep, Text: step.Do + " Once done", File: fileOf(in, k), YAML: step.Record},
+	once := " Once done"
+	if step.Blanks != "" {
+		once += " (" + step.Blanks + ")"
+	}
+	return wait("step "+step.Step+", "+step.Turn+": "+step.Reason,
+		Remediation{Kind: ByStep, Text: step.Do + once, File: fileOf(in, k), YAML: step.Record},
 		Remediation{Kind: ByStep, Text: "all steps, and what to paste where", Command: Command{"providers", k.Provider}})
 }
 
@@ -300,7 +309,7 @@ func guardSuspend(in Input, k Connection, _ Change) Hold {
 
 func guardObserve(in Input, _ Connection, _ Change) Hold {
 	if env := in.Environment; env.Observe {
-		return block("mode: observe only looks ("+setBy(env.ModeOrigin)+")", edit(file(env.Origin), "mode: apply", ""))
+		return block("mode: observe only looks ("+setBy(env.ModeOrigin)+")", edit(file(env.Origin), "mode: apply", "for the whole environment"))
 	}
 	return Hold{}
 }
@@ -341,7 +350,7 @@ func guardDrift(in Input, k Connection, c Change) Hold {
 		return Hold{}
 	}
 	return block("on_drift: report, so it is only reported ("+setBy(env.DriftOrigin)+")",
-		edit(file(env.Origin), "on_drift: revert", ""), edit(fileOf(in, k), "", "what Terra has"))
+		edit(file(env.Origin), "on_drift: revert", "for the whole environment"), edit(fileOf(in, k), "", "what Terra has"))
 }
 
 // guardInconsistent keeps the same write from being sent for ever.

@@ -259,9 +259,10 @@ func (d Desired) nextKey() string { return number(d.NextKey) + " is due on " + s
 // the own app holds its credentials too, where the connection is live already.
 type Prerequisite struct {
 	Step, Reason string
-	By           string // whoever is up to it: you and Samsung
+	Turn         string // whose turn it is: your turn, then Samsung's
 	Do           string // what there is to do, in sentences
 	Record       string // the lines of the connection's file that say that it was done
+	Blanks       string // what stands in capitals in Record, each with an example
 	OwnApp       bool
 }
 
@@ -280,6 +281,14 @@ type RejectedKey struct {
 
 // words tells since when and why a key is rejected.
 func (r RejectedKey) words() string { return r.Reason + " (" + stamp(r.At) + ")" }
+
+// refusal is words that name the key, for where another one is spoken of as well.
+func (r RejectedKey) refusal() string {
+	if said, byProvider := strings.CutPrefix(r.words(), "the provider rejects it"); byProvider {
+		return "the provider refused " + number(r.Key) + said
+	}
+	return number(r.Key) + ": " + r.words()
+}
 
 // rejectedIsLive tells whether the rejected key is the live one, so that going back to
 // the key before it is what is wanted.

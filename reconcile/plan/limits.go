@@ -22,13 +22,25 @@ func (s KillSwitch) String() string {
 	return fmt.Sprintf("paused until %s by %s: %s", stamp(s.Until), s.Owner, s.Reason)
 }
 
-// Resume is the command that lifts it.
+// Resume is the command that lifts it before its time, of which whoever set it knows
+// whether that is safe.
 func (s KillSwitch) Resume() Remediation {
-	c := NextCommand("lifts the pause of "+cmp.Or(s.Target, "everything"), "resume")
+	c := NextCommand("ends by itself "+stamp(s.Until)+"; sooner only if "+cmp.Or(s.Owner, "whoever paused it")+" agrees"+s.reach(), "resume")
 	if s.Target != "" {
 		c.Command = append(c.Command, s.Target)
 	}
 	return c
+}
+
+// reach says how far it reaches where that is beyond one connection.
+func (s KillSwitch) reach() string {
+	switch {
+	case s.Target == "":
+		return ", for every environment"
+	case s.Provider == "":
+		return ", for all of " + s.Target
+	}
+	return ""
 }
 
 // Pauses are kill switches that hold the same.
@@ -52,7 +64,7 @@ func (all Pauses) Resume() []Remediation {
 	for _, s := range all {
 		c := s.Resume()
 		if len(all) > 1 {
-			c.Text = fmt.Sprintf("lifts one of %d pauses, all of which hold it", len(all))
+			c.Text += fmt.Sprintf("; one of %d pauses, all of which hold it", len(all))
 		}
 		out = append(out, c)
 	}

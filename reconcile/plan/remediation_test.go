@@ -35,3 +35,35 @@ func TestCommandIsReadByShells(t *testing.T) {
 		}
 	}
 }
+
+// What is to be committed goes into a file of the environment that it is about: of a
+// connection that no file names, beside environment.yaml.
+func TestRemediationsNameFilesOfTheirEnvironment(t *testing.T) {
+	seen := map[string]int{}
+	for name, archive := range stories(t) {
+		f := inputOf(t, archive)
+		f.Environment.Name, f.Environment.Origin = "staging", "staging/environment.yaml:1"
+		for _, c := range planOf(f).Changes {
+			for _, n := range c.Remediations {
+				if n.File == "" || n.YAML == "" {
+					continue
+				}
+				want := "staging/" + c.Provider + ".yaml"
+				switch k := f.input().of(c.Provider); {
+				case k.Desired != nil && !strings.HasSuffix(n.File, "environment.yaml"):
+					want = file(k.Desired.Origin)
+				case strings.HasSuffix(n.File, "environment.yaml"):
+					want = "staging/environment.yaml"
+				default:
+					seen[c.Provider]++
+				}
+				if n.File != want {
+					t.Errorf("%s: %s: %q goes into %s, want %s", name, c.ID, n.YAML, n.File, want)
+				}
+			}
+		}
+	}
+	if len(seen) == 0 {
+		t.Error("no story has a connection that no file names")
+	}
+}

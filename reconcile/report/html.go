@@ -118,7 +118,7 @@ func newPage(r Report) page {
 		p.QuietWords = "In sync"
 	}
 	if groups := grouped(nextSteps(r)); len(groups) > 0 {
-		p.NextWords = nextWords(groups)
+		p.NextWords = strings.TrimLeft(nextWords(groups), ":, ")
 		for _, group := range groups {
 			next := pageNext{Name: group[0].name}
 			for _, s := range group {

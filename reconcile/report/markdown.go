@@ -194,7 +194,7 @@ func (m *markdown) next(steps []step) {
 	groups := grouped(steps)
 	head := "\n**Next**"
 	if words := nextWords(groups); words != "" {
-		head += ", " + md(words)
+		head += md(words)
 	}
 	next := m.add(piece{text: head + "\n\n", within: -1, rank: rankStep})
 	shown := 0

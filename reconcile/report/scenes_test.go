@@ -1,6 +1,7 @@
 package report
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"strings"
@@ -44,10 +45,18 @@ func allow(provider, lines string) plan.Remediation {
 	return plan.Remediation{Kind: plan.ByAllow, File: "production/" + provider + ".yaml", YAML: "policy: {allow: [{" + lines + ", until: 2026-12-05, reason: \"...\"}]}"}
 }
 
-func newConnection(provider string, n int) []Change {
+// clientIDs are as providers give them.
+func clientID(provider string) string {
+	return map[string]string{
+		"coros": "e3f1c7a05b2d4c86", "dexcom": "AbCdEfGhIjKlMnOpQrStUvWxYz012345", "eight": "58c1e0f2", "fitbit": "23ABCD",
+		"garmin": "0a1b2c3d-77f0-4b1e-9a35-0123456789ab", "huawei": "104512345", "oura": "5X7QK2ZJ", "polar": "b41c9d7e", "strava": "123456", "suunto": "4d7e21aa", "whoop": "9f30a6c1",
+	}[provider]
+}
+
+func newConnection(provider string) []Change {
 	return []Change{
 		change(provider, plan.Enable, plan.Safe, plan.Create, plan.FieldChange{Field: plan.FieldState, To: value("active")}).hurting(exactly(0), "no active end users"),
-		change(provider, plan.SetCredentials, plan.Safe, plan.Create, plan.FieldChange{Field: plan.FieldClientID, To: value(fmt.Sprintf("7f3c-acme-%02d", n))},
+		change(provider, plan.SetCredentials, plan.Safe, plan.Create, plan.FieldChange{Field: plan.FieldClientID, To: value(clientID(provider))},
 			plan.FieldChange{Field: plan.FieldClientSecret, To: plan.FieldValue{Key: 1}}),
 		change(provider, plan.SetScopes, plan.Safe, plan.Create, plan.FieldChange{Field: plan.FieldScopes, To: plan.FieldValue{List: []string{"a", "b", "c"}}}),
 	}
@@ -70,30 +79,35 @@ func sevenHeld() []Change {
 		change("whoop", plan.SetScopes, plan.Disruptive, plan.Drift, plan.FieldChange{Field: plan.FieldScopes, From: plan.FieldValue{List: []string{"read:cycles", "read:sleep"}}, To: plan.FieldValue{List: []string{"read:sleep"}}}).
 			hurting(exactly(12), "scopes may be removed; 12 active end users").
 			held(plan.Blocked, "on-drift", "on_drift: report, so it is only reported (production/environment.yaml:6)",
-				plan.Remediation{Kind: plan.ByCommit, File: "production/environment.yaml", YAML: "on_drift: revert"}),
+				plan.Remediation{Kind: plan.ByCommit, Text: "for the whole environment", File: "production/environment.yaml", YAML: "on_drift: revert"}),
 		change("withings", plan.Disable, plan.Destructive, plan.Prune, plan.FieldChange{Field: plan.FieldState, From: value("active"), To: value("disabled")}).
 			hurting(exactly(4210), "data stops and the gap is never filled").
 			held(plan.Approval, "destructive", "destructive, and nobody has approved it",
 				plan.Remediation{Kind: plan.ByCommit, Text: "keep it: a file that names it is enough", File: "production/withings.yaml", YAML: "provider: withings"}, approve(), allow("withings", "change: prune")),
-		change("oura", plan.SetCredentials, plan.Disruptive, plan.Adopt, plan.FieldChange{Field: plan.FieldClientID, From: value("OLD"), To: value("NEW")}).
+		change("oura", plan.SetCredentials, plan.Disruptive, plan.Adopt, plan.FieldChange{Field: plan.FieldClientID, From: value("5X7QK2ZJ"), To: value("8M4TR9WB")}).
 			hurting(nil, "the pair is not proved; end users not counted").
-			held(plan.Blocked, "pause", "paused until 2026-11-28 14:00 UTC by jo: incident 12", plan.NextCommand("lifts the pause of production", "resume", "production")),
+			held(plan.Blocked, "pause", "paused until 2026-11-28 14:00 UTC by jo: incident 12", plan.KillSwitch{Provider: "oura", Target: "production/oura", Owner: "jo", Until: sceneAt().Add(12 * time.Hour)}.Resume()),
 		change("fitbit", plan.RotateSecret, plan.Safe, plan.Rotation, plan.FieldChange{Field: plan.FieldClientSecret, From: plan.FieldValue{Mask: "****9876", Key: 1}, To: plan.FieldValue{Key: 2}}).
-			held(plan.Blocked, plan.GuardRejected, "the live key stays; the provider rejects it: invalid_client (2026-11-27 02:00 UTC)",
-				plan.NextCommand("the right secret, or a new one", "rotate", "add", "production/fitbit")),
+			held(plan.Blocked, plan.GuardRejected, "key 1 stays live, users sync as before; the provider refused key 2: invalid_client (2026-11-27 02:00 UTC)",
+				plan.NextCommand("asks for a working secret", "rotate", "add", "production/fitbit")),
 	}
 }
 
 func scene(mode Mode, unchanged int, changes ...Change) Report {
-	r := New(mode, strings.Repeat("1f0c9a7b", 5), sceneAt())
-	e := complete(Environment{Name: "production", DevID: "acme-prod-x81LmQ", PlanHash: "sha256:" + strings.Repeat("5e2c497c", 8), Changes: changes})
+	hash := func(of string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(of))) }
+	all := fmt.Sprint(mode, unchanged)
+	for _, c := range changes {
+		all += " " + c.ID
+	}
+	r := New(mode, hash("commit " + all)[:40], sceneAt())
+	e := complete(Environment{Name: "production", DevID: "acme-prod-x81LmQ", PlanHash: "sha256:" + hash(all), Changes: changes})
 	e.Summary.Unchanged = unchanged
-	for i, c := range changes {
+	for _, c := range changes {
 		for _, n := range c.Remediations {
 			if n.Kind != plan.ByApproval || c.Gate != plan.Approval {
 				continue
 			}
-			e.Connections = append(e.Connections, Connection{Name: c.Connection, PlanHash: fmt.Sprintf("sha256:%02x", i) + strings.Repeat("f3a1", 15) + "00", Approval: Approval{Releases: 1, ReleasesNow: 1}})
+			e.Connections = append(e.Connections, Connection{Name: c.Connection, PlanHash: "sha256:" + hash(c.ID), Approval: Approval{Releases: 1, ReleasesNow: 1}})
 			if c.Guard == plan.GuardSecretDrift {
 				e.Approval.Leaves = append(e.Approval.Leaves, c.Connection)
 				continue
@@ -110,30 +124,30 @@ func scene(mode Mode, unchanged int, changes ...Change) Report {
 // Each scene is at most so many lines long, and shows what it is about.
 func TestScenes(t *testing.T) {
 	var ten []Change
-	for n, provider := range strings.Fields("coros dexcom eight fitbit garmin huawei oura polar strava whoop") {
-		ten = append(ten, newConnection(provider, n)...)
+	for _, provider := range strings.Fields("coros dexcom eight fitbit garmin huawei oura polar strava whoop") {
+		ten = append(ten, newConnection(provider)...)
 	}
-	waits := func(provider, step, by, do, record string, since time.Duration) Change {
+	waits := func(provider, step, by, do, record, blanks string, since time.Duration) Change {
 		c := change(provider, plan.Enable, plan.Safe, plan.Create, plan.FieldChange{Field: plan.FieldState, To: value("active")}).
-			held(plan.Waiting, plan.GuardSetup, "step "+step+", up to you and "+by+": setup."+step+".done is missing: the day it was done",
-				plan.Remediation{Kind: plan.ByStep, Text: do + " Once done", File: "production/" + provider + ".yaml", YAML: "setup: {" + step + ": {" + record + "}}"},
+			held(plan.Waiting, plan.GuardSetup, "step "+step+", your turn, then "+by+"'s: setup."+step+".done is missing: the day it was done",
+				plan.Remediation{Kind: plan.ByStep, Text: do + " Once done (" + blanks + ")", File: "production/" + provider + ".yaml", YAML: "setup: {" + step + ": {" + record + "}}"},
 				plan.Remediation{Kind: plan.ByStep, Text: "all steps, and what to paste where", Command: plan.Command{"providers", provider}})
 		c.GatedSince = sceneAt().Add(-since)
 		return c
 	}
 	wrong := scene(Apply, 3, sevenHeld()...)
 	e := &wrong.Environments[0]
-	e.Error = "apply plan: the approval 00000000 is not for this plan, which is 5e2c497c now; look at it before you approve it"
-	e.Remediations = []plan.Remediation{plan.NextCommand("look at it again", "--dry-run", "--env", "production")}
+	e.Error = "apply plan: the approval 3ca0772e is not for the plan as it is now; look again before you approve it"
+	e.Remediations = []plan.Remediation{plan.NextCommand("look at the plan as it is now", "--dry-run", "--env", "production")}
 	for i := range e.Changes {
 		e.Changes[i].Outcome = NotAttempted
 	}
 	wrong.Finish(sceneAt())
 	outage := scene(DryRun, 0)
-	outage.Environments[0].Error = "list sources of acme-prod-x81LmQ: 503 service_unavailable: upstream timeout; run again later, or ask Terra support if it lasts"
+	outage.Environments[0].Error = "list connections of acme-prod-x81LmQ: Terra says 503 service_unavailable: upstream timeout; run again later, or ask Terra support if it lasts"
 	outage.Environments[0].PlanHash = ""
 	outage.Finish(sceneAt().Add(12 * time.Second))
-	applied := scene(Apply, 1, newConnection("garmin", 1)...)
+	applied := scene(Apply, 1, newConnection("garmin")...)
 	for i := range applied.Environments[0].Changes {
 		applied.Environments[0].Changes[i].Outcome, applied.Environments[0].Changes[i].DurationMS = Applied, 120
 	}
@@ -142,16 +156,29 @@ func TestScenes(t *testing.T) {
 	seven.Environments[0].Unmanaged = []string{"withings"} // of which its row says so
 	seven.Finish(sceneAt().Add(40 * time.Millisecond))
 	var eight []Change
-	for i, provider := range strings.Fields("coros dexcom fitbit garmin huawei oura polar whoop") {
-		eight = append(eight, change(provider, plan.UpdateCredentials, plan.Destructive, plan.Commit, plan.FieldChange{Field: plan.FieldClientID, From: value("old"), To: value("new")}).
+	for i, provider := range strings.Fields("coros fitbit huawei oura polar strava suunto whoop") {
+		newID := fmt.Sprintf("%x", sha256.Sum256([]byte(provider)))[:8]
+		eight = append(eight, change(provider, plan.UpdateCredentials, plan.Destructive, plan.Commit, plan.FieldChange{Field: plan.FieldClientID, From: value(clientID(provider)), To: value(newID)}).
 			hurting(exactly(i), "client_id, sandbox or secret_ref: every user may have to reconnect").
-			held(plan.Approval, "destructive", "destructive, and nobody has approved it", approve(), allow(provider, `change: client_id, to: "new"`)))
+			held(plan.Approval, "destructive", "destructive, and nobody has approved it", approve(), allow(provider, `change: client_id, to: "`+newID+`"`)))
 	}
 	two := scene(DryRun, 3, sevenHeld()[1:2]...)
-	two.Environments = append(two.Environments, scene(DryRun, 1, sevenHeld()[4:5]...).Environments[0])
+	staging := sevenHeld()[4:5]
+	staging[0].Connection, staging[0].ID = "staging/withings", "staging/withings:disable"
+	for i := range staging[0].Remediations {
+		staging[0].Remediations[i].File = strings.Replace(staging[0].Remediations[i].File, "production/", "staging/", 1)
+	}
+	two.Environments = append(two.Environments, scene(DryRun, 1, staging...).Environments[0])
 	two.Environments[1].Name, two.Environments[1].DevID = "staging", "acme-stag-Wq72Rt"
-	two.Environments[1].Changes[0].Connection, two.Environments[1].Connections[0].Name = "staging/withings", "staging/withings"
 	two.Finish(sceneAt().Add(40 * time.Millisecond))
+	// A pause of an environment holds all of it, whatever else does.
+	pause := plan.KillSwitch{Target: "production", Owner: "jo", Reason: "incident 12", Until: sceneAt().Add(12 * time.Hour)}
+	var stopped []Change
+	for _, c := range append(newConnection("garmin"), sevenHeld()[1], sevenHeld()[2]) {
+		stopped = append(stopped, c.held(plan.Blocked, plan.GuardPause, pause.String(), pause.Resume()))
+	}
+	paused := scene(DryRun, 2, stopped...)
+	paused.Environments[0].Warnings = []plan.Warning{{Cause: pause.String(), Text: "production is " + pause.String(), Remediations: []plan.Remediation{pause.Resume()}}}
 	for _, s := range []struct {
 		name  string
 		r     Report
@@ -159,29 +186,42 @@ func TestScenes(t *testing.T) {
 		shows []string
 	}{
 		{"healthy", scene(DryRun, 5), 1, []string{"in sync, 5 connections"}},
-		{"one-new", scene(DryRun, 4, newConnection("garmin", 0)...), 4, []string{"Dry run of commit 1f0c9a7b1f0c", "1 of 5 connections differs (3 changes)", "3 changes ready", "garmin", "own app 7f3c-acme-00", "secret key 1", "3 scopes"}},
-		{"ten-new", scene(DryRun, 0, ten...), 22, []string{"7f3c-acme-09"}},
+		{"one-new", scene(DryRun, 4, newConnection("garmin")...), 4, []string{"1 of 5 connections differs; no user affected", "1 connection ready", "garmin", "own app " + clientID("garmin"), "key 1, 3 scopes", "Apply (asks first): reconcile"}},
+		{"ten-new", scene(DryRun, 0, ten...), 22, []string{clientID("whoop"), "10 connections ready", "Apply (asks first): reconcile One alone: add --only production/coros"}},
 		{"seven-held", seven, 30, []string{"37 users must reconnect", "4,210 users cut off", "reconcile rotate add production/strava",
-			"policy: {protect: false}", "reconcile resume production", "huawei reconcile --approve production/huawei=01f3a1f3",
-			"Next, in any order; an approval lets through only the connection it names", "(****9999) -> key 2", "strava keep it: type the live secret, which is encrypted into the file: reconcile rotate add production/strava", "replace it: reconcile --approve production/strava=00f3a1f3",
-			"withings keep it: commit to production/withings.yaml: provider: withings", "disable it: reconcile --approve production/withings=04f3a1f3",
-			"at least 5,300 users affected if applied", "Why: the same command with --explain strava. The words: reconcile help"}},
-		{"standing-waits", scene(DryRun, 3, waits("samsung", "partner_approval", "Samsung", "Apply as a partner in Samsung's partner portal and wait for the approval.", "done: DATE, value: VALUE", 16*24*time.Hour),
-			waits("huawei", "health_kit_access", "Huawei", "Apply for Health Kit (Health Service Kit) access with every read scope you need.", "done: DATE", 9*24*time.Hour),
-			waits("oura", "terra_support", "Terra support", "Terra support sets an own Oura app for an environment. Send the ticket (`reconcile providers oura --ticket` prints it) and wait for the answer.", "ticket: TICKET, state: active", 24*time.Hour),
-			waits("polar", "terra_support", "Terra support", "Terra support sets an own Polar app for an environment. Send the ticket (`reconcile providers polar --ticket` prints it) and wait for the answer.", "ticket: TICKET, state: active", 0)), 22,
-			[]string{"samsung waits since 12 Nov: step partner_approval, up to you and Samsung", "Once done: commit to production/samsung.yaml: setup: {partner_approval: {done: DATE, value: VALUE}}", "huawei waits since 19 Nov", "polar new waits: step terra_support, up to you and Terra support"}},
-		{"eight-approvals", scene(DryRun, 3, eight...), 16, []string{"reconcile --approve production=5e2c497c", "Why, and how to approve it alone: the same command with --explain coros", "28 users affected if applied"}},
-		{"two-environments", two, 17, []string{"production/huawei reconcile --approve production/huawei=00f3a1f3", "staging/withings keep it: commit to", "4,247 users affected"}},
-		{"wrong-hash", wrong, 10, []string{"the approval 00000000 is not for this plan, which is 5e2c497c now", "7 changes not tried; need you: strava, huawei,", "Nothing was written.", "reconcile --dry-run --env production"}},
-		{"rejected", scene(DryRun, 4, sevenHeld()[6]), 8, []string{"client secret (key 2) is rejected", "the live key stays", "reconcile rotate add production/fitbit"}},
-		{"outage", outage, 6, []string{"503 service_unavailable", "run again later"}},
-		{"applied", applied, 5, []string{"applied in"}},
+			"policy: {protect: false}", "huawei reconcile --approve production/huawei=",
+			"Next: nothing until you choose; --approve applies that one at once, unasked", "(****9999) -> key 2", "strava keep it (type it): reconcile rotate add production/strava", "replace it: reconcile --approve production/strava=",
+			"whoop for the whole environment: commit to production/environment.yaml: on_drift: revert",
+			"withings keep it: commit to production/withings.yaml: provider: withings", "disable it: reconcile --approve production/withings=",
+			"oura ends by itself 2026-11-28 14:00 UTC; sooner only if jo agrees: reconcile resume production/oura",
+			"key 2 is rejected; key 1 stays live, users sync as before", "3 connections need approval, 4 blocked",
+			"at least 5,300 users affected if applied", "Why: reconcile --dry-run --explain withings", "The words and signs: reconcile help"}},
+		{"paused", paused, 17, []string{"3 of 5 connections differ, 3 need you", "garmin, huawei, polar", "for all of production: reconcile resume production"}},
+		{"standing-waits", scene(DryRun, 3, waits("samsung", "partner_approval", "Samsung", "Apply as a partner in Samsung's partner portal and wait for the approval.", "done: DATE, value: VALUE", "DATE as 2026-08-01, VALUE as SHP-2026-0042", 16*24*time.Hour),
+			waits("huawei", "health_kit_access", "Huawei", "Apply for Health Kit (Health Service Kit) access with every read scope you need.", "done: DATE", "DATE as 2026-08-01", 9*24*time.Hour),
+			waits("oura", "terra_support", "Terra support", "Terra support sets an own Oura app for an environment. Send the ticket (`reconcile providers oura --ticket` prints it) and wait for the answer.", "ticket: TICKET, state: active", "TICKET as TERRA-1234", 24*time.Hour),
+			waits("polar", "terra_support", "Terra support", "Terra support sets an own Polar app for an environment. Send the ticket (`reconcile providers polar --ticket` prints it) and wait for the answer.", "ticket: TICKET, state: active", "TICKET as TERRA-1234", 0)), 23,
+			[]string{"4 of 7 connections differ, 4 need you", "samsung waits since 12 Nov: partner_approval, your turn, then Samsung's", "Once done (DATE as 2026-08-01, VALUE as SHP-2026-0042): commit to production/samsung.yaml: setup: {partner_approval: {done: DATE, value: VALUE}}", "huawei waits since 19 Nov", "new, waits from now: terra_support, your turn, then Terra support's", "Next: each waits until its lines are committed"}},
+		{"eight-approvals", scene(DryRun, 3, eight...), 16, []string{"applies all 8 at once, unasked: whoop, suunto, strava, 5 more: reconcile --approve production=", "One alone, and why: reconcile --dry-run --explain whoop", "28 users affected if applied"}},
+		{"two-environments", two, 17, []string{"production/huawei reconcile --approve production/huawei=", "staging/withings keep it: commit to staging/withings.yaml", "4,247 users affected"}},
+		{"wrong-hash", wrong, 10, []string{"the approval 3ca0772e is not for the plan as it is now", "7 connections not tried; need you: strava, huawei,", "Nothing was written.", "reconcile --dry-run --env production"}},
+		{"rejected", scene(DryRun, 4, sevenHeld()[6]), 8, []string{"key 2 is rejected; key 1 stays live, users sync as before", "the provider refused key 2: invalid_client", "reconcile rotate add production/fitbit"}},
+		{"outage", outage, 7, []string{"Terra says 503 service_unavailable", "run again later", "for end users nothing changed"}},
+		{"applied", applied, 5, []string{"applied in", "1 of 2 connections applied", "1 connection applied"}},
 	} {
-		got := render(t, func(w io.Writer) error { return Text(w, s.r, TextOptions{}) })
+		got := render(t, func(w io.Writer) error { return Text(w, s.r, TextOptions{Apply: "reconcile"}) })
 		golden(t, "scenes/"+s.name+".txt", got)
 		if n := strings.Count(got, "\n"); n > s.lines {
 			t.Errorf("%s: %d lines, want at most %d:\n%s", s.name, n, s.lines, got)
+		}
+		for _, e := range s.r.Environments {
+			for _, c := range e.Changes {
+				for _, n := range c.Remediations {
+					if n.File != "" && !strings.HasPrefix(n.File, e.Name+"/") {
+						t.Errorf("%s: %s is mended in %s", s.name, c.ID, n.File)
+					}
+				}
+			}
 		}
 		if strings.Contains(got, "not managed") {
 			t.Errorf("%s says twice that no file names a connection:\n%s", s.name, got)
@@ -195,14 +235,21 @@ func TestScenes(t *testing.T) {
 		golden(t, "scenes/"+s.name+".md", everyForm(t, s.r)["markdown"])
 	}
 	apply := render(t, func(w io.Writer) error {
-		return Text(w, scene(DryRun, 4, newConnection("garmin", 0)...), TextOptions{Apply: "reconcile"})
+		return Text(w, scene(DryRun, 4, newConnection("garmin")...), TextOptions{Apply: "reconcile"})
 	})
 	golden(t, "scenes/one-new-apply.txt", apply)
-	if n := strings.Count(apply, "\n"); n > 4 || !strings.HasSuffix(apply, "Nothing was written. Apply: reconcile\n") {
+	if n := strings.Count(apply, "\n"); n > 4 || !strings.HasSuffix(apply, "Nothing was written. Apply (asks first): reconcile\n") {
 		t.Errorf("%d lines:\n%s", n, apply)
 	}
+	// Who approves all of a plan applies what is ready as well.
+	withReady := render(t, func(w io.Writer) error {
+		return Text(w, scene(DryRun, 3, append(newConnection("garmin"), eight...)...), TextOptions{})
+	})
+	if flat := strings.Join(strings.Fields(withReady), " "); !strings.Contains(flat, "applies all 8 at once, unasked: whoop, suunto, strava, 5 more, and what is ready (1 connection): reconcile --approve production=") {
+		t.Errorf("what is ready is not said to be applied as well:\n%s", withReady)
+	}
 	// After a yes the plan stands above: only what became of it is printed.
-	answered := scene(Apply, 1, append(newConnection("garmin", 1), sevenHeld()[1])...)
+	answered := scene(Apply, 1, append(newConnection("garmin"), sevenHeld()[1])...)
 	for i := range 3 {
 		answered.Environments[0].Changes[i].Outcome, answered.Environments[0].Changes[i].DurationMS = Applied, 120
 	}

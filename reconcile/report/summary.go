@@ -3,7 +3,9 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -72,7 +74,7 @@ func rows(r Report, e Environment) []row {
 		if k.Next == 0 {
 			continue
 		}
-		coming := "client secret (" + keyName(k.Next) + ") from " + day(k.NextAt)
+		coming := keyName(k.Next) + " is set by itself, in the first run from " + k.NextAt.UTC().Format("2 Jan 2006 15:04 UTC")
 		if i := slices.IndexFunc(out, func(w row) bool { return w.name == short(k.Connection, e.Name) }); i >= 0 {
 			out[i].also = strings.TrimPrefix(out[i].also+"; "+coming, "; ")
 			continue
@@ -81,15 +83,6 @@ func rows(r Report, e Environment) []row {
 	}
 	slices.SortStableFunc(out, func(a, b row) int { return cmp.Compare(a.rank, b.rank) })
 	return out
-}
-
-// day names a day, and its time where it is not midnight.
-func day(at time.Time) string {
-	at = at.UTC()
-	if at.Equal(at.Truncate(24 * time.Hour)) {
-		return at.Format("2 January 2006")
-	}
-	return at.Format("2 January 2006 15:04 UTC")
 }
 
 func nameOf(c Change, e Environment) string {
@@ -197,7 +190,7 @@ func newParts(changes []Change) []string {
 			case f.Field == plan.FieldClientID:
 				parts = append([]string{"own app " + to}, parts...)
 			case f.Field == plan.FieldClientSecret:
-				parts = append(parts, "secret "+to)
+				parts = append(parts, to)
 			case f.Field == plan.FieldScopes && len(f.To.List) > 2:
 				parts = append(parts, counted(len(f.To.List), "scope"))
 			case f.Field == plan.FieldDomain:
@@ -214,7 +207,8 @@ func newParts(changes []Change) []string {
 // phrase is what one change changes.
 func phrase(c Change) string {
 	if c.Guard == plan.GuardRejected {
-		return fmt.Sprintf("client secret (key %d) is rejected", keyOf(c))
+		stays, _, _ := strings.Cut(clean(c.GateReason), "; ")
+		return fmt.Sprintf("key %d is rejected; %s", keyOf(c), stays)
 	}
 	if len(c.Fields) == 0 {
 		return words(string(c.Action))
@@ -269,6 +263,10 @@ func reasonOf(c Change) string {
 		}
 	case setOutOfBand(c):
 		return "keep it or replace it?"
+	case c.Guard == plan.GuardRejected: // the rest is what the row says
+		if _, refusal, ok := strings.Cut(clean(c.GateReason), "; "); ok {
+			return refusal
+		}
 	case c.Guard == plan.GuardSetup:
 		reason, _, _ := strings.Cut(clean(c.GateReason), ": ")
 		return reason
@@ -395,6 +393,7 @@ type step struct {
 	yaml    string
 	alone   bool // it approves one connection
 	several bool // it approves more than one
+	records bool // its lines record what a person has done
 	known   bool // the row of the connection says what text says
 }
 
@@ -471,8 +470,11 @@ func nextSteps(r Report) []step {
 				s.name = w.name
 				if w.choice() != "" {
 					s.choice, s.text = "keep it", strings.TrimPrefix(s.text, "keep it: ")
+					if s.command != "" && slices.ContainsFunc(w.changes, setOutOfBand) {
+						s.choice, s.known = "keep it (type it)", true
+					}
 				}
-				if s.yaml != "" { // what the lines are about says the file
+				if s.yaml != "" && path.Base(s.file) != "environment.yaml" { // what the lines are about says the file
 					s.text = ""
 				}
 				steps = append(steps, s)
@@ -534,24 +536,28 @@ func grouped(list []step) [][]step {
 	return out
 }
 
-// nextWords are how several steps are to be read: which of them wait for others, and how
-// far an approval reaches.
+// nextWords are how steps are to be read, behind the word Next: which of them are choices,
+// and what an approval does. "" for one step that is none.
 func nextWords(groups [][]step) string {
-	var words string
-	switch {
-	case len(groups) > 1:
-		words = "in any order"
-	case len(groups[0]) > 1 && groups[0][0].choice != "":
-		words = "one of these"
-	case len(groups[0]) > 1:
-		words = "one after the other"
-	default:
-		return ""
+	any := func(is func(step) bool) bool {
+		return slices.ContainsFunc(groups, func(group []step) bool { return slices.ContainsFunc(group, is) })
 	}
-	for _, group := range groups {
-		if slices.ContainsFunc(group, func(s step) bool { return s.alone }) {
-			return words + "; an approval lets through only the connection it names"
-		}
+	all := func(is func(step) bool) bool { return !any(func(s step) bool { return !is(s) }) }
+	alone := any(func(s step) bool { return s.alone })
+	switch {
+	case len(groups) > 1 && all(func(s step) bool { return s.records }):
+		return ": each waits until its lines are committed"
+	case len(groups) == 1 && len(groups[0]) == 1 && !alone:
+		return ""
+	case len(groups) == 1 && groups[0][0].choice == "" && !alone:
+		return ", one after the other"
+	}
+	words := ": nothing until you choose"
+	switch unasked := any(func(s step) bool { return strings.Contains(s.command, " --approve ") }); {
+	case unasked && alone:
+		words += "; --approve applies that one at once, unasked"
+	case alone:
+		words += "; an approval is of that one alone"
 	}
 	return words
 }
@@ -572,14 +578,15 @@ func waitSteps(list []row) []step {
 			others = append(others, w.name)
 		default:
 			s := stepOf(w.next[i].Text, w.next[i])
-			s.name = w.name
+			s.name, s.records = w.name, true
 			out = append(out, s)
 		}
 	}
 	if len(others) > 0 {
 		s := step{text: "what " + strings.Join(others, ", ") + " wait for", command: plan.Command{"providers"}.String()}
+		s.records = true
 		if len(others) == 1 {
-			s.text = "what " + others[0] + " waits for"
+			s.name, s.text, s.command = others[0], "what to do, and what records it", plan.Command{"providers", others[0]}.String()
 		}
 		out = append(out, s)
 	}
@@ -664,15 +671,7 @@ func approvalSteps(e Environment, list []row) []step {
 		out = append(out, steps...)
 	}
 	if len(together) > 0 || len(e.Connections) == 0 {
-		var names []string
-		for _, w := range together {
-			names = append(names, w.name)
-		}
-		const most = 4
-		if len(names) > most {
-			names = append(names[:most-1], fmt.Sprintf("%d more", len(names)-most+1))
-		}
-		for _, s := range approvalStep(e.Approval, "approve this plan", strings.TrimSuffix("approves "+strings.Join(names, ", "), " ")) {
+		for _, s := range approvalStep(e.Approval, "approve this plan", applies(together, list, slices.Contains(e.Approval.Command, "--approve"))) {
 			s.several = len(together) > 1 && s.command != ""
 			out = append(out, s)
 		}
@@ -683,6 +682,48 @@ func approvalSteps(e Environment, list []row) []step {
 		}
 	}
 	return out
+}
+
+// applies says what approving a whole plan comes to: it applies what is ready as well.
+func applies(together, list []row, unasked bool) string {
+	const most = 4
+	var names []string
+	for _, w := range slices.SortedStableFunc(slices.Values(together), moreHarm) {
+		names = append(names, w.name)
+	}
+	out := "applies"
+	if n := len(names); n > most {
+		names = append(names[:most-1], fmt.Sprintf("%d more", n-most+1))
+		out += fmt.Sprintf(" all %d", n)
+	}
+	if unasked {
+		out += " at once, unasked"
+	}
+	ready := 0
+	for _, w := range list {
+		if w.rank == rankReady && len(w.changes) > 0 {
+			ready++
+		}
+	}
+	if ready > 0 {
+		names = append(names, "and what is ready ("+counted(ready, "connection")+")")
+	}
+	return strings.TrimSuffix(out+": "+strings.Join(names, ", "), ": ")
+}
+
+// moreHarm puts the row first that can harm more end users. What nobody counted may harm
+// any number.
+func moreHarm(a, b row) int {
+	users := func(w row) int {
+		if len(w.changes) == 0 {
+			return 0
+		}
+		if u := worstOf(w.changes).ActiveUsers; u != nil {
+			return u.Count
+		}
+		return math.MaxInt
+	}
+	return cmp.Or(cmp.Compare(classRank(b.class), classRank(a.class)), cmp.Compare(users(b), users(a)))
 }
 
 // approval is how a row is approved apart from all others.
@@ -899,31 +940,48 @@ func headWords(e Environment, list []row) string {
 	if len(e.Changes) == 0 {
 		return ""
 	}
-	changing, needs := 0, 0
+	changing, applied, needs, harmless := 0, 0, 0, true
 	for _, w := range list {
 		if len(w.changes) > 0 {
 			changing++
 		}
-		if w.rank <= rankNeeds {
+		if slices.ContainsFunc(w.changes, func(c Change) bool { return c.Outcome == Applied }) {
+			applied++
+		}
+		if w.needsYou() {
 			needs++
 		}
+		harmless = harmless && w.class == plan.Safe
 	}
-	verb := "differ"
-	if changing == 1 {
-		verb = "differs"
-	}
-	out := fmt.Sprintf("%d of %s %s", changing, counted(changing+e.Summary.Unchanged, "connection"), verb)
-	if n := len(e.Changes); n != changing { // which is what the last sentence counts
-		out += " (" + counted(n, "change") + ")"
-	}
-	switch needs {
-	case 0:
-	case 1:
-		out += ", 1 needs you"
+	of := counted(changing+e.Summary.Unchanged, "connection")
+	var out string
+	switch left := changing - applied; {
+	case applied > 0 && left > 0:
+		out = fmt.Sprintf("%d of %s applied, %d not", applied, of, left)
+	case applied > 0:
+		out = fmt.Sprintf("%d of %s applied", applied, of)
+	case changing == 1:
+		out = "1 of " + of + " differs"
 	default:
+		out = fmt.Sprintf("%d of %s differ", changing, of)
+	}
+	switch {
+	case needs == 1:
+		out += ", 1 needs you"
+	case needs > 1:
 		out += fmt.Sprintf(", %d need you", needs)
+	case harmless && applied == 0:
+		out += "; no user affected"
 	}
 	return out
+}
+
+// needsYou tells whether something is held until a person decides, or takes the step for
+// which it waits.
+func (w row) needsYou() bool {
+	return w.rank <= rankNeeds || w.rank == rankWaits && slices.ContainsFunc(w.changes, func(c Change) bool {
+		return c.Guard == plan.GuardSetup && strings.Contains(c.GateReason, ", your turn")
+	})
 }
 
 // missingScopes says what a run cannot do at all, for want of a right: it is read first.
@@ -947,11 +1005,13 @@ func missingScopes(r Report) []string {
 	return slices.Compact(out)
 }
 
-// totals counts over a whole run.
+// totals counts over a whole run: connections, each by what is most urgent of it.
 type totals struct {
 	Summary
-	ready, waiting, blocked, approval int // changes that were not tried
+	applied, failed, unknown          int
+	ready, waiting, blocked, approval int // that were not tried
 	skipped, notAttempted             int
+	tried                             bool
 	errors                            int // environments, and the run itself
 	failedIn                          []string
 	mayHaveWritten                    bool
@@ -979,33 +1039,51 @@ func (t *totals) addEnvironment(e Environment) {
 	t.Unchanged += e.Summary.Unchanged
 	t.Unmanaged += len(unmanaged(e))
 	t.NotCompared += len(e.NotCompared)
-	s := count(e.Changes)
-	t.Changes += s.Changes
-	t.Gated += s.Gated
-	t.Applied += s.Applied
-	t.Failed += s.Failed
-	t.Unknown += s.Unknown
+	lead := map[string]Change{}
+	applied := map[string]bool{}
 	for _, c := range e.Changes {
-		switch c.Outcome {
-		case Applied, Failed, Unknown:
-			continue
-		case NotAttempted:
-			t.notAttempted++
-			continue
-		case Waiting, Skipped:
+		t.Changes++
+		t.tried = t.tried || c.Outcome != NotAttempted
+		applied[c.Connection] = applied[c.Connection] || c.Outcome == Applied
+		if first, ok := lead[c.Connection]; !ok || rankOf(c) < rankOf(first) {
+			lead[c.Connection] = c
 		}
-		switch {
-		case c.Gate == plan.Blocked:
-			t.blocked++
-		case c.Gate == plan.Approval:
-			t.approval++
-		case c.Gate == plan.Waiting, c.Outcome == Waiting:
-			t.waiting++
-		case c.Outcome == Skipped:
-			t.skipped++
-		default:
-			t.ready++
+	}
+	for connection, c := range lead {
+		if applied[connection] {
+			t.applied++
 		}
+		t.count(c)
+	}
+}
+
+// count adds a connection of which a change is the most urgent.
+func (t *totals) count(c Change) {
+	switch c.Outcome {
+	case Applied:
+		return // is counted beside what is left
+	case Failed:
+		t.failed++
+		return
+	case Unknown:
+		t.unknown++
+		return
+	case NotAttempted:
+		t.notAttempted++
+		return
+	case Waiting, Skipped:
+	}
+	switch {
+	case c.Gate == plan.Blocked:
+		t.blocked++
+	case c.Gate == plan.Approval:
+		t.approval++
+	case c.Gate == plan.Waiting, c.Outcome == Waiting:
+		t.waiting++
+	case c.Outcome == Skipped:
+		t.skipped++
+	default:
+		t.ready++
 	}
 }
 
@@ -1017,21 +1095,21 @@ func (t totals) inSync() bool {
 // certain reports whether the words "in sync" may stand anywhere in a rendering.
 func (t totals) certain() bool { return t.NotCompared == 0 && t.errors == 0 }
 
-// standings lists what became of the changes, the worst first.
+// standings lists how many connections stand how, the worst first.
 func (t totals) standings() string {
 	var parts []string
 	add := func(n int, words string) {
 		switch {
 		case n == 0:
 		case len(parts) == 0:
-			parts = append(parts, counted(n, "change")+" "+words)
+			parts = append(parts, counted(n, "connection")+" "+words)
 		default:
 			parts = append(parts, number(n)+" "+words)
 		}
 	}
-	add(t.Failed, "FAILED")
-	add(t.Unknown, "UNKNOWN")
-	add(t.Applied, "applied")
+	add(t.failed, "FAILED")
+	add(t.unknown, "UNKNOWN")
+	add(t.applied, "applied")
 	add(t.ready, "ready")
 	if t.approval == 1 {
 		add(t.approval, "needs approval")
@@ -1107,7 +1185,9 @@ func (t totals) effect(m Mode) string {
 	switch {
 	case t.mayHaveWritten:
 		return " The server may have written: look at Terra before anything else."
-	case m != Apply && !t.inSync(), t.Changes > 0 && t.notAttempted == t.Changes:
+	case m != Apply && t.errors > 0 && t.Changes == 0:
+		return " Nothing was written: for end users nothing changed."
+	case m != Apply && !t.inSync(), t.Changes > 0 && !t.tried:
 		return " Nothing was written."
 	}
 	return ""

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -16,7 +17,8 @@ type TextOptions struct {
 	Verbose  bool     // every connection with its reasons, guards, files and lines
 	Explain  []string // these connections so: strava, or production/strava
 	Outcomes bool     // only what became of a plan that was shown just before
-	Apply    string   // the command that applies what a dry run found ready; "" to name none
+	Apply    string   // the command that applies what a dry run found ready, after asking; "" to name none
+	Look     string   // the command that looks again, without saying at which environment; "" for reconcile --dry-run
 }
 
 const (
@@ -78,7 +80,7 @@ func (t *text) report() {
 	}
 	warned := notices(t.r)
 	if len(quiet) > 0 && len(quiet) == len(t.r.Environments) && t.r.Error == "" {
-		t.notices(warned)
+		t.notices(warned, nil)
 		words, of := t.quiet(quiet), occasion(t.r)
 		if columns(words)+3+columns(of) > t.o.Width {
 			of = ran(t.r)
@@ -92,19 +94,26 @@ func (t *text) report() {
 	}
 	steps := nextSteps(t.r)
 	if !t.o.Outcomes {
-		t.notices(warned)
+		t.notices(warned, steps)
 		t.next(steps)
 	}
 	t.gap()
 	t.closing()
-	if name := t.unexplained(); name != "" {
-		words := "Why: the same command with --explain " + name + ". The words: reconcile help"
+	if why := t.unexplained(); why != "" {
+		label := "Why: "
 		if slices.ContainsFunc(steps, func(s step) bool { return s.several }) {
-			words = "Why, and how to approve it alone: the same command with --explain " + name
+			label = "One alone, and why: "
 		}
-		for _, line := range wrap(words, t.o.Width) {
-			t.line(t.paint.dim(line))
+		const signs = "The words and signs: reconcile help"
+		if one := label + why + "  " + signs; columns(one) <= t.o.Width {
+			t.line(t.paint.dim(one))
+			return
 		}
+		if columns(label+why) > t.o.Width { // it can be copied whole
+			t.line(t.paint.dim(strings.TrimSpace(label)))
+			label = "  "
+		}
+		t.line(t.paint.dim(label + why))
 	}
 }
 
@@ -113,7 +122,10 @@ func (t *text) report() {
 func (t *text) closing() {
 	last, apply := closing(t.r, occasion(t.r)), ""
 	if t.o.Apply != "" && t.r.Mode == DryRun && total(t.r).ready > 0 {
-		apply = "Apply: " + t.o.Apply
+		apply = "Apply (asks first): " + t.o.Apply
+		if one := t.oneOf(); one != "" {
+			apply += "  One alone: add --only " + plan.ShellWord(one)
+		}
 		for _, of := range []string{occasion(t.r), ran(t.r), "Dry run"} {
 			if one := closing(t.r, of) + " " + apply; columns(one) <= t.o.Width {
 				t.line(t.paint.bold(one))
@@ -128,24 +140,57 @@ func (t *text) closing() {
 		t.line(t.paint.bold(line))
 	}
 	if apply != "" {
+		command, one, several := strings.Cut(apply, "  One alone")
+		if several && columns(apply) > t.o.Width {
+			t.line(t.paint.bold(command))
+			apply = "One alone" + one
+		}
 		t.line(t.paint.bold(apply))
 	}
 }
 
-// unexplained is a connection that a dry run says needs a person, "" where there is
-// none, or some are explained.
+// oneOf is the first of several connections that a run applies unless it is told of which.
+func (t *text) oneOf() string {
+	var ready []string
+	for _, e := range t.r.Environments {
+		if len(e.Selected) > 0 {
+			return ""
+		}
+		for _, w := range rows(t.r, e) {
+			if w.rank == rankReady && len(w.changes) > 0 {
+				ready = append(ready, w.connection)
+			}
+		}
+	}
+	if len(ready) < 2 {
+		return ""
+	}
+	return ready[0]
+}
+
+// unexplained is the command that explains, of the connections of a dry run that need a
+// person, the one that can harm most; "" where there is none, or some are explained.
 func (t *text) unexplained() string {
 	if t.r.Mode != DryRun || t.o.Verbose || t.o.Outcomes || len(t.o.Explain) > 0 {
 		return ""
 	}
+	var worst row
+	look := cmp.Or(t.o.Look, "reconcile --dry-run")
 	for _, e := range t.r.Environments {
 		for _, w := range rows(t.r, e) {
-			if e.Error == "" && len(w.changes) > 0 && w.rank == rankNeeds {
-				return w.name
+			if e.Error != "" || len(w.changes) == 0 || w.rank != rankNeeds || worst.name != "" && moreHarm(worst, w) <= 0 {
+				continue
+			}
+			worst, look = w, cmp.Or(t.o.Look, "reconcile --dry-run")
+			if len(t.r.Environments) > 1 && !strings.Contains(look, " --env ") {
+				look += " --env " + plan.ShellWord(clean(e.Name))
 			}
 		}
 	}
-	return ""
+	if worst.name == "" {
+		return ""
+	}
+	return look + " --explain " + plan.ShellWord(worst.name)
 }
 
 // quiet is the line about environments in which nothing differs.
@@ -240,12 +285,16 @@ func (t *text) notTried(e Environment, list []row) {
 		return
 	}
 	var need []string
+	of := 0
 	for _, w := range list {
+		if len(w.changes) > 0 {
+			of++
+		}
 		if w.rank <= rankNeeds {
 			need = append(need, w.name)
 		}
 	}
-	words := counted(len(e.Changes), "change") + " " + notTried
+	words := counted(of, "connection") + " " + notTried
 	if len(need) > 0 {
 		words += "; need you: " + strings.Join(need, ", ")
 	}
@@ -258,7 +307,7 @@ func (t *text) notTried(e Environment, list []row) {
 func (t *text) waits(w row) {
 	words := "waits since " + w.since().UTC().Format("2 Jan")
 	if w.reason != "" {
-		words = strings.Replace(words+": "+w.reason, ": for ", " for ", 1)
+		words = strings.Replace(words+": "+strings.TrimPrefix(w.reason, "step "), ": for ", " for ", 1)
 	}
 	room := t.o.Width - 6 - max(t.names, columns(middle(w.name, longestName)))
 	t.cells(cells{sign: w.sign, tone: w.tone(), name: w.name, what: brief(words, room), right: w.impact, alarm: w.alarm(), atMost: 1})
@@ -322,7 +371,7 @@ func (t *text) cells(c cells) {
 	if c.also != "" {
 		list = append(list, middle(c.also, reasonRoom))
 	}
-	if beside >= len(list) {
+	if c.right != "" && beside >= len(list) {
 		beside, list = len(list), append(list, "")
 	}
 	for i, line := range list {
@@ -359,6 +408,12 @@ func (t *text) row(e Environment, w row) {
 	line.reason, line.also = w.reason, w.also
 	if w.rank == rankWaits && w.reason != "" {
 		line.reason = strings.Replace("waits: "+w.reason, "waits: for ", "waits for ", 1)
+		if step, is := strings.CutPrefix(w.reason, "step "); is && !w.since().IsZero() {
+			line.reason = "waits from now: " + step
+		}
+		if w.what == "new" {
+			line.what, line.reason = "new, "+line.reason, ""
+		}
 	}
 	t.cells(line)
 }
@@ -448,7 +503,12 @@ func (t *text) next(list []step) {
 		t.step(t.paint.bold("Next")+"  ", 6, list[0], true)
 		return
 	}
-	t.line(t.paint.bold("Next") + ", " + words)
+	for i, line := range wrap("Next"+words, t.o.Width) {
+		if rest, ok := strings.CutPrefix(line, "Next"); i == 0 && ok {
+			line = t.paint.bold("Next") + rest
+		}
+		t.line(line)
+	}
 	names := 0
 	for _, group := range groups {
 		if n := columns(group[0].name); n <= longestName {
@@ -522,7 +582,7 @@ func (t *text) step(head string, at int, s step, named bool) {
 }
 
 // notices are the warnings, one paragraph a cause, each with what to do.
-func (t *text) notices(list []notice) {
+func (t *text) notices(list []notice, steps []step) {
 	if len(list) == 0 {
 		return
 	}
@@ -531,6 +591,9 @@ func (t *text) notices(list []notice) {
 		var next step
 		if len(n.next) > 0 {
 			next = n.next[0]
+		}
+		if slices.ContainsFunc(steps, func(s step) bool { return s.command == next.command && s.text == next.text }) {
+			next = step{} // is said below
 		}
 		text := n.words
 		if next.command == "" {
