@@ -539,11 +539,11 @@ func grouped(list []step) [][]step {
 // nextWords are how steps are to be read, behind the word Next: which of them are choices,
 // and what an approval does. "" for one step that is none.
 func nextWords(groups [][]step) string {
-	any := func(is func(step) bool) bool {
+	has := func(is func(step) bool) bool {
 		return slices.ContainsFunc(groups, func(group []step) bool { return slices.ContainsFunc(group, is) })
 	}
-	all := func(is func(step) bool) bool { return !any(func(s step) bool { return !is(s) }) }
-	alone := any(func(s step) bool { return s.alone })
+	all := func(is func(step) bool) bool { return !has(func(s step) bool { return !is(s) }) }
+	alone := has(func(s step) bool { return s.alone })
 	switch {
 	case len(groups) > 1 && all(func(s step) bool { return s.records }):
 		return ": each waits until its lines are committed"
@@ -553,7 +553,7 @@ func nextWords(groups [][]step) string {
 		return ", one after the other"
 	}
 	words := ": nothing until you choose"
-	switch unasked := any(func(s step) bool { return strings.Contains(s.command, " --approve ") }); {
+	switch unasked := has(func(s step) bool { return strings.Contains(s.command, " --approve ") }); {
 	case unasked && alone:
 		words += "; --approve applies that one at once, unasked"
 	case alone:
