@@ -29,6 +29,7 @@ func (r reconciler) Status() (daemon.Status, error) {
 	s := r.daemon.Status()
 	s.Version, s.Mode, s.Repository = r.source.proc.Version, r.source.mode, r.source.git.String()
 	s.Branch, s.HeadBranch = r.source.branches()
+	s.TagAside = r.source.tagAside()
 	pauses, err := r.source.controlServer().Pauses()
 	if err != nil {
 		return s, err

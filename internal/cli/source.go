@@ -48,6 +48,7 @@ type commitSource struct {
 	mu        sync.Mutex
 	branch    string                        // that is followed where nobody named one; "" until it is known
 	aside     string                        // the branch that HEAD names, and that is not followed
+	tag       string                        // that has the name of the branch
 	last      map[string]report.Environment // by environment: what its last run said
 	revisions map[string]revision           // by environment: what its runs use
 	running   map[string]bool               // by environment: a run of it is under way
@@ -67,6 +68,9 @@ func (s *commitSource) Poll(ctx context.Context) ([]daemon.Environment, error) {
 	if err := s.notice(); err != nil {
 		return nil, err
 	}
+	s.mu.Lock()
+	s.tag = commit.Aside
+	s.mu.Unlock()
 	isNew := commit.Hash != s.latest
 	if !isNew && !s.incomplete() {
 		return s.environments(), cmp.Or(s.refusal, s.store.Check())
@@ -153,6 +157,13 @@ func (s *commitSource) branches() (followed, aside string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return cmp.Or(s.config.Repo.Ref, s.branch), s.aside
+}
+
+// tagAside names the tag that has the name of the branch, and is not followed.
+func (s *commitSource) tagAside() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tag
 }
 
 // lacking says which environments the runner is to handle and the commit has not:

@@ -72,6 +72,9 @@ func printStatus(proc *Process, s daemon.Status) error {
 	if s.HeadBranch != "" {
 		out.labelled("HEAD", "names "+s.HeadBranch+", which is not followed; to follow it name it under repo.ref")
 	}
+	if s.TagAside != "" {
+		out.labelled("tag", "has the name of the branch, which was taken; to follow it name "+s.TagAside+" under repo.ref")
+	}
 	for _, p := range s.Paused {
 		out.labelled("paused", fmt.Sprintf("%s until %s by %s: %s; lift it",
 			targetWords(p.Target), minute(p.Until), p.Owner, p.Reason), resumeOf(p.Target)...)

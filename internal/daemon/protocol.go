@@ -125,6 +125,7 @@ type Status struct {
 	Repository   string              `json:"repository"`
 	Branch       string              `json:"branch"`      // that is followed
 	HeadBranch   string              `json:"head_branch"` // another one, which HEAD names and which is not followed; "" for none
+	TagAside     string              `json:"tag_aside"`   // the full name of a tag that has the name of the branch, and is not followed; "" for none
 	StartedAt    time.Time           `json:"started_at"`
 	Poll         PollStatus          `json:"poll"`
 	Stuck        []string            `json:"stuck"` // what should have ended and has not: then /healthz answers 503

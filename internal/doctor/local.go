@@ -104,7 +104,11 @@ func repository(ctx context.Context, w *world) []Result {
 		return one(Fail, "", err.Error())
 	}
 	w.files = files
-	return one(OK, "", fmt.Sprintf("commit %.12s of %s", commit.Hash, w.Config.Repo.URL))
+	taken := ""
+	if commit.Aside != "" {
+		taken = fmt.Sprintf(", of the branch %s and not of %s", w.Config.Repo.Ref, commit.Aside)
+	}
+	return one(OK, "", fmt.Sprintf("commit %.12s of %s%s", commit.Hash, w.Config.Repo.URL, taken))
 }
 
 // Uncommitted says why a folder is not what a commit holds, and what to do.

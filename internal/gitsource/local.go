@@ -37,6 +37,12 @@ func (s *Source) fetchLocal(ctx context.Context, want plumbing.Hash) (*snapshot,
 		return nil, g.explain(err)
 	}
 	s.head = strings.TrimSpace(head)
+	if !given && ref != "" {
+		both, _ := g.run(ctx, "for-each-ref", "--format=%(refname)", branches+ref, tags+ref) // what cannot be listed is not said
+		if both == branches+ref+"\n"+tags+ref+"\n" {
+			s.aside = tags + ref
+		}
+	}
 	if snap := s.find(want); snap != nil {
 		return snap, nil
 	}

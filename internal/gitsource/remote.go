@@ -91,6 +91,10 @@ func (s *Source) converse(ctx context.Context, ask, want plumbing.Hash, depth in
 			return nil, tip, err
 		}
 		tip = to.commit
+		_, branch := adv.References[branches+ref]
+		if _, tag := adv.References[tags+ref]; branch && tag {
+			s.aside = tags + ref
+		}
 	}
 	if want.IsZero() {
 		want = to.commit
@@ -242,7 +246,7 @@ func notFound(known bool) error {
 	return &NotFoundError{Reason: "there is no repository here, or it wants credentials; check the URL, or give a token"}
 }
 
-const branches = "refs/heads/"
+const branches, tags = "refs/heads/", "refs/tags/"
 
 // target is what a ref points to: the object to ask for, and the commit it
 // stands for. They differ for an annotated tag.
@@ -297,7 +301,7 @@ func candidates(ref string) []string {
 	if strings.HasPrefix(ref, "refs/") {
 		return []string{ref}
 	}
-	return []string{branches + ref, "refs/tags/" + ref, "refs/" + ref}
+	return []string{branches + ref, tags + ref, "refs/" + ref}
 }
 
 func branchNames(refs map[string]plumbing.Hash) []string {

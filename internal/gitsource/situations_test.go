@@ -877,7 +877,13 @@ func refSituations() []situation {
 				r.git("tag", "same")
 				head := r.commit("newer", "c.yaml", "3\n")
 				r.git("branch", "same")
-				fetch(t, open(t, Options{URL: url(t, r.dir), Ref: "same"}), head)
+				for ref, want := range map[string]string{"same": "refs/tags/same", "main": "", "refs/heads/same": ""} {
+					s := open(t, Options{URL: url(t, r.dir), Ref: ref})
+					fetch(t, s, head)
+					if got, err := s.Fetch(t.Context()); err != nil || got.Aside != want {
+						t.Errorf("%s: got %q aside, %v", ref, got.Aside, err)
+					}
+				}
 			}},
 			situation{"a ref that is a file, " + way, func(t *testing.T) {
 				r, _ := plain(t)

@@ -31,6 +31,8 @@ type Source struct {
 	followed string // full name of the branch to stay on, where no ref was asked for; "" is HEAD
 	head     string // full name of the branch that HEAD named when it was last looked at; "" for none
 
+	aside string // full name of the tag that has the name of the branch; "" for none
+
 	mu     sync.Mutex
 	latest *snapshot // what Fetch returned last
 	asked  *snapshot // what FetchCommit returned last, since
@@ -43,6 +45,9 @@ type Commit struct {
 	Author  string    // "Name <mail>"
 	Subject string    // first line of the message
 	When    time.Time // when it was committed, UTC
+	// Aside is the full name of the tag that has the name that was asked for, too; "" for
+	// none. The branch was taken.
+	Aside string
 }
 
 // Open checks the options and returns a Source for them. It opens no
@@ -124,7 +129,7 @@ func (s *Source) run(parent context.Context, want plumbing.Hash) (Commit, error)
 	s.fetching.Lock()
 	defer s.fetching.Unlock()
 	began := time.Now()
-	s.told.secrets = nil
+	s.told.secrets, s.aside = nil, ""
 	ctx, cancel := context.WithTimeout(parent, s.options.Timeout)
 	defer cancel()
 	latest := want.IsZero()
@@ -149,7 +154,11 @@ func (s *Source) run(parent context.Context, want plumbing.Hash) (Commit, error)
 		return Commit{}, fmt.Errorf("fetch %s: %w", s, err)
 	}
 	s.keep(snap, latest)
-	return snap.commit, nil
+	commit := snap.commit
+	if latest {
+		commit.Aside = s.aside
+	}
+	return commit, nil
 }
 
 // explain turns any error into one of this package's, or the caller's own
