@@ -190,7 +190,7 @@ func TestScenes(t *testing.T) {
 		{"ten-new", scene(DryRun, 0, ten...), 22, []string{clientID("whoop"), "10 connections ready", "Apply (asks first): reconcile One alone: add --only production/coros"}},
 		{"seven-held", seven, 30, []string{"37 users must reconnect", "4,210 users cut off", "reconcile rotate add production/strava",
 			"policy: {protect: false}", "huawei reconcile --approve production/huawei=",
-			"Next: nothing until you choose; --approve applies that one at once, unasked", "(****9999) -> key 2", "strava keep it (type it): reconcile rotate add production/strava", "replace it: reconcile --approve production/strava=",
+			"Next: nothing until you choose; --approve applies that one at once, unasked", "(****9999) -> key 2", "strava keep the live one: reconcile rotate add production/strava", "replace it: reconcile --approve production/strava=",
 			"whoop for the whole environment: commit to production/environment.yaml: on_drift: revert",
 			"withings keep it: commit to production/withings.yaml: provider: withings", "disable it: reconcile --approve production/withings=",
 			"oura ends by itself 2026-11-28 14:00 UTC; sooner only if jo agrees: reconcile resume production/oura",

@@ -471,7 +471,7 @@ func nextSteps(r Report) []step {
 				if w.choice() != "" {
 					s.choice, s.text = "keep it", strings.TrimPrefix(s.text, "keep it: ")
 					if s.command != "" && slices.ContainsFunc(w.changes, setOutOfBand) {
-						s.choice, s.known = "keep it (type it)", true
+						s.choice, s.known = "keep the live one", true
 					}
 				}
 				if s.yaml != "" && path.Base(s.file) != "environment.yaml" { // what the lines are about says the file
