@@ -85,14 +85,6 @@ type findings struct {
 // fail keeps a connection from being planned, if nothing does so far.
 func (f *findings) fail(why string) { f.unreadable = cmp.Or(f.unreadable, why) }
 
-// refuse is fail for an error of a secret, with what to do about it as a warning.
-func (f *findings) refuse(origin string, err error) {
-	f.fail(err.Error())
-	if next := toDo(err); len(next) > 0 {
-		f.warnings = append(f.warnings, plan.Warn(origin, "this secret is not used", next...))
-	}
-}
-
 // take adds findings of the catalogue. The first error keeps a connection from being
 // planned, what else there is are warnings.
 func (f *findings) take(found []providers.Finding) {

@@ -5,11 +5,12 @@ import (
 	"maps"
 	"runtime"
 	"slices"
-
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/advice"
 	"github.com/terra-reconcile/terra-reconcile/providers"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/keys"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
@@ -72,6 +73,7 @@ func (c *Connection) resolve(env *environment) {
 		d.Secret = c.desiredSecret(c.sealed[c.due-1], cache)
 		d.Secret.Value.Key = c.due
 		d.SecretReason = fmt.Sprintf("key %d of %d is due", c.due, len(c.sealed))
+		c.refuseClientID(cache.digester)
 		if !due.NotBefore.IsZero() {
 			d.SecretReason += " since " + due.NotBefore.UTC().Format(time.RFC3339)
 		}
@@ -102,7 +104,7 @@ func (c *Connection) parse(s spec.Secret, to secrets.Binding, cache *secretsCach
 	}
 	var err error
 	if out.sealed, err = secrets.Parse(s.Armor); err != nil {
-		c.found.refuse(at(s.Origin), fmt.Errorf("%s: read %s: %w", at(s.Origin), to.Field, err))
+		c.refuse(s.Origin, to.Field, fmt.Errorf("%s: read %s: %w", at(s.Origin), to.Field, err))
 	}
 	return out
 }
@@ -125,12 +127,51 @@ func (c *Connection) desiredSecret(s sealedSecret, cache *secretsCache) plan.Set
 	}
 	digest, found, err := cache.openAndDigest(s, c.catalogue)
 	if err != nil {
-		c.found.refuse(at(s.origin), err)
+		c.refuse(s.origin, s.binding.Field, err)
 		return out
 	}
 	c.found.take(found)
 	out.Value.Digest = digest.Value
 	return out
+}
+
+// refuseClientID keeps a secret from being used that is the client id beside it: who
+// pasted it took the wrong line of the portal.
+func (c *Connection) refuseClientID(digester secrets.Digester) {
+	d := c.resolved
+	if d.ClientID.Mode != plan.Given || !secrets.DigestsAgree(digester.Digest(secrets.NewValue([]byte(d.ClientID.Value))), d.Secret.Value.Digest) {
+		return
+	}
+	origin := c.sealed[c.due-1].origin
+	c.refuse(origin, plan.FieldClientSecret, advice.With(fmt.Errorf("%s: client_secret is the client id of this connection, not its secret", at(origin)),
+		"copy the secret from the provider's portal and seal it", "secret", "encrypt", "FILE"))
+}
+
+// refuse notes an error of a secret, with what to do about it as a warning.
+func (c *Connection) refuse(origin spec.Origin, field string, err error) {
+	c.found.fail(err.Error())
+	next := toDo(err)
+	for i, n := range next {
+		if slices.Equal(n.Command, []string{"secret", "encrypt", "FILE"}) {
+			next[i].Command = c.sealing(origin, field)
+		}
+	}
+	if len(next) > 0 {
+		c.found.warnings = append(c.found.warnings, plan.Warn(at(origin), "this secret is not used", next...))
+	}
+}
+
+// sealing is the command that seals a secret in the place of one of the file.
+func (c *Connection) sealing(origin spec.Origin, field string) plan.Command {
+	command := plan.Command{"secret", "encrypt", origin.File}
+	if field != plan.FieldClientSecret {
+		return append(command, "--field", field)
+	}
+	list := c.File.Credentials.Keys
+	if key := slices.IndexFunc(list, func(k spec.Key) bool { return k.Secret.Origin == origin }); key >= 0 && len(list) > 1 {
+		command = append(command, "--key", strconv.Itoa(key+1))
+	}
+	return command
 }
 
 // followSoak keeps the soak of a key that was only sealed again, as for another

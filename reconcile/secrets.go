@@ -130,7 +130,7 @@ func (c *secretsCache) openAndDigest(s sealedSecret, p providers.Provider) (stat
 	for i := range findings {
 		findings[i].Origin = s.origin
 	}
-	key := cacheKey(s, opened.Plain)
+	key := cacheKey(s, opened.Plain) + checked
 	if len(findings) > 0 {
 		key += withFindings
 	}
@@ -151,7 +151,7 @@ func (c *secretsCache) lookup(s sealedSecret) *cached {
 		if plain && !c.allowPlain {
 			continue
 		}
-		key := cacheKey(s, plain)
+		key := cacheKey(s, plain) + checked
 		if d, ok := c.used[key]; ok {
 			return &cached{digest: d, plain: plain}
 		}
@@ -180,10 +180,15 @@ func (c *secretsCache) maskOf(digest string) (mask string, ok bool) {
 // to say.
 const withFindings = " with findings"
 
+// checked ends the key of a secret that was opened under the rules of [secrets.Check] as
+// they are now. Whoever makes them stricter raises the number: what was opened under
+// laxer ones is opened again.
+const checked = " checked 2"
+
 // digestOf gives what a state holds of a ciphertext at its place, whatever was found.
 func digestOf(known map[string]state.Digest, s sealedSecret) (state.Digest, bool) {
 	for _, plain := range []bool{false, true} {
-		for _, end := range []string{"", withFindings} {
+		for _, end := range []string{checked, checked + withFindings, "", withFindings} {
 			if d, seen := known[cacheKey(s, plain)+end]; seen {
 				return d, true
 			}

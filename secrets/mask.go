@@ -11,6 +11,8 @@ const (
 	maskStars = "****"
 	maskTail  = 4 // characters that a mask shows
 	maskable  = 8 // characters that a secret has at least to be told by its mask
+
+	maskedShown = 16 // characters that a mask of anybody shows at most
 )
 
 // Mask returns v as Terra shows a secret: "****" and its last four characters.
@@ -30,6 +32,16 @@ func Mask(v Value) string {
 func IsMask(text string) bool {
 	tail, stars := strings.CutPrefix(text, maskStars)
 	return stars && utf8.RuneCountInString(tail) == maskTail && !strings.ContainsFunc(tail, visible.Hides)
+}
+
+// isMasked reports whether a text is what Terra or a portal shows in the place of a
+// secret: stars and at most four characters, or four stars in a row that leave no
+// more than sixteen characters to see. No provider issues such a secret.
+func isMasked(text string) bool {
+	if stars := strings.TrimLeft(text, "*"); len(stars) < len(text) && len(stars) <= maskTail {
+		return true
+	}
+	return strings.Contains(text, maskStars) && len(text)-strings.Count(text, "*") <= maskedShown
 }
 
 // MaskAgrees compares v with a mask that Terra printed. known is false when

@@ -20,6 +20,9 @@ var (
 	ErrUnbound = errors.New("sealed for no particular place")
 	// ErrPassphrase says that the file was sealed with a passphrase.
 	ErrPassphrase = errors.New("sealed with a passphrase, and a daemon cannot type it")
+	// ErrMasked says that what was given or opened is what stands in the place of a
+	// secret that is not shown, as ****1234.
+	ErrMasked = errors.New("secret is a mask, as Terra and portals show in the place of a secret, not the secret; copy the secret itself from the provider's portal")
 )
 
 // Opened says what was found around an opened secret.
@@ -81,7 +84,7 @@ func (i *Identities) open(s Sealed) (Value, Opened, error) {
 	v := NewValue(text)
 	if err := Check(v); err != nil {
 		v.Wipe()
-		return Value{}, Opened{}, err
+		return Value{}, Opened{}, sealAgain(err)
 	}
 	return v, Opened{Plain: plain, Binding: binding}, nil
 }

@@ -139,6 +139,7 @@ func TestOpenRefusals(t *testing.T) {
 		{"bound and empty", ids, sealRaw(t, bound, key), nil, "empty"},
 		{"bound with a line ending", ids, sealRaw(t, bound+planted+"\n", key), nil, "white space"},
 		{"control character", ids, sealRaw(t, bound+planted+"\x00x", key), nil, "control"},
+		{"mask", ids, sealRaw(t, bound+"****7777", key), ErrMasked, "secret encrypt FILE"},
 		{"too large", ids, sealRaw(t, bound+strings.Repeat("z", maxContents), key), nil, "larger than 16 KiB"},
 		{"tampered", ids, tampered(t, seal(t, place(), r)), nil, "damaged"},
 		{"zero", ids, Sealed{}, nil, "no sealed secret"},
@@ -240,6 +241,9 @@ func TestSealRefusals(t *testing.T) {
 		{"letter of another alphabet", "\u0410" + planted, place(), r, "no provider issues"},
 		{"full-width digits", planted + "\uff11", place(), r, "no provider issues"},
 		{"three dots in one", planted + "\u2026", place(), r, "no provider issues"},
+		{"mask of Terra", "****7777", place(), r, "secret is a mask"},
+		{"stars alone", "********", place(), r, "secret is a mask"},
+		{"a mask in a portal", "GOCSPX-****...86a1", place(), r, "secret is a mask"},
 		{"not UTF-8", planted + "\xff", place(), r, "UTF-8"},
 		{"too large", strings.Repeat("a", maxContents), place(), r, "16 KiB"},
 		{"no recipients", planted, place(), Recipients{}, "no recipients"},
@@ -258,6 +262,15 @@ func TestSealRefusals(t *testing.T) {
 				t.Errorf("the error shows %q", piece)
 			}
 		})
+	}
+}
+
+// TestSecretsWithStarsAreNoMasks: a made password may hold some.
+func TestSecretsWithStarsAreNoMasks(t *testing.T) {
+	for _, text := range []string{"*Zq7f!x9", "a*b*c*d*", "Zq7f***x9Lm", "0123456789abcdefghijkl****mnop", "12345678*"} {
+		if err := Check(NewValue([]byte(text))); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ func Seal(v Value, b Binding, r Recipients) (Sealed, error) {
 
 // Check refuses text that no provider issues as a secret and that a slip of
 // the hand makes: none at all, not UTF-8, white space at an end, control or
-// invisible characters. The error never repeats the text.
+// invisible characters, a mask ([ErrMasked]). The error never repeats the text.
 func Check(v Value) error {
 	text := v.Reveal()
 	switch {
@@ -53,6 +53,8 @@ func Check(v Value) error {
 		return errors.New("secret holds a control or invisible character; was it pasted from a document?")
 	case strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII }):
 		return errors.New("secret holds a letter or sign that no provider issues, such as a typographic dash, dots in one or a letter of another alphabet; copy it from the provider's portal")
+	case isMasked(text):
+		return ErrMasked
 	}
 	return nil
 }

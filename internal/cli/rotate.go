@@ -63,10 +63,10 @@ func (f *keyFlags) folder(runner config.Config) string {
 
 // openKeyFile finds the file of a connection, given as ENVIRONMENT/PROVIDER.
 func openKeyFile(dir, name string) (repoedit.KeyFile, error) {
-	if err := repoedit.CheckConnection(name); err != nil {
-		return repoedit.KeyFile{}, err
-	}
 	repository, err := openRepository(dir)
+	if wrong := repository.CheckConnection(name); wrong != nil {
+		return repoedit.KeyFile{}, wrong // whatever else: the command was mistyped
+	}
 	if err != nil {
 		return repoedit.KeyFile{}, err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +18,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/providers"
 	"github.com/terra-reconcile/terra-reconcile/reconcile"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
@@ -23,6 +26,7 @@ import (
 type addFlags struct {
 	keyFlags
 	notBefore    string
+	issued       string
 	probe        bool
 	unknownFirst bool
 	yesNew       bool
@@ -41,11 +45,18 @@ names and adds an entry to credentials.keys, oldest first: one that is due
 sooner than keys of the file stands before them. A lone client_secret becomes
 the first entry. Every other byte of the file stays.
 
+Its age counts from today, unless --issued says when it was made. Where an admin
+token is at hand Terra is asked what the live secret ends in: the live one
+itself can be added, to have a way back to it, and gets no date where none is
+given. One that would replace a live secret that no key of the file is asks
+first, on a terminal; a script is only told.
+
 A secret that the file has already is refused, as far as a private key is at
 hand to compare them; where its provider has refused it, as the memory of runs
 knows, it is sealed again instead, and so tried again.`,
 		Example: `  reconcile rotate add production/strava
   reconcile rotate add production/strava --not-before 2026-11-28T02:00:00Z
+  reconcile rotate add production/strava --issued 2025-03-14
   reconcile rotate add production/whoop --probe --commit < new-secret.txt
   reconcile rotate add production/polar --unknown-first`,
 		Args: takes(1, 1),
@@ -53,6 +64,7 @@ knows, it is sealed again instead, and so tried again.`,
 	}
 	p := cmd.Flags()
 	p.StringVar(&flags.notBefore, "not-before", "", "`time` from which it is due: 2026-11-28 (00:00 UTC) or 2026-11-28T02:00:00Z (default: at once)")
+	p.StringVar(&flags.issued, "issued", "", "`date` on which it was made in the portal, like 2026-11-20 (default: today)")
 	p.BoolVar(&flags.probe, "probe", false, "ask the provider about it; one that it rejects is not added")
 	p.BoolVar(&flags.unknownFirst, "unknown-first", false, "the live secret was set by hand and stands in no file: note it as {unknown: true} before this one")
 	flags.keyFlags.add(cmd)
@@ -65,6 +77,11 @@ type addition struct {
 	repoedit.KeyFile
 	placement
 	now        time.Time
+	issued     string // the day it was made, "" where nobody knows
+	live       liveSecret
+	others     []secrets.Value // keys of the file that opened
+	closed     int             // keys of the file that nobody here opens
+	undo       string          // takes back what is not committed, "" for none
 	recipients int
 	again      int // number of the key of the file that it is, and that is tried again; 0 for none
 	compared   string
@@ -76,6 +93,11 @@ func addKey(ctx context.Context, proc *Process, name string, f *addFlags) error 
 	runner, err := f.runner(proc)
 	if err != nil {
 		return err
+	}
+	if f.issued != "" {
+		if err := repoedit.CheckIssued(f.issued, proc.Now()); err != nil {
+			return err
+		}
 	}
 	k, err := openKeyFile(f.folder(runner), name)
 	if err != nil {
@@ -108,12 +130,22 @@ func addKey(ctx context.Context, proc *Process, name string, f *addFlags) error 
 	if err != nil {
 		return err
 	}
-	tellLive(ctx, proc, runner, k.Binding(), value)
+	a.live = lookLive(ctx, proc, runner, k.Binding(), value)
+	if err := a.tellLive(ctx, proc); err != nil {
+		return err
+	}
+	a.issued = f.issued
+	if a.issued == "" && !a.isLive() {
+		a.issued = a.now.Format(time.DateOnly)
+	}
 	sealed, err := secrets.Seal(value, k.Binding(), recipients)
 	if err != nil {
 		return fmt.Errorf("%s: %w", k.Connection.File, err)
 	}
 	a.recipients = len(recipients.Strings())
+	if !f.commit {
+		a.undo = undoOf(k)
+	}
 	if a.again > 0 {
 		a.commit, err = edit.Reseal(a.again, sealed, recipients, fmt.Sprintf("Seal key %d of %s again\n\nIts provider refused it; it is tried again.\n", a.again, a.Name()))
 		if err != nil {
@@ -121,7 +153,7 @@ func addKey(ctx context.Context, proc *Process, name string, f *addFlags) error 
 		}
 		return a.printAgain(proc)
 	}
-	a.commit, err = edit.Add(spec.NewKey{Issued: a.now.Format(time.DateOnly), NotBefore: a.written, AfterUnknown: f.unknownFirst, Before: a.before()},
+	a.commit, err = edit.Add(spec.NewKey{Issued: a.issued, NotBefore: a.written, AfterUnknown: f.unknownFirst, Before: a.before()},
 		sealed, recipients, a.message())
 	if err != nil {
 		return err
@@ -144,7 +176,7 @@ func (a *addition) askFor(ctx context.Context, proc *Process, runner config.Conf
 		return secrets.Value{}, err
 	}
 	place := repoedit.Dotted([]string{"credentials", "keys", strconv.Itoa(a.number - 1), a.Names[0]})
-	if err := checkSecret(proc, a.Connection.File, place, a.Binding(), value); err != nil {
+	if err := checkSecret(proc, a.Connection.File, place, a.Binding(), a.Connection.Credentials.ClientID.Value, value); err != nil {
 		return secrets.Value{}, err
 	}
 	if err := a.compare(ctx, value, ids, runner); err != nil || !probe {
@@ -171,6 +203,51 @@ func (a *addition) askFor(ctx context.Context, proc *Process, runner config.Conf
 	return value, nil
 }
 
+// isLive reports whether the secret is the live one, as far as four characters tell, so
+// that nothing is to be done at Terra.
+func (a *addition) isLive() bool { return a.live.agrees && !a.waits() }
+
+// tellLive says how the secret stands to the live one. Where it would replace one that no
+// key of the file is, a person on a terminal is asked.
+func (a *addition) tellLive(ctx context.Context, proc *Process) error {
+	isLive := func(v secrets.Value) bool {
+		agrees, _ := secrets.MaskAgrees(v, a.live.mask)
+		return agrees
+	}
+	if !a.live.known || a.live.agrees || a.again > 0 || a.closed > 0 || slices.ContainsFunc(a.others, isLive) {
+		a.live.tell(proc)
+		return nil
+	}
+	out := newPage(proc)
+	out.paragraph("This is not the live secret (" + a.live.mask + "): it will replace it, and no file has the live one: there is no way back.")
+	if err := out.print(proc.Stderr); err != nil || !proc.Terminals.Stdin || !proc.Terminals.Stderr {
+		return err
+	}
+	return confirm(ctx, proc, "Is it a new one that is to replace the live one? Type yes: ")
+}
+
+// undoOf is what takes back an addition that is not committed, "" outside of git.
+func undoOf(k repoedit.KeyFile) string {
+	root := k.Repository.Root
+	for at := root; ; at = filepath.Dir(at) {
+		if _, err := os.Lstat(filepath.Join(at, ".git")); err == nil {
+			break
+		}
+		if at == filepath.Dir(at) {
+			return ""
+		}
+	}
+	undo := "git"
+	if here := k.Repository.Typed(""); here != "." {
+		undo += " -C " + plan.ShellWord(here)
+	}
+	undo += " restore " + plan.ShellWord(k.Connection.File)
+	if _, err := os.Lstat(filepath.Join(root, secrets.LockPath)); err == nil {
+		undo += " " + secrets.LockPath
+	}
+	return undo
+}
+
 // compare refuses a secret that one of the other keys is already, unless its provider
 // refused that one.
 func (a *addition) compare(ctx context.Context, value secrets.Value, ids *secrets.Identities, runner config.Config) error {
@@ -188,6 +265,8 @@ func (a *addition) compare(ctx context.Context, value secrets.Value, ids *secret
 		switch {
 		case errors.Is(err, secrets.ErrNoIdentity):
 			sealed, why = sealed+1, "no private key at hand opens "
+		case errors.Is(err, secrets.ErrMasked):
+			compared++ // no secret at all
 		case err != nil:
 			return fmt.Errorf("%s: open key %d to compare: %w", key.Secret.Origin, i+1, secrets.InFile(err, a.Repository.Typed(a.Connection.File), a.Repository.Original(key.Secret)))
 		case opened.Equal(value):
@@ -198,8 +277,10 @@ func (a *addition) compare(ctx context.Context, value secrets.Value, ids *secret
 			return fmt.Errorf("%s: key %d is this very secret; make a new one in the provider's portal; nothing was changed", key.Secret.Origin, i+1)
 		default:
 			compared++
+			a.others = append(a.others, opened)
 		}
 	}
+	a.closed = sealed
 	switch {
 	case sealed > 0 && compared > 0:
 		a.compared = fmt.Sprintf("differs from %s; %s%d", visible.Plural(compared, "other key", "other keys"), why, sealed)
@@ -313,7 +394,7 @@ func (a addition) message() string {
 func (a addition) print(proc *Process) error {
 	out := newPage(proc)
 	out.add(fmt.Sprintf("Added key %d of %s, sealed for %s.\n", a.number, a.Name(), visible.Plural(a.recipients, "recipient", "recipients")))
-	for _, line := range []struct{ head, text string }{{"due", a.due()}, {"then", a.then()}, {"compared", a.compared}, {"probe", a.probe}} {
+	for _, line := range []struct{ head, text string }{{"due", a.due()}, {"issued", a.age()}, {"then", a.then()}, {"compared", a.compared}, {"probe", a.probe}} {
 		if line.text != "" {
 			out.folded(fmt.Sprintf("  %-10s", line.head), line.text)
 		}
@@ -322,7 +403,10 @@ func (a addition) print(proc *Process) error {
 	for i, step := range a.steps() {
 		out.folded(fmt.Sprintf("  %d. ", i+1), step.text, step.command...)
 	}
-	if p, ok := providers.Lookup(a.Connection.Provider); ok && p.Reset.Order != "" {
+	if a.undo != "" {
+		out.add("\nWrong one? Before it is committed this undoes it, with every other change of\nthese files that is not committed:\n  " + visible.Text(a.undo) + "\n")
+	}
+	if p, ok := providers.Lookup(a.Connection.Provider); ok && p.Reset.Order != "" && !a.isLive() {
 		out.add("\n")
 		out.folded(p.Name+": ", string(p.Reset.Order)+". "+p.Reset.Effect)
 	}
@@ -342,6 +426,14 @@ func (a addition) due() string {
 	return text
 }
 
+// age says that the file does not hold how old the key is.
+func (a addition) age() string {
+	if a.issued != "" {
+		return ""
+	}
+	return "not noted: it is live already, and nobody said when it was made (--issued)"
+}
+
 // then says which keys stand after the new one now.
 func (a addition) then() string {
 	var out []string
@@ -358,6 +450,10 @@ func (a addition) steps() []note {
 	if a.commit != "" {
 		out[0].text = "Push commit " + a.commit + "."
 	}
+	last := tell("See that it is live and stays good", "rotate", "status")
+	if a.isLive() {
+		return append(out, tell("Nothing changes at Terra: by its last four characters this is the live secret, and from then on there is a way back to it. See that nothing is to be done", "--dry-run", "--env", a.Environment.Name), last)
+	}
 	apply := "The daemon sets the key by itself. Without one apply it"
 	if a.waits() {
 		apply = "At that time the daemon sets the key by itself. Without one apply it then"
@@ -369,7 +465,6 @@ func (a addition) steps() []note {
 	if p.Reset.Order != providers.CommitFirst && len(a.later) > 0 {
 		out = append(out, tell(fmt.Sprintf("Was key %d made before this one? Making this one may have been the end of it: if so take its entry out of %s, or it is set at its time all the same.", a.number+1, a.Connection.File)))
 	}
-	last := tell("See that it is live and stays good", "rotate", "status")
 	switch p.Reset.Order {
 	case providers.CommitFirst:
 		return append(out, last, tell("Only then make an end of the old secret, at "+p.Portal+"."))

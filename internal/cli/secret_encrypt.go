@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -10,6 +11,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/repoedit"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
 	"github.com/terra-reconcile/terra-reconcile/internal/visible"
+	"github.com/terra-reconcile/terra-reconcile/internal/yamlpos"
 	"github.com/terra-reconcile/terra-reconcile/providers"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 	"github.com/terra-reconcile/terra-reconcile/spec"
@@ -77,10 +79,10 @@ func encryptSecret(cmd *cobra.Command, proc *Process, name string, flags *secret
 	if err != nil {
 		return err
 	}
-	if err := checkSecret(proc, at.File, repoedit.Dotted(at.Path), at.Binding, value); err != nil {
+	if err := checkSecret(proc, at.File, repoedit.Dotted(at.Path), at.Binding, at.ClientID, value); err != nil {
 		return err
 	}
-	tellLive(cmd.Context(), proc, runner, at.Binding, value)
+	lookLive(cmd.Context(), proc, runner, at.Binding, value).tell(proc)
 	wrong, err := at.Seal(value, readers.Recipients)
 	if err != nil {
 		return err
@@ -95,37 +97,58 @@ func encryptSecret(cmd *cobra.Command, proc *Process, name string, flags *secret
 	return err
 }
 
-// tellLive says whether a client secret can be the one that is live at Terra, as far as
-// four characters tell. Where there is no token, no own app or no answer it says nothing:
+// liveSecret is how a client secret stands to the one that is live at Terra, as far as
+// four characters tell.
+type liveSecret struct {
+	mask   string
+	known  bool // the masks could be compared
+	agrees bool
+}
+
+// lookLive asks Terra. Where there is no token, no own app or no answer nothing is known:
 // the secret is sealed all the same.
-func tellLive(ctx context.Context, proc *Process, runner config.Config, at secrets.Binding, value secrets.Value) {
+func lookLive(ctx context.Context, proc *Process, runner config.Config, at secrets.Binding, value secrets.Value) liveSecret {
 	look := &terraLook{proc: proc, config: runner}
 	if at.Field != providers.ClientSecret || !look.atHand(at.Account) {
-		return
+		return liveSecret{}
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookDeadline)
 	defer cancel()
 	client, err := newClients(runner, terra.Options{Transport: terra.NewTransport(), Limits: terra.NewLimits(), Version: proc.Version, ReadOnly: true})(at.Account, at.DevID)
 	if err != nil {
-		return
+		return liveSecret{}
 	}
 	live, err := client.GetCredentials(ctx, at.DevID, at.Provider)
 	if err != nil || live.Credential == nil || live.Credential.SecretMask == nil {
-		return
+		return liveSecret{}
 	}
-	mask := *live.Credential.SecretMask
-	switch agrees, known := secrets.MaskAgrees(value, mask); {
-	case agrees:
-		_, _ = fmt.Fprintf(proc.Stderr, "The live secret at Terra ends like this one (%s).\n", mask)
-	case known:
-		_, _ = fmt.Fprintf(proc.Stderr, "This is not the live secret: the one at Terra is %s.\n", mask)
+	out := liveSecret{mask: *live.Credential.SecretMask}
+	out.agrees, out.known = secrets.MaskAgrees(value, out.mask)
+	return out
+}
+
+// tell says whether it can be the live one.
+func (l liveSecret) tell(proc *Process) {
+	switch {
+	case l.agrees:
+		_, _ = fmt.Fprintf(proc.Stderr, "The live secret at Terra ends like this one (%s).\n", l.mask)
+	case l.known:
+		_, _ = fmt.Fprintf(proc.Stderr, "This is not the live secret: the one at Terra is %s.\n", l.mask)
 	}
 }
 
-// checkSecret refuses what the provider would never accept at a place of a file, and
-// passes on its warnings.
-func checkSecret(proc *Process, file, path string, at secrets.Binding, value secrets.Value) error {
-	if err := secrets.Check(value); err != nil {
+// checkSecret refuses what the provider would never accept at a place of a file, beside
+// a client id, and passes on its warnings.
+func checkSecret(proc *Process, file, path string, at secrets.Binding, clientID string, value secrets.Value) error {
+	err := secrets.Check(value)
+	switch {
+	case err != nil:
+	case clientID != "" && value.Reveal() == clientID:
+		err = errors.New("this is the client id of the connection, not its secret; copy the secret from the provider's portal")
+	case yamlpos.IsPlaceholder(value.Reveal()):
+		err = errors.New("this is a placeholder, not a secret; copy the secret from the provider's portal")
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %s: %w; nothing was changed", file, path, err)
 	}
 	p, ok := providers.Lookup(at.Provider)

@@ -322,7 +322,7 @@ func TestDecryptTellsHowToSealAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	const file = "production/$(touch x) a.yaml"
-	b.write(file, "provider: strava\ncredentials:\n  keys:\n    - client_secret: "+b.plain()+"    - client_secret: "+b.plain()+"  verification_secret: "+b.plain())
+	b.write(file, "provider: strava\ncredentials:\n  keys:\n    - client_secret: "+b.plain(typedSecret)+"    - client_secret: "+b.plain(typedSecret)+"  verification_secret: "+b.plain(typedSecret))
 	quoted := "'" + b.at(file) + "'"
 	for want, args := range map[string][]string{
 		" --key 2": {"--key", "2"}, " --field verification_secret": {"--field", "verification_secret"},
@@ -334,8 +334,8 @@ func TestDecryptTellsHowToSealAgain(t *testing.T) {
 	}
 }
 
-// plain is a secret as the age command seals it, below a field.
-func (b *bench) plain() string {
+// plain is a text as the age command seals it, below a field.
+func (b *bench) plain(contents string) string {
 	b.t.Helper()
 	recipient, err := age.ParseX25519Recipient(b.public)
 	if err != nil {
@@ -345,7 +345,7 @@ func (b *bench) plain() string {
 	armored := armor.NewWriter(&text)
 	w, err := age.Encrypt(armored, recipient)
 	if err == nil {
-		_, err = io.WriteString(w, typedSecret)
+		_, err = io.WriteString(w, contents)
 	}
 	if err = errors.Join(err, w.Close(), armored.Close()); err != nil {
 		b.t.Fatal(err)

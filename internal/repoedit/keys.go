@@ -56,16 +56,32 @@ func (r Repository) KeyFile(name string) (KeyFile, error) {
 	return k, err
 }
 
-// CheckConnection refuses a word that cannot be the name of a connection.
-func CheckConnection(name string) error {
+// CheckConnection refuses a word that cannot be the name of a connection, and says how
+// the one of the repository is written that is most likely meant.
+func (r Repository) CheckConnection(name string) error {
 	if strings.Contains(name, "/") && !strings.HasSuffix(name, ".yaml") {
 		return nil
 	}
 	like, isFile := strings.CutSuffix(filepath.ToSlash(name), ".yaml")
-	if !isFile || !strings.Contains(like, "/") {
-		like = "production/strava"
+	if isFile && strings.Contains(like, "/") {
+		return choiceError("%q is not a connection; write it as %s", name, like)
 	}
-	return choiceError("%q is not a connection; write it as %s", name, like)
+	var all, meant []string
+	for _, e := range r.Set.Environments {
+		for _, c := range e.Connections {
+			one := e.Name + "/" + c.Provider
+			if all = append(all, one); c.Provider == like {
+				meant = append(meant, one)
+			}
+		}
+	}
+	switch {
+	case len(meant) > 0:
+		return choiceError("%q is not a connection; write it as %s", name, strings.Join(meant, " or "))
+	case len(all) > 0:
+		return choiceError("%q is not a connection; write it as ENVIRONMENT/PROVIDER, such as %s", name, all[0])
+	}
+	return choiceError("%q is not a connection; write it as ENVIRONMENT/PROVIDER", name)
 }
 
 // NearConnection is the connection that a person most likely meant, or "": its provider

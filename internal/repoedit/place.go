@@ -26,6 +26,7 @@ type Place struct {
 	Path       []string // in the file
 	Connection string   // environment/provider, as people read it
 	Binding    secrets.Binding
+	ClientID   string // that stands beside it, "" for none
 
 	repository Repository
 	text       []byte // as it was read
@@ -56,13 +57,14 @@ func (r Repository) Place(name, field string, key int) (Place, error) {
 	if err != nil {
 		return Place{}, fmt.Errorf("%s: %w", file, err)
 	}
-	path, err := written.path(bound, names, key)
+	path, err := written.path(e.Name+"/"+c.Provider, bound, names, key)
 	if err != nil {
 		return Place{}, fmt.Errorf("%s: %w", file, err)
 	}
 	return Place{
 		File: file, Path: path, Connection: e.Name + "/" + c.Provider, repository: r, text: text,
 		Binding:   secrets.Binding{Account: e.Account, DevID: e.DevID, Provider: c.Provider, Field: bound},
+		ClientID:  c.Credentials.ClientID.Value,
 		hasSecret: slices.ContainsFunc(names, func(name string) bool { return written.fields[name] }),
 	}, nil
 }
@@ -123,7 +125,7 @@ func credentialsIn(text []byte) (writtenCredentials, error) {
 }
 
 // path says where in the file the secret stands or is to stand.
-func (w writtenCredentials) path(field string, names []string, key int) ([]string, error) {
+func (w writtenCredentials) path(connection, field string, names []string, key int) ([]string, error) {
 	pick := func(have map[string]bool) string {
 		if i := slices.IndexFunc(names, func(name string) bool { return have[name] }); i >= 0 {
 			return names[i]
@@ -145,8 +147,11 @@ func (w writtenCredentials) path(field string, names []string, key int) ([]strin
 				known = append(known, i)
 			}
 		}
-		if len(known) != 1 {
-			return nil, choiceError("credentials.keys has %s; choose one with --key", entries)
+		switch {
+		case len(known) == 0 && len(w.entries) > 0:
+			return nil, addInstead(connection, "credentials.keys holds no secret, only `unknown: true`")
+		case len(known) != 1:
+			return nil, addInstead(connection, "credentials.keys has %s; choose one with --key to replace it", entries)
 		}
 		index = known[0]
 	}
@@ -154,22 +159,38 @@ func (w writtenCredentials) path(field string, names []string, key int) ([]strin
 	case index < 0 || index >= len(w.entries):
 		return nil, choiceError("--key %d: credentials.keys has %s", key, entries)
 	case w.entries[index]["unknown"]:
-		return nil, choiceError("--key %d: that entry says `unknown: true`; add a new entry after it and choose that", key)
+		return nil, addInstead(connection, "--key %d: that entry says `unknown: true`, which stays as it is", key)
 	}
 	return []string{"credentials", "keys", strconv.Itoa(index), pick(w.entries[index])}, nil
+}
+
+// addInstead is a place that cannot be sealed into, or not without a choice, and the
+// command that adds the secret as a key of its own.
+func addInstead(connection, format string, args ...any) error {
+	return &ChoiceError{advice.With(fmt.Errorf(format, args...), "add the secret as a new key after it", "rotate", "add", connection)}
+}
+
+// CheckIssued refuses what is no day on which a key can have been made.
+func CheckIssued(issued string, now time.Time) error {
+	day, err := spec.ParseMoment(issued)
+	switch {
+	case len(issued) != len(time.DateOnly):
+		return choiceError("--issued %q: write the day on which it was made, like 2026-11-20", issued)
+	case err != nil:
+		return choiceError("--issued %q: it %w; write the day on which it was made, like 2026-11-20", issued, err)
+	case day.After(now):
+		return choiceError("--issued %s: it is in the future; write the day on which it was made", issued)
+	}
+	return nil
 }
 
 // Issued is the place of an entry of credentials.keys that says on which day it was
 // made, in a file without such a list. A lone client secret gives way to it.
 func (p Place) Issued(issued string, now time.Time) (Place, error) {
-	day, err := spec.ParseMoment(issued)
+	err := CheckIssued(issued, now)
 	switch {
-	case len(issued) != len(time.DateOnly):
-		return p, choiceError("--issued %q: write the day on which it was made, like 2026-11-20", issued)
 	case err != nil:
-		return p, choiceError("--issued %q: it %w; write the day on which it was made, like 2026-11-20", issued, err)
-	case day.After(now):
-		return p, choiceError("--issued %s: it is in the future; write the day on which it was made", issued)
+		return p, err
 	case p.Binding.Field != ClientSecret:
 		return p, choiceError("--issued: only a client secret has an age")
 	case len(p.Path) > 2:

@@ -117,18 +117,27 @@ func Quoted(s string) string {
 }
 
 // IsPlaceholder knows what examples write where a value of one's own belongs, such as
-// `age1…`, <your-id>, YOUR_DEV_ID, ${DEV_ID} and TODO.
+// `age1…`, <your-id>, YOUR_DEV_ID, ${DEV_ID}, $DEV_ID and TODO, and what stands in the
+// place of one that is not shown: REDACTED, xxxx1234.
 func IsPlaceholder(s string) bool {
 	word := PlainWord(strings.Trim(s, ". "))
 	switch word {
 	case "":
 		return strings.Contains(s, "...")
-	case "todo", "fixme", "tbd", "changeme", "change_me", "replaceme", "replace_me":
+	case "todo", "fixme", "tbd", "changeme", "change_me", "replaceme", "replace_me", "redacted":
 		return true
 	}
 	around := func(begin, end string) bool { return strings.HasPrefix(s, begin) && strings.HasSuffix(s, end) }
 	return s == "DEV_ID" || s == "CLIENT_ID" || strings.Contains(s, "…") || strings.HasSuffix(s, "...") || around("<", ">") || around("${", "}") || around("{{", "}}") ||
-		strings.HasPrefix(word, "your_") || len(word) > 2 && strings.Trim(word, "x") == ""
+		strings.HasPrefix(word, "your_") || len(word) > 2 && strings.Trim(word, "x") == "" || isVariable(s) ||
+		strings.HasPrefix(word, "xxxx") && len(strings.TrimLeft(word, "x")) <= 4
+}
+
+// isVariable reports the name of a variable as shells read it: $DEV_ID.
+func isVariable(s string) bool {
+	name, dollar := strings.CutPrefix(s, "$")
+	other := func(r rune) bool { return r != '_' && (r < 'A' || r > 'Z') && (r < '0' || r > '9') }
+	return dollar && name != "" && !strings.ContainsFunc(name, other)
 }
 
 // Listed joins words for a message: "`a`, `b` or `c`".
