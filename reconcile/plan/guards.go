@@ -82,6 +82,8 @@ func Guards() []GuardRow {
 			allows: func(in Input, c Change) bool { return findAllow(in, c, string(Adopt), "") }},
 		{Name: GuardSecretDrift, Holds: "reverting a client_id or secret that was set out of band", Lifts: Lifts{Allow: true, Alone: true},
 			Commit: "the live key, or on_secret_drift: revert", Else: "a provider that, asked in this run, accepts the wanted pair", proof: true, holds: guardSecretDrift},
+		{Name: GuardNoWayBack, Holds: "replacing a live key that no file has, as of `unknown: true`, by one that its provider has not accepted", Lifts: byAny,
+			Commit: "the live secret, sealed as the newest key", Else: "a provider that accepts the new key", proof: true, holds: guardNoWayBack},
 		{Name: GuardProbeAgain, Holds: "a secret that the provider refused some minutes ago, which does not count yet", Lifts: nothing,
 			Else: "the provider, asked again", holds: guardProbeAgain},
 		{Name: GuardKeysGone, Holds: "setting keys again that Terra shows no more, until it was asked a second time some minutes later", Lifts: byAny,
@@ -553,6 +555,21 @@ func guardSecretDrift(in Input, k Connection, c Change) Hold {
 		keep = edit(fileOf(in, k), "", "the live client_id and secret")
 	}
 	return ask("somebody set the keys out of band, perhaps in an emergency (on_secret_drift: hold, "+setBy(in.Environment.SecretDriftOrigin)+")", keep)
+}
+
+// guardNoWayBack holds what loses a live secret of which there is no copy, as long as
+// nobody knows that the new one works.
+func guardNoWayBack(in Input, k Connection, c Change) Hold {
+	isUnknown := k.known() && k.memory().Fields[FieldClientSecret] == UnknownKey && k.live().Secret.LiveKey == 0
+	if c.Action != RotateSecret || c.ShowsRejected() || !isUnknown || k.Probe.Verdict == Good {
+		return Hold{}
+	}
+	noCopy := "no file has the live key, so there is no way back to it"
+	seal := newKey("seal the live secret first, while its portal still shows it", c.Connection)
+	if mayYetBeProved(in, k, c) {
+		return wait(noCopy+"; the provider is asked about "+number(k.want().Secret.Value.Key)+" when this is applied", seal)
+	}
+	return ask(noCopy+", and the provider has not accepted "+number(k.want().Secret.Value.Key)+because(unproved(in, k)), seal)
 }
 
 func guardDestructive(in Input, _ Connection, c Change) Hold {

@@ -22,6 +22,10 @@ func rulesOfKeys(in facts, p Plan) []string {
 		proved := d.WasLive && probe.Verdict == Good && !probe.At.Before(d.LiveSince) && !(fromRejected && d.Rejected.Accepted)
 		return c.Gate == Ready && back && !proved && !isApproved(in, c)
 	})...)
+	out = append(out, each(p, "loses a secret of which there is no copy for one that is not proved to be good", func(c Change) bool {
+		unknown := in.Memory.of(c.Provider).Fields[FieldClientSecret] == "unknown" && in.Observed[c.Provider].Secret.LiveKey == 0
+		return c.Gate == Ready && c.Action == RotateSecret && unknown && in.Probes[c.Provider].Verdict != Good && !isApproved(in, c)
+	})...)
 	return append(out, each(p, "writes a pair without the proof that its file demands", func(c Change) bool {
 		writes := has(c.Fields, FieldClientSecret)
 		return c.Gate == Ready && writes && desiredOf(in, c.Provider).ProbeRequired != "" && in.Probes[c.Provider].Verdict != Good && !isApproved(in, c)

@@ -151,6 +151,7 @@ func ends() map[string][]func(*facts, Change) {
 		"empty-list":      {func(in *facts, _ Change) { in.Observed = map[string]Observed{"nobody-names-it": {}} }},
 		"on-secret-drift": {accepted, sameKeys, func(in *facts, _ Change) { in.Environment.RevertSecretDrift = true }},
 		GuardKeysGone:     {later},
+		GuardNoWayBack:    {sameKeys, accepted},
 		"window":          {func(in *facts, _ Change) { in.Environment.Windows = nil }},
 		"max-changes":     {func(in *facts, _ Change) { in.Environment.CapCount, in.Environment.CapPercent = 99, 100 }},
 		"max-rotations":   {func(in *facts, _ Change) { in.Environment.MaxRotations = 99 }},

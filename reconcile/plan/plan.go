@@ -148,6 +148,7 @@ const (
 	GuardProbe        = "probe"
 	GuardProbeAgain   = "probe-again"
 	GuardKeysGone     = "keys-gone"
+	GuardNoWayBack    = "no-way-back"
 	GuardRejected     = "rejected"
 	GuardSecretDrift  = "on-secret-drift"
 	GuardSetup        = "setup"

@@ -230,7 +230,7 @@ func (r dice) remembered(d Desired) Remembered {
 		case 0:
 			delete(m.Fields, field)
 		case 1:
-			m.Fields[field] = "other"
+			m.Fields[field] = pick(r, "other", UnknownKey)
 		}
 	}
 	return m

@@ -25,7 +25,8 @@ type Results struct {
 // cause of a held change does not shift with time. A connection that Terra
 // already had is adopted only when nothing of that is left open; until then it is
 // noted, so that its protection and a suspend are not forgotten. One that should
-// be disabled and was never seen is noted too: that a list lacks it proves little.
+// be disabled and was never seen is noted too: that a list lacks it proves little. A run
+// that only observes adopts nothing.
 // Ownership comes from enabling it, and ends when Terra no longer lists it.
 func Remember(in Input, p Plan, results Results) Memory {
 	applied := results.Applied
@@ -207,7 +208,7 @@ func newRun(in Input, k Connection, p Plan, applied map[string]bool) run {
 func (r run) remember() (Remembered, bool) {
 	enabled := r.applied[Enable]
 	ours := enabled || r.old.Enabled // by a run, too, that ended before it could remember
-	if r.open[""] || !r.k.known() && r.adopts && !ours || !r.live && !enabled && (r.want.State != Disabled || !r.k.known() || r.in.isDoubtful()) {
+	if r.open[""] || !r.k.known() && (r.adopts && !ours || r.in.Environment.Observe) || !r.live && !enabled && (r.want.State != Disabled || !r.k.known() || r.in.isDoubtful()) {
 		return Remembered{}, false
 	}
 	m := Remembered{
