@@ -74,6 +74,11 @@ func (a asking) secrets(ctx context.Context, out *plan.Observed) (err error) {
 			return err
 		}
 	}
+	if agrees && d.UnknownKey {
+		if out.Secret, err = a.unknown(ctx, live.Mask, out.Secret); err != nil {
+			return err
+		}
+	}
 	if !agrees && d.Secret.Mode == plan.Given && d.Secret.Value.Closed == "" { // sent together, so Terra is not asked
 		if masks, err := a.mask(a.c.due, live.Mask); err == nil && masks == plan.Equal && a.fresh(plan.FieldClientSecret, d.Secret.Value.Digest) {
 			out.Secret = plan.Comparison{Result: plan.Equal, LiveKey: a.c.due}
@@ -109,6 +114,24 @@ func (a asking) secret(ctx context.Context, mask string) (plan.Comparison, error
 		}
 	}
 	return a.liveKey(ctx, mask)
+}
+
+// unknown looks at a live key that is to stay unknown: only its mask can tell whether it
+// is the one that was agreed. Another one may be a later key of the file, which seen
+// tells where all that is due was rejected.
+func (a asking) unknown(ctx context.Context, mask string, seen plan.Comparison) (plan.Comparison, error) {
+	out := seen
+	if out.Result == "" && a.replaced(mask) {
+		later, err := a.liveKey(ctx, mask)
+		if err != nil || later.LiveKey > 0 || later.Result == plan.Uncertain {
+			return later, err
+		}
+		out.OutOfBand = true
+	}
+	if a.env.cache.lasting && secrets.IsMask(mask) && out.LiveKey == 0 && out.Result != plan.Uncertain {
+		out.MaskDigest = a.env.cache.digester.MaskDigest(mask)
+	}
+	return out, nil
 }
 
 // liveKey finds out whether another key of the file is the live one, newest first.
@@ -150,6 +173,9 @@ func (a asking) outOfBand(mask string) bool {
 		return false
 	}
 	agreed := a.c.Remembered.Fields[plan.FieldClientSecret]
+	if agreed == plan.UnknownKey {
+		return a.replaced(mask)
+	}
 	for _, key := range a.c.sealed {
 		if key.sealed.IsZero() {
 			continue
@@ -160,6 +186,13 @@ func (a asking) outOfBand(mask string) bool {
 	}
 	before, seen := a.env.cache.maskOf(agreed)
 	return seen && secrets.IsMask(mask) && before != a.env.cache.digester.MaskDigest(mask)
+}
+
+// replaced tells whether the live secret is surely not the unknown one that was agreed.
+func (a asking) replaced(mask string) bool {
+	m := a.c.Remembered
+	return m != nil && m.Fields[plan.FieldClientSecret] == plan.UnknownKey && m.UnknownMask != "" &&
+		secrets.IsMask(mask) && m.UnknownMask != a.env.cache.digester.MaskDigest(mask)
 }
 
 // agreed tells whether memory says that a key of the file was the live one.

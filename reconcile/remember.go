@@ -83,6 +83,8 @@ func forgetDigests(memory, before plan.Memory) {
 				m.Fields[field] = old
 			}
 		}
+		m.UnknownMask = before.Connections[provider].UnknownMask
+		memory.Connections[provider] = m
 	}
 }
 

@@ -322,6 +322,7 @@ func forgetDigests(w Writer, env Environment) error {
 	for provider, c := range remembered {
 		delete(c.Fields, plan.FieldClientSecret)
 		delete(c.Fields, plan.FieldVerificationSecret)
+		c.UnknownMask = ""
 		if err := putConnection(w, env, provider, c); err != nil {
 			return err
 		}

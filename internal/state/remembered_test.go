@@ -211,7 +211,9 @@ func TestNewDigestKeyForgetsWhatAnotherOneMade(t *testing.T) {
 	s := opened(t, dir)
 	must(t, s.SetDigestKey(nil, []byte("first")))
 	before := memoryOf("strava")
-	before.Connections["strava"].Fields[plan.FieldVerificationSecret] = "hmac:v"
+	r := before.Connections["strava"]
+	r.Fields[plan.FieldVerificationSecret], r.UnknownMask = "hmac:v", "hmac:mask"
+	before.Connections["strava"] = r
 	must(t, s.SaveMemory(here(), before))
 	must(t, s.SaveDigests(noon(), map[string]Digest{"sha256:a": {Value: "v"}}))
 
@@ -251,8 +253,8 @@ func TestNewDigestKeyForgetsWhatAnotherOneMade(t *testing.T) {
 	if diff := cmp.Diff(want, memory.Connections["strava"].Fields); diff != "" {
 		t.Errorf("tokens after another key (-want +got):\n%s", diff)
 	}
-	if !memory.Known || !memory.Connections["strava"].Enabled {
-		t.Errorf("memory after another key: got %+v, want the rest kept", memory)
+	if after := memory.Connections["strava"]; !memory.Known || !after.Enabled || after.UnknownMask != "" {
+		t.Errorf("memory after another key: got %+v, want the rest kept, and no mask", memory)
 	}
 }
 

@@ -18,7 +18,11 @@ func (s Set) advice(f Facts, k Status) (text string, next []plan.Remediation) {
 		text, next = s.rejectedKey(f, k)
 	case OutOfBand:
 		text = "a key that the file does not have, perhaps in an emergency"
-		next = []plan.Remediation{plan.NextCommand("seal it", "rotate", "add", k.Connection), look}
+		next = []plan.Remediation{plan.NextCommand("seal it", "rotate", "add", k.Connection)}
+		if s.Entry(k.Due).Unknown {
+			next = append(next, plan.NextCommand("or let it stay unknown, as if the connection were found anew", "state", "forget", k.Connection))
+		}
+		next = append(next, look)
 	case Overdue:
 		text = fmt.Sprintf("key %d is %d days old, rotation.max_age is %d days%s", k.Live, *k.AgeDays, k.MaxAgeDays, f.where())
 		next = f.successor(k)

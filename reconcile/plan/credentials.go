@@ -212,6 +212,9 @@ func (d *diff) showRejected() {
 // diffSecret compares the secret of an unchanged client_id.
 func (d *diff) diffSecret() {
 	want, seen := d.want.Secret, d.live.Secret
+	if d.want.UnknownKey && !d.k.ignores(FieldClientSecret) {
+		d.diffUnknown()
+	}
 	if want.Mode != Given || d.k.ignores(FieldClientSecret) {
 		return
 	}
@@ -225,6 +228,17 @@ func (d *diff) diffSecret() {
 		from := FieldValue{Mask: d.live.Credentials.Mask, Key: seen.LiveKey, Compared: Differs}
 		d.add(RotateSecret, want.Origin, FieldChange{Field: FieldClientSecret, From: from, To: sealed(want.Value)})
 	default:
+		d.skip(FieldClientSecret, seen.Reason)
+	}
+}
+
+// diffUnknown compares a live key that is to stay unknown. Nothing is ever written for
+// it: another one is for a person to seal, or to accept as unknown once more.
+func (d *diff) diffUnknown() {
+	switch seen := d.live.Secret; {
+	case seen.OutOfBand:
+		d.skip(FieldClientSecret, "the unknown live key was replaced out of band by one that ends like "+d.live.Credentials.Mask)
+	case seen.Result == Uncertain:
 		d.skip(FieldClientSecret, seen.Reason)
 	}
 }

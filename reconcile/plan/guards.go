@@ -565,7 +565,7 @@ func guardNoWayBack(in Input, k Connection, c Change) Hold {
 		return Hold{}
 	}
 	noCopy := "no file has the live key, so there is no way back to it"
-	seal := newKey("seal the live secret first, while its portal still shows it", c.Connection)
+	seal := newKey("keep it: type the live secret while its portal still shows it, which is encrypted into the file", c.Connection)
 	if mayYetBeProved(in, k, c) {
 		return wait(noCopy+"; the provider is asked about "+number(k.want().Secret.Value.Key)+" when this is applied", seal)
 	}

@@ -343,6 +343,9 @@ type Comparison struct {
 	LiveKey   int    // number of the file's key that is live, 0 unknown
 	Asked     bool   // Terra itself was asked in this run, not only memory
 	OutOfBand bool   // what is live is no key of the file, and not what was last agreed either
+	// MaskDigest is the keyed digest of the mask of a live key that is to stay unknown; ""
+	// where there is none that tells.
+	MaskDigest string `json:",omitempty"`
 }
 
 // Scopes as Terra lists them.

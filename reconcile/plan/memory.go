@@ -36,6 +36,9 @@ type Remembered struct {
 	Suspended bool              `json:"suspended"`       // it was suspended or paused, and not all that this held has been settled since
 	Fields    map[string]string `json:"fields"`          // field -> token of the desired value last agreed; secrets as keyed digests
 	Held      map[string]Cause  `json:"held,omitempty"`  // field -> create, adopt, or drift of the keys, while a change of it was held for that
+	// UnknownMask is the keyed digest of the mask of the live key, where that was agreed
+	// to be unknown: all there is to tell it from another.
+	UnknownMask string `json:"unknown_mask,omitempty"`
 	// Unshown is, by field, a value that Terra accepted and did not show.
 	Unshown map[string]Unshown `json:"unshown,omitempty"`
 	// Reverted is, by field, drift that we have written over, as long as it may come back.

@@ -231,11 +231,26 @@ func (r run) remember() (Remembered, bool) {
 	if kept, had := r.old.Fields[FieldClientSecret]; had && r.want.Rejected != nil && r.want.Secret.Mode != Given {
 		m.Fields[FieldClientSecret] = kept // all keys of the file were rejected, which makes none of them forgotten
 	}
+	m.UnknownMask = r.unknownMask(m.Fields[FieldClientSecret])
 	verified := r.seen.Secret.Asked && r.seen.Secret.Result == Equal || r.written[FieldClientSecret]
 	if verified && !r.open[FieldClientSecret] && !r.open[FieldVerificationSecret] {
 		m.VerifiedAt = r.in.Now
 	}
 	return m, true
+}
+
+// unknownMask is that of the unknown key that is agreed now. One that was set out of band
+// since takes the place of none.
+func (r run) unknownMask(agreed string) string {
+	switch seen := r.seen.Secret.MaskDigest; {
+	case agreed != UnknownKey:
+		return ""
+	case seen != "" && r.agreed(FieldClientSecret, UnknownKey):
+		return seen
+	case r.old.Fields[FieldClientSecret] == UnknownKey:
+		return r.old.UnknownMask
+	}
+	return ""
 }
 
 // needsApproval gives the cause for which a field is held that time does not heal: it is
