@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -179,6 +180,9 @@ func TestScenes(t *testing.T) {
 	}
 	paused := scene(DryRun, 2, stopped...)
 	paused.Environments[0].Warnings = []plan.Warning{{Cause: pause.String(), Text: "production is " + pause.String(), Remediations: []plan.Remediation{pause.Resume()}}}
+	lost := sevenHeld()
+	lost = lost[slices.IndexFunc(lost, setOutOfBand):][:1]
+	lost[0].Guard, lost[0].Cause, lost[0].GateReason = plan.GuardNoWayBack, plan.Rotation, "no file has the live key, so there is no way back to it"
 	for _, s := range []struct {
 		name  string
 		r     Report
@@ -206,6 +210,8 @@ func TestScenes(t *testing.T) {
 		{"two-environments", two, 17, []string{"production/huawei reconcile --approve production/huawei=", "staging/withings keep it: commit to staging/withings.yaml", "4,247 users affected"}},
 		{"wrong-hash", wrong, 10, []string{"the approval 3ca0772e is not for the plan as it is now", "7 connections not tried; need you: strava, huawei,", "Nothing was written.", "reconcile --dry-run --env production"}},
 		{"rejected", scene(DryRun, 4, sevenHeld()[6]), 8, []string{"key 2 is rejected; key 1 stays live, users sync as before", "the provider refused key 2: invalid_client", "reconcile rotate add production/fitbit"}},
+		{"no-way-back", scene(DryRun, 4, lost...), 12, []string{"no file has the live key, so there is no way back to it",
+			"Next: nothing until you choose;", "strava keep the live one: reconcile rotate add production/strava", "replace it: reconcile --approve production/strava="}},
 		{"outage", outage, 7, []string{"Terra says 503 service_unavailable", "run again later", "for end users nothing changed"}},
 		{"applied", applied, 5, []string{"applied in", "1 of 2 connections applied", "1 connection applied"}},
 	} {

@@ -246,6 +246,10 @@ func phrase(c Change) string {
 // setOutOfBand tells whether a change waits for somebody to say which keys are right.
 func setOutOfBand(c Change) bool { return c.Guard == plan.GuardSecretDrift }
 
+// losesSecret tells whether a change waits for somebody to keep a live secret of which
+// there is no copy, or to let it be replaced.
+func losesSecret(c Change) bool { return setOutOfBand(c) || c.Guard == plan.GuardNoWayBack }
+
 // reasonOf is why a change is held, where the row does not say so anyway.
 func reasonOf(c Change) string {
 	switch {
@@ -470,7 +474,7 @@ func nextSteps(r Report) []step {
 				s.name = w.name
 				if w.choice() != "" {
 					s.choice, s.text = "keep it", strings.TrimPrefix(s.text, "keep it: ")
-					if s.command != "" && slices.ContainsFunc(w.changes, setOutOfBand) {
+					if s.command != "" && slices.ContainsFunc(w.changes, losesSecret) {
 						s.choice, s.known = "keep the live one", true
 					}
 				}
@@ -597,7 +601,7 @@ func waitSteps(list []row) []step {
 // then there are two ways, and none is the right one for all.
 func (w row) choice() string {
 	switch {
-	case slices.ContainsFunc(w.changes, setOutOfBand):
+	case slices.ContainsFunc(w.changes, losesSecret):
 		return "replace it"
 	case slices.ContainsFunc(w.changes, func(c Change) bool { return c.Cause == plan.Prune }):
 		return "disable it"
@@ -738,7 +742,7 @@ func (w row) approval(e Environment) Approval {
 
 // approved is what becomes of a row once it is approved.
 func (w row) approved() string {
-	if slices.ContainsFunc(w.changes, setOutOfBand) {
+	if slices.ContainsFunc(w.changes, losesSecret) {
 		if key := keyOf(w.changes[0]); key > 0 {
 			return "by " + keyName(key) + " of the file"
 		}
