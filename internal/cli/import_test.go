@@ -203,6 +203,13 @@ func TestImport(t *testing.T) {
 			},
 			"live/huawei.yaml", []string{"# Not in this file: the own app, client id no digits: "}, []string{"credentials:"},
 		},
+		"a client id that would be lines of its own": {
+			func(e *example) {
+				e.terra.Enable(importedDevID, "strava")
+				e.terra.SetCredential(importedDevID, "strava", terratest.Credential{ClientID: "12\nstate: disabled\n# x", Secret: "aSecretNobodyMayRead0001"})
+			},
+			"live/strava.yaml", []string{"# Not in this file: the own app, client id 12"}, []string{"\nstate:", "credentials:"},
+		},
 		"a secret in a store": {
 			func(e *example) {
 				e.terra.SetSecretStore("aws", map[string]string{"client_secret": "aSecretNobodyMayRead0001"}, true)
