@@ -68,10 +68,15 @@ func TestPageInABrowser(t *testing.T) {
 	show("/", measure)
 	server := httptest.NewServer(mux)
 	defer server.Close()
+	profile, err := os.MkdirTemp("", "chromium") //nolint:usetesting // its last processes may write into it after it has ended, and t.TempDir would fail
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(profile) }()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-		"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--user-data-dir="+t.TempDir(), "--virtual-time-budget=60000", "--dump-dom", server.URL).Output()
+		"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--user-data-dir="+profile, "--virtual-time-budget=60000", "--dump-dom", server.URL).Output()
 	if err != nil {
 		t.Fatalf("open page: %v", err)
 	}
