@@ -175,13 +175,14 @@ func (t *text) unexplained() string {
 		return ""
 	}
 	var worst row
-	look := cmp.Or(t.o.Look, "reconcile --dry-run")
+	plainly := plan.Command{"--dry-run"}.String()
+	look := cmp.Or(t.o.Look, plainly)
 	for _, e := range t.r.Environments {
 		for _, w := range rows(t.r, e) {
 			if e.Error != "" || len(w.changes) == 0 || w.rank != rankNeeds || worst.name != "" && moreHarm(worst, w) <= 0 {
 				continue
 			}
-			worst, look = w, cmp.Or(t.o.Look, "reconcile --dry-run")
+			worst, look = w, cmp.Or(t.o.Look, plainly)
 			if len(t.r.Environments) > 1 && !strings.Contains(look, " --env ") {
 				look += " --env " + plan.ShellWord(clean(e.Name))
 			}
