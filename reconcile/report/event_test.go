@@ -25,7 +25,8 @@ func TestStuckEvents(t *testing.T) {
 	}{
 		{"never held", held(plan.Ready, "", 0), 0},
 		{"held, nobody remembers since when", held(plan.Blocked, "", 0), 0},
-		{"held for exactly seven days", held(plan.Blocked, Skipped, StuckAfter), 0},
+		{"held for nearly seven days", held(plan.Blocked, Skipped, StuckAfter-1), 0},
+		{"held for exactly seven days, when the daemon wakes for it", held(plan.Blocked, Skipped, StuckAfter), 1},
 		{"held for longer", held(plan.Blocked, Skipped, StuckAfter+time.Second), 1},
 		{"waiting for longer", held(plan.Waiting, Waiting, StuckAfter+time.Second), 1},
 		{"approved at last", held(plan.Approval, Applied, StuckAfter+time.Second), 0},

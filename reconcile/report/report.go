@@ -237,7 +237,7 @@ type EventKind string
 
 // The kinds.
 const (
-	Stuck             EventKind = "stuck"           // a change is held for longer than StuckAfter
+	Stuck             EventKind = "stuck"           // a change is held for StuckAfter or longer
 	KeyRejectedEvent  EventKind = "key-rejected"    // a key of the file must not be live
 	KeyOverdueEvent   EventKind = "key-overdue"     // the live key is older than its file allows
 	RolledBack        EventKind = "rolled-back"     // a rejected key was replaced by the one before it
@@ -260,12 +260,12 @@ type Event struct {
 	Remediations []plan.Remediation `json:"remediations"`
 }
 
-// StuckEvents finds the changes that have been held for longer than StuckAfter.
+// StuckEvents finds the changes that have been held for StuckAfter or longer.
 func StuckEvents(changes []Change, now time.Time) []Event {
 	var out []Event
 	for _, c := range changes {
 		held := now.Sub(c.GatedSince)
-		if c.GatedSince.IsZero() || held <= StuckAfter || c.Gate == plan.Ready || c.Outcome == Applied {
+		if c.GatedSince.IsZero() || held < StuckAfter || c.Gate == plan.Ready || c.Outcome == Applied {
 			continue
 		}
 		text := fmt.Sprintf("%s has been held for %d days, by guard %s: %s", c.ID, int(held/(24*time.Hour)), c.Guard, c.GateReason)
