@@ -150,7 +150,7 @@ func TestHoldThatNobodyWantsAnyMore(t *testing.T) {
 	w.tells(before, "gated strava:pause by protect", "environment-refused ", "environment-accepted ", "gate-cleared strava:pause by protect: no-longer-wanted")
 }
 
-// What is held for more than seven days is told in every report.
+// What is held for seven days is told in every report.
 func TestStuckInEveryReport(t *testing.T) {
 	w := newWorld(t)
 	w.strava(secretA, "policy: {protect: true}\n")
@@ -160,7 +160,7 @@ func TestStuckInEveryReport(t *testing.T) {
 	for _, row := range []struct {
 		after time.Duration
 		want  int
-	}{{report.StuckAfter, 0}, {time.Second, 1}, {24 * time.Hour, 1}} {
+	}{{report.StuckAfter - time.Second, 0}, {time.Second, 1}, {24 * time.Hour, 1}} {
 		w.now = w.now.Add(row.after)
 		for _, mode := range []report.Mode{report.DryRun, report.Apply} {
 			r := w.run(Run{Mode: mode})
