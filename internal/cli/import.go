@@ -98,7 +98,7 @@ func runImport(ctx context.Context, proc *Process, f *importFlags) error {
 	case len(connections) == 0 && isNew:
 		return fmt.Errorf("import %s: Terra lists no connection of %s; check the dev-id; nothing was written", env.Name, env.DevID)
 	case len(connections) == 0:
-		return say(proc, tell(fmt.Sprintf("every connection that Terra lists of %s has its file already; nothing was written", env.DevID)))
+		return say(proc, tell(fmt.Sprintf("Terra lists no connection of %s that has no file yet; nothing was written", env.DevID)))
 	}
 	files := map[string][]byte{}
 	if isNew {

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -140,4 +141,13 @@ func (f *runFlags) chosen() plan.Command {
 // colour tells whether a stream is a terminal of somebody who wants colours.
 func (e *Process) colour(stream io.Writer) bool {
 	return stream == e.Stdout && e.Terminals.Stdout && e.Getenv("NO_COLOR") == "" && e.Getenv("TERM") != "dumb"
+}
+
+// printJSON prints a document, in which what a terminal could take for a command
+// stands as a \u escape.
+func printJSON[T any](w io.Writer, document T) error {
+	encoder := json.NewEncoder(escaping{w})
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(document)
 }

@@ -1,10 +1,8 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -184,15 +182,6 @@ func (c choice) use() string {
 func addOutput(cmd *cobra.Command, format *string) {
 	*format = "text"
 	cmd.Flags().VarP(choice{format, []string{"text", "json"}}, "output", "o", "`format`: text or json")
-}
-
-// printJSON prints a document, in which what a terminal could take for a command
-// stands as a \u escape.
-func printJSON[T any](w io.Writer, document T) error {
-	encoder := json.NewEncoder(escaping{w})
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(document)
 }
 
 // valueName is what help calls the value of a flag.
