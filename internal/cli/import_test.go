@@ -145,7 +145,7 @@ func TestRandomAccountsAreImportedWithoutDifference(t *testing.T) {
 				t.Fatal("a piece of a secret was printed")
 			}
 		}
-		if again := e.imports(0); !strings.Contains(again, "nothing was written") {
+		if again := flat(e.imports(0)); !strings.Contains(again, "nothing was written") {
 			t.Fatalf("imported again: %s", again)
 		}
 	}
