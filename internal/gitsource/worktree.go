@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // maxOthers is how many bytes of files that do not count are there.
@@ -97,6 +99,12 @@ func workTree(ctx context.Context, dir, sub string, counts func(string) bool) (T
 		tree, _, err := stands(outside)
 		return tree, err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var listed func() (listing, error)
+	if g.inTree {
+		listed = g.list(ctx, sub)
+	}
 	// A file is kept by its name, wherever it stands: at the top, or in a folder.
 	kept := func(name string) bool { return counts(name) || counts("in/"+name) }
 	snap, err := g.snapshot(ctx, nil, hash, wanted{path: sub, files: kept, others: maxOthers, limit: maxKept})
@@ -114,8 +122,12 @@ func workTree(ctx context.Context, dir, sub string, counts func(string) bool) (T
 	if absent && unopened != nil {
 		return Tree{}, unopened
 	}
+	found, err := listed()
+	if err != nil {
+		return tree, err
+	}
 	var unchecked []string
-	if tree.Changes, unchecked, err = g.changes(ctx, files, head, sub, counts); err != nil || len(tree.Changes) == 0 {
+	if tree.Changes, unchecked, err = g.changes(ctx, found, files, head, sub, counts); err != nil || len(tree.Changes) == 0 {
 		return tree, err
 	}
 	tree, root, err := stands(tree)
@@ -258,8 +270,31 @@ func (n *node) graft(name string, file *node) {
 	n.entries[i].node.graft(rest, file)
 }
 
-// changes asks git which files of sub differ from HEAD, and which it did not check out.
-func (g *localGit) changes(ctx context.Context, files *os.Root, head treeFS, sub string, counts func(string) bool) (changed, unchecked []string, err error) {
+// listing is what git says of the files of a folder.
+type listing struct{ status, flags string }
+
+// list asks git for both at once, while its caller goes on, and for no longer than ctx.
+func (g *localGit) list(ctx context.Context, sub string) func() (listing, error) {
+	var out listing
+	group, ctx := errgroup.WithContext(ctx)
+	ask := func(into *string, args ...string) {
+		group.Go(func() (err error) {
+			*into, err = g.run(ctx, append(args, "--", sub)...)
+			return err
+		})
+	}
+	ask(&out.status, "status", "--porcelain=v2", "-z", "--untracked-files=all", "--ignored=traditional", "--ignore-submodules=all", "--no-renames")
+	ask(&out.flags, "ls-files", "-v", "-z", "--full-name")
+	return func() (listing, error) {
+		if err := group.Wait(); err != nil {
+			return listing{}, g.explain(err)
+		}
+		return out, nil
+	}
+}
+
+// changes are the files of sub that differ from HEAD, and those that git did not check out.
+func (g *localGit) changes(ctx context.Context, found listing, files *os.Root, head treeFS, sub string, counts func(string) bool) (changed, unchecked []string, err error) {
 	changed = []string{}
 	below := strings.TrimPrefix(path.Join(g.prefix, sub)+"/", "./")
 	note := func(name string, tracked bool) {
@@ -269,12 +304,7 @@ func (g *localGit) changes(ctx context.Context, files *os.Root, head treeFS, sub
 			changed = append(changed, name)
 		}
 	}
-	out, err := g.run(ctx, "status", "--porcelain=v2", "-z", "--untracked-files=all", "--ignored=traditional",
-		"--ignore-submodules=all", "--no-renames", "--", sub)
-	if err != nil {
-		return nil, nil, g.explain(err)
-	}
-	for _, line := range strings.Split(out, "\x00") {
+	for _, line := range strings.Split(found.status, "\x00") {
 		kind, rest, _ := strings.Cut(line, " ")
 		switch kind {
 		case "?", "!":
@@ -295,10 +325,7 @@ func (g *localGit) changes(ctx context.Context, files *os.Root, head treeFS, sub
 			note(strings.SplitN(rest, " ", 10)[9], true)
 		}
 	}
-	if out, err = g.run(ctx, "ls-files", "-v", "-z", "--full-name", "--", sub); err != nil {
-		return nil, nil, g.explain(err)
-	}
-	for _, line := range strings.Split(out, "\x00") {
+	for _, line := range strings.Split(found.flags, "\x00") {
 		flag, full, _ := strings.Cut(line, " ")
 		name, inside := strings.CutPrefix(full, below)
 		if !inside || name == "" || flag == "H" || flag == "M" || !counts(name) {
