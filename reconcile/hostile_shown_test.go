@@ -199,3 +199,18 @@ func (w *world) answers(path string, change func(document map[string]any)) {
 		})
 	}
 }
+
+// TestAddressesOfTerraOpenNoSecret has addresses that hold more signs of a secret than
+// words do only because the name of the provider has some: they are no reason to open one.
+func TestAddressesOfTerraOpenNoSecret(t *testing.T) {
+	f := familiar{names: map[string]bool{"ihealth_2024": true}}
+	for text, familiar := range map[string]bool{
+		"https://access.tryterra.co/api/v2/auth/ihealth_2024/oauth2":     true,
+		"https://access.tryterra.co/api/v2/auth/ihealth_2025/oauth2":     false,
+		"https://access.tryterra.co/api/v2/ihealth_2024/9c0e5f1d3e0c9b8": false,
+	} {
+		if got := len(f.unfamiliar(text)) == 0; got != familiar {
+			t.Errorf("%s: familiar %t, want %t", text, got, familiar)
+		}
+	}
+}

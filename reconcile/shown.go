@@ -14,16 +14,18 @@ import (
 // compared that they do not explain.
 type familiar struct {
 	texts map[string]bool // that stand in a file: shown anyway
+	names map[string]bool // of the providers: a part of many an address that Terra chooses
 	ids   string          // the client ids of all files, a line each: what a secret shares with one is public
 	cache *secretsCache
 	open  func() []secrets.Value // for this environment, so far
 }
 
 func (env *environment) familiarise() familiar {
-	f := familiar{texts: map[string]bool{}, cache: env.cache}
+	f := familiar{texts: map[string]bool{}, names: map[string]bool{}, cache: env.cache}
 	f.open = func() []secrets.Value { return env.cache.identities.OpenedFor(env.spec.Account, env.spec.DevID) }
 	var ids []string
 	for _, c := range env.spec.Connections {
+		f.names[c.Provider] = true
 		ids = append(ids, c.Credentials.ClientID.Value)
 		for _, text := range append([]string{c.Provider, c.Credentials.ClientID.Value, c.Credentials.RedirectURL.Value, c.Domain.Value}, c.Scopes.Value...) {
 			f.texts[text] = true
@@ -33,11 +35,15 @@ func (env *environment) familiarise() familiar {
 	return f
 }
 
-// unfamiliar are the texts that no file holds and that are more than words.
+// unfamiliar are the texts that no file holds and that are more than words, apart from
+// the names of providers between their slashes.
 func (f familiar) unfamiliar(texts ...string) []string {
 	return slices.DeleteFunc(texts, func(t string) bool {
-		_, notAddress := netip.ParseAddr(t)
-		return f.texts[t] || secrets.IsWords(t) || notAddress == nil
+		if _, notAddress := netip.ParseAddr(t); f.texts[t] || notAddress == nil {
+			return true
+		}
+		parts := slices.DeleteFunc(strings.Split(t, "/"), func(part string) bool { return f.names[part] })
+		return secrets.IsWords(strings.Join(parts, "/"))
 	})
 }
 
