@@ -2,38 +2,6 @@ package secrets
 
 import "strings"
 
-// piece is how long the pieces are that are looked for wherever they stand.
-const piece = 4
-
-// RepeatsInPieces reports whether texts that are shown together give away a quarter of
-// an open secret, and at least twelve characters, in pieces of at least four, in any order. Its
-// letters and digits count, in small letters, as they are and reversed.
-func RepeatsInPieces(texts []string, open ...Value) bool {
-	plain := make([]string, len(texts))
-	for i, t := range texts {
-		plain[i] = plainCharacters(t)
-	}
-	shown := strings.Join(plain, "\n")
-	turned := backwards(shown)
-	for _, v := range open {
-		secret, found, end := plainCharacters(v.Reveal()), 0, 0
-		for i := 0; i+piece <= len(secret); i++ {
-			run := secret[i : i+piece]
-			if strings.Contains(secret[:i], run) {
-				continue // it tells no more than the first time
-			}
-			if strings.Contains(shown, run) || strings.Contains(turned, run) {
-				found += i + piece - max(i, end)
-				end = i + piece
-			}
-		}
-		if found >= max(12, len(secret)/4) {
-			return true
-		}
-	}
-	return false
-}
-
 // window is how much of a long text is searched at a time, and overlap how much of that
 // again with what follows.
 const window, overlap = 12 << 10, 4 << 10

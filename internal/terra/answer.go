@@ -249,17 +249,18 @@ func (k call) problem(status int, media string, body []byte) (p *Problem, docume
 }
 
 // withholdSpread takes all prose out of a problem whose texts give a secret away only
-// together.
+// together, or with what was shown of earlier answers.
 func (k call) withholdSpread(p *Problem) {
 	said := append([]string{p.Code, p.Title, p.Detail, p.Product, p.Remediation}, p.Errors...)
-	if !k.hide.spread(append(said, p.AppliedAppIDs...)) {
+	said = append(said, p.AppliedAppIDs...)
+	if !k.hide.spread(said) && !k.hide.overCalls(said) {
 		return
 	}
 	p.Title, p.Detail, p.Product, p.Remediation, p.Errors = withheld, "", "", "", nil
 	if len(p.AppliedAppIDs) > 0 {
 		p.AppliedAppIDs = []string{withheld}
 	}
-	if k.hide.spread([]string{p.Code}) {
+	if code := []string{p.Code}; k.hide.spread(code) || k.hide.overCalls(code) {
 		p.Code = withheld
 	}
 }

@@ -267,7 +267,7 @@ func (k call) unanswered(ctx context.Context, err error, late string, sent bool,
 	if ctx.Err() != nil {
 		return outcome{err: k.interrupted(ctx.Err()), lost: sent}
 	}
-	failure := &ConnectionError{Operation: k.op.id, Action: k.action(), Reason: k.hide.clean(err.Error()), Next: nextStep(err)}
+	failure := &ConnectionError{Operation: k.op.id, Action: k.action(), Reason: k.hide.alone(err.Error()), Next: nextStep(err)}
 	if errors.Is(err, context.DeadlineExceeded) {
 		failure.Timeout, failure.err = true, context.DeadlineExceeded
 		failure.Reason = late + " within " + strconv.FormatFloat(timeout.Seconds(), 'f', -1, 64) + " s"
@@ -324,7 +324,7 @@ func redirectReason(asked *url.URL, response *http.Response, s scrubber) string 
 	reason := "a redirect, which is never followed"
 	to, err := asked.Parse(response.Header.Get("Location"))
 	if err == nil && to.Host != "" && to.Host != asked.Host {
-		reason += " (to " + s.clean(to.Host) + ")"
+		reason += " (to " + s.alone(to.Host) + ")"
 	}
 	return reason + ": check the base URL"
 }

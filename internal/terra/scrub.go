@@ -21,6 +21,7 @@ type scrubber struct {
 	near   []secrets.Value // the token, and what was sent or opened for the environment that the call is about
 	all    []secrets.Value // what was sent or opened for any
 	openly *secrets.Openly // what was sent for the environment that is no secret
+	heard  *secrets.Heard  // what was shown of earlier answers
 }
 
 // with returns a scrubber that also knows another secret.
@@ -56,6 +57,15 @@ func (s scrubber) clean(text string) string {
 	return line
 }
 
+// alone is clean for a text that is shown by itself.
+func (s scrubber) alone(text string) string {
+	text = s.clean(text)
+	if s.overCalls([]string{text}) {
+		return withheld
+	}
+	return text
+}
+
 func cut(text string, most int) string {
 	if len(text) > most {
 		return strings.ToValidUTF8(text[:most], " ")
@@ -81,6 +91,7 @@ type told struct {
 	sent   map[place][]secrets.Value
 	public map[place][]string         // the texts beside them, which may hold a piece of one
 	openly map[string]*secrets.Openly // all texts, by dev_id
+	heard  secrets.Heard              // what was shown of the server's texts, of all dev_ids
 }
 
 // place is a connection; provider is "" for an environment as a whole.
@@ -112,7 +123,7 @@ func (t *told) add(k call) {
 func (t *told) scrubber(k call, token secrets.Value) scrubber {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := scrubber{near: []secrets.Value{token}, all: t.opened(""), openly: t.openly[k.devID]}
+	s := scrubber{near: []secrets.Value{token}, all: t.opened(""), openly: t.openly[k.devID], heard: &t.heard}
 	if k.devID != "" {
 		s.near = append(s.near, t.opened(k.devID)...)
 	}
@@ -166,7 +177,7 @@ func (n *notices) see(operation string, header http.Header, s scrubber) {
 		}
 		n.seen[key] = struct{}{}
 		if marked := s.marked(text); text != withheld && !slices.Contains(n.shown, marked) {
-			if s.inPieces(append(slices.Clip(n.shown), marked)) {
+			if s.inPieces(append(slices.Clip(n.shown), marked)) || s.overCalls([]string{text}) {
 				text = withheld
 			} else {
 				n.shown = append(n.shown, marked)

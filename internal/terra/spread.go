@@ -1,6 +1,7 @@
 package terra
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/terra-reconcile/terra-reconcile/secrets"
@@ -12,11 +13,13 @@ const together = 16 << 10
 // spread tells whether texts that are shown together give away a secret of which none of
 // them holds enough. What stands there because it was sent openly decides nothing.
 func (s scrubber) spread(texts []string) bool {
-	marked := make([]string, len(texts))
-	for i, text := range texts {
-		marked[i] = s.marked(text)
-	}
-	return s.inPieces(marked) || secrets.RepeatsLong(lastOf(texts), s.all...)
+	return s.inPieces(s.markedAll(texts)) || secrets.RepeatsLong(lastOf(texts), s.all...)
+}
+
+// overCalls tells whether texts give away a secret together with what was shown of earlier
+// answers; if not, they count as shown.
+func (s scrubber) overCalls(texts []string) bool {
+	return s.heard.Tells(s.markedAll(texts), append(slices.Clip(s.near), s.all...)...)
 }
 
 // inPieces is spread for texts that are marked.
@@ -27,6 +30,14 @@ func (s scrubber) inPieces(marked []string) bool {
 // marked is a text without what was sent openly for the environment of the call.
 func (s scrubber) marked(text string) string {
 	marked, _ := s.openly.Without(text)
+	return marked
+}
+
+func (s scrubber) markedAll(texts []string) []string {
+	marked := make([]string, len(texts))
+	for i, text := range texts {
+		marked[i] = s.marked(text)
+	}
 	return marked
 }
 
