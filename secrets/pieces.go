@@ -10,7 +10,7 @@ import (
 const (
 	// piece is how long the pieces are that are looked for wherever they stand.
 	piece = 4
-	// mostPieces bounds what is remembered of one Heard: 4 MiB.
+	// mostPieces bounds what is remembered of one Heard: some 4 MiB.
 	mostPieces = 1 << 18
 )
 
@@ -72,8 +72,8 @@ type Heard struct {
 
 // Tells reports whether texts, with what was shown before, give away half of an open
 // secret, and at least twelve characters more than stand there by chance, in pieces as in
-// [RepeatsInPieces]; if not, they count as shown. It is true as well for new texts when
-// too much was shown to remember more. A nil Heard remembers nothing and is false.
+// [RepeatsInPieces]; if not, they count as shown. When too much was shown to remember
+// more, what was before is forgotten. A nil Heard remembers nothing and is false.
 func (h *Heard) Tells(texts []string, open ...Value) bool {
 	if h == nil {
 		return false
@@ -85,8 +85,8 @@ func (h *Heard) Tells(texts []string, open ...Value) bool {
 	if len(added) == 0 {
 		return false
 	}
-	if len(h.shown)+len(added) > mostPieces {
-		return true
+	if h.shown == nil || len(h.shown)+len(added) > mostPieces {
+		h.shown = pieces{}
 	}
 	either := func(run [piece]byte) bool { return added.has(run) || h.shown.has(run) }
 	for _, v := range open {
@@ -98,9 +98,6 @@ func (h *Heard) Tells(texts []string, open ...Value) bool {
 		if found := covered(secret, either); found >= least && found >= least+h.byChance(secret) {
 			return true
 		}
-	}
-	if h.shown == nil {
-		h.shown = pieces{}
 	}
 	maps.Copy(h.shown, added)
 	return false

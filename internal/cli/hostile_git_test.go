@@ -25,6 +25,7 @@ func TestHostileGitServer(t *testing.T) {
 		{attack: "half of the token", form: token[:10]},
 		{attack: "the token in capital letters", form: strings.ToUpper(token)},
 		{attack: "the token in hex", form: hex.EncodeToString([]byte(token))},
+		{attack: "the token in pieces, in another order", form: "v7PbN, 9Zx81, glTok, LmQwR"},
 		{attack: "the token with signs between", form: strings.Join(strings.Split(token, ""), "\u200b")},
 	} {
 		t.Run(c.attack, func(t *testing.T) {

@@ -174,7 +174,7 @@ func openFiles(ctx context.Context, repo config.Repo, mode report.Mode) (fs.FS, 
 // many bytes of the others.
 func openSource(repo config.Repo, others int64) (*gitsource.Source, error) {
 	auth := gitsource.Auth{Username: repo.Auth.Username, SSHKeyFile: repo.Auth.SSHKeyFile, KnownHostsFile: repo.Auth.KnownHostsFile,
-		Settings: gitsource.Settings(repo.Auth.Settings), Repeats: repeatsToken, RepeatsLong: repeatsTokenLong}
+		Settings: gitsource.Settings(repo.Auth.Settings), Repeats: repeatsToken, RepeatsLong: repeatsTokenLong, Tells: tellsOfToken(&secrets.Heard{})}
 	if repo.Auth.Token.IsSet() {
 		auth.Token = repo.Auth.Token.Read
 	}
@@ -187,6 +187,10 @@ func repeatsToken(text, token string) bool {
 
 func repeatsTokenLong(text, token string) bool {
 	return secrets.RepeatsLong(text, secrets.NewValue([]byte(token)))
+}
+
+func tellsOfToken(heard *secrets.Heard) func(texts []string, token string) bool {
+	return func(texts []string, token string) bool { return heard.Tells(texts, secrets.NewValue([]byte(token))) }
 }
 
 var errNoState = errors.New("open state: no folder is known for it; set RECONCILE_STATE_DIR or --state")

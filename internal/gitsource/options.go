@@ -66,6 +66,10 @@ type Auth struct {
 	// RepeatsLong is Repeats for text that a committer may have chosen, such as a subject or
 	// the name of a branch or file: it must not tell whether a guess is right. nil is strings.Contains.
 	RepeatsLong func(text, secret string) bool
+	// Tells reports whether texts that a server gives away, with what was shown of it before,
+	// hold most of a secret in pieces; if not, it takes them for shown. It is called for all
+	// fetches of a [Source]. nil is never.
+	Tells func(texts []string, secret string) bool
 	// SSHKeyFile is a private key in OpenSSH's or PEM form, read anew for each
 	// Fetch. A key with a passphrase is refused: nobody is there to type it.
 	SSHKeyFile string
@@ -107,6 +111,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Auth.RepeatsLong == nil {
 		o.Auth.RepeatsLong = strings.Contains
+	}
+	if o.Auth.Tells == nil {
+		o.Auth.Tells = func([]string, string) bool { return false }
 	}
 	o.Path = cleanPath(o.Path)
 	return o

@@ -78,7 +78,7 @@ func (s *Source) converse(ctx context.Context, ask, want plumbing.Hash, depth in
 		return nil, tip, budget.blame(err)
 	}
 	rest()
-	if s.head = headOf(adv); s.told.in(s.head, s.told.repeatsLong) {
+	if s.head = headOf(adv); s.told.in(s.head, s.told.repeatsLong) || s.told.inPieces(s.head) {
 		s.head = ""
 	}
 	to := target{object: ask, commit: ask}

@@ -61,7 +61,7 @@ func Open(o Options) (*Source, error) {
 	if err := o.check(l); err != nil {
 		return nil, o.Auth.Settings.explained(l.kind, err)
 	}
-	return &Source{options: o, location: l, transport: newTransport(), told: told{repeats: o.Auth.Repeats, repeatsLong: o.Auth.RepeatsLong}}, nil
+	return &Source{options: o, location: l, transport: newTransport(), told: told{repeats: o.Auth.Repeats, repeatsLong: o.Auth.RepeatsLong, tells: o.Auth.Tells}}, nil
 }
 
 // Head is the branch that HEAD named when the last fetch looked, "" where it named none

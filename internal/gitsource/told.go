@@ -13,6 +13,7 @@ const leastTold = 6
 // told are the secrets that one fetch sends, and that a server may repeat.
 type told struct {
 	repeats, repeatsLong func(text, secret string) bool
+	tells                func(texts []string, secret string) bool
 	secrets              []string
 }
 
@@ -26,6 +27,11 @@ func (t *told) add(secret string) {
 
 func (t *told) in(text string, repeats func(text, secret string) bool) bool {
 	return slices.ContainsFunc(t.secrets, func(secret string) bool { return repeats(text, secret) })
+}
+
+// inPieces tells whether texts repeat a secret together with what was shown before.
+func (t *told) inPieces(texts ...string) bool {
+	return slices.ContainsFunc(t.secrets, func(secret string) bool { return t.tells(texts, secret) })
 }
 
 // withhold replaces an error that repeats a secret. What holds words of this package
@@ -43,7 +49,7 @@ func (t *told) withhold(err error) error {
 	if is[*MissingRefError](err) || is[*CorruptError](err) { // they list names that a committer chose
 		repeats = t.repeatsLong
 	}
-	if !t.in(text, repeats) {
+	if !t.in(text, repeats) && !t.inPieces(text) {
 		return err
 	}
 	return &UnreachableError{
@@ -54,7 +60,7 @@ func (t *told) withhold(err error) error {
 
 // text gives text of a commit, or what stands for it where it repeats a secret.
 func (t *told) text(text string) string {
-	if t.in(text, t.repeatsLong) {
+	if t.in(text, t.repeatsLong) || t.inPieces(text) {
 		return "[withheld: it repeats a secret]"
 	}
 	return text
