@@ -19,19 +19,23 @@ import (
 )
 
 // write prints the report where and how the flags say: into each file in the format
-// that was named, else in its own.
+// that was named, else in its own. A file that cannot be written keeps it out of no other.
 func (f *runFlags) write(proc *Process, r report.Report) error {
 	if len(f.out) == 0 {
 		return f.print(proc, proc.Stdout, r, cmp.Or(f.format, "text"))
 	}
+	var failed []error
 	for _, file := range f.out {
 		var b bytes.Buffer
 		if err := f.print(proc, &b, r, cmp.Or(f.format, formatOf(file))); err != nil {
 			return err
 		}
 		if err := replaceFile(file, b.Bytes()); err != nil {
-			return fmt.Errorf("write report: %w", err)
+			failed = append(failed, fmt.Errorf("write report: %w", err))
 		}
+	}
+	if err := errors.Join(failed...); err != nil {
+		return err
 	}
 	if proc.Terminals.Stderr { // a person would else see nothing
 		_, _ = fmt.Fprintf(proc.Stderr, "Written to %s; exit code %d.\n", visible.Text(strings.Join(f.out, " and ")), f.code(r))
