@@ -188,7 +188,7 @@ func (r reconciler) hashOf(q daemon.Approval) (string, error) {
 	case hash == "" || len(left.Changes) == 0:
 		return "", errors.New("nothing to approve: its last run left nothing to do there")
 	case !plan.SameHash(q.Hash, hash, all...):
-		return "", fmt.Errorf("its last run left another %s, %s", what, hash)
+		return "", fmt.Errorf("its last run left another %s; look at it before you approve it", what)
 	}
 	return hash, nil
 }

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 )
 
 // piece is how many bytes of a secret in a row are too many.
@@ -147,14 +149,18 @@ func planHashCommand(ts *testscript.TestScript, neg bool, args []string) {
 		} `json:"environments"`
 	}
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &r))
+	set := func(hash string) {
+		ts.Setenv(args[1], hash)
+		ts.Setenv(args[1]+"8", plan.ShortHash(hash, 8))
+	}
 	for _, e := range r.Environments {
 		if len(args) == 2 && e.Name == "production" || len(args) == 3 && e.Name == args[2] {
-			ts.Setenv(args[1], e.Hash)
+			set(e.Hash)
 			return
 		}
 		for _, c := range e.Connections {
 			if len(args) == 3 && c.Name == args[2] {
-				ts.Setenv(args[1], c.Hash)
+				set(c.Hash)
 				return
 			}
 		}

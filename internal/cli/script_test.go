@@ -49,7 +49,8 @@ func TestMain(m *testing.M) {
 //	flat TEXT                 standard output holds TEXT, however it is folded
 //	shape FILE                list the fields of a JSON document
 //	types N PATTERN           run the command that the last output tells to type
-//	planhash FILE NAME        set NAME to production's plan hash in a JSON report
+//	planhash FILE NAME        set NAME to production's plan hash in a JSON report, and NAME8
+//	                          to its first 8 digits
 //
 // At the end nothing that was planted may stand in any output or file.
 func TestScripts(t *testing.T) {
