@@ -138,10 +138,10 @@ func (s *commitSource) notice() error {
 	case head == followed:
 		head = ""
 	}
+	s.follow(followed, head)
 	if head != aside && head != "" {
 		s.log.Warn("the repository's HEAD names another branch, which is not followed; to follow it name it under repo.ref", "branch", followed, "head", head)
 	}
-	s.follow(followed, head)
 	return nil
 }
 
