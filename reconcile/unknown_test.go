@@ -116,7 +116,11 @@ func TestUnknownKeyReplacedEarlyByHand(t *testing.T) {
 	w.keys("", key{}, key{secretB, "2099-12-01T02:00:00Z"})
 	w.applied()
 	w.terra.SetCredential(devID, "strava", terratest.Credential{ClientID: "123456", Secret: secretB})
-	w.applied()
+	r := w.applied()
+	expectText(t, warned(r.Environments[0].Warnings), "key 2 of 2 is live before its time; accepted as rotated early by hand")
+	if k := w.keyStatus(r); k.Live != 2 || k.State == keys.OutOfBand {
+		t.Errorf("key %d is live, and it is %s: %s", k.Live, k.State, k.Text)
+	}
 }
 
 // Another identity drops the digests, and masks are compared from then on anew.

@@ -223,13 +223,18 @@ func (d *diff) diffSecret() {
 		d.skip(FieldClientSecret, want.Value.Closed)
 	case seen.Result == Equal:
 	case seen.Result == Differs && seen.LiveKey > want.Value.Key && !rejectedIsLive(d.k):
-		d.warn(fmt.Sprintf("key %d of %d is live before its time; accepted as rotated early by hand", seen.LiveKey, d.want.Keys))
+		d.warnEarly()
 	case seen.Result == Differs:
 		from := FieldValue{Mask: d.live.Credentials.Mask, Key: seen.LiveKey, Compared: Differs}
 		d.add(RotateSecret, want.Origin, FieldChange{Field: FieldClientSecret, From: from, To: sealed(want.Value)})
 	default:
 		d.skip(FieldClientSecret, seen.Reason)
 	}
+}
+
+// warnEarly says that a later key of the file is live already, which somebody set by hand.
+func (d *diff) warnEarly() {
+	d.warn(fmt.Sprintf("key %d of %d is live before its time; accepted as rotated early by hand", d.live.Secret.LiveKey, d.want.Keys))
 }
 
 // diffUnknown compares a live key that is to stay unknown. Nothing is ever written for
@@ -240,6 +245,8 @@ func (d *diff) diffUnknown() {
 		d.skip(FieldClientSecret, "the unknown live key was replaced out of band by one that ends like "+d.live.Credentials.Mask)
 	case seen.Result == Uncertain:
 		d.skip(FieldClientSecret, seen.Reason)
+	case seen.LiveKey > 0 && !rejectedIsLive(d.k):
+		d.warnEarly()
 	}
 }
 
