@@ -47,6 +47,9 @@ func TestEndsByTheClock(t *testing.T) {
 	if found := fitbit().Check(spec.Connection{}, after); told(found) != "error: the legacy Fitbit Web API and its sign-in ended on 2026-11-02" {
 		t.Errorf("what has ended and is surely not live: %q", told(found)) // enabling it must fail; what may be live must not, for ever
 	}
+	if found := fitbit().Check(spec.Connection{State: spec.Disabled}, after); len(found) != 0 {
+		t.Errorf("what is to be disabled is left in peace, got %q", told(found))
+	}
 	for _, test := range tests {
 		p, _ := Lookup(test.slug)
 		found := p.Check(spec.Connection{}, Seen{Now: at(test.now)})
@@ -90,6 +93,10 @@ func TestFactsThatPeopleMiss(t *testing.T) {
 		{"google_health", "Users do not move by themselves: each one signs in again and gets a new user_id"},
 		{"freestylelibre", "temporarily disabled in November 2025 and taken off the integrations endpoints in January 2026"},
 		{"suunto", "The fields of an own key are not published by Terra"},
+		{"concept2", "The fields of an own key are not published by Terra"},
+		{"fatsecret", "The fields of an own key are not published by Terra"},
+		{"cronometer", "The fields of an own key are not published by Terra"},
+		{"biostrap", "The fields of an own key are not published by Terra"},
 		{"oura", "Terra support sets an own Oura app for an environment"},
 		{"garmin", "With `webhooks: managed` Terra edits the webhook rows of your Garmin app, under the fingerprint of what was reviewed"},
 	} {

@@ -63,6 +63,9 @@ func TestHostileConfigurationIsTold(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := config.Load(file, func(string) string { return "" })
+			if err == nil {
+				t.Fatal("it was used")
+			}
 			got := Examine(t.Context(), Options{ConfigErr: err, ConfigFile: file})
 			if len(got) != 1 || got[0].Status != Fail || !strings.Contains(got[0].Message, "every user of this machine can write to") || len(got[0].Remediations) != 1 {
 				t.Errorf("got %+v", got)

@@ -122,6 +122,7 @@ func TestCapBoundaries(t *testing.T) {
 	}{
 		{10, 3, 5, 30, true}, {10, 4, 5, 30, false}, {11, 4, 5, 30, true}, {1, 1, 5, 1, true}, {2, 2, 5, 1, false},
 		{100, 5, 5, 100, true}, {100, 6, 5, 100, false}, {10, 1, 0, 100, false}, {3, 3, 3, 100, true}, {3, 2, 3, 34, true}, {3, 2, 3, 33, false},
+		{10, 1, 5, 0, true}, {10, 2, 5, 0, false},
 	} {
 		in := facts{Environment: Environment{Name: "e", CapCount: c.count, CapPercent: c.percent, RevertDrift: true}, Observed: map[string]Observed{}, Memory: Memory{Known: true, Connections: map[string]Remembered{}}}
 		for i := range c.live {
