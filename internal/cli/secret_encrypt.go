@@ -29,7 +29,8 @@ It says who will be able to read it, asks for the secret without showing it, or
 reads it from standard input, seals it for the recipients that terra.yaml names
 and puts it in its place in FILE. Recipients who could not read the file's
 secrets so far are asked about. Every other byte of the file stays. A secret
-that stands there is replaced. The recipients are noted in
+that stands there is replaced; on a terminal it asks first where that one may be
+live, for then there is no way back to it. The recipients are noted in
 .reconcile/recipients.lock: commit both files. With --issued the first client
 secret becomes an entry of keys that says when it was made, so that reports can
 warn of its age (rotation.max_age). A lone client secret that stands there gives
@@ -58,11 +59,15 @@ func encryptSecret(cmd *cobra.Command, proc *Process, name string, flags *secret
 		return fmt.Errorf("encrypt secret: %w", err)
 	}
 	at, err := repository.Place(name, flags.field, flags.key)
-	if err == nil && issued != "" {
-		at, err = at.Issued(issued, proc.Now())
-	}
 	if err != nil {
 		return err
+	}
+	before := at
+	old, _, nothing := before.Sealed()
+	if issued != "" {
+		if at, err = at.Issued(issued, proc.Now()); err != nil {
+			return err
+		}
 	}
 	runner, err := runnerConfig(proc, flags.config)
 	if err != nil {
@@ -82,7 +87,12 @@ func encryptSecret(cmd *cobra.Command, proc *Process, name string, flags *secret
 	if err := checkSecret(proc, at.File, repoedit.Dotted(at.Path), at.Binding, at.ClientID, value); err != nil {
 		return err
 	}
-	lookLive(cmd.Context(), proc, runner, at.Binding, value).tell(proc)
+	live := lookLive(cmd.Context(), proc, runner, at.Binding, value)
+	if nothing != nil {
+		live.tell(proc)
+	} else if err := (replacement{before, old, live, value}).tell(cmd.Context(), proc, runner, repository); err != nil {
+		return err
+	}
 	wrong, err := at.Seal(value, readers.Recipients)
 	if err != nil {
 		return err
@@ -103,6 +113,7 @@ type liveSecret struct {
 	mask   string
 	known  bool // the masks could be compared
 	agrees bool
+	none   bool // Terra says that there is none
 }
 
 // lookLive asks Terra. Where there is no token, no own app or no answer nothing is known:
@@ -120,7 +131,7 @@ func lookLive(ctx context.Context, proc *Process, runner config.Config, at secre
 	}
 	live, err := client.GetCredentials(ctx, at.DevID, at.Provider)
 	if err != nil || live.Credential == nil || live.Credential.SecretMask == nil {
-		return liveSecret{}
+		return liveSecret{none: err == nil && live.Credential == nil}
 	}
 	out := liveSecret{mask: *live.Credential.SecretMask}
 	out.agrees, out.known = secrets.MaskAgrees(value, out.mask)
