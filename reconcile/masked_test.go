@@ -98,6 +98,17 @@ func TestMaskThatALaxerVersionOpenedIsNeverPlanned(t *testing.T) {
 	}
 }
 
+// TestPlaceholderThatWasSealedIsNeverSent, as `secret encrypt` refuses to seal one.
+func TestPlaceholderThatWasSealedIsNeverSent(t *testing.T) {
+	for _, text := range []string{"changeme", "$STRAVA_SECRET", "<secret>", "xxxx1234", "REDACTED"} {
+		w := newWorld(t)
+		w.overUnknown(w.sealedAnyhow(text))
+		for _, r := range []report.Report{w.dryRun(), w.apply(), w.apply()} {
+			w.expectRefused(r, "open client_secret: this is a placeholder, not a secret")
+		}
+	}
+}
+
 // TestClientIDAsSecretIsNotSent, also where its digest alone is known.
 func TestClientIDAsSecretIsNotSent(t *testing.T) {
 	w := newWorld(t)

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"sync"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/advice"
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/providers"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
@@ -180,15 +181,15 @@ func (c *secretsCache) maskOf(digest string) (mask string, ok bool) {
 // to say.
 const withFindings = " with findings"
 
-// checked ends the key of a secret that was opened under the rules of [secrets.Check] as
-// they are now. Whoever makes them stricter raises the number: what was opened under
-// laxer ones is opened again.
-const checked = " checked 2"
+// checked ends the key of a secret that was opened under the rules of [secretsCache.open]
+// as they are now. Whoever makes them stricter raises the number: what was opened under
+// laxer ones, such as laxly, is opened again.
+const checked, laxly = " checked 3", " checked 2"
 
 // digestOf gives what a state holds of a ciphertext at its place, whatever was found.
 func digestOf(known map[string]state.Digest, s sealedSecret) (state.Digest, bool) {
 	for _, plain := range []bool{false, true} {
-		for _, end := range []string{checked, checked + withFindings, "", withFindings} {
+		for _, end := range []string{checked, checked + withFindings, laxly, laxly + withFindings, "", withFindings} {
 			if d, seen := known[cacheKey(s, plain)+end]; seen {
 				return d, true
 			}
@@ -231,6 +232,11 @@ func (c *secretsCache) open(s sealedSecret) (secrets.Value, secrets.Opened, erro
 			return c.set.Original(spec.Secret{Armor: s.sealed.Armor(), Origin: s.origin}, b.Account, b.DevID, b.Provider, b.Field)
 		}
 		return secrets.Value{}, opened, fmt.Errorf("%s: open %s: %w", at(s.origin), s.binding.Field, secrets.InFile(err, s.origin.File, original))
+	}
+	if spec.IsPlaceholder(v.Reveal()) {
+		err := advice.With(fmt.Errorf("%s: open %s: this is a placeholder, not a secret", at(s.origin), s.binding.Field),
+			"copy the secret from the provider's portal and seal it", "secret", "encrypt", "FILE")
+		return secrets.Value{}, opened, err
 	}
 	c.mu.Lock()
 	c.opened[key] = openSecret{v, opened}

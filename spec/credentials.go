@@ -281,3 +281,7 @@ func (o object) address(field string) Field[string] {
 	}
 	return f
 }
+
+// IsPlaceholder reports a text that examples write where a value of one's own belongs, or
+// that stands in the place of one that is not shown.
+func IsPlaceholder(text string) bool { return yamlpos.IsPlaceholder(text) }
