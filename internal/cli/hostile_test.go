@@ -232,6 +232,24 @@ func textAttacks() []attack {
 		{attack: "escape sequences in author and message", before: func(h *hostile) {
 			h.author, h.message = "A\x1b[2J\u202eB", "\x1b]0;owned\a"
 		}, dry: 2, exit: 0, says: "by A", spared: nobody},
+		{attack: "a folder named like a command of GitHub Actions", before: func(h *hostile) {
+			h.write("::stop-commands::x/environment.yaml", "dev_id: somebody-elses\n")
+		}, dry: 1, exit: 4, says: "stop-commands", spared: "somebody-elses"},
+		{attack: "a folder named like a command of Azure Pipelines", before: func(h *hostile) {
+			h.write("##vso[task.setvariable variable=PATH]x/environment.yaml", "dev_id: somebody-elses\n")
+		}, dry: 1, exit: 4, says: "task.setvariable", spared: "somebody-elses"},
+		{attack: "a file named like a command of TeamCity", before: func(h *hostile) {
+			h.write("staging/##teamcity[publishArtifacts x].yaml", "provider: polar\nfoo: 1\n")
+		}, dry: 1, exit: 4, says: "publishArtifacts", spared: exampleStaging},
+		{attack: "an unknown field like a command of a pipeline", before: func(h *hostile) {
+			h.more("staging/environment.yaml", "\"##[add-path]x\": 1\n")
+		}, dry: 1, exit: 4, says: "add-path", spared: exampleStaging},
+		{attack: "a reason like commands of pipelines", before: func(h *hostile) {
+			h.more("staging/environment.yaml", "suspend: {reason: '::stop-commands::x because of many many words here and ::add-mask::e ##vso[task.complete]', owner: '::error::ops', until: 2027-01-01}\n")
+		}, dry: 2, exit: 3, says: "task.complete", spared: exampleStaging},
+		{attack: "author and message like commands of pipelines", before: func(h *hostile) {
+			h.author, h.message = "::error::A ##[add-path]B", "::stop-commands::x ##vso[task.setvariable variable=PATH]/x"
+		}, dry: 2, exit: 0, says: "add-path", spared: nobody},
 		{attack: "a page and a comment of one's own in a reason", before: func(h *hostile) {
 			h.more("staging/environment.yaml", "suspend: {reason: '<script src=https://evil.example></script> @everyone [x](https://evil.example)', owner: ops, until: 2027-01-01}\n")
 		}, dry: 2, exit: 3, says: "everyone", spared: exampleStaging},
@@ -451,6 +469,9 @@ func (h *hostile) gained(a attack) {
 			h.t.Errorf("%q reached the output", raw)
 		}
 	}
+	if command := pipelineCommand.FindString(h.outputs.String()); command != "" {
+		h.t.Errorf("a pipeline would carry out %q", command)
+	}
 	for _, c := range h.terra.Effects() {
 		if strings.HasPrefix(c.DevID+"/"+c.Provider, a.spared) {
 			h.t.Errorf("%s %s had an effect", c.Method, c.Path)
@@ -465,6 +486,10 @@ func (h *hostile) gained(a attack) {
 		h.t.Errorf("an address of the repository's choice was contacted %d times", n)
 	}
 }
+
+// pipelineCommand is what GitHub Actions, Azure Pipelines and TeamCity take for a command
+// in what a program prints.
+var pipelineCommand = regexp.MustCompile(`(?m)^\s*::[A-Za-z-]+( [^\n]*)?::|##[A-Za-z]*\[`)
 
 // TestHostileRepository lets somebody commit who wants more than to commit.
 func TestHostileRepository(t *testing.T) {

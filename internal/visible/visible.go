@@ -2,7 +2,9 @@ package visible
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -21,7 +23,8 @@ func Hides(r rune) bool {
 }
 
 // Text gives text as one line that is safe to show: what hides stands as \uXXXX,
-// bytes that are no UTF-8 as \xXX.
+// bytes that are no UTF-8 as \xXX, and what a pipeline would take for a command has one
+// of its signs written so.
 func Text(s string) string {
 	var out strings.Builder
 	for s != "" {
@@ -38,7 +41,32 @@ func Text(s string) string {
 		}
 		s = s[size:]
 	}
-	return out.String()
+	return withoutCommands(out.String())
+}
+
+var (
+	// lineCommand is one of GitHub Actions, at the begin of a line, to which any word may come.
+	lineCommand = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`::([A-Za-z][A-Za-z-]*(?: |::|$))`) })
+	// markCommand is one of Azure Pipelines, TeamCity and GitHub Actions, wherever it stands.
+	markCommand = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`##([A-Za-z]*\[)`) })
+)
+
+// withoutCommands gives a line in which no pipeline that reads what a program prints finds
+// a command.
+func withoutCommands(line string) string {
+	for strings.Contains(line, "::") && lineCommand().MatchString(line) { // one may end where the next begins
+		line = lineCommand().ReplaceAllString(line, `:\u003A$1`)
+	}
+	return WithoutMarks(line)
+}
+
+// WithoutMarks is what Text does of that where a text stands within a line, such as that of
+// a JSON document.
+func WithoutMarks(line string) string {
+	if strings.Contains(line, "##") {
+		line = markCommand().ReplaceAllString(line, `#\u0023$1`)
+	}
+	return line
 }
 
 // Lines is Text for text of several lines, which stay: for a message that is

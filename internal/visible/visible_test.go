@@ -45,6 +45,8 @@ func TestWhatPeopleWriteStays(t *testing.T) {
 func TestTextAndLines(t *testing.T) {
 	for text, want := range map[string]string{
 		"a\x1b[31mb": `a\u001B[31mb`, "a\xffb\xc3": `a\xFFb\xC3`, "a\U000e0041b": `a\U000E0041b`, "": "",
+		"::error::x": `:\u003Aerror:\u003Ax`, "a ::stop-commands::debug::": `a :\u003Astop-commands:\u003Adebug::`, "a::add-mask file=x": `a:\u003Aadd-mask file=x`,
+		"##vso[x]": `#\u0023vso[x]`, "###[x]": `##\u0023[x]`, "::": "::", "fe80::a:1": "fe80::a:1", "[::1]:80": "[::1]:80", "## title [x]": "## title [x]",
 	} {
 		if got := Text(text); got != want {
 			t.Errorf("Text(%q) is %q, want %q", text, got, want)

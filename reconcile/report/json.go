@@ -55,11 +55,11 @@ const (
 	noDigest     = digestPrefix + "0000000000000000000000000000000000000000000000000000000000000000"
 )
 
-// EscapeJSON gives a JSON document in which what visible hides stands as a \u
-// escape. Outside of strings JSON has only printable ASCII, space and newline.
+// EscapeJSON gives a JSON document in which what visible hides, or a pipeline takes for a
+// command, stands as a \u escape. Outside of strings JSON has only printable ASCII, space and newline.
 func EscapeJSON(document []byte) []byte {
 	out := make([]byte, 0, len(document))
-	for _, r := range string(document) {
+	for _, r := range visible.WithoutMarks(string(document)) {
 		if r == '\n' || !visible.Hides(r) {
 			out = append(out, string(r)...)
 			continue
