@@ -394,6 +394,8 @@ func mistaken(text string) (says, hint string) {
 		return says, next
 	}
 	switch {
+	case spec.IsPlaceholder(text):
+		return "is a placeholder, not a secret", secret
 	case spaced && (scheme == "bearer" || scheme == "basic" || scheme == "token"):
 		return "is an Authorization header with an access token, not a client secret", secret
 	case strings.HasPrefix(text, "terra_at_"), strings.HasPrefix(text, "terra_dt_"), strings.HasPrefix(text, "terra_st_"):

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"sync"
 
-	"github.com/terra-reconcile/terra-reconcile/internal/advice"
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/providers"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
@@ -181,9 +180,9 @@ func (c *secretsCache) maskOf(digest string) (mask string, ok bool) {
 // to say.
 const withFindings = " with findings"
 
-// checked ends the key of a secret that was opened under the rules of [secretsCache.open]
-// as they are now. Whoever makes them stricter raises the number: what was opened under
-// laxer ones, such as laxly, is opened again.
+// checked ends the key of a secret that was opened under the rules of [secrets.Check] and
+// of the catalogue as they are now. Whoever makes them stricter raises the number: what
+// was opened under laxer ones, such as laxly, is opened again.
 const checked, laxly = " checked 3", " checked 2"
 
 // digestOf gives what a state holds of a ciphertext at its place, whatever was found.
@@ -232,11 +231,6 @@ func (c *secretsCache) open(s sealedSecret) (secrets.Value, secrets.Opened, erro
 			return c.set.Original(spec.Secret{Armor: s.sealed.Armor(), Origin: s.origin}, b.Account, b.DevID, b.Provider, b.Field)
 		}
 		return secrets.Value{}, opened, fmt.Errorf("%s: open %s: %w", at(s.origin), s.binding.Field, secrets.InFile(err, s.origin.File, original))
-	}
-	if spec.IsPlaceholder(v.Reveal()) {
-		err := advice.With(fmt.Errorf("%s: open %s: this is a placeholder, not a secret", at(s.origin), s.binding.Field),
-			"copy the secret from the provider's portal and seal it", "secret", "encrypt", "FILE")
-		return secrets.Value{}, opened, err
 	}
 	c.mu.Lock()
 	c.opened[key] = openSecret{v, opened}
