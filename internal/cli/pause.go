@@ -104,6 +104,9 @@ changes wait for approval, until a run finds none of them.`,
 		Example: "  reconcile resume\n  reconcile resume production/strava",
 		Args:    takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 && args[0] == "" { // an empty variable of a script
+				return usageError("resume %q: name what is paused, or leave the name out to lift the pause of everything", args[0])
+			}
 			return resume(cmd.Context(), proc, f, daemon.ResumeRequest{Target: strings.Join(args, "")})
 		},
 	}
