@@ -22,6 +22,10 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	case "":
 	default:
+		if args, ok := strings.CutPrefix(os.Getenv("HARDENED"), "main "); ok {
+			os.Args = append(os.Args[:1], strings.Fields(args)...)
+			main()
+		}
 		fault(strings.TrimPrefix(os.Getenv("HARDENED"), "fault:"))
 	}
 	os.Exit(m.Run())
