@@ -49,6 +49,7 @@ func (w *world) planned(e *Engine, mode report.Mode) *environment {
 // TestDryRunHasNoAbilityToWrite gives a dry run a client and a store that can
 // write, lets it go wrong and apply all the same, and wants nothing to happen.
 func TestDryRunHasNoAbilityToWrite(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()
@@ -95,6 +96,7 @@ func TestDryRunHasNoAbilityToWrite(t *testing.T) {
 // what a run would keep, of Terra's offer and of the token, is not kept, because the
 // run has no store that could.
 func TestRunTakesItsAbilityFromADryRun(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.write("production/polar.yaml", "provider: polar\n")
 	writable, store := w.engine(report.Apply)
@@ -124,6 +126,7 @@ func TestRunTakesItsAbilityFromADryRun(t *testing.T) {
 // TestMemoryIsSavedBeforeIntentsEnd lets the end of an intent fail: what was done
 // is remembered by then, because only a pending intent could tell it otherwise.
 func TestMemoryIsSavedBeforeIntentsEnd(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.write("production/polar.yaml", "provider: polar\n")
 	engine, store := w.engine(report.Apply)
@@ -149,6 +152,7 @@ func TestMemoryIsSavedBeforeIntentsEnd(t *testing.T) {
 // TestSourceListedTwiceChangesNothing doubles one entry of the list, in letters of
 // another case: nobody can tell which one is true.
 func TestSourceListedTwiceChangesNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.terra.Enable(devID, "polar")
 	w.terra.Enable(devID, "strava")

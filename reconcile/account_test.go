@@ -40,6 +40,7 @@ const notUsed = "nothing is remembered of " + devID
 // hand, and somebody else made Polar. Nothing of what the rehearsal left says that the
 // one is drift to take back or that the other is ours to prune.
 func TestRehearsalVouchesForNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.write("production/polar.yaml", "provider: polar\n")
@@ -79,6 +80,7 @@ func TestRehearsalVouchesForNothing(t *testing.T) {
 // TestAnotherAccountIsAdoptedAgain: a customer's memory is not another one's at the same
 // address either. The report says once that nothing of it is used.
 func TestAnotherAccountIsAdoptedAgain(t *testing.T) {
+	t.Parallel()
 	for name, move := range map[string]func(*world){
 		"another address":  func(w *world) { w.options.BaseURL = "https://staging.terra.invalid/api/v3/admin" },
 		"another customer": func(w *world) { w.token = w.terra.AddToken(terratest.Token{Owner: "another"}).Bearer },
@@ -112,6 +114,7 @@ func TestAnotherAccountIsAdoptedAgain(t *testing.T) {
 // TestNewTokenOfTheSameCustomerKeepsTheMemory: rotating the admin token changes nothing,
 // and costs one question.
 func TestNewTokenOfTheSameCustomerKeepsTheMemory(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()
@@ -129,6 +132,7 @@ func TestNewTokenOfTheSameCustomerKeepsTheMemory(t *testing.T) {
 // TestCustomerThatIsNamedLater: while Terra does not say whose the token is, memory is
 // kept for the token, and goes to the customer once Terra says.
 func TestCustomerThatIsNamedLater(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.options.MaxAttempts = 1
 	w.strava(secretA, "")
@@ -159,6 +163,7 @@ func TestCustomerThatIsNamedLater(t *testing.T) {
 // no customer, has the one account that is known there. Where there is no answer no
 // memory is chosen, and nothing written.
 func TestTokenThatDoesNotSayWhoseItIs(t *testing.T) {
+	t.Parallel()
 	for name, row := range map[string]struct {
 		owner string
 		fault terratest.Fault
@@ -200,6 +205,7 @@ func TestTokenThatDoesNotSayWhoseItIs(t *testing.T) {
 // another server, which has the dev_id as well: neither its dry run nor a run that
 // applies shows production's secret there, whoever remembers what.
 func TestLineOfACommitterSendsNothingElsewhere(t *testing.T) {
+	t.Parallel()
 	for name, remembers := range map[string]bool{"with the state of production": true, "without any state": false} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -247,6 +253,7 @@ func TestLineOfACommitterSendsNothingElsewhere(t *testing.T) {
 // TestAccountOfADevIDIsTheRunners: what was reached by one account is reached by another
 // only once the runner's configuration says so; then secrets have to be bound to it.
 func TestAccountOfADevIDIsTheRunners(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.write("production/polar.yaml", "provider: polar\n")
 	w.applied()
@@ -272,6 +279,7 @@ func TestAccountOfADevIDIsTheRunners(t *testing.T) {
 
 // TestTokenThatCannotBeReadIsSaidOnce: what follows from it is no warning beside the error.
 func TestTokenThatCannotBeReadIsSaidOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.write("production/polar.yaml", "provider: polar\n")
 	w.applied()

@@ -17,6 +17,7 @@ import (
 // TestAppIsSentOnlyInWords: keys alone make users meet the own app, and what auth_variant
 // means beside them is not settled, so it is sent for nothing but a line of the file.
 func TestAppIsSentOnlyInWords(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.own("polar", "123456", secretA, "")
 	w.applied()
@@ -45,6 +46,7 @@ func TestAppIsSentOnlyInWords(t *testing.T) {
 // TestKeysWithoutEffectAreSaid: where the choice of the app decides, keys alone change
 // nothing for end users. The report says so, and which line would.
 func TestKeysWithoutEffectAreSaid(t *testing.T) {
+	t.Parallel()
 	w := newWorldOf(t, terratest.Config{Reading: terratest.Reading{VariantDecides: true}})
 	w.own("polar", "123456", secretA, "")
 	w.applied()
@@ -63,6 +65,7 @@ func TestKeysWithoutEffectAreSaid(t *testing.T) {
 // TestLeavingTheOwnAppKeepsItsLastKey: what was live until the choice of Terra's app is
 // remembered as it was known, and not by what was read before that choice.
 func TestLeavingTheOwnAppKeepsItsLastKey(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.own("polar", "123456", secretA, "app: own\n")
 	w.applied()
@@ -90,6 +93,7 @@ func (w *world) keyHistory(provider string) (h keys.History) {
 // TestSecretThatIsNotAtHandIsNotLeftOut: a patch without it would be taken for one of
 // other fields, and its answer for that of the new secret.
 func TestSecretThatIsNotAtHandIsNotLeftOut(t *testing.T) {
+	t.Parallel()
 	env := &environment{cache: &secretsCache{digester: secrets.NewDigester(secrets.GenerateKey())}}
 	c := &Connection{}
 	c.Desired = &plan.Desired{}
@@ -105,6 +109,7 @@ func TestSecretThatIsNotAtHandIsNotLeftOut(t *testing.T) {
 // TestDefaultRedirectIsRemembered: what null reads back as is known from Terra's answer to
 // the reset, on whatever host, and is in sync from then on.
 func TestDefaultRedirectIsRemembered(t *testing.T) {
+	t.Parallel()
 	const own = "https://strava.acme.example/auth/strava"
 	w := newWorldOf(t, terratest.Config{Reading: terratest.Reading{DefaultHost: "login.terra.example"}})
 	w.terra.SetDomain(devID, "strava", "strava.acme.example")
@@ -123,6 +128,7 @@ func TestDefaultRedirectIsRemembered(t *testing.T) {
 // TestSecretsOfASilentServer: where previews do not tell, a secret is not compared, also
 // not one that differs behind the same mask, and a rotation goes on all the same.
 func TestSecretsOfASilentServer(t *testing.T) {
+	t.Parallel()
 	w := newWorldOf(t, terratest.Config{Reading: terratest.Reading{SilentPreviews: true}})
 	w.terra.SetCredential(devID, "strava", terratest.Credential{ClientID: "123456", Secret: secretA})
 	w.strava(secretA, "")
@@ -140,6 +146,7 @@ func TestSecretsOfASilentServer(t *testing.T) {
 
 // TestEmptyScopes: a provider without scopes lists none, and a file may ask for none.
 func TestEmptyScopes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.own("garmin", garminID, secretA, "scopes: []\n"+garminSetup)
 	w.applied()

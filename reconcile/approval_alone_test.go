@@ -52,6 +52,7 @@ func (w *world) leave(connection, hash string, by ...string) {
 // TestOneConnectionIsApproved: nothing else is written, a change elsewhere does not void
 // it, and history tells who approved.
 func TestOneConnectionIsApproved(t *testing.T) {
+	t.Parallel()
 	w, hashes := twoHeld(t)
 	w.write("production/polar.yaml", "provider: polar\n") // an unrelated change
 	r := w.run(Run{Mode: report.Apply, By: "jo", Approve: map[string]string{"production/strava": hashes["production/strava"][:len("sha256:")+8]}})
@@ -75,6 +76,7 @@ func TestOneConnectionIsApproved(t *testing.T) {
 // TestOneConnectionIsRefused where its hash is another one, or one of the whole plan or
 // of another connection.
 func TestOneConnectionIsRefused(t *testing.T) {
+	t.Parallel()
 	w, hashes := twoHeld(t)
 	before := len(w.terra.Effects())
 	for _, hash := range []string{hashes["production"], hashes["production/withings"], "sha256:0000000", "00000000", ""} {
@@ -92,6 +94,7 @@ func TestOneConnectionIsRefused(t *testing.T) {
 // TestFewerDigitsThanAskedFor are refused, and what a report prints has as many as the
 // runner asks for.
 func TestFewerDigitsThanAskedFor(t *testing.T) {
+	t.Parallel()
 	w, hashes := twoHeld(t)
 	w.approvers.Digits = 32
 	hash := strings.TrimPrefix(hashes["production/strava"], "sha256:")
@@ -123,6 +126,7 @@ func TestFewerDigitsThanAskedFor(t *testing.T) {
 // TestApprovalsWaitBesideEachOther: each is used by what it is about, and one of another
 // plan is dropped after it refused one run.
 func TestApprovalsWaitBesideEachOther(t *testing.T) {
+	t.Parallel()
 	w, hashes := twoHeld(t)
 	w.leave("production/strava", hashes["production/strava"], "jo")
 	w.leave("production/withings", "sha256:0", "kim")
@@ -146,6 +150,7 @@ func TestApprovalsWaitBesideEachOther(t *testing.T) {
 
 // TestFourEyes: what the runner's rule names takes two people; who approves twice is one.
 func TestFourEyes(t *testing.T) {
+	t.Parallel()
 	w, hashes := twoHeld(t)
 	w.approvers = Approvers{Required: 2, For: []plan.Class{plan.Destructive}}
 	r := w.run(Run{Mode: report.Apply, By: "jo", Approve: map[string]string{"production/strava": hashes["production/strava"]}})
@@ -175,6 +180,7 @@ func TestFourEyes(t *testing.T) {
 // TestWhatIsNotSelectedStays: it is not read but in the list, not written, and what is
 // remembered and lasts about it stays as it was.
 func TestWhatIsNotSelectedStays(t *testing.T) {
+	t.Parallel()
 	w, _ := twoHeld(t)
 	w.write("production/environment.yaml", "dev_id: "+devID+"\nprune: disable\npolicy: {max_changes: {count: 9, percent: 100}}\n")
 	w.apply()

@@ -27,6 +27,7 @@ func (f tripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r
 // TestEveryFieldThatMayHaveBeenWrittenIsNamed lets a server that proved dry_run
 // ignore it for comparisons that are all on their way at once.
 func TestEveryFieldThatMayHaveBeenWrittenIsNamed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	slugs := []string{"polar", "strava", "whoop", "withings"}
 	for _, p := range slugs {
@@ -71,6 +72,7 @@ func sendsSecret(r *http.Request) bool {
 // TestNoFullReplaceOverKeysNobodyLookedAt leaves a set-credentials intent behind,
 // lets a person set other keys and disable the source, and runs again.
 func TestNoFullReplaceOverKeysNobodyLookedAt(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.options.MaxAttempts = 1
 	w.terra.Enable(devID, "oura")
@@ -91,6 +93,7 @@ func TestNoFullReplaceOverKeysNobodyLookedAt(t *testing.T) {
 }
 
 func TestLostVerificationSecretIsNotTakenForApplied(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.options.MaxAttempts = 1
 	more := func(v string) string {
@@ -111,6 +114,7 @@ func TestLostVerificationSecretIsNotTakenForApplied(t *testing.T) {
 }
 
 func TestLostSecretRefReplacementIsNotTakenForApplied(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.options.MaxAttempts = 1
 	allow := "policy: {allow: [{change: secret_ref, until: 2027-01-01, reason: test}, {change: update-credentials, until: 2027-01-01, reason: test}]}\n"
@@ -139,6 +143,7 @@ func (p endingProber) Probe(context.Context, string, string, secrets.Value) (goo
 }
 
 func TestCancelledRunSendsNothingMore(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, p := range []string{"polar", "withings", "freestylelibre"} {
 		w.write("production/"+p+".yaml", "provider: "+p+"\n")
@@ -161,6 +166,7 @@ func TestCancelledRunSendsNothingMore(t *testing.T) {
 }
 
 func TestPlanThatNobodyWasShownIsRefused(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		run  Run
@@ -186,6 +192,7 @@ func TestPlanThatNobodyWasShownIsRefused(t *testing.T) {
 // TestHandMadeKeyIsHeldWhenTheIdentityChanged replaces the runner's identity by
 // one that cannot open the digest key, and keeps the store from taking another.
 func TestHandMadeKeyIsHeldWhenTheIdentityChanged(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()
@@ -206,6 +213,7 @@ func TestHandMadeKeyIsHeldWhenTheIdentityChanged(t *testing.T) {
 // TestIntentOfAConnectionThatIsNotReadStaysOpen: what was not looked at is
 // neither in effect nor given up.
 func TestIntentOfAConnectionThatIsNotReadStaysOpen(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.options.MaxAttempts = 1
 	w.strava(secretA, "")
@@ -239,6 +247,7 @@ func (w *world) pending() []state.Intent {
 // TestConnectionMissingFromOneListIsNotTouched serves one list with half of its
 // entries left out, which no client can tell from the truth by itself.
 func TestConnectionMissingFromOneListIsNotTouched(t *testing.T) {
+	t.Parallel()
 	for _, slugs := range [][]string{{"polar", "withings"}, {"polar", "withings", "freestylelibre", "oura", "fitbit", "whoop", "strava", "garmin"}} {
 		w := newWorld(t)
 		w.environment("policy: {max_changes: {count: 20, percent: 100}}\n")

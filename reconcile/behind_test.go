@@ -59,6 +59,7 @@ func (w *world) expectUsers(most, least int) {
 }
 
 func TestOverlapLosesNobody(t *testing.T) {
+	t.Parallel()
 	w := behind(t)
 	w.reset(secretB, 24*time.Hour)
 	w.keys("", key{secretA, ""}, key{secretB, "2026-12-01T12:00:00Z"})
@@ -70,6 +71,7 @@ func TestOverlapLosesNobody(t *testing.T) {
 // The key comes two hours after the reset: those whose token ran out meanwhile
 // are lost, nobody after that, and their fall is not taken for the new key's.
 func TestLateKeyStopsTheFall(t *testing.T) {
+	t.Parallel()
 	w := behind(t)
 	w.reset(secretB, 0)
 	w.expectExit(w.runs(2*time.Hour), report.ExitDone)
@@ -83,6 +85,7 @@ func TestLateKeyStopsTheFall(t *testing.T) {
 // The reset killed the old secret and the new one was copied wrong: nothing is
 // written until the right one comes.
 func TestWrongCopyWaitsForTheRightOne(t *testing.T) {
+	t.Parallel()
 	w := behind(t)
 	w.reset(secretB, 0)
 	w.keys("", key{secretA, ""}, key{secretC, ""})
@@ -99,6 +102,7 @@ func TestWrongCopyWaitsForTheRightOne(t *testing.T) {
 
 // The new key is refused in its soak while the old one still works.
 func TestNewKeyDiesInItsSoak(t *testing.T) {
+	t.Parallel()
 	w := behind(t)
 	w.reset(secretB, 30*24*time.Hour)
 	w.keys("", key{secretA, ""}, key{secretB, ""})
@@ -117,6 +121,7 @@ func TestNewKeyDiesInItsSoak(t *testing.T) {
 // Strava's quota is used up, so a wrong key is set unproved; people fall away,
 // and once Strava is asked again and vouches for the old key, that one is back.
 func TestUnprovedWrongKeyGoesBack(t *testing.T) {
+	t.Parallel()
 	w := behind(t)
 	w.terra.SetQuotaUsed("strava", true)
 	w.keys("", key{secretA, ""}, key{secretC, ""})

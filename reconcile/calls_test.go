@@ -18,6 +18,7 @@ import (
 // them back), and all of them together two lists, one batch and one count of end users.
 // Where there are one or two, each is enabled by a call of its own. Every write is read back.
 func TestCallsOfAFirstApply(t *testing.T) {
+	t.Parallel()
 	for _, n := range []int{1, 2, 3, 6} {
 		w := newWorld(t)
 		w.environment("policy: {max_changes: {count: 20, percent: 100}}\n")
@@ -46,6 +47,7 @@ func TestCallsOfAFirstApply(t *testing.T) {
 // TestUsersAreCountedOneByOneWhereTheyAreMany: one call that does not list them all counts
 // nobody.
 func TestUsersAreCountedOneByOneWhereTheyAreMany(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for i, p := range []string{"polar", "withings", "oura"} {
 		w.terra.Enable(devID, p)
@@ -81,6 +83,7 @@ func countCalls(w *world, operation string) int {
 // TestDomainComesBeforeTheEnable: it needs no enabled source, so that keys go live on a
 // redirect that works.
 func TestDomainComesBeforeTheEnable(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.own("garmin", garminID, secretA, garminFile+garminSetup)
 	w.apply()
@@ -97,6 +100,7 @@ func TestDomainComesBeforeTheEnable(t *testing.T) {
 // already, at a Terra that allows 20 calls a second and says so to nobody: fewer than one
 // call in twenty is refused.
 func TestFirstApplyAtAnUnannouncedLimit(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct{ live, fresh int }{{0, 60}, {60, 0}, {40, 40}} {
 		t.Run(fmt.Sprintf("%d live and %d new", row.live, row.fresh), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

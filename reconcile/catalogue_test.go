@@ -16,6 +16,7 @@ func told(r report.Report) string { return warned(r.Environments[0].Warnings) }
 // TestStepsGateEnable runs each kind of human step over Terra: who waits, what
 // the reason is, and that Strava beside it never does.
 func TestStepsGateEnable(t *testing.T) {
+	t.Parallel()
 	const practice = "  practice: {practice_id: P-1, doctor_licence: file/7}\n"
 	const approved = "setup:\n  partner_approval: {done: 2026-11-20, value: SHP-1}\n"
 	tests := []struct {
@@ -83,6 +84,7 @@ func TestStepsGateEnable(t *testing.T) {
 
 // TestEvidenceOfADayToCome enables nothing before that day has begun somewhere.
 func TestEvidenceOfADayToCome(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.write("production/samsung.yaml", "provider: samsung\noptions: {route: direct, sdk_version: 1.2.3-samsung}\n"+
 		"setup:\n  partner_approval: {done: 2026-11-25, value: x}\n")
@@ -105,6 +107,7 @@ func TestEvidenceOfADayToCome(t *testing.T) {
 // TestOwnAppWaitsForTerraSupport keeps a live Oura on Terra's app until support
 // has set the own one. An own app that is live is never held.
 func TestOwnAppWaitsForTerraSupport(t *testing.T) {
+	t.Parallel()
 	const id = "0a1b2c3d-0000-4000-8000-0123456789ab"
 	w := newWorld(t)
 	w.terra.SetSourceType("", terratest.SourceType{Provider: "oura", DisplayName: "Oura", AuthType: "oauth2", DataTypes: []string{},
@@ -131,6 +134,7 @@ func TestOwnAppWaitsForTerraSupport(t *testing.T) {
 // TestOwnAppThatSupportHasSet takes Terra's list as it is today: it offers no own
 // app of Oura. What support has set by hand is in sync.
 func TestOwnAppThatSupportHasSet(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.terra.Enable(devID, "oura")
 	w.write("production/oura.yaml", "provider: oura\napp: own\nsetup:\n  app: {done: 2026-08-01}\n  terra_support: {ticket: T-1, state: requested}\n")
@@ -144,6 +148,7 @@ func TestOwnAppThatSupportHasSet(t *testing.T) {
 }
 
 func TestMissingEvidenceIsOneWarningUnlessRequired(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.write("production/polar.yaml", "provider: polar\n")
@@ -164,6 +169,7 @@ func TestMissingEvidenceIsOneWarningUnlessRequired(t *testing.T) {
 
 // TestTerraIsBelieved lets Terra disagree with the catalogue.
 func TestTerraIsBelieved(t *testing.T) {
+	t.Parallel()
 	offer := func(w *world, provider string, change func(*terratest.SourceType)) {
 		s := terratest.SourceType{Provider: provider, DisplayName: provider, AuthType: "oauth2", DataTypes: []string{}}
 		change(&s)
@@ -211,6 +217,7 @@ func TestTerraIsBelieved(t *testing.T) {
 // TestLiveFitbitIsNotRefusedForEver: validate knows nothing of Terra and warns, a run
 // refuses to enable it and lets what is live be paused and disabled.
 func TestLiveFitbitIsNotRefusedForEver(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.terra.Enable(devID, "fitbit")
 	w.terra.SetUsers(devID, "fitbit", 3, 0)
@@ -232,6 +239,7 @@ func TestLiveFitbitIsNotRefusedForEver(t *testing.T) {
 // TestWithdrawnProviderIsSaidToBe: what Terra took off its list is an error of that
 // connection alone, with what is known of it; where it is offered again it works.
 func TestWithdrawnProviderIsSaidToBe(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.terra.WithdrawSourceType("freestylelibre")
 	w.write("production/freestylelibre.yaml", "provider: freestylelibre\noptions: {regions: [AT, GB]}\n")
@@ -257,6 +265,7 @@ func TestWithdrawnProviderIsSaidToBe(t *testing.T) {
 // TestProviderWithoutAFile takes one that only Terra knows, and one that nobody
 // does.
 func TestProviderWithoutAFile(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.terra.SetSourceType("", terratest.SourceType{Provider: "sock_monitor", DisplayName: "Sock Monitor", AuthType: "oauth2",
 		DataTypes: []string{}, CustomCredentialsAllowed: true, CustomerCredentialsRequired: true})
@@ -281,6 +290,7 @@ func TestProviderWithoutAFile(t *testing.T) {
 // the name that may be meant, and nothing is asked or written about it, until Terra
 // offers it.
 func TestProviderThatTerraHasNeverHeardOf(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()
@@ -318,6 +328,7 @@ func TestProviderThatTerraHasNeverHeardOf(t *testing.T) {
 
 // TestVirtuagymByItsOwnNames writes what Virtuagym calls portal name and API key.
 func TestVirtuagymByItsOwnNames(t *testing.T) {
+	t.Parallel()
 	file := func(w *world, key string) {
 		w.write("production/virtuagym.yaml", "provider: virtuagym\ncredentials:\n  portal_name: acme-gyms\n  api_key: "+
 			w.seal("virtuagym", "client_secret", key, "    "))
@@ -345,6 +356,7 @@ func TestVirtuagymByItsOwnNames(t *testing.T) {
 // TestLiveHostDecidesTheCallbackDomain compares what stands in the portal with
 // what Terra shows.
 func TestLiveHostDecidesTheCallbackDomain(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.terra.AddEnvironment(devID, terratest.EnvironmentOptions{LegacyHost: true})
 	w.strava(secretA, "setup:\n  app: {done: 2026-08-01}\n  callback_domain: {value: access.tryterra.co}\n")
@@ -356,6 +368,7 @@ func TestLiveHostDecidesTheCallbackDomain(t *testing.T) {
 
 // TestDisabledProviderIsLeftInPeace: who has taken the way out is not told of it again.
 func TestDisabledProviderIsLeftInPeace(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.terra.SetSourceType("", terratest.SourceType{Provider: "fitbit", DisplayName: "Fitbit", AuthType: "oauth2", DataTypes: []string{}, Deprecated: true})
 	w.write("production/fitbit.yaml", "provider: fitbit\nstate: disabled\n")
@@ -370,6 +383,7 @@ func TestDisabledProviderIsLeftInPeace(t *testing.T) {
 
 // TestWarningsOfFilesSayTheWordOnce: a report puts it in front of each.
 func TestWarningsOfFilesSayTheWordOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.write("production/peloton.yaml", "provider: peloton\n")
 	r := w.dryRun()

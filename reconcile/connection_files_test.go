@@ -40,6 +40,7 @@ func writers() map[string]string {
 // of a connection against the table, where TestStagesWriteTheirOwnFields sees those of
 // one scene. It sees c.field = …, &c.field, and the pointer methods of our own types.
 func TestFilesWriteTheFieldsOfTheirStage(t *testing.T) {
+	t.Parallel()
 	names, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)

@@ -55,6 +55,7 @@ func stagesOf(env *environment) []stage {
 // TestStagesWriteTheirOwnFields takes an environment with a bit of everything through
 // the loop, and compares every field of every connection before and after each stage.
 func TestStagesWriteTheirOwnFields(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	w.environment("windows: [{days: [mon], from: \"02:00\", to: \"03:00\", tz: UTC}]\n")
 	w.write("production/polar.yaml", "provider: polar\n")

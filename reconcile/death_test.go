@@ -37,6 +37,7 @@ func (s *snapshotter) RoundTrip(r *http.Request) (*http.Response, error) {
 // scene: the journal is all that is left of what it was doing. The next run
 // converges, nothing happens twice with an effect, and what we enabled is ours.
 func TestDeathWalk(t *testing.T) {
+	t.Parallel()
 	points := 0
 	before := newWorld(t)
 	for _, s := range scenes() {
@@ -122,6 +123,7 @@ func effectOf(c terratest.Call) string {
 // TestForeignKeyAwaitsAYes is the smallest overwriting of a key that is not
 // known to be ours: within every cap, of the repository's own client id.
 func TestForeignKeyAwaitsAYes(t *testing.T) {
+	t.Parallel()
 	for _, users := range []int{0, 7} {
 		w := newWorld(t)
 		w.strava(secretA, "")

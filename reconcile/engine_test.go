@@ -16,6 +16,7 @@ const (
 )
 
 func TestNewConnectionIsEnabledAndSet(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	r := w.dryRun()
@@ -33,6 +34,7 @@ func TestNewConnectionIsEnabledAndSet(t *testing.T) {
 }
 
 func TestSecondPassOpensNothingAndAsksLittle(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()
@@ -46,6 +48,7 @@ func TestSecondPassOpensNothingAndAsksLittle(t *testing.T) {
 }
 
 func TestSecretOfTheCommitIsRotated(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()
@@ -57,6 +60,7 @@ func TestSecretOfTheCommitIsRotated(t *testing.T) {
 }
 
 func TestSecretChangedByHandIsHeld(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()
@@ -88,6 +92,7 @@ func TestSecretChangedByHandIsHeld(t *testing.T) {
 }
 
 func TestSameMaskIsComparedExactly(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()
@@ -104,6 +109,7 @@ func TestSameMaskIsComparedExactly(t *testing.T) {
 // A secret too short for a mask is compared by Terra in every run: memory alone
 // would call it in sync whatever somebody sets by hand.
 func TestShortSecretIsNotTakenFromMemory(t *testing.T) {
+	t.Parallel()
 	for _, live := range []string{"wxyz5", secretB} {
 		w := newWorld(t)
 		w.strava("abcd9", "")
@@ -119,6 +125,7 @@ func TestShortSecretIsNotTakenFromMemory(t *testing.T) {
 }
 
 func TestForeignAccountIsAdoptedWithoutHarm(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "scopes: [activity:read]\n")
 	w.write("production/whoop.yaml", "provider: whoop\nstate: paused\n")
@@ -143,6 +150,7 @@ func TestForeignAccountIsAdoptedWithoutHarm(t *testing.T) {
 }
 
 func TestFailedListChangesNothing(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []terratest.Kind{terratest.Status500, terratest.HasMoreWithoutCursor, terratest.BrokenJSON, terratest.Empty200, terratest.PlainNotFound} {
 		t.Run(string(kind), func(t *testing.T) {
 			w := newWorld(t)

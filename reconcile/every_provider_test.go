@@ -17,6 +17,7 @@ var exampleSecret = regexp.MustCompile(`!age \|\n(        .*\n)+`)
 // TestEveryProviderWorks takes the example of every provider from nothing to a
 // second plan that is empty: through its domain, its human steps, its webhooks.
 func TestEveryProviderWorks(t *testing.T) {
+	t.Parallel()
 	all := providers.All()
 	if len(all) < 20 {
 		t.Fatalf("the catalogue holds %d providers, want at least 20", len(all))

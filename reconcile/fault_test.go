@@ -44,6 +44,7 @@ func (p *panicky) RoundTrip(r *http.Request) (*http.Response, error) {
 // is, the limiter that later runs share is whole, and the next run converges with
 // no effect twice.
 func TestWalkOfFaults(t *testing.T) {
+	t.Parallel()
 	points, all := 0, walk.Whole() // else one of both ways at each call
 	step := 20 / walk.Times(20)    // or at some calls, another way each
 	before := newWorld(t)

@@ -100,6 +100,7 @@ func neverCalled() []string {
 // run has to end, and without the fault the next runs converge: nothing happens
 // twice with an effect, and what we enabled stays ours.
 func TestFaultWalk(t *testing.T) {
+	t.Parallel()
 	kinds, operations := faultKinds(), map[string]bool{}
 	var before []*world
 	var all []fault

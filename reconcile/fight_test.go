@@ -42,6 +42,7 @@ func (o otherForm) RoundTrip(r *http.Request) (*http.Response, error) {
 // TestSameWriteIsNotSentForEver has Terra store a value in another form: the second run
 // holds it and says what was sent and what is read back, and no run sends it again.
 func TestSameWriteIsNotSentForEver(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()
@@ -69,6 +70,7 @@ func TestSameWriteIsNotSentForEver(t *testing.T) {
 // TestFightIsNoticed lets something else pause what the repository wants active, each time
 // before the next run: it is resumed twice, and then held.
 func TestFightIsNoticed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.write("production/polar.yaml", "provider: polar\n")
 	w.applied()
@@ -97,6 +99,7 @@ func TestFightIsNoticed(t *testing.T) {
 // They are set again once a second look, five minutes later, found none either, or at once
 // where a person approves it.
 func TestVanishedKeysAreSetAgain(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()
@@ -120,6 +123,7 @@ func TestVanishedKeysAreSetAgain(t *testing.T) {
 // TestNewClientIDDoesNotShowTheSecretAsChanging moves the id and keeps the secret, which
 // is sent with it all the same.
 func TestNewClientIDDoesNotShowTheSecretAsChanging(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()
@@ -138,6 +142,7 @@ func TestNewClientIDDoesNotShowTheSecretAsChanging(t *testing.T) {
 // the own one: they are not set anew over what nobody has looked at. Once they are shown
 // again a new key replaces them.
 func TestPairThatTerraDoesNotShow(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.own("polar", "123456", secretA, "app: own\n")
 	w.applied()
@@ -162,6 +167,7 @@ func TestPairThatTerraDoesNotShow(t *testing.T) {
 // TestFightOfTwoRunnersIsNoticed has two runners with repositories of their own on one
 // account, each with a state of its own: each reverts the other twice, then both are held.
 func TestFightOfTwoRunnersIsNoticed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "scopes: [activity:read_all]\n")
 	w.applied()
@@ -197,6 +203,7 @@ func TestFightOfTwoRunnersIsNoticed(t *testing.T) {
 // TestFightOverKeysIsNoticed lets something else set another secret before each run,
 // where the repository says to revert that.
 func TestFightOverKeysIsNoticed(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.environment("on_secret_drift: revert\n")
 	w.strava(secretA, "")

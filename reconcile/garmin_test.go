@@ -39,6 +39,7 @@ func garminReady(t *testing.T) *world {
 // TestGarminFromNothing goes the whole way: enable, domain, DNS, keys with the
 // redirect on the domain, webhooks under the fingerprint that was reviewed.
 func TestGarminFromNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.own("garmin", garminID, secretA, garminFile+garminSetup)
 	r := w.apply()
@@ -71,6 +72,7 @@ func TestGarminFromNothing(t *testing.T) {
 }
 
 func TestGarminAppliesOnlyWhatWasReviewed(t *testing.T) {
+	t.Parallel()
 	w := garminReady(t)
 	w.terra.SetUsers(devID, "garmin", 7, 0)
 	changed := false
@@ -101,6 +103,7 @@ func TestGarminAppliesOnlyWhatWasReviewed(t *testing.T) {
 // TestGarminRowsAreReviewedAfterARotation sets a new secret, and finds the row that the
 // reset in Garmin's portal took away.
 func TestGarminRowsAreReviewedAfterARotation(t *testing.T) {
+	t.Parallel()
 	w := garminReady(t)
 	w.apply()
 	w.terra.AcceptPair("garmin", garminID, secretB)
@@ -126,6 +129,7 @@ func TestGarminRowsAreReviewedAfterARotation(t *testing.T) {
 // one as well: that says nothing of either, however often it is heard. The same where the
 // live one is accepted rejects the new one.
 func TestOutageAtGarminRejectsNoKey(t *testing.T) {
+	t.Parallel()
 	for _, outage := range []bool{true, false} {
 		w := garminReady(t)
 		w.own("garmin", garminID, secretA, garminSetup)
@@ -154,6 +158,7 @@ func TestOutageAtGarminRejectsNoKey(t *testing.T) {
 // TestRowOfAnUnknownWordIsNotWritten: what Terra says of a row is a word that nobody here
 // knows. An apply may never end that, so none is tried.
 func TestRowOfAnUnknownWordIsNotWritten(t *testing.T) {
+	t.Parallel()
 	w := garminReady(t)
 	w.applied()
 	w.terra.ResetLog()
@@ -182,6 +187,7 @@ func TestRowOfAnUnknownWordIsNotWritten(t *testing.T) {
 }
 
 func TestGarminRowsAreLockedAfterASave(t *testing.T) {
+	t.Parallel()
 	w := garminReady(t)
 	w.terra.SetWebhookRow(garminID, "dailiesUrl", terratest.WebhookRow{})
 	w.terra.LockWebhooks(garminID)
@@ -200,6 +206,7 @@ func TestGarminRowsAreLockedAfterASave(t *testing.T) {
 // TestSeveralGarminAppsAreAppliedInTheEnd: an apply that fails half way is said with the
 // apps that it wrote, and the rest follows from a new review.
 func TestSeveralGarminAppsAreAppliedInTheEnd(t *testing.T) {
+	t.Parallel()
 	w := garminReady(t)
 	w.terra.AddGarminApp(devID, "second-app")
 	w.terra.FailWebhookApply(1)
@@ -228,6 +235,7 @@ func moveWebhooks(w *world) {
 // TestDomainWaitsForGarminsWebhooks: Terra refuses to release a domain that Garmin's
 // webhooks point at. That is no failure: it is released by the run after they moved.
 func TestDomainWaitsForGarminsWebhooks(t *testing.T) {
+	t.Parallel()
 	w := garminReady(t)
 	w.applied()
 	w.own("garmin", garminID, secretA, "  redirect_url: null\ndomain: null\n"+garminSetup)
@@ -246,6 +254,7 @@ func TestDomainWaitsForGarminsWebhooks(t *testing.T) {
 // TestDomainIsNotReleasedUnderItsOwnRedirect: Terra would release it all the same, and
 // nobody could finish to sign in.
 func TestDomainIsNotReleasedUnderItsOwnRedirect(t *testing.T) {
+	t.Parallel()
 	for name, file := range map[string]string{
 		"the file says nothing of it": "domain: null\n",
 		"the file keeps it":           "  redirect_url: https://strava.acme.example/auth/strava\ndomain: null\n",
@@ -275,6 +284,7 @@ func TestDomainIsNotReleasedUnderItsOwnRedirect(t *testing.T) {
 // TestRedirectThatComesBackKeepsItsDomain: somebody moves the redirect back right before
 // the domain under it is released.
 func TestRedirectThatComesBackKeepsItsDomain(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	own := terratest.Credential{ClientID: "123456", Secret: secretA, RedirectURL: "https://strava.acme.example/auth/strava"}
 	w.strava(secretA, "  redirect_url: null\ndomain: null\n")
@@ -304,6 +314,7 @@ func TestRedirectThatComesBackKeepsItsDomain(t *testing.T) {
 // TestSharedDomainIsNotReleased: what another environment set up may be used, and is
 // never released from here, whether or not Terra shows it before the redirect is on it.
 func TestSharedDomainIsNotReleased(t *testing.T) {
+	t.Parallel()
 	const redirect = "  redirect_url: https://strava.acme.example/auth/strava\n"
 	for _, unseen := range []bool{false, true} {
 		w := newWorldOf(t, terratest.Config{Reading: terratest.Reading{SharedUnseen: unseen}})
@@ -336,6 +347,7 @@ func TestSharedDomainIsNotReleased(t *testing.T) {
 // TestDomainNeedsNoEnabledSource: it is set up while a human step holds the enabling,
 // and is not set again by the next run.
 func TestDomainNeedsNoEnabledSource(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.environment("policy: {require_setup: true}\n")
 	w.own("garmin", garminID, secretA, "  redirect_url: "+garminRedirect+"\ndomain: "+garminDomain+"\n")
@@ -356,6 +368,7 @@ func TestDomainNeedsNoEnabledSource(t *testing.T) {
 // TestDomainIsReleasedOnceNoRedirectUsesIt moves the redirect away in the commit
 // that releases the domain under it.
 func TestDomainIsReleasedOnceNoRedirectUsesIt(t *testing.T) {
+	t.Parallel()
 	w := garminReady(t)
 	w.applied()
 	w.own("garmin", garminID, secretA, "  redirect_url: null\ndomain: null\n"+garminSetup)
@@ -369,6 +382,7 @@ func TestDomainIsReleasedOnceNoRedirectUsesIt(t *testing.T) {
 // TestGarminOAuth1 warns by the clock, unless Terra shows or the file records
 // that the app is one of OAuth 2.
 func TestGarminOAuth1(t *testing.T) {
+	t.Parallel()
 	const recorded = "  oauth2_app: {done: 2026-08-01}\n"
 	unrecorded := strings.ReplaceAll(garminSetup, recorded, "")
 	tests := []struct {

@@ -15,6 +15,7 @@ import (
 // TestApprovalThatWaitsIsUsedOnce: by the plan it is about, or up by another one;
 // not by a run that had to wait, nor by one that could read nothing.
 func TestApprovalThatWaitsIsUsedOnce(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		windows    string
 		hash       string
@@ -66,6 +67,7 @@ func TestApprovalThatWaitsIsUsedOnce(t *testing.T) {
 // TestUsedApprovalRefusesOneRun: one that waits and has served, as a clock that was
 // set back makes it, must not refuse every run until it ends.
 func TestUsedApprovalRefusesOneRun(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()
@@ -93,6 +95,7 @@ func TestUsedApprovalRefusesOneRun(t *testing.T) {
 // TestApprovalIsTold: a dry run says what a yes would let through, and what is
 // remembered of one.
 func TestApprovalIsTold(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()
@@ -149,6 +152,7 @@ func TestApprovalIsTold(t *testing.T) {
 
 // TestRefusedApprovalLiftsNothing in what the report shows either.
 func TestRefusedApprovalLiftsNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()

@@ -71,6 +71,7 @@ func (w *world) tells(skip int, want ...string) {
 }
 
 func TestHistoryTellsWrites(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	r := w.run(Run{Mode: report.Apply, Author: "Ada <ada@acme.example>"})
@@ -94,6 +95,7 @@ func TestHistoryTellsWrites(t *testing.T) {
 // A hold is told when it begins, when its guard or content changes and when it
 // ends, and not once a run.
 func TestHoldsAreToldOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.terra.Enable(devID, "strava")
@@ -135,6 +137,7 @@ func TestHoldsAreToldOnce(t *testing.T) {
 }
 
 func TestHoldThatNobodyWantsAnyMore(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "policy: {protect: true}\n")
 	w.applied()
@@ -152,6 +155,7 @@ func TestHoldThatNobodyWantsAnyMore(t *testing.T) {
 
 // What is held for seven days is told in every report.
 func TestStuckInEveryReport(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "policy: {protect: true}\n")
 	w.applied()
@@ -181,6 +185,7 @@ func TestStuckInEveryReport(t *testing.T) {
 // Drift is as old as the first run that saw it, is not forgotten while Terra
 // cannot be read, and ends with how long it lasted.
 func TestDriftKnowsHowLong(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.environment("on_drift: report\n")
 	w.strava(secretA, "scopes: [activity:read_all]\n")
@@ -222,6 +227,7 @@ func TestDriftKnowsHowLong(t *testing.T) {
 
 // A refused approval is told each time, with the hash that was approved.
 func TestRefusedApprovalIsTold(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()
@@ -235,6 +241,7 @@ func TestRefusedApprovalIsTold(t *testing.T) {
 
 // A lost answer is told as unknown, and again once a run knows.
 func TestUnknownIsToldAndSettled(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.options.MaxAttempts = 1
 	w.write("production/polar.yaml", "provider: polar\n")
@@ -265,6 +272,7 @@ func (b beforeCall) RoundTrip(r *http.Request) (*http.Response, error) {
 // Where the history cannot be told nothing more is written. What was done is in the
 // state, and the next process tells it.
 func TestHistoryOnAFullDiskStopsTheRun(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.write("production/polar.yaml", "provider: polar\n")
 	w.strava(secretA, "")
@@ -308,6 +316,7 @@ func TestHistoryOnAFullDiskStopsTheRun(t *testing.T) {
 
 // A state folder that is moved away during a run lets no write leave.
 func TestStateThatVanishesStopsTheRun(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	engine, store := w.engineAround(func(*http.Request) { _ = os.Rename(w.stateDir, w.stateDir+".away") })
@@ -330,6 +339,7 @@ func (w *world) engineAround(fn func(*http.Request)) (*Engine, *state.Store) {
 
 // A commit of which nothing is used is told once for all runs of it.
 func TestRefusedCommitIsToldOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()

@@ -12,6 +12,7 @@ import (
 // TestHostileAdvice lets a committer and a server name an address: no line that says what to
 // do carries it as if it were our advice.
 func TestHostileAdvice(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		attack string
 		before func(w *world)

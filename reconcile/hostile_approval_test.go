@@ -11,6 +11,7 @@ import (
 // TestHostileApprovals commits, after a person approved a new secret, that it is proved or
 // watched less: the approval is not for that.
 func TestHostileApprovals(t *testing.T) {
+	t.Parallel()
 	const shown = "rotation: {probe: require, soak: 36h, max_user_drop: 5}\n"
 	for _, c := range []struct {
 		attack, then string
@@ -63,6 +64,7 @@ func TestHostileApprovals(t *testing.T) {
 // TestStricterProofKeepsAPlanFile: a plan that is proved and watched more than was shown
 // may be applied.
 func TestStricterProofKeepsAPlanFile(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()

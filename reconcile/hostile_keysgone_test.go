@@ -15,6 +15,7 @@ import (
 // TestHostileNoKeys lets Terra's answer say that a connection has no keys, which it has: a
 // full replace would wipe what the file does not name.
 func TestHostileNoKeys(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		attack string
 		lies   func(run int) bool // whether the answer of a run is a lie
@@ -59,6 +60,7 @@ func TestHostileNoKeys(t *testing.T) {
 // TestHostileNoKeysAnywhere lets the preview say so, too, for less than the time that keys
 // have to be gone: nothing is set.
 func TestHostileNoKeysAnywhere(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ attack string }{{attack: "both answers, for four minutes"}} {
 		w := newWorld(t)
 		w.strava(secretA, "")

@@ -16,6 +16,7 @@ import (
 // TestHostileShown lets a server show a secret that was not sent in this run, and that
 // nothing else opens, where something else belongs.
 func TestHostileShown(t *testing.T) {
+	t.Parallel()
 	const hidden = "5f1d3e0c9b8a7f6e5d4c3b2a190807060504f0aa"
 	for _, c := range []struct {
 		attack string
@@ -50,6 +51,7 @@ func TestHostileShown(t *testing.T) {
 // TestHostileShownElsewhere lets a server show a secret of one connection where another
 // connection is shown.
 func TestHostileShownElsewhere(t *testing.T) {
+	t.Parallel()
 	const hidden = "q8Zt3LmX0vRw7NcY5bKd2HsG9jPf4TaE6uQi1oBxWk"
 	as := func(field string) func(map[string]any, string) {
 		return func(document map[string]any, shown string) { document["credential"].(map[string]any)[field] = shown }
@@ -107,6 +109,7 @@ func TestHostileShownElsewhere(t *testing.T) {
 // TestHostileShownEarly lets a server show a secret before it is opened: the connection
 // that shows it is compared before the one whose secret it is was even read.
 func TestHostileShownEarly(t *testing.T) {
+	t.Parallel()
 	const hidden = "q8Zt3LmX0vRw7NcY5bKd2HsG9jPf4TaE6uQi1oBxWk"
 	for _, c := range []struct{ attack, shown string }{{attack: "half of a secret that is opened later", shown: hidden[:22]}} {
 		w := newWorld(t)
@@ -144,6 +147,7 @@ func TestHostileShownEarly(t *testing.T) {
 
 // TestSecretsAreOpenedOnce looks, compares and asks, and opens each secret once.
 func TestSecretsAreOpenedOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava("5f1d3e0c9b8a7f6e5d4c3b2a190807060504f0aa", "")
 	w.own("withings", "an-id", "q8Zt3LmX0vRw7NcY5bKd2HsG9jPf4TaE6uQi1oBxWk", "")
@@ -167,6 +171,7 @@ func TestSecretsAreOpenedOnce(t *testing.T) {
 // TestPublicIDsOfOthers shows what many share: a client id that begins the secret of
 // another connection, and one app for two connections.
 func TestPublicIDsOfOthers(t *testing.T) {
+	t.Parallel()
 	const id = "acme-production-2026"
 	w := newWorld(t)
 	w.own("dexcom", id, "5f1d3e0c9b8a7f6e5d4c3b2a190807060504f0aa", "")
@@ -203,6 +208,7 @@ func (w *world) answers(path string, change func(document map[string]any)) {
 // TestAddressesOfTerraOpenNoSecret has addresses that hold more signs of a secret than
 // words do only because the name of the provider has some: they are no reason to open one.
 func TestAddressesOfTerraOpenNoSecret(t *testing.T) {
+	t.Parallel()
 	f := familiar{names: map[string]bool{"ihealth_2024": true}}
 	for text, familiar := range map[string]bool{
 		"https://access.tryterra.co/api/v2/auth/ihealth_2024/oauth2":     true,

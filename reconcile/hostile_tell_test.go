@@ -14,6 +14,7 @@ import (
 // TestHostileGuesses does two dry runs in which a committer writes six characters that do
 // and do not stand in a secret of production, where the server says them again.
 func TestHostileGuesses(t *testing.T) {
+	t.Parallel()
 	const right, wrong = "190807", "190809"
 	hashes := regexp.MustCompile(`\b[0-9a-f]{8,64}\b`)
 	for _, c := range []struct {

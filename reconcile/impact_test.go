@@ -15,6 +15,7 @@ import (
 // exact up to a thousand, "at least" beyond, and unknown, never none, where the
 // token may not count. What is safe for everybody costs no call.
 func TestImpactOfWhatHurts(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		users int

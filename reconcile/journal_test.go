@@ -11,6 +11,7 @@ import (
 
 // TestEnableWhoseAnswerWasLostIsOurs loses the answer and every reading back.
 func TestEnableWhoseAnswerWasLostIsOurs(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.options.MaxAttempts = 1
 	w.write("production/polar.yaml", "provider: polar\n")
@@ -32,6 +33,7 @@ func TestEnableWhoseAnswerWasLostIsOurs(t *testing.T) {
 // TestPauseWhoseAnswerWasLostIsOurs loses the answer and every reading back: to
 // resume it later is to end our own pause.
 func TestPauseWhoseAnswerWasLostIsOurs(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.options.MaxAttempts = 1
 	w.write("production/polar.yaml", "provider: polar\n")
@@ -54,6 +56,7 @@ func TestPauseWhoseAnswerWasLostIsOurs(t *testing.T) {
 // TestHalfSetUpThatDiedIsOurs loses the answer of an enable whose keys have to
 // wait for a domain: what is done so far is remembered, not only noted.
 func TestHalfSetUpThatDiedIsOurs(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.options.MaxAttempts = 1
 	w.own("garmin", garminID, secretA, garminFile+garminSetup)
@@ -76,6 +79,7 @@ func TestHalfSetUpThatDiedIsOurs(t *testing.T) {
 // end users nobody can count, and for which Terra lends its own app: that it is ours
 // by then does not send its keys.
 func TestFirstKeysAfterALostEnableAwaitAYes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.options.MaxAttempts = 1
 	w.token = w.terra.AddToken(terratest.Token{Scopes: []string{"providers:read", "providers:write"}}).Bearer
@@ -101,6 +105,7 @@ func TestFirstKeysAfterALostEnableAwaitAYes(t *testing.T) {
 // TestPendingIntentIsSentWithItsKeyOnlyWhenItMeansTheSame leaves an intent behind
 // and runs again, from the same commit and from one that asks for something else.
 func TestPendingIntentIsSentWithItsKeyOnlyWhenItMeansTheSame(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		then string
 		same bool
@@ -131,6 +136,7 @@ func TestPendingIntentIsSentWithItsKeyOnlyWhenItMeansTheSame(t *testing.T) {
 // TestSecretCopiedToAnotherPlaceIsRefused copies a secret that was opened, and
 // whose digest is remembered, to another connection.
 func TestSecretCopiedToAnotherPlaceIsRefused(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()
@@ -148,6 +154,7 @@ func TestSecretCopiedToAnotherPlaceIsRefused(t *testing.T) {
 }
 
 func TestEmptyRepositoryIsAnError(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()
@@ -159,6 +166,7 @@ func TestEmptyRepositoryIsAnError(t *testing.T) {
 }
 
 func TestLastFileGoneNeverPrunes(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()

@@ -60,6 +60,7 @@ func (w *world) expectUnneeded(r report.Report, want ...int) {
 // A rejected key that is not live is named with the command that removes it; what
 // is watched, live, due or to go back to is not.
 func TestUnneededKeysOverARotation(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	p.accepts = append(p.accepts, secretC)
 	w.expectUnneeded(w.dryRun())
@@ -81,6 +82,7 @@ func TestUnneededKeysOverARotation(t *testing.T) {
 }
 
 func TestRejectedKeysAreUnneeded(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	p.accepts = []string{secretA}
 	w.at("2026-12-01T03:00:00Z")
@@ -96,6 +98,7 @@ func TestRejectedKeysAreUnneeded(t *testing.T) {
 // A key that was taken back is watched no longer and can go; a live one that was
 // rejected can not, nor what may be needed then.
 func TestTakenBackKeysAreUnneeded(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	w.at("2026-12-01T02:10:00Z")
 	w.expectExit(w.apply(), report.ExitDone)
@@ -121,6 +124,7 @@ func TestTakenBackKeysAreUnneeded(t *testing.T) {
 // The live key was rejected, and no watch is on any more: somebody has set it again
 // by hand. What may be needed now stays.
 func TestNothingIsUnneededWhereTheLiveKeyIsRejected(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	p.accepts = append(p.accepts, secretC)
 	w.keys("", key{secretC, ""}, key{secretA, ""}, key{secretB, "2026-12-01T02:00:00Z"})
@@ -145,6 +149,7 @@ func TestNothingIsUnneededWhereTheLiveKeyIsRejected(t *testing.T) {
 // Without an identity nobody knows what is live, and so not that a rejected key is
 // not.
 func TestNothingIsUnneededWithoutAnIdentity(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	p.accepts = []string{secretA}
 	w.at("2026-12-01T03:00:00Z")
@@ -162,6 +167,7 @@ func TestNothingIsUnneededWithoutAnIdentity(t *testing.T) {
 // The first real key was refused, and what was set by hand is live: no key of the
 // file is, and the refused one can go.
 func TestRejectedFirstKeyIsUnneeded(t *testing.T) {
+	t.Parallel()
 	w, p := newWorld(t), &provider{}
 	w.prober = p
 	w.keys("", key{secretB, ""})
@@ -183,6 +189,7 @@ func TestRejectedFirstKeyIsUnneeded(t *testing.T) {
 // While nobody agreed on what is live, nothing is given away: the state was lost and
 // an older key is live, or somebody set one that no file has.
 func TestNothingIsUnneededWhileItIsNotKnownWhatIsLive(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	p.accepts = append(p.accepts, secretC)
 	w.keys("", key{secretA, ""}, key{secretB, "2026-12-01T02:00:00Z"}, key{secretC, "2026-12-02T02:00:00Z"})
@@ -207,6 +214,7 @@ func TestNothingIsUnneededWhileItIsNotKnownWhatIsLive(t *testing.T) {
 
 // What the state knows needs no identity, and is as old as the last run.
 func TestRecallNeedsNoIdentity(t *testing.T) {
+	t.Parallel()
 	w, _ := rotating(t)
 	w.at("2026-12-01T02:10:00Z")
 	w.expectExit(w.apply(), report.ExitDone)
@@ -239,6 +247,7 @@ func TestRecallNeedsNoIdentity(t *testing.T) {
 // Secrets that the offline checks warn about are known as well as any other, in a
 // rotation whose newest key is rejected and that somebody meets by hand.
 func TestRecallKnowsKeysWithWarnings(t *testing.T) {
+	t.Parallel()
 	const first, second, wrong, byHand = "first-secret-0001", "second-secret-0002", "wrong-secret-0003", "by-hand-0004"
 	w, p := newWorld(t), &provider{accepts: []string{first, second}}
 	w.prober = p

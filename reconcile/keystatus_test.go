@@ -61,6 +61,7 @@ func events(r report.Report) string {
 
 // TestKeyStatusOverAYear follows one connection from its first key on.
 func TestKeyStatusOverAYear(t *testing.T) {
+	t.Parallel()
 	w, p := newWorld(t), &provider{accepts: []string{secretA, secretB, secretC}}
 	w.prober = p
 	w.keys("max_age: 90d", key{secretA, "2026-11-23T00:00:00Z"})
@@ -103,6 +104,7 @@ func TestKeyStatusOverAYear(t *testing.T) {
 }
 
 func TestKeyStatusOfARejectedKey(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	p.accepts = []string{secretA}
 	w.at("2026-12-01T03:00:00Z")
@@ -116,6 +118,7 @@ func TestKeyStatusOfARejectedKey(t *testing.T) {
 }
 
 func TestKeyStatusOfARollBack(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	w.at("2026-12-01T02:10:00Z")
 	w.expectExit(w.apply(), report.ExitDone)
@@ -129,6 +132,7 @@ func TestKeyStatusOfARollBack(t *testing.T) {
 }
 
 func TestKeyStatusOfADeadLiveKey(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	w.at("2026-12-01T02:10:00Z")
 	w.expectExit(w.apply(), report.ExitDone)
@@ -146,6 +150,7 @@ func TestKeyStatusOfADeadLiveKey(t *testing.T) {
 }
 
 func TestRotationHeldIsAnEvent(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	w.at("2026-12-01T02:10:00Z")
 	w.expectExit(w.apply(), report.ExitDone)
@@ -160,6 +165,7 @@ func TestRotationHeldIsAnEvent(t *testing.T) {
 }
 
 func TestUnknownKeyStatus(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.keys("", key{secretA, ""})
 	w.applied()
@@ -174,6 +180,7 @@ func TestUnknownKeyStatus(t *testing.T) {
 }
 
 func TestHeldKeyNeedsAPerson(t *testing.T) {
+	t.Parallel()
 	w, _ := rotating(t)
 	w.at("2026-12-01T02:10:00Z")
 	w.stateDir = t.TempDir()
@@ -187,6 +194,7 @@ func TestHeldKeyNeedsAPerson(t *testing.T) {
 // TestRotationSaysWhatAProviderAsksToKnow rotates keys whose provider uses them for
 // more than signing in.
 func TestRotationSaysWhatAProviderAsksToKnow(t *testing.T) {
+	t.Parallel()
 	for provider, want := range map[string]string{
 		"whoop":  "WHOOP signs webhooks with the client secret",
 		"garmin": "the next run reviews Garmin's webhook rows again",

@@ -40,6 +40,7 @@ func (w *world) pauseNow(environment, provider string) {
 // TestKillSwitchHoldsAndIsCarefulAfterwards: nothing is written while it is on, a
 // dry run says so too, and what disturbs end users waits once it has ended.
 func TestKillSwitchHoldsAndIsCarefulAfterwards(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		environment, provider string
 		holds                 bool
@@ -75,6 +76,7 @@ func TestKillSwitchHoldsAndIsCarefulAfterwards(t *testing.T) {
 // TestKillSwitchThatNoRunSaw is on and off again between two runs, or only while
 // one works; the next run is careful all the same.
 func TestKillSwitchThatNoRunSaw(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()
@@ -131,6 +133,7 @@ func (w *world) runWith(nth int, method, path string, k state.KillSwitch) report
 
 // TestKillSwitchStopsARunUnderWay before its next write.
 func TestKillSwitchStopsARunUnderWay(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "scopes: [activity:read_all]\n")
 	r := w.runWith(1, "PUT", "/sources/strava", w.killSwitch("production", "strava"))
@@ -156,6 +159,7 @@ func TestKillSwitchStopsARunUnderWay(t *testing.T) {
 
 // TestKillSwitchStopsARepeatedWrite that Terra has put off.
 func TestKillSwitchStopsARepeatedWrite(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.write("production/polar.yaml", "provider: polar\n")
 	w.terra.Fault(terratest.Fault{Kind: terratest.Status429, RetryAfter: time.Millisecond, Operation: "enableSource"})
@@ -168,6 +172,7 @@ func TestKillSwitchStopsARepeatedWrite(t *testing.T) {
 
 // TestKillSwitchStopsABatch of enables, after the list that is read before it.
 func TestKillSwitchStopsABatch(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		provider string
 		writes   int
@@ -189,6 +194,7 @@ func TestKillSwitchStopsABatch(t *testing.T) {
 
 // TestKillSwitchStopsAllOfAConnection, not only its enable.
 func TestKillSwitchStopsAllOfAConnection(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	r := w.runWith(2, "GET", "/sources", w.killSwitch("production", "strava"))
@@ -200,6 +206,7 @@ func TestKillSwitchStopsAllOfAConnection(t *testing.T) {
 
 // TestKillSwitchHoldsWhatACrashLeft: an intent of a former run is not sent again.
 func TestKillSwitchHoldsWhatACrashLeft(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.options.MaxAttempts = 1
 	w.strava(secretA, "")

@@ -65,6 +65,7 @@ func (l *lagging) RoundTrip(r *http.Request) (*http.Response, error) {
 // TestReadsThatLagBehindWritesAreReadAgain has every kind of write read back from what
 // was there three seconds ago: each is applied all the same.
 func TestReadsThatLagBehindWritesAreReadAgain(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	p.accepts = append(p.accepts, secretC)
 	w.lag(3 * time.Second)
@@ -84,6 +85,7 @@ func TestReadsThatLagBehindWritesAreReadAgain(t *testing.T) {
 // TestWriteThatTerraDoesNotShowYetIsSettledByTheNextRun lets reads lag for longer than a
 // run waits: that is not a failure, the connection is ours and the key soaks.
 func TestWriteThatTerraDoesNotShowYetIsSettledByTheNextRun(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	w.lag(time.Minute)
 	w.write("production/polar.yaml", "provider: polar\n")
@@ -122,6 +124,7 @@ func TestWriteThatTerraDoesNotShowYetIsSettledByTheNextRun(t *testing.T) {
 // TestFirstApplyMakesFewCalls sets up connections with an app of their own: three calls
 // for each, and the list twice, whatever their number.
 func TestFirstApplyMakesFewCalls(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	slugs := []string{"strava", "whoop", "dexcom", "dexcom_eu"}
 	for i, slug := range slugs {

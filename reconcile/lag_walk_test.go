@@ -11,6 +11,7 @@ import (
 // what was there three seconds ago, and one minute ago: a run waits for the former, the
 // next one settles the latter. Nothing fails, and nothing is done twice.
 func TestWalkWithReadsThatLag(t *testing.T) {
+	t.Parallel()
 	effects := func(t *testing.T, by time.Duration) map[string]int {
 		out := map[string]int{}
 		w := newWorld(t)

@@ -72,6 +72,7 @@ func (w *world) expectRefused(r report.Report, what string) {
 // TestMaskThatWasSealedIsNeverSent: the mask of the live secret, and that of a former
 // one, with which the plan would be a rotation.
 func TestMaskThatWasSealedIsNeverSent(t *testing.T) {
+	t.Parallel()
 	for _, mask := range []string{secrets.Mask(secrets.NewValue([]byte(secretA))), "****beef"} {
 		w := newWorld(t)
 		w.overUnknown(w.sealedAnyhow(mask))
@@ -84,6 +85,7 @@ func TestMaskThatWasSealedIsNeverSent(t *testing.T) {
 // TestMaskThatALaxerVersionOpenedIsNeverPlanned: the state remembers its digest, as of a
 // secret with which nothing was wrong.
 func TestMaskThatALaxerVersionOpenedIsNeverPlanned(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()
@@ -100,6 +102,7 @@ func TestMaskThatALaxerVersionOpenedIsNeverPlanned(t *testing.T) {
 
 // TestPlaceholderThatWasSealedIsNeverSent, as `secret encrypt` refuses to seal one.
 func TestPlaceholderThatWasSealedIsNeverSent(t *testing.T) {
+	t.Parallel()
 	for _, text := range []string{"changeme", "$STRAVA_SECRET", "xxxx1234", "REDACTED"} {
 		w := newWorld(t)
 		w.overUnknown(w.sealedAnyhow(text))
@@ -114,6 +117,7 @@ func TestPlaceholderThatWasSealedIsNeverSent(t *testing.T) {
 
 // TestClientIDAsSecretIsNotSent, also where its digest alone is known.
 func TestClientIDAsSecretIsNotSent(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.overUnknown(w.sealedAnyhow("123456"))
 	for _, r := range []report.Report{w.dryRun(), w.apply(), w.apply()} {
@@ -128,6 +132,7 @@ func TestClientIDAsSecretIsNotSent(t *testing.T) {
 // TestSealingCommandNamesThePlace: the field where it is another one, the key where
 // there are several.
 func TestSealingCommandNamesThePlace(t *testing.T) {
+	t.Parallel()
 	first, second := spec.Origin{File: "production/polar.yaml", Line: 5}, spec.Origin{File: "production/polar.yaml", Line: 9}
 	c := &Connection{File: &spec.Connection{}}
 	c.File.Credentials.Keys = []spec.Key{{Secret: spec.Secret{Origin: first}}}

@@ -24,6 +24,7 @@ func (w *world) next(last report.Report) Moment {
 // when it is due, a provider that refuses it at first is asked again after a minute and
 // after four more, a soak ends, and a rejected key gets its next chance.
 func TestTimeAloneMovesAKey(t *testing.T) {
+	t.Parallel()
 	const (
 		due   = "key 2 of production/strava is due"
 		again = "key 2 of production/strava, which was refused, is asked about again"

@@ -31,6 +31,7 @@ func (w *world) from(commit string) report.Report {
 // TestOldCommitBringsNoOldKeyBack: a branch that goes back says so, and writes no keys
 // until a person approves it or there is a commit that is new here.
 func TestOldCommitBringsNoOldKeyBack(t *testing.T) {
+	t.Parallel()
 	w := wentBack(t)
 	for range 2 {
 		r := w.expectExit(w.from("commit-a"), report.ExitHeld)
@@ -68,6 +69,7 @@ func (w *world) events(t *testing.T) (out []string) {
 // TestOldCommitByApproval: the hash of the connection lifts the guard, once; that of the
 // whole plan, as a plan file gives it, does not.
 func TestOldCommitByApproval(t *testing.T) {
+	t.Parallel()
 	w := wentBack(t)
 	r := w.expectExit(w.from("commit-a"), report.ExitHeld)
 	whole := map[string]string{"production": r.Environments[0].PlanHash}
@@ -85,6 +87,7 @@ func TestOldCommitByApproval(t *testing.T) {
 // TestBackOnTheNewestCommit: a branch that was moved back by mistake and moved forward
 // again is as if it never was.
 func TestBackOnTheNewestCommit(t *testing.T) {
+	t.Parallel()
 	w := wentBack(t)
 	w.expectExit(w.from("commit-a"), report.ExitHeld)
 	w.strava(secretB, "")

@@ -22,6 +22,7 @@ func soaking(t *testing.T) (*world, *provider) {
 
 // One wrong refusal of a good, live key that soaks takes nothing back; nor do two.
 func TestOneRefusalIsNoVerdict(t *testing.T) {
+	t.Parallel()
 	for refusals := range 3 {
 		w, p := soaking(t)
 		p.accepts = []string{secretA}
@@ -42,6 +43,7 @@ func TestOneRefusalIsNoVerdict(t *testing.T) {
 
 // A secret that its provider knows only some minutes later is used all the same.
 func TestKeyThatItsProviderKnowsLate(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	p.accepts = []string{secretA}
 	w.at("2026-12-01T02:00:00Z")
@@ -57,6 +59,7 @@ func TestKeyThatItsProviderKnowsLate(t *testing.T) {
 
 // An outage that refuses everybody rejects nobody, however long it takes, and is said.
 func TestOutageThatRefusesEverybody(t *testing.T) {
+	t.Parallel()
 	w, p := soaking(t)
 	p.accepts = nil
 	var r report.Report
@@ -92,6 +95,7 @@ func TestOutageThatRefusesEverybody(t *testing.T) {
 // A rejected key is asked about again, an hour later, then at longer intervals, and an
 // acceptance lifts its rejection.
 func TestRejectedKeyIsAskedAboutAgain(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	p.accepts = []string{secretA}
 	w.at("2026-12-01T02:00:00Z")
@@ -107,6 +111,7 @@ func TestRejectedKeyIsAskedAboutAgain(t *testing.T) {
 // One that somebody else hears to be accepted, as `doctor --probe` does, is not rejected
 // any more either; it is asked about once more before it is written.
 func TestSomebodyElseHearsThatItIsAccepted(t *testing.T) {
+	t.Parallel()
 	for _, works := range []bool{true, false} {
 		w, p := rotating(t)
 		p.accepts = []string{secretA}
@@ -130,6 +135,7 @@ func TestSomebodyElseHearsThatItIsAccepted(t *testing.T) {
 // A rejected key may be good after all, so it is named as one to remove only once it was
 // refused a day later, too; never before that, and never because of an outage.
 func TestRejectedKeyIsNotGivenAwayWhileItMayBeGood(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	p.accepts = []string{secretA}
 	w.at("2026-12-01T02:00:00Z")
@@ -151,6 +157,7 @@ func TestRejectedKeyIsNotGivenAwayWhileItMayBeGood(t *testing.T) {
 // One refusal by Terra, because the provider would not take the keys, is no verdict: the
 // key is sent again after a pause.
 func TestOneRefusalByTerraIsNoVerdict(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	p.down = true
 	w.environment("policy: {max_changes: {count: 20, percent: 100}}\n")
@@ -175,6 +182,7 @@ func TestOneRefusalByTerraIsNoVerdict(t *testing.T) {
 // One low count is no fall, and while the provider accepts the live key a fall takes
 // nothing back, but is held until it ends.
 func TestOneLowCountIsNoFall(t *testing.T) {
+	t.Parallel()
 	w, p := soaking(t)
 	w.terra.SetUsers(devID, "strava", 22, 18)
 	w.now = w.now.Add(time.Hour)
@@ -209,6 +217,7 @@ func TestOneLowCountIsNoFall(t *testing.T) {
 // A proof has a date: the reset was the end of the old key, and a revert within the hour
 // does not write it over the new one because it was accepted before.
 func TestProofFromBeforeTheLiveKeyProvesNothing(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	w.keys("", key{secretA, ""})
 	w.at("2026-12-01T01:50:00Z")
@@ -242,6 +251,7 @@ func TestProofFromBeforeTheLiveKeyProvesNothing(t *testing.T) {
 // Going back is going back, however it is asked: a commit that drops a rotation is held
 // where nobody can be asked, and passes where the provider accepts the former key.
 func TestRevertOfARotationIsARollBack(t *testing.T) {
+	t.Parallel()
 	for name, row := range map[string]struct {
 		rotation string
 		edit     func(w *world, p *provider)
@@ -286,6 +296,7 @@ func TestRevertOfARotationIsARollBack(t *testing.T) {
 // The key that was replaced is asked about once its successor has soaked: as long as it
 // works it is to be revoked, and once it is refused the history says that it is dead.
 func TestFormerKeyIsSeenToItsEnd(t *testing.T) {
+	t.Parallel()
 	w, p := soaking(t)
 	w.now = w.now.Add(25 * time.Hour)
 	w.expectExit(w.apply(), report.ExitDone) // the soak ends
@@ -328,6 +339,7 @@ func (w *world) deaths() (n int) {
 // Where the former key died with the reset, that is told as well; where nobody can be
 // asked, nothing is.
 func TestFormerKeyThatIsDead(t *testing.T) {
+	t.Parallel()
 	for _, down := range []bool{false, true} {
 		w, p := soaking(t)
 		p.accepts = []string{secretB}
@@ -346,6 +358,7 @@ func TestFormerKeyThatIsDead(t *testing.T) {
 // A former key that is refused while the live one is refused as well, as in an outage,
 // is not dead; nor is one that was refused once.
 func TestOneRefusalOfAFormerKeyIsNoDeath(t *testing.T) {
+	t.Parallel()
 	for name, outage := range map[string][]string{"everybody is refused": nil, "it alone is refused": {secretB}} {
 		t.Run(name, func(t *testing.T) {
 			w, p := soaking(t)
@@ -370,6 +383,7 @@ func TestOneRefusalOfAFormerKeyIsNoDeath(t *testing.T) {
 // A good key that was rejected is live again once the key before it has died, as at the
 // end of an overlap, and the provider accepts it.
 func TestGoodKeyIsSetWhenTheOldOneDies(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	p.accepts = []string{secretA}
 	w.at("2026-12-01T02:00:00Z")
@@ -383,6 +397,7 @@ func TestGoodKeyIsSetWhenTheOldOneDies(t *testing.T) {
 // An outage a day after the rejection proves nothing about the rejected key: it is not
 // given away for what was heard in it.
 func TestOutageGivesNoKeyAway(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	p.accepts = []string{secretA}
 	w.at("2026-12-01T02:00:00Z")

@@ -21,6 +21,7 @@ func threeMore(w *world) {
 // Nobody knows whether it is in force, so nobody says so; the next run looks, finds
 // it and sends nothing again.
 func TestAcceptedIsNotAppliedBeforeItIsReadBack(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		set   func(*world)
 		lists int // of sources before the first write
@@ -65,6 +66,7 @@ func TestAcceptedIsNotAppliedBeforeItIsReadBack(t *testing.T) {
 
 // TestOnError: what does not depend on a failure goes on, unless the run is to stop.
 func TestOnError(t *testing.T) {
+	t.Parallel()
 	for stop, want := range map[bool]report.Outcome{false: report.Applied, true: report.NotAttempted} {
 		w := newWorld(t)
 		w.environment("policy: {max_changes: {count: 20, percent: 100}}\n")
@@ -92,6 +94,7 @@ func TestOnError(t *testing.T) {
 
 // TestStepsBehindAFailureAreNotAttempted, and the other connections are.
 func TestStepsBehindAFailureAreNotAttempted(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.write("production/polar.yaml", "provider: polar\n")

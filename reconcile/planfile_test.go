@@ -57,6 +57,7 @@ func (w *world) refused(r report.Report, words ...string) {
 // TestPlanOfAFileIsRefusedOnAnyDifference changes one thing between the look and
 // the run.
 func TestPlanOfAFileIsRefusedOnAnyDifference(t *testing.T) {
+	t.Parallel()
 	const suspended = "suspend: {reason: r, owner: o, until: 2026-11-24}\n"
 	for name, c := range map[string]struct {
 		before, then func(*world)
@@ -106,6 +107,7 @@ func TestPlanOfAFileIsRefusedOnAnyDifference(t *testing.T) {
 // TestWhatNobodyWasShownIsNotApplied: a yes to other environments, or to one of which
 // no plan could be made, is none to this one.
 func TestWhatNobodyWasShownIsNotApplied(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		shown map[string]plan.Plan
 		words string
@@ -124,6 +126,7 @@ func TestWhatNobodyWasShownIsNotApplied(t *testing.T) {
 
 // TestKeyThatBecameDueIsNamed: time alone makes a plan another one.
 func TestKeyThatBecameDueIsNamed(t *testing.T) {
+	t.Parallel()
 	w, _ := rotating(t)
 	w.write("production/polar.yaml", "provider: polar\n")
 	file := w.planFile()
@@ -135,6 +138,7 @@ func TestKeyThatBecameDueIsNamed(t *testing.T) {
 // TestPlanOfAFileServesOnce, and is not used up by a run that was refused or had
 // nothing to write.
 func TestPlanOfAFileServesOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()
@@ -172,6 +176,7 @@ func TestPlanOfAFileServesOnce(t *testing.T) {
 // TestApprovalIsUsedUpBeforeTheFirstWrite fails every write: the approval has
 // served all the same.
 func TestApprovalIsUsedUpBeforeTheFirstWrite(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.options.MaxAttempts = 1
 	w.strava(secretA, "")

@@ -24,6 +24,7 @@ type refusalAt struct {
 // knows, as when somebody disables the source, the environment or the token between
 // the look and the write. What TestFaultWalk wants holds here too.
 func TestProblemWalk(t *testing.T) {
+	t.Parallel()
 	problems := []refusalAt{
 		{status: 400, code: "validation_failed"}, {status: 401, code: "token_expired"}, {status: 403, code: "scope_missing"},
 		{status: 403, code: "environment_disabled"}, {status: 404, code: "not_found"}, {status: 404, code: "dev_id_not_found"},

@@ -60,6 +60,7 @@ func scanAll(t *testing.T, what, text string, planted []string) {
 // TestDryRunOfEverySceneWritesNothing plans every scene twice: on an honest
 // server and on one that ignores dry_run.
 func TestDryRunOfEverySceneWritesNothing(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, s := range scenes() {
 		s.set(w)
@@ -89,6 +90,7 @@ func TestDryRunOfEverySceneWritesNothing(t *testing.T) {
 }
 
 func TestUnprovenDryRunIsNotCompared(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.terra.Enable(devID, "strava")
@@ -109,6 +111,7 @@ func TestUnprovenDryRunIsNotCompared(t *testing.T) {
 // TestForeignAccountOfAnyShape applies a repository with an empty memory to an
 // account full of other people's connections, in many shapes.
 func TestForeignAccountOfAnyShape(t *testing.T) {
+	t.Parallel()
 	shapes := []struct {
 		name string
 		file func(provider string) string // "" is no file
@@ -180,6 +183,7 @@ func foreignAccount(t *testing.T, file func(string) string, users int, paused bo
 
 // TestStateFolderHoldsNoSecret scans what the whole walk leaves behind.
 func TestStateFolderHoldsNoSecret(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, s := range scenes() {
 		s.set(w)

@@ -14,6 +14,7 @@ const foreignDomain = "domain: auth.evil.example\npolicy: {allow: [{change: set-
 // TestForeignRedirectWaitsForTheRunner: a committer cannot send end users to a host of
 // their own, also not where there are no end users yet. Either way through leads on.
 func TestForeignRedirectWaitsForTheRunner(t *testing.T) {
+	t.Parallel()
 	for _, way := range []string{"a hash", "a list"} {
 		w := newWorld(t)
 		w.write("production/whoop.yaml", "provider: whoop\n")
@@ -53,6 +54,7 @@ func TestForeignRedirectWaitsForTheRunner(t *testing.T) {
 // TestLiveRedirectIsNotForeign: a runner that lists no host holds nothing of what is
 // live already, or on Terra's own host, and lets it go back to Terra's default.
 func TestLiveRedirectIsNotForeign(t *testing.T) {
+	t.Parallel()
 	w := garminReady(t)
 	w.hosts = nil
 	w.terra.SetWebhookRow(garminID, "dailiesUrl", terratest.WebhookRow{})

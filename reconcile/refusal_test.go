@@ -33,6 +33,7 @@ func (w *world) sent() int {
 // TestKeyThatTerraRefusesIsNotSentAgain until its entry changes: the provider has
 // said no, and the live key stays.
 func TestKeyThatTerraRefusesIsNotSentAgain(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	p.down = true // nobody else can tell
 	w.environment("policy: {max_changes: {count: 20, percent: 100}}\n")
@@ -67,6 +68,7 @@ func TestKeyThatTerraRefusesIsNotSentAgain(t *testing.T) {
 // TestFirstKeysThatTerraRefuses are not set again, and no older key goes with a
 // client_id whose own key was refused.
 func TestFirstKeysThatTerraRefuses(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.refuseKeys("setSourceCredentials")
@@ -85,6 +87,7 @@ func TestFirstKeysThatTerraRefuses(t *testing.T) {
 }
 
 func TestNoOlderKeyGoesWithANewApp(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()
@@ -109,6 +112,7 @@ func TestNoOlderKeyGoesWithANewApp(t *testing.T) {
 
 // TestEnvironmentThatIsNamedTwiceRunsOnce.
 func TestEnvironmentThatIsNamedTwiceRunsOnce(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	r := w.run(Run{Mode: report.Apply, Only: []string{"production", "production"}})
@@ -119,6 +123,7 @@ func TestEnvironmentThatIsNamedTwiceRunsOnce(t *testing.T) {
 
 // TestApprovalOfWhatIsNotChosen is a mistake, and not left unsaid.
 func TestApprovalOfWhatIsNotChosen(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.terra.AddEnvironment("stag-app-1", terratest.EnvironmentOptions{})
 	w.write("staging/environment.yaml", "dev_id: stag-app-1\nprune: never\n")
@@ -131,6 +136,7 @@ func TestApprovalOfWhatIsNotChosen(t *testing.T) {
 // TestStopIsOfTheWholeRun: after a failure in one environment nothing more is begun
 // in another, whether it was a write or a read that failed.
 func TestStopIsOfTheWholeRun(t *testing.T) {
+	t.Parallel()
 	const other = "stag-app-1"
 	for _, operation := range []string{"enableSource", "listSources"} {
 		for stop, want := range map[bool]report.Outcome{false: report.Applied, true: report.NotAttempted} {
@@ -156,6 +162,7 @@ func TestStopIsOfTheWholeRun(t *testing.T) {
 
 // TestUncountedUsersOfAWatchedKeyAreSaid, also when nothing else speaks against it.
 func TestUncountedUsersOfAWatchedKeyAreSaid(t *testing.T) {
+	t.Parallel()
 	w, _ := rotating(t)
 	w.at("2026-12-01T03:00:00Z")
 	w.expectExit(w.apply(), report.ExitDone)
@@ -167,6 +174,7 @@ func TestUncountedUsersOfAWatchedKeyAreSaid(t *testing.T) {
 
 // TestManyEnables: one call takes a hundred at most.
 func TestManyEnables(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.environment("policy: {max_changes: {count: 1000, percent: 100}}\n")
 	const many = 230

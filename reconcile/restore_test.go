@@ -37,6 +37,7 @@ func (w *world) restore(data []byte, withHistory bool) {
 // life: nothing that could hurt is done without a yes, no accepted key is replaced
 // by another, and what is equal is in sync.
 func TestOlderStateDoesNoHarm(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	for _, slug := range []string{"strava", "polar"} {
 		w.terra.SetUsers(devID, slug, 40, 0)
@@ -94,6 +95,7 @@ func (w *world) approved() {
 // hand from a pause, and a connection that we had enabled was made anew by others.
 // The older state believes otherwise, and waits for a yes.
 func TestOlderStateHoldsWhatItCannotKnow(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.write("production/polar.yaml", "provider: polar\n")
@@ -127,6 +129,7 @@ func TestOlderStateHoldsWhatItCannotKnow(t *testing.T) {
 // TestOldIntentIsNotSentAgain restores a backup in which a write is pending that
 // was settled, and undone by hand, since.
 func TestOldIntentIsNotSentAgain(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.options.MaxAttempts = 1
 	w.strava(secretA, "")

@@ -17,6 +17,7 @@ import (
 // TestAccountThatHangsDelaysNoOther: six environments of an account whose Terra answers
 // nothing stand before one of another account, which is done in the meantime.
 func TestAccountThatHangsDelaysNoOther(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.now, w.flows = time.Now(), true

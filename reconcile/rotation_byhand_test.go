@@ -13,6 +13,7 @@ import (
 // TestFixedByHandWhileARollBackIsHeld makes a new key by hand at Terra while
 // nobody can prove the key to go back to.
 func TestFixedByHandWhileARollBackIsHeld(t *testing.T) {
+	t.Parallel()
 	w, _ := rotating(t)
 	w.keys("probe: off", key{secretA, ""}, key{secretB, "2026-12-01T02:00:00Z"})
 	w.at("2026-12-01T02:10:00Z")
@@ -31,6 +32,7 @@ func TestFixedByHandWhileARollBackIsHeld(t *testing.T) {
 // TestRejectedKeySetByHandIsNotTakenBackOnAnOldAnswer sets the rejected key again
 // by hand after a roll-back, because the key before it has died since.
 func TestRejectedKeySetByHandIsNotTakenBackOnAnOldAnswer(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	w.at("2026-12-01T02:10:00Z")
 	w.expectExit(w.apply(), report.ExitDone)
@@ -51,6 +53,7 @@ func TestRejectedKeySetByHandIsNotTakenBackOnAnOldAnswer(t *testing.T) {
 // TestWatchOutlivesARollBackThatAPauseStopped lets the rejected key be accepted
 // again, which only a watch that goes on finds out.
 func TestWatchOutlivesARollBackThatAPauseStopped(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	w.at("2026-12-01T02:10:00Z")
 	w.expectExit(w.apply(), report.ExitDone)
@@ -75,6 +78,7 @@ func TestWatchOutlivesARollBackThatAPauseStopped(t *testing.T) {
 // TestGoesBackAlsoWhenANewerKeyIsRejectedToo has a third key come due, and be
 // refused, together with the end of the one that is watched.
 func TestGoesBackAlsoWhenANewerKeyIsRejectedToo(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	w.keys("", key{secretA, ""}, key{secretB, "2026-12-01T02:00:00Z"}, key{secretC, "2026-12-01T04:00:00Z"})
 	w.at("2026-12-01T02:10:00Z")
@@ -92,6 +96,7 @@ func TestGoesBackAlsoWhenANewerKeyIsRejectedToo(t *testing.T) {
 // TestMarkIsOnDiskBeforeAnythingIsWritten refuses the plan after the provider has
 // rejected its key, so that the run ends before it writes and remembers anything.
 func TestMarkIsOnDiskBeforeAnythingIsWritten(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	p.accepts = []string{secretA}
 	w.at("2026-12-01T03:00:00Z")
@@ -111,6 +116,7 @@ func TestMarkIsOnDiskBeforeAnythingIsWritten(t *testing.T) {
 // the second of them another one is due: what nobody can prove does not replace what
 // somebody may have saved the day with, however long it takes.
 func TestFixedByHandRightBeforeARotation(t *testing.T) {
+	t.Parallel()
 	saved := func(rotation, environment string) (*world, *provider) {
 		w, p := rotating(t)
 		w.environment(environment)
@@ -161,6 +167,7 @@ func TestFixedByHandRightBeforeARotation(t *testing.T) {
 // A new secret that is committed in the place of the old one says the same, as far
 // as the mask of the old one tells.
 func TestFixedByHandRightBeforeACommit(t *testing.T) {
+	t.Parallel()
 	w, p := newWorld(t), &provider{down: true}
 	w.prober = p
 	w.strava(secretA, "")

@@ -14,6 +14,7 @@ import (
 // TestStatusTellsOfAKeySetByHand: that a newer key was rejected does not hide what
 // saved the day, and what a person does about that.
 func TestStatusTellsOfAKeySetByHand(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	p.accepts = []string{secretC}
 	w.at("2026-12-01T03:00:00Z")
@@ -37,6 +38,7 @@ func TestStatusTellsOfAKeySetByHand(t *testing.T) {
 
 // TestWayOutOfAHeldKey names the command where one secret is all that differs.
 func TestWayOutOfAHeldKey(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	p.down = true
 	w.terra.SetCredential(devID, "strava", terratest.Credential{ClientID: "123456", Secret: secretC})
@@ -58,6 +60,7 @@ func TestWayOutOfAHeldKey(t *testing.T) {
 
 // A client id that somebody set by hand is an event as well.
 func TestPairSetByHandIsAnEvent(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	p.down = true
 	w.terra.SetCredential(devID, "strava", terratest.Credential{ClientID: "654321", Secret: secretC})

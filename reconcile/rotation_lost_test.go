@@ -12,6 +12,7 @@ import (
 // TestStateLostInTheMiddleOfASoak: what is left of the watch finds out that the new key
 // died, and a person decides, since nobody remembers what was live before.
 func TestStateLostInTheMiddleOfASoak(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	w.at("2026-12-01T02:10:00Z")
 	w.expectExit(w.apply(), report.ExitDone)
@@ -41,6 +42,7 @@ func TestStateLostInTheMiddleOfASoak(t *testing.T) {
 
 // TestWatchIsTakenUpOnlyWhereItWasUnderWay by a key that the file says is new.
 func TestWatchIsTakenUpOnlyWhereItWasUnderWay(t *testing.T) {
+	t.Parallel()
 	for name, row := range map[string]struct {
 		lost  string
 		until string // "" for no watch

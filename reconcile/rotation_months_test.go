@@ -124,6 +124,7 @@ func (m *months) prune() int {
 }
 
 func TestRotationsOverMonthsInWhichAnythingHappens(t *testing.T) {
+	t.Parallel()
 	const steps = 25
 	worlds := walk.Times(30)
 	seed := walk.Seed(t)

@@ -11,6 +11,7 @@ import (
 // A key that is sealed anew for another recipient in the middle of its watch is the
 // same key: the watch goes on, and goes back where it must.
 func TestWatchOutlivesASealForOthers(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	w.at("2026-12-01T02:10:00Z")
 	w.expectExit(w.apply(), report.ExitDone)
@@ -31,6 +32,7 @@ func TestWatchOutlivesASealForOthers(t *testing.T) {
 
 // Another time, another client id or another secret is another key.
 func TestWatchEndsWithItsKey(t *testing.T) {
+	t.Parallel()
 	for name, from := range map[string]string{"another time": "2026-12-01T02:00:01Z", "another secret": "2026-12-01T02:00:00Z"} {
 		w, p := rotating(t)
 		w.at("2026-12-01T02:10:00Z")

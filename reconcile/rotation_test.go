@@ -127,6 +127,7 @@ func expectText(t *testing.T, got, want string) {
 
 // TestKeyRotatesAtItsTime runs each hour over two months.
 func TestKeyRotatesAtItsTime(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	due := time.Date(2026, 12, 1, 2, 0, 0, 0, time.UTC)
 	w.terra.ResetLog()
@@ -148,6 +149,7 @@ func TestKeyRotatesAtItsTime(t *testing.T) {
 }
 
 func TestRefusedKeyIsKeptOut(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	p.accepts = []string{secretA}
 	w.at("2026-12-01T03:00:00Z")
@@ -182,6 +184,7 @@ func TestRefusedKeyIsKeptOut(t *testing.T) {
 
 // TestOldDiedOnResetAndNewIsBad resets in the portal and commits a wrong secret.
 func TestOldDiedOnResetAndNewIsBad(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	p.accepts = nil
 	w.at("2026-12-01T03:00:00Z")
@@ -200,6 +203,7 @@ func TestOldDiedOnResetAndNewIsBad(t *testing.T) {
 }
 
 func TestGoesBackWhenTheProviderRejectsTheNewKey(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	w.at("2026-12-01T02:10:00Z")
 	w.expectExit(w.apply(), report.ExitDone)
@@ -224,6 +228,7 @@ func TestGoesBackWhenTheProviderRejectsTheNewKey(t *testing.T) {
 // TestKeyThatCameBackIsWatchedToo lets end users fall away after a roll-back: that
 // they were counted is not owed to a restart.
 func TestKeyThatCameBackIsWatchedToo(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	w.at("2026-12-01T02:10:00Z")
 	w.expectExit(w.apply(), report.ExitDone)
@@ -239,6 +244,7 @@ func TestKeyThatCameBackIsWatchedToo(t *testing.T) {
 }
 
 func TestNeverGoesBackToARejectedPair(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	w.at("2026-12-01T02:10:00Z")
 	w.expectExit(w.apply(), report.ExitDone)
@@ -252,6 +258,7 @@ func TestNeverGoesBackToARejectedPair(t *testing.T) {
 }
 
 func TestUnclearAnswersNeverGoBack(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	w.at("2026-12-01T02:10:00Z")
 	w.expectExit(w.apply(), report.ExitDone)
@@ -264,6 +271,7 @@ func TestUnclearAnswersNeverGoBack(t *testing.T) {
 }
 
 func TestUsersFallAway(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		name     string
 		left     int
@@ -298,6 +306,7 @@ func TestUsersFallAway(t *testing.T) {
 // TestFallThatEndsLiftsItsMark holds a fall that cannot be undone, until the
 // people are back.
 func TestFallThatEndsLiftsItsMark(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	w.at("2026-12-01T02:10:00Z")
 	w.expectExit(w.apply(), report.ExitDone)
@@ -315,6 +324,7 @@ func TestFallThatEndsLiftsItsMark(t *testing.T) {
 
 // TestSampleStandsForManyUsers rotates where there are too many to count.
 func TestSampleStandsForManyUsers(t *testing.T) {
+	t.Parallel()
 	for _, row := range []struct {
 		left int
 		live string
@@ -337,6 +347,7 @@ func TestSampleStandsForManyUsers(t *testing.T) {
 // TestFixedByHandAtThree replaces the live secret at Terra by hand, because the
 // one of the file is dead.
 func TestFixedByHandAtThree(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	p.accepts = []string{secretC}
 	w.terra.SetCredential(devID, "strava", terratest.Credential{ClientID: "123456", Secret: secretC})
@@ -353,6 +364,7 @@ func TestFixedByHandAtThree(t *testing.T) {
 // TestRevertOfAHandMadeKeyNeedsAProof asks about the desired pair in the run that
 // would revert.
 func TestRevertOfAHandMadeKeyNeedsAProof(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	w.terra.SetCredential(devID, "strava", terratest.Credential{ClientID: "123456", Secret: secretC})
 	held := func() {
@@ -376,6 +388,7 @@ func TestRevertOfAHandMadeKeyNeedsAProof(t *testing.T) {
 }
 
 func TestSetByHandBeforeItsTimeIsAccepted(t *testing.T) {
+	t.Parallel()
 	w, _ := rotating(t)
 	w.terra.SetCredential(devID, "strava", terratest.Credential{ClientID: "123456", Secret: secretB})
 	r := w.expectExit(w.apply(), report.ExitDone)
@@ -389,6 +402,7 @@ func TestSetByHandBeforeItsTimeIsAccepted(t *testing.T) {
 }
 
 func TestStateLostWhileAnOlderKeyIsLive(t *testing.T) {
+	t.Parallel()
 	w, _ := rotating(t)
 	w.at("2026-12-01T02:10:00Z")
 	w.stateDir = t.TempDir()
@@ -397,6 +411,7 @@ func TestStateLostWhileAnOlderKeyIsLive(t *testing.T) {
 }
 
 func TestUnknownFirstKey(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.prober = &provider{accepts: []string{secretA, secretB}}
 	w.terra.Enable(devID, "strava")
@@ -417,6 +432,7 @@ func TestUnknownFirstKey(t *testing.T) {
 }
 
 func TestProbeIsRequired(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	w.keys("probe: require", key{secretA, ""}, key{secretB, "2026-12-01T02:00:00Z"})
 	w.at("2026-12-01T02:10:00Z")
@@ -433,6 +449,7 @@ func TestProbeIsRequired(t *testing.T) {
 }
 
 func TestProbeIsOff(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	w.keys("probe: off", key{secretA, ""}, key{secretB, "2026-12-01T02:00:00Z"})
 	p.accepts = nil
@@ -446,6 +463,7 @@ func TestProbeIsOff(t *testing.T) {
 }
 
 func TestPlainDryRunAsksNoProvider(t *testing.T) {
+	t.Parallel()
 	w, p := rotating(t)
 	asked := p.asked
 	w.at("2026-12-01T02:10:00Z")
@@ -460,6 +478,7 @@ func TestPlainDryRunAsksNoProvider(t *testing.T) {
 }
 
 func TestBadFirstPairIsNotSet(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	p := &provider{accepts: []string{secretB}}
 	w.prober = p

@@ -12,6 +12,7 @@ import (
 // TestRunsSideBySideShareOneDigestKey: the daemon runs environments at the same
 // time. With a key each, what one remembers looks like drift to the other.
 func TestRunsSideBySideShareOneDigestKey(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	secret := secrets.NewValue([]byte("a secret that both look at"))
 	for range 20 {

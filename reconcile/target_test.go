@@ -10,6 +10,7 @@ import (
 // TestWhatAnApprovalIsAbout: the name of an environment may hold slashes, and what is the
 // name of one and that of a connection is about both: their hashes differ.
 func TestWhatAnApprovalIsAbout(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		target, environment, connection string
 		about                           bool
@@ -33,6 +34,7 @@ func TestWhatAnApprovalIsAbout(t *testing.T) {
 // TestARunOfApprovalsIsAboutThemAlone: what is approved says which environments and
 // connections are run, also where the name of an environment holds slashes.
 func TestARunOfApprovalsIsAboutThemAlone(t *testing.T) {
+	t.Parallel()
 	named := func(name string, providers ...string) spec.Environment {
 		env := spec.Environment{Name: name}
 		for _, p := range providers {

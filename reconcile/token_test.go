@@ -25,6 +25,7 @@ func (w *world) asked() int {
 }
 
 func TestReportsWarnOfTheTokensEnd(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.token = w.terra.AddToken(terratest.Token{ExpiresAt: w.now.Add(20 * 24 * time.Hour), GrantAnchorAt: w.now}).Bearer
 	w.strava(secretA, "")
@@ -41,6 +42,7 @@ func TestReportsWarnOfTheTokensEnd(t *testing.T) {
 }
 
 func TestTokenIsAskedAboutOnceADay(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.terra.AddEnvironment("stag-1", terratest.EnvironmentOptions{})
 	w.write("staging/environment.yaml", "dev_id: stag-1\nprune: never\n")
@@ -71,6 +73,7 @@ func TestTokenIsAskedAboutOnceADay(t *testing.T) {
 // What a token lacks is data: the names of scopes, beside the account whose token it is.
 // The sentences of the report say of each what Terra's client says.
 func TestMissingScopesAreNames(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.token = w.terra.AddToken(terratest.Token{Scopes: []string{"providers:read"}}).Bearer
 	w.strava(secretA, "")
@@ -93,6 +96,7 @@ func TestMissingScopesAreNames(t *testing.T) {
 
 // Whatever becomes of the question, the run goes on.
 func TestTokenThatTellsNothingHoldsNothingUp(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []terratest.Kind{terratest.Problem, terratest.BrokenJSON, terratest.Status500} {
 		w := newWorld(t)
 		w.options.MaxAttempts = 1
@@ -107,6 +111,7 @@ func TestTokenThatTellsNothingHoldsNothingUp(t *testing.T) {
 
 // The connections are read while the question is still open.
 func TestTokenIsAskedAboutBesideTheOtherReads(t *testing.T) {
+	t.Parallel()
 	w := newWorld(t)
 	w.strava(secretA, "")
 	w.applied()

@@ -26,6 +26,7 @@ func found(t *testing.T) *world {
 
 // A run that only observes adopts nothing, so the run after it is held as a first one.
 func TestObserveAdoptsNothing(t *testing.T) {
+	t.Parallel()
 	w := found(t)
 	w.environment("mode: observe\n")
 	for range 2 {
@@ -39,6 +40,7 @@ func TestObserveAdoptsNothing(t *testing.T) {
 
 // TestUnknownKeyIsNotLost: the only copy of an adopted key is what is live.
 func TestUnknownKeyIsNotLost(t *testing.T) {
+	t.Parallel()
 	w := found(t)
 	w.applied()
 	w.keys("", key{}, key{secretB, ""})
@@ -60,6 +62,7 @@ func TestUnknownKeyIsNotLost(t *testing.T) {
 }
 
 func TestUnknownKeyIsReplacedByOneThatItsProviderAccepts(t *testing.T) {
+	t.Parallel()
 	w := found(t)
 	w.applied()
 	w.prober = &provider{accepts: []string{secretB}}
@@ -70,6 +73,7 @@ func TestUnknownKeyIsReplacedByOneThatItsProviderAccepts(t *testing.T) {
 
 // TestUnknownKeySetByHandIsTold: its mask is all there is to tell it by.
 func TestUnknownKeySetByHandIsTold(t *testing.T) {
+	t.Parallel()
 	const told = "the unknown live key was replaced out of band by one that ends like ****"
 	w := found(t)
 	w.applied()
@@ -112,6 +116,7 @@ func TestUnknownKeySetByHandIsTold(t *testing.T) {
 
 // A later key of the file that somebody set before its time is no key out of band.
 func TestUnknownKeyReplacedEarlyByHand(t *testing.T) {
+	t.Parallel()
 	w := found(t)
 	w.keys("", key{}, key{secretB, "2099-12-01T02:00:00Z"})
 	w.applied()
@@ -125,6 +130,7 @@ func TestUnknownKeyReplacedEarlyByHand(t *testing.T) {
 
 // Another identity drops the digests, and masks are compared from then on anew.
 func TestUnknownKeyWithAnotherIdentity(t *testing.T) {
+	t.Parallel()
 	w := found(t)
 	w.applied()
 	w.newIdentity()
@@ -135,6 +141,7 @@ func TestUnknownKeyWithAnotherIdentity(t *testing.T) {
 
 // A run that cannot keep digests neither compares masks nor forgets the one it has.
 func TestUnknownKeyWithoutIdentity(t *testing.T) {
+	t.Parallel()
 	w := found(t)
 	w.applied()
 	with := w.identities
@@ -147,6 +154,7 @@ func TestUnknownKeyWithoutIdentity(t *testing.T) {
 
 // TestUnknownKeySetByHandBesideARejectedOne: that a newer key was rejected hides nothing.
 func TestUnknownKeySetByHandBesideARejectedOne(t *testing.T) {
+	t.Parallel()
 	w := found(t)
 	w.applied()
 	w.prober = &provider{}

@@ -109,6 +109,7 @@ func scenes() []scene {
 // TestStateWalk walks through all scenes, in each way in which the contract can be read
 // where it is silent.
 func TestStateWalk(t *testing.T) {
+	t.Parallel()
 	t.Run("as usual", func(t *testing.T) { t.Parallel(); walkThrough(t, terratest.Reading{}) })
 	for _, s := range terratest.Switches() {
 		var reading terratest.Reading

@@ -16,6 +16,7 @@ import (
 // second: what is remembered says what to read, so no read waits for another and nothing
 // is read twice.
 func TestReadsAreOneWave(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		var mu sync.Mutex

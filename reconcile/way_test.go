@@ -14,6 +14,7 @@ import (
 // TestWayThroughIsWhatItSays commits, letter by letter, what a refusal proposes,
 // and wants the guard to let the change through.
 func TestWayThroughIsWhatItSays(t *testing.T) {
+	t.Parallel()
 	someUsers := func(w *world, slugs ...string) {
 		for _, p := range slugs {
 			w.write("production/"+p+".yaml", "provider: "+p+"\n")
@@ -142,6 +143,7 @@ func (w *world) foreignStrava() {
 // TestKeepingWhatWouldBePruned commits the file that a held prune proposes: the connection
 // stays as it is, active or paused, and nothing is left to do.
 func TestKeepingWhatWouldBePruned(t *testing.T) {
+	t.Parallel()
 	for _, state := range []string{"active", "paused"} {
 		w := newWorld(t)
 		w.write("production/environment.yaml", "dev_id: "+devID+"\nprune: disable\n")
