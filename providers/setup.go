@@ -14,10 +14,11 @@ import (
 type Prerequisite struct {
 	Step   string // its name under `setup`
 	Reason string // what is missing, and where to write it
-	Turn   string // whose turn it is, as far as the file tells: your turn, then Samsung's
+	Turn   string // who has to do it, as far as the file tells: by you, then Samsung
 	Do     string // what there is to do, in sentences
+	Once   string // when it is over: Once Samsung has confirmed
 	Record string // the lines of the connection's file that say that it was done
-	Blanks string // what stands in capitals in Record, each with an example
+	Blanks string // what stands in capitals in Record: what each is, with an example
 	OwnApp bool   // it concerns the connection's own keys, not the provider as such
 }
 
@@ -53,7 +54,7 @@ func (p Provider) Prerequisites(c spec.Connection, seen Seen, requireSetup bool)
 			if s.Until != "" {
 				reason += "; until then " + s.Until
 			}
-			gates = append(gates, Prerequisite{Step: s.Name, Reason: reason, Turn: s.turn(c.Setup[s.Name]), Do: p.briefly(s), Record: s.record(c), Blanks: s.blanks(c), OwnApp: s.OwnApp})
+			gates = append(gates, Prerequisite{Step: s.Name, Reason: reason, Turn: s.turn(c.Setup[s.Name]), Do: p.briefly(s), Once: s.once(), Record: s.record(c), Blanks: s.blanks(c), OwnApp: s.OwnApp})
 		case s.Proof == ByEvidence && reach == reachUnsure:
 			unsure = append(unsure, s)
 		case s.Proof == ByEvidence:
@@ -194,7 +195,7 @@ func done() Evidence {
 	return Evidence{Name: "done", Says: "the day it was done", Sample: "2026-08-01"}
 }
 
-// turn is whose turn it is: of others once the file says that they were asked.
+// turn is who has to do it: others once the file says that they were asked.
 func (s Step) turn(written spec.SetupStep) string {
 	asked := slices.ContainsFunc(s.Evidence, func(e Evidence) bool {
 		got := evidence(written, e.Name)
@@ -202,11 +203,11 @@ func (s Step) turn(written spec.SetupStep) string {
 	})
 	switch {
 	case s.By == "":
-		return "your turn"
+		return "by you"
 	case asked:
-		return s.By + "'s turn"
+		return "by " + s.By
 	}
-	return "your turn, then " + s.By + "'s"
+	return "by you, then " + s.By
 }
 
 // briefly is what to do in about two lines: where it is longer, its first sentence. An
@@ -233,20 +234,28 @@ func (s Step) record(c spec.Connection) string {
 	return "setup: {" + s.entries(c.Setup[s.Name]) + "}"
 }
 
-// blanks gives an example of each thing that a person fills in.
+// once is when a step is over, so that it can be recorded.
+func (s Step) once() string {
+	if s.By == "" {
+		return "Once done"
+	}
+	return "Once " + s.By + " has confirmed"
+}
+
+// blanks says of each thing that a person fills in what it is, with an example.
 func (s Step) blanks(c spec.Connection) string {
 	record := s.record(c)
 	var examples []string
 	for _, e := range s.Evidence {
-		blank := strings.ToUpper(e.Name)
+		blank, is := strings.ToUpper(e.Name), e.Says
 		if e.Name == "done" {
-			blank = "DATE"
+			blank, is = "DATE", "that day"
 		}
 		if strings.Contains(record, ": "+blank) && e.Sample != "" {
-			examples = append(examples, blank+" as "+e.Sample)
+			examples = append(examples, blank+": "+is+", as "+e.Sample)
 		}
 	}
-	return strings.Join(examples, ", ")
+	return strings.Join(examples, "; ")
 }
 
 // blank shows how a file records the step, for a person to fill in.

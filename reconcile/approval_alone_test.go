@@ -81,7 +81,9 @@ func TestOneConnectionIsRefused(t *testing.T) {
 	before := len(w.terra.Effects())
 	for _, hash := range []string{hashes["production"], hashes["production/withings"], "sha256:0000000", "00000000", ""} {
 		r := w.run(Run{Mode: report.Apply, Approve: map[string]string{"production/strava": hash}})
-		expectText(t, r.Environments[0].Error, "is not for the plan of production/strava as it is now; look again ")
+		expectText(t, r.Environments[0].Error, "the approval production/strava=")
+		expectText(t, r.Environments[0].Error, "is not for the plan as it is now: ")
+		expectText(t, report.Words(r.Environments[0].Remediations), "look at it as it is now: reconcile --dry-run --only production/strava")
 		if strings.Contains(r.Environments[0].Error, strings.TrimPrefix(hashes["production/strava"], "sha256:")[:8]) {
 			t.Errorf("%q: the error gives away the hash of a plan that nobody has looked at: %s", hash, r.Environments[0].Error)
 		}
@@ -131,7 +133,7 @@ func TestApprovalsWaitBesideEachOther(t *testing.T) {
 	w.leave("production/strava", hashes["production/strava"], "jo")
 	w.leave("production/withings", "sha256:0", "kim")
 	r := w.run(Run{Mode: report.Apply, Waiting: true})
-	expectText(t, r.Environments[0].Error, "the approval 0 is not for the plan of production/withings")
+	expectText(t, r.Environments[0].Error, "the approval production/withings=0 is not for the plan as it is now: ")
 	r = w.run(Run{Mode: report.Apply, Waiting: true})
 	if w.clientID("strava") != "777777" || w.clientID("withings") != "abc" || r.ExitCode != report.ExitHeld {
 		t.Errorf("strava has %s, withings %s, exit %d", w.clientID("strava"), w.clientID("withings"), r.ExitCode)
@@ -158,7 +160,8 @@ func TestFourEyes(t *testing.T) {
 	w.leave("production/strava", hashes["production/strava"], "jo", "jo")
 	r = w.run(Run{Mode: report.Apply, Waiting: true})
 	expectGate(t, w.change(r, "strava:update-credentials"), plan.Approval, "destructive")
-	a := r.Environments[0].Connections[0].Approval
+	all := r.Environments[0].Connections
+	a := all[slices.IndexFunc(all, func(c report.Connection) bool { return c.Name == "production/strava" })].Approval
 	if a.State != report.ApprovalPending || a.Required != 2 || !slices.Equal(a.By, []string{"jo"}) {
 		t.Errorf("it says %+v", a)
 	}

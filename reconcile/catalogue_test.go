@@ -26,23 +26,23 @@ func TestStepsGateEnable(t *testing.T) {
 		warning              string
 	}{
 		{"Libre without regions", "freestylelibre", "", false, "", ""},
-		{"Libre in Germany", "freestylelibre", "options: {regions: [DE]}\n", false, "step practice, your turn: setup.practice.practice_id is missing", ""},
-		{"Libre with a practice", "freestylelibre", "options: {regions: [DE, FR]}\nsetup:\n" + practice, false, "step activation, your turn, then Terra support's: setup.activation.ticket is missing", ""},
+		{"Libre in Germany", "freestylelibre", "options: {regions: [DE]}\n", false, "step practice by you: setup.practice.practice_id is missing", ""},
+		{"Libre with a practice", "freestylelibre", "options: {regions: [DE, FR]}\nsetup:\n" + practice, false, "step activation by you, then Terra support: setup.activation.ticket is missing", ""},
 		{"Libre requested", "freestylelibre", "options: {regions: [DE]}\nsetup:\n" + practice + "  activation: {ticket: T-1, state: requested}\n", false,
-			`step activation, Terra support's turn: setup.activation.state is "requested", not yet "active"`, ""},
+			`step activation by Terra support: setup.activation.state is "requested", not yet "active"`, ""},
 		{"Libre active", "freestylelibre", "options: {regions: [DE]}\nsetup:\n" + practice + "  activation: {ticket: T-1, state: active}\n", false, "", ""},
 		{"Libre where only some wait", "freestylelibre", "options: {regions: [DE, GB, US]}\n", false, "", "DE must wait for practice, activation"},
 		{"Libre that is live", "freestylelibre", "options: {regions: [DE]}\n", true, "", ""},
 		{"Samsung by Health Connect", "samsung", "options: {route: health_connect}\n", false, "", ""},
 		{"Samsung direct", "samsung", "options: {route: direct, sdk_version: 1.2.3-samsung}\n", false,
-			"step partner_approval, your turn, then Samsung's: setup.partner_approval.done is missing: the day it was done; setup.partner_approval.value is missing: " +
+			"step partner_approval by you, then Samsung: setup.partner_approval.done is missing: the day it was done; setup.partner_approval.value is missing: " +
 				"what shows the approval, such as its reference number; until then `route: health_connect` works", ""},
 		{"Samsung with another SDK", "samsung", "options: {route: direct, sdk_version: 1.2.3}\n" + approved, false,
-			`step sdk, your turn: options.sdk_version is "1.2.3", which does not contain "samsung"; until then`, ""},
+			`step sdk by you: options.sdk_version is "1.2.3", which does not contain "samsung"; until then`, ""},
 		{"Samsung approved", "samsung", "options: {route: direct, sdk_version: 1.2.3-samsung}\n" + approved, false, "", ""},
 		{"Samsung that is live", "samsung", "options: {route: direct}\n", true, "", ""},
 		{"Oura on Terra's app", "oura", "", false, "", ""},
-		{"Oura on an own app", "oura", "app: own\n", false, "step terra_support, your turn, then Terra support's: setup.terra_support.ticket is missing", ""},
+		{"Oura on an own app", "oura", "app: own\n", false, "step terra_support by you, then Terra support: setup.terra_support.ticket is missing", ""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

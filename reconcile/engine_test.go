@@ -166,6 +166,9 @@ func TestFailedListChangesNothing(t *testing.T) {
 			if n := len(w.terra.Writes()); n != 0 {
 				t.Errorf("%d writes", n)
 			}
+			if kind != terratest.PlainNotFound { // of which time is no cure
+				expectText(t, report.Words(r.Environments[0].Remediations), "look again in some minutes: reconcile --dry-run --env production")
+			}
 		})
 	}
 }

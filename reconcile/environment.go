@@ -285,6 +285,9 @@ func (env *environment) report(err error) {
 	out.DecidedAt, out.Ahead = env.input.Now, env.ahead
 	if err != nil {
 		out.Error, out.Remediations = err.Error(), toDo(err)
+		if len(out.Remediations) == 0 && terra.Passes(err) {
+			out.Remediations = append(out.Remediations, plan.NextCommand("look again in some minutes", "--dry-run", "--env", out.Name))
+		}
 		var wrote *wroteError
 		if errors.As(err, &wrote) {
 			out.MayHaveWritten = append(out.MayHaveWritten, wrote.fields...)

@@ -62,7 +62,7 @@ func (env *environment) takeApprovals() error {
 	for target, hash := range env.request.Approve {
 		if connection, about := IsApprovalOf(target, env.spec.Name); about {
 			if err := plan.LongEnough(hash, env.o.Approvers.Digits); err != nil {
-				return env.another("apply plan: " + err.Error())
+				return env.another("apply plan: "+err.Error(), connection)
 			}
 			env.approvals = append(env.approvals, approval{connection: connection, given: env.asShown(hash), at: env.request.Given, now: env.request.Now, by: []string{env.request.By}})
 		}
@@ -171,12 +171,12 @@ func (env *environment) permitted() error {
 		}
 	}
 	if why := env.isNotShown(); why != "" {
-		return env.another(why)
+		return env.another(why, "")
 	}
 	for _, a := range env.approvals {
 		switch why := env.isAnother(a); {
 		case why != "":
-			return env.dropped(a, env.another(why))
+			return env.dropped(a, env.another(why, a.connection))
 		case a.short > 0 && !a.waits:
 			return advice.With(fmt.Errorf("apply plan: %d people must approve this, and one did; the daemon counts them", env.required(a.consent())),
 				"each of them", "approve", a.target(env.spec.Name), a.hash)
@@ -222,7 +222,12 @@ func (env *environment) dropped(a approval, why error) error {
 	return errors.Join(why, env.o.Store.DropApproval(env.id, a.whole()))
 }
 
-func (env *environment) another(why string) error {
+// another refuses a plan that is not the one that was meant, of one connection or, where
+// that is "", of the environment.
+func (env *environment) another(why, connection string) error {
+	if connection != "" {
+		return advice.With(errors.New(why), "look at it as it is now", "--dry-run", "--only", connection)
+	}
 	return advice.With(errors.New(why), "look at the plan as it is now", "--dry-run", "--env", env.spec.Name)
 }
 
@@ -262,10 +267,9 @@ func (env *environment) isAnother(a approval) string {
 	switch {
 	case a.connection != "" && !changes:
 		return "apply plan: nothing to approve: the plan changes nothing of " + a.connection
-	case a.hash == "" && a.connection != "":
-		return fmt.Sprintf("apply plan: the approval %s is not for the plan of %s as it is now; look again before you approve it", env.digits(a.given, env.hashOf(a.connection)), a.connection)
 	case a.hash == "":
-		return fmt.Sprintf("apply plan: the approval %s is not for the plan as it is now; look again before you approve it", env.digits(a.given, env.hash))
+		return fmt.Sprintf("apply plan: the approval %s=%s is not for the plan as it is now: a file or Terra has changed since, or it is the hash of something else",
+			a.target(env.spec.Name), env.digits(a.given, env.hashOf(a.connection)))
 	case !changes && env.request.Shown == nil:
 		return "apply plan: nothing to approve: the plan of that hash changes nothing"
 	}

@@ -26,7 +26,7 @@ func TestApprovalThatWaitsIsUsedOnce(t *testing.T) {
 		errorWords string
 	}{
 		"this plan":      {exit: report.ExitDone},
-		"another plan":   {hash: "sha256:0", exit: report.ExitError, errorWords: "the approval 0 is not for the plan as it is now; look again "},
+		"another plan":   {hash: "sha256:0", exit: report.ExitError, errorWords: "the approval production=0 is not for the plan as it is now: "},
 		"closed windows": {windows: "windows: [{days: [sat], from: \"02:00\", to: \"05:00\", tz: UTC}]\n", kept: true, exit: report.ExitDone, gate: plan.Waiting},
 		"nothing read":   {token: "terra_at_expired0000000000000000000000", kept: true, exit: report.ExitError, errorWords: "token"},
 	} {

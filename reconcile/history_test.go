@@ -234,7 +234,7 @@ func TestRefusedApprovalIsTold(t *testing.T) {
 	before := len(w.history())
 	w.run(Run{Mode: report.Apply, Approve: map[string]string{"production": "sha256:other"}})
 	w.tells(before, "environment-refused ")
-	if e := w.history()[before]; e.Approval != "sha256:other" || !strings.Contains(e.Error, "the approval other is not for the plan as it is now") {
+	if e := w.history()[before]; e.Approval != "sha256:other" || !strings.Contains(e.Error, "the approval production=other is not for the plan as it is now") {
 		t.Errorf("got %+v", e)
 	}
 }

@@ -36,7 +36,9 @@ func TestQuestionOnATerminal(t *testing.T) {
 			t.Fatalf("answer %q: exit %d, want %d\n%s%s", answer, code, want, &out, &errs)
 		}
 	}
-	asked := func() bool { return strings.Contains(errs.String(), "Apply these changes?") }
+	asked := func() bool {
+		return strings.Contains(errs.String(), "Apply what is ready, 3 connections, and nothing else?")
+	}
 	// What could not be applied is refused before anybody is asked.
 	dirty := filepath.Join(s.dir, "config", "production", "oura.yaml")
 	if err := os.WriteFile(dirty, []byte("provider: oura\n"), 0o600); err != nil {

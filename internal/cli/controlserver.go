@@ -62,7 +62,7 @@ func (c controlServer) Resume(r daemon.ResumeRequest) (daemon.Resumed, error) {
 	target := strings.Trim(r.Target, "/")
 	i := slices.IndexFunc(all, func(s state.KillSwitch) bool { return s.Target() == target })
 	if i < 0 {
-		return daemon.Resumed{}, fmt.Errorf("resume %s: no pause is on exactly that; paused: %s", targetWords(target), c.pausedWords(target, all))
+		return daemon.Resumed{}, fmt.Errorf("resume %s: no pause is on exactly that; pauses there are: %s", targetWords(target), c.pausedWords(target, all))
 	}
 	out := daemon.Resumed{Pause: pauseOf(all[i]), Still: []daemon.Pause{}}
 	for j, other := range all {
@@ -219,7 +219,7 @@ func (c controlServer) target(text string) (state.KillSwitch, error) {
 		names = append(names, e.Environment)
 	}
 	slices.Sort(names)
-	return state.KillSwitch{}, fmt.Errorf("no environment of that name is known; there is %s (without a name everything is paused)",
+	return state.KillSwitch{}, fmt.Errorf("no environment of that name is known; there is %s (without a name the pause is of everything)",
 		strings.Join(slices.Compact(names), ", "))
 }
 
@@ -266,5 +266,5 @@ func (c controlServer) checkProvider(slug string, devIDs []string) error {
 	if near := spec.Nearest(slug, slugs()); near != "" {
 		hint = "did you mean " + near + "? "
 	}
-	return fmt.Errorf("no connection %q is known; %swithout a name of one the whole environment is paused", slug, hint)
+	return fmt.Errorf("no connection %q is known; %swithout a name of one the pause is of the whole environment", slug, hint)
 }

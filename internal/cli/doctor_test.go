@@ -95,7 +95,7 @@ func TestDoctorAsksTheDaemon(t *testing.T) {
 	out = e.run(1, "doctor", "--config", file)
 	holds(t, out, "and is observe-only (apply: false)")
 	holds(t, out, "fail health: it answers on "+address+" with 503: stuck: production -> look into its log")
-	holds(t, out, "warn pause production: paused until")
+	holds(t, out, "warn pause production: no changes until")
 	holds(t, out, "vendor outage -> lift it: reconcile resume --config "+file+" production")
 	holds(t, out, "warn daemon staging: it stays on an older commit: its files are wrong")
 	holds(t, out, "warn daemon staging: the last run failed: no answer")

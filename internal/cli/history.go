@@ -288,7 +288,7 @@ func entryWords(e state.Entry) string {
 	case state.EventForgotten:
 		return "its memory was forgotten by " + e.Owner
 	case state.EventPause:
-		return fmt.Sprintf("paused until %s by %s", minute(e.Until), e.Owner)
+		return fmt.Sprintf("no changes until %s by %s", minute(e.Until), e.Owner)
 	case state.EventResume:
 		return fmt.Sprintf("resumed after %s by %s", lasted(e.LastedMS), e.Owner)
 	case state.EventEnvironmentRefused:

@@ -84,9 +84,9 @@ func pause(ctx context.Context, proc *Process, f *stateFlags, request daemon.Pau
 	}
 	who := "what runs knows of it"
 	if alone {
-		who = "nothing runs on the state in " + dir + ", and what starts there will know; a daemon with another state folder (--config, --state) is not paused"
+		who = "nothing runs on the state in " + dir + ", and what starts there will know, but no daemon with another state folder (--config, --state)"
 	}
-	return say(proc, tell(fmt.Sprintf("%s is paused until %s by %s: %s", targetWords(p.Target), minute(p.Until), p.Owner, p.Reason)),
+	return say(proc, tell(fmt.Sprintf("%s: no changes until %s by %s: %s", targetWords(p.Target), minute(p.Until), p.Owner, p.Reason)),
 		tell("every change of it is held; "+who), note{"lift it", resumeOf(p.Target)})
 }
 
@@ -126,9 +126,9 @@ func resume(ctx context.Context, proc *Process, f *stateFlags, request daemon.Re
 	}); err != nil {
 		return err
 	}
-	said := []note{tell(fmt.Sprintf("%s is no longer paused (by %s: %s)", targetWords(p.Target), p.Owner, p.Reason))}
+	said := []note{tell(fmt.Sprintf("the pause of %s is lifted (by %s: %s)", targetWords(p.Target), p.Owner, p.Reason))}
 	for _, other := range p.Still {
-		said = append(said, note{fmt.Sprintf("still paused: %s until %s by %s: %s; lift it",
+		said = append(said, note{fmt.Sprintf("another pause holds, %s until %s by %s: %s; lift it",
 			targetWords(other.Target), minute(other.Until), other.Owner, other.Reason), resumeOf(other.Target)})
 	}
 	return say(proc, append(said, tell("the next run is careful: disruptive and destructive changes wait for approval"), tell("look at it", "--dry-run"))...)

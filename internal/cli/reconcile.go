@@ -174,7 +174,7 @@ func runReconcile(cmd *cobra.Command, proc *Process, f *runFlags) error {
 				return err
 			}
 			f.outcomes = true
-			if err := confirm(cmd.Context(), proc, "Apply these changes? Type yes: "); err != nil {
+			if err := confirm(cmd.Context(), proc, "Apply what is ready, "+report.ReadyWords(looked)+", and nothing else? Type yes: "); err != nil {
 				return err
 			}
 		}

@@ -76,7 +76,7 @@ func printStatus(proc *Process, s daemon.Status) error {
 		out.labelled("tag", "has the name of the branch, which was taken; to follow it name "+s.TagAside+" under repo.ref")
 	}
 	for _, p := range s.Paused {
-		out.labelled("paused", fmt.Sprintf("%s until %s by %s: %s; lift it",
+		out.labelled("no changes", fmt.Sprintf("%s until %s by %s: %s; lift it",
 			targetWords(p.Target), minute(p.Until), p.Owner, p.Reason), resumeOf(p.Target)...)
 	}
 	for _, e := range s.Environments {

@@ -368,7 +368,7 @@ func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") 
 // pauses reports each kill switch that is on, whoever knows of it.
 func pauses(on []daemon.Pause) (out []Result) {
 	for _, p := range on {
-		out = append(out, one(Warn, cmp.Or(p.Target, "everything"), fmt.Sprintf("paused until %s by %s: %s", minute(p.Until), p.Owner, p.Reason),
+		out = append(out, one(Warn, cmp.Or(p.Target, "everything"), fmt.Sprintf("no changes until %s by %s: %s", minute(p.Until), p.Owner, p.Reason),
 			plan.NextCommand("lift it", strings.Fields("resume "+p.Target)...))...)
 	}
 	return named("pause", out)

@@ -34,11 +34,11 @@ func (k call) bad(status int, reason string) *BadAnswerError {
 func (a answer) document(k call) (json.RawMessage, error) {
 	switch {
 	case len(a.body) == 0:
-		return nil, k.bad(a.status, "empty; run again later")
+		return nil, k.bad(a.status, "empty; "+againLater)
 	case a.media != mediaJSON:
 		return nil, k.bad(a.status, "not "+mediaJSON+"; "+beforeTheAPI)
 	case !json.Valid(a.body):
-		return nil, k.bad(a.status, "not JSON, or cut off; run again later")
+		return nil, k.bad(a.status, "not JSON, or cut off; "+againLater)
 	}
 	return a.body, nil
 }

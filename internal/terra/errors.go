@@ -356,6 +356,20 @@ func (p *Problem) next() string {
 // beforeTheAPI is the next step where the answer does not look like Terra's.
 const beforeTheAPI = "something before the admin API may have answered: check the base URL and the proxy"
 
+// againLater ends the reason of an answer that may be another one later.
+const againLater = "run again later"
+
+// Passes reports whether the same call may succeed later although nobody does anything:
+// Terra or the way to it is out of order, or asks for less.
+func Passes(err error) bool {
+	var problem *Problem
+	var connection *ConnectionError
+	var bad *BadAnswerError
+	var partial *PartialListError
+	return errors.As(err, &problem) && (problem.Status >= 500 || problem.Code == CodeRateLimited) ||
+		errors.As(err, &connection) || errors.As(err, &partial) || errors.As(err, &bad) && strings.HasSuffix(bad.Reason, againLater)
+}
+
 // IsNotFound reports whether err is the server saying that the thing does not
 // exist: a problem document with the code not_found. A 404 of anything else, an
 // unknown environment or a missed API, is not.

@@ -148,6 +148,9 @@ func TestErrorTexts(t *testing.T) {
 			if err == nil || err.Error() != test.want {
 				t.Errorf("got\n  %v\nwant\n  %s", err, test.want)
 			}
+			if want := strings.Contains(test.want, "run again later") || strings.Contains(test.want, " 503 "); Passes(err) != want {
+				t.Errorf("Passes: got %v, want %v of %v", !want, want, err)
+			}
 		})
 	}
 }

@@ -167,6 +167,7 @@ func approveBy(rows []GuardRow, in Input, p Plan, consent Consent) Plan {
 	followKeys(p.Changes)
 	for i := range p.Changes {
 		c := &p.Changes[i]
+		c.Then = c.next()
 		at := slices.IndexFunc(rows, func(g GuardRow) bool { return g.Name == c.Guard })
 		if at >= 0 && rows[at].proof && c.Action != UpdateCredentials && mayYetBeProved(in, in.of(c.Provider), *c) {
 			c.Remediations = append(c.Remediations, Remediation{Kind: ByProbe, Text: "see whether the provider accepts the pair, which is then not held",
@@ -174,6 +175,24 @@ func approveBy(rows []GuardRow, in Input, p Plan, consent Consent) Plan {
 		}
 	}
 	return p
+}
+
+// next is the gate of a change that is blocked or waits once its guard lets it go, "" for
+// ready. What a pause or a suspend has held is then held as first seen after it.
+func (c Change) next() Gate {
+	if c.Gate != Blocked && c.Gate != Waiting {
+		return ""
+	}
+	guard := c.Guard
+	c.Holds = slices.DeleteFunc(slices.Clone(c.Holds), func(h Hold) bool { return h.Guard == guard })
+	gate := c.heldBut(func(Lifts) bool { return false }).Gate
+	if after := guard == GuardPause || guard == GuardSuspend; after && c.Class != Safe && Approval.stronger(gate) {
+		gate = Approval
+	}
+	if gate == Ready {
+		return ""
+	}
+	return gate
 }
 
 // gate sets the gate of a change from what one guard holds against it.

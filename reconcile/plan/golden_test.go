@@ -137,6 +137,9 @@ func render(in facts, p Plan) string {
 			fmt.Fprintf(&b, "  ready\n")
 		} else {
 			fmt.Fprintf(&b, "  %s by %s: %s\n", c.Gate, c.Guard, c.GateReason)
+			if c.Then != "" {
+				fmt.Fprintf(&b, "  then %s\n", c.Then)
+			}
 			for _, r := range c.Remediations {
 				parts := slices.DeleteFunc([]string{r.Text, r.Command.String(), r.File, r.YAML}, func(s string) bool { return s == "" })
 				fmt.Fprintf(&b, "  - %s: %s\n", r.Kind, strings.Join(parts, " | "))

@@ -52,14 +52,14 @@ func Guards() []GuardRow {
 
 		{Name: GuardPause, Holds: "every change that `reconcile pause` is about: of everything, an environment or a connection", Lifts: nothing,
 			Else: "`reconcile resume`, or its end", holds: guardPause},
-		{Name: "suspend", Holds: "every change of a suspended environment or connection", Lifts: nothing,
+		{Name: GuardSuspend, Holds: "every change of a suspended environment or connection", Lifts: nothing,
 			Else: "its end", holds: guardSuspend},
 		{Name: "observe", Holds: "every change of an environment with mode: observe", Lifts: nothing,
 			Commit: "mode: apply", holds: guardObserve},
 		{Name: "empty-set", Holds: "pruning when the environment names no connection at all", Lifts: nothing, holds: guardEmptySet},
 		{Name: "protect", Holds: "pause and disable of a protected connection", Lifts: nothing,
 			Commit: "protect: false in its file, which stays", holds: guardProtect},
-		{Name: "on-drift", Holds: "reverting drift where on_drift: report", Lifts: nothing,
+		{Name: GuardDrift, Holds: "reverting drift where on_drift: report", Lifts: nothing,
 			Commit: "on_drift: revert, or what Terra has", holds: guardDrift},
 		{Name: "inconsistent", Holds: "a value that Terra accepted and shows in another form, or has accepted twice and does not show", Lifts: byAny,
 			Commit: "what Terra shows", holds: guardInconsistent},
@@ -260,11 +260,11 @@ func guardSetup(in Input, k Connection, c Change) Hold {
 	if step == nil {
 		return Hold{}
 	}
-	once := " Once done"
+	once := " " + cmp.Or(step.Once, "Once done")
 	if step.Blanks != "" {
 		once += " (" + step.Blanks + ")"
 	}
-	return wait("step "+step.Step+", "+step.Turn+": "+step.Reason,
+	return wait("step "+step.Step+" "+step.Turn+": "+step.Reason,
 		Remediation{Kind: ByStep, Text: step.Do + once, File: fileOf(in, k), YAML: step.Record},
 		Remediation{Kind: ByStep, Text: "all steps, and what to paste where", Command: Command{"providers", k.Provider}})
 }
@@ -352,7 +352,7 @@ func guardDrift(in Input, k Connection, c Change) Hold {
 		return Hold{}
 	}
 	return block("on_drift: report, so it is only reported ("+setBy(env.DriftOrigin)+")",
-		edit(file(env.Origin), "on_drift: revert", "for the whole environment"), edit(fileOf(in, k), "", "what Terra has"))
+		edit(file(env.Origin), RevertDrift, "for the whole environment"), edit(fileOf(in, k), "", "what Terra has"))
 }
 
 // guardInconsistent keeps the same write from being sent for ever.

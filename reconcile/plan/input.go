@@ -259,10 +259,11 @@ func (d Desired) nextKey() string { return number(d.NextKey) + " is due on " + s
 // the own app holds its credentials too, where the connection is live already.
 type Prerequisite struct {
 	Step, Reason string
-	Turn         string // whose turn it is: your turn, then Samsung's
+	Turn         string // who has to do it: by you, then Samsung
 	Do           string // what there is to do, in sentences
+	Once         string // when it is over: Once Samsung has confirmed
 	Record       string // the lines of the connection's file that say that it was done
-	Blanks       string // what stands in capitals in Record, each with an example
+	Blanks       string // what stands in capitals in Record: what each is, with an example
 	OwnApp       bool
 }
 

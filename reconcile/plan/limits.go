@@ -19,13 +19,13 @@ type KillSwitch struct {
 
 // String says for how long it holds, who wants that and why.
 func (s KillSwitch) String() string {
-	return fmt.Sprintf("paused until %s by %s: %s", stamp(s.Until), s.Owner, s.Reason)
+	return fmt.Sprintf("no changes until %s by %s: %s", stamp(s.Until), s.Owner, s.Reason)
 }
 
 // Resume is the command that lifts it before its time, of which whoever set it knows
 // whether that is safe.
 func (s KillSwitch) Resume() Remediation {
-	c := NextCommand("ends by itself "+stamp(s.Until)+"; sooner only if "+cmp.Or(s.Owner, "whoever paused it")+" agrees"+s.reach(), "resume")
+	c := NextCommand("to end it sooner, if "+cmp.Or(s.Owner, "whoever set it")+" agrees"+s.reach(), "resume")
 	if s.Target != "" {
 		c.Command = append(c.Command, s.Target)
 	}
@@ -53,7 +53,7 @@ func (all Pauses) String() string {
 	}
 	var out []string
 	for _, s := range all {
-		out = append(out, cmp.Or(s.Target, "everything")+" is "+s.String())
+		out = append(out, cmp.Or(s.Target, "everything")+": "+s.String())
 	}
 	return strings.Join(out, "; ")
 }
@@ -108,7 +108,7 @@ func pauseWarnings(in Input) []Warning {
 			what += "/" + s.Provider
 			about = what
 		}
-		out = append(out, Warning{Connection: about, Cause: s.String(), Text: what + " is " + s.String(), Remediations: []Remediation{s.Resume()}})
+		out = append(out, Warning{Connection: about, Cause: s.String(), Text: what + ": " + s.String(), Remediations: []Remediation{s.Resume()}})
 	}
 	slices.SortFunc(out, func(a, b Warning) int { return cmp.Compare(a.Text, b.Text) })
 	return out

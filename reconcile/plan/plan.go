@@ -136,6 +136,7 @@ type Change struct {
 	Gate         Gate          `json:"gate"`
 	GateReason   string        `json:"gate_reason"`
 	Guard        string        `json:"guard"`           // the guard behind a gate that is not ready
+	Then         Gate          `json:"then,omitempty"`  // of what is blocked or waits: the gate by what holds it next, "" for ready
 	Remediations []Remediation `json:"remediations"`    // each on its own lets the change through, but for steps that come first
 	Origin       string        `json:"origin"`          // file:line in the repository
 	Proof        *Proof        `json:"proof,omitempty"` // of a change that writes a secret
@@ -153,7 +154,9 @@ const (
 	GuardSecretDrift  = "on-secret-drift"
 	GuardSetup        = "setup"
 	GuardWindow       = "window"
+	GuardSuspend      = "suspend"
 	GuardConflict     = "conflict"
+	GuardDrift        = "on-drift"
 	GuardMaxChanges   = "max-changes"
 	GuardMaxRotations = "max-rotations"
 )

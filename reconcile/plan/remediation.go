@@ -52,6 +52,9 @@ func approval(how string) Remediation {
 	return Remediation{Kind: ByApproval, Text: "approve this connection" + how}
 }
 
+// RevertDrift are the lines by which an environment reverts all that drifts in it.
+const RevertDrift = "on_drift: revert"
+
 // Command is what to type after the name of the program, one word an element. As text,
 // also in JSON, it is the whole line, quoted for a shell.
 type Command []string

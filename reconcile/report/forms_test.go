@@ -158,7 +158,7 @@ func TestMarkdownCanBeCopied(t *testing.T) {
 		{Kind: plan.ByCommit, File: "production/a@b.yaml", YAML: "policy: {x: [`y`]}"}}
 	got := everyForm(t, r)["markdown"]
 	for _, want := range []string{
-		"\n- applies at once, unasked: withings\n  ````sh\n  reconcile --config 'a@b#1/daemon.yaml' --approve 'x```y=a3a3a3a3'\n  ````\n",
+		"\n- what is ready (1 connection)\n  ````sh\n  reconcile --config 'a@b#1/daemon.yaml' --approve 'x```y=a3a3a3a3'\n  ````\n",
 		"\n  ```sh\n  reconcile resume --state " + state + " production/strava\n  ```\n",
 		": <code>reconcile resume --state " + state + " production/strava</code>\n", " mark &#64;&#8203;x: ", "as a_b&#95;&#95;c asks",
 		"  - can: commit to <code>production/a&#64;b.yaml</code>: <code>policy: {x: &#91;&#96;y&#96;&#93;}</code>\n",

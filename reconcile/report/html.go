@@ -59,9 +59,11 @@ type pageNext struct {
 	Steps []pageStep
 }
 
-type pageStep struct{ Choice, Text, Command, File, YAML string }
+type pageStep struct{ Choice, Text, Command, Commit, File, YAML string }
 
-func pageStepOf(s step) pageStep { return pageStep{s.choice, s.text, s.command, s.file, s.yaml} }
+func pageStepOf(s step) pageStep {
+	return pageStep{s.choice, s.text, s.command, s.commit(), s.file, s.yaml}
+}
 
 type pageQuiet struct{ Name, DevID, Connections string }
 
@@ -171,7 +173,7 @@ func newPageRow(e Environment, w row) pageRow {
 	out := pageRow{
 		Sign: w.sign, Name: w.name, What: w.what, Also: w.also, Impact: w.impact, Reason: w.reason,
 		Stands: cmp.Or(w.stands, string(plan.Ready)), Danger: w.class == plan.Destructive,
-		Tone: map[rank]string{rankFailed: "bad", rankNeeds: "held", rankWaits: "soft", rankReady: "good"}[w.rank],
+		Tone: map[rank]string{rankFailed: "bad", rankTold: "held", rankApproval: "held", rankBlocked: "held", rankWaits: "soft", rankReady: "good"}[w.rank],
 	}
 	for _, c := range w.changes {
 		change := pageChange{Head: strings.Trim(words(string(c.Action))+", "+words(string(c.Class))+", "+cmp.Or(standing(c), string(plan.Ready)), ", ")}
@@ -190,8 +192,7 @@ func newPageRow(e Environment, w row) pageRow {
 		}
 		if c.Gate != plan.Ready && c.Outcome != Applied {
 			add("held", heldBy(c))
-			for _, n := range c.Remediations {
-				s := e.shortly(stepOf(n.Text, n))
+			for _, s := range e.waysOut(c) {
 				s.text = sentence(s.text)
 				change.Next = append(change.Next, pageStepOf(s))
 			}

@@ -57,9 +57,9 @@ const (
 	rankDisruptive  = 2
 	rankStep        = 3
 	rankSafe        = 4 // and the rank of the connection
-	rankOther       = 8
-	rankWhy         = 8 // and the rank of the row
-	rankRest        = 17
+	rankOther       = 10
+	rankWhy         = 10 // and the rank of the row
+	rankRest        = 20
 )
 
 // rankOfRow is the rank of the piece for a row, whatever holds it: a harmless one may
@@ -226,7 +226,7 @@ func markdownStep(s step) string {
 	}
 	out := md(middle(cmp.Or(text, "type"), markdownItem))
 	if s.yaml != "" {
-		out += ": commit to <code>" + references(s.file, "") + "</code>:\n" + indented(codeBlock("yaml", s.yaml))
+		out += ": " + s.commit() + " <code>" + references(s.file, "") + "</code>:\n" + indented(codeBlock("yaml", s.yaml))
 		out = strings.TrimPrefix(out, "type: ")
 	} else {
 		out += "\n"
@@ -251,7 +251,7 @@ func markdownInline(s step) string {
 	code := func(text string) string { return "<code>" + references(text, "") + "</code>" }
 	out := md(middle(s.text, markdownItem))
 	if s.yaml != "" {
-		out += ": commit to " + code(s.file) + ": " + code(s.yaml)
+		out += ": " + s.commit() + " " + code(s.file) + ": " + code(s.yaml)
 	}
 	if s.command != "" {
 		out += ": " + code(s.command)
@@ -352,8 +352,8 @@ func markdownDetail(e Environment, w row, c Change) string {
 	below(string(c.Class), c.ClassReason)
 	if c.Gate != plan.Ready && c.Outcome != Applied {
 		below(string(c.Gate), heldBy(c))
-		for _, n := range c.Remediations {
-			out += "  - can: " + markdownInline(e.shortly(stepOf(n.Text, n))) + "\n"
+		for _, s := range e.waysOut(c) {
+			out += "  - can: " + markdownInline(s) + "\n"
 		}
 	}
 	below("error", c.Error)

@@ -16,20 +16,30 @@ type step struct {
 	name    string // of the connections that it is about; "" for none
 	choice  string // what it comes to, where name has several to choose from: keep it
 	text    string // what it does, clean
+	brief   string // the same in a few words, for beside a command
 	command string // the whole line, clean; "" where nothing is typed
 	file    string
 	yaml    string
+	whole   bool // the lines are all of a new file
 	alone   bool // it approves one connection
-	several bool // it approves more than one
+	early   bool // without it that happens later
 	records bool // its lines record what a person has done
 	known   bool // the row of the connection says what text says
+}
+
+// commit is what to do with the lines of a step.
+func (s step) commit() string {
+	if s.whole {
+		return "new file"
+	}
+	return "commit to"
 }
 
 // line is a step in one line, for where no command stands apart.
 func (s step) line() string {
 	out := s.text
 	if s.yaml != "" {
-		out = strings.TrimPrefix(out+": commit to "+s.file+": "+s.yaml, ": ")
+		out = strings.TrimPrefix(out+": "+s.commit()+" "+s.file+": "+s.yaml, ": ")
 	}
 	if s.command != "" {
 		out = strings.TrimPrefix(out+": "+s.command, ": ")
@@ -42,6 +52,18 @@ func stepOf(text string, n plan.Remediation) step {
 		text, n.File = "commit to "+n.File+": "+text, ""
 	}
 	return step{text: clean(text), command: clean(n.Command.String()), file: clean(n.File), yaml: clean(n.YAML)}
+}
+
+// waysOut are all that lets a change go: what lifts its gate, and what takes it back.
+func (e Environment) waysOut(c Change) []step {
+	var out []step
+	for _, n := range c.Remediations {
+		out = append(out, e.shortly(stepOf(n.Text, n)))
+	}
+	if c.Cause == plan.Commit && c.Origin != "" {
+		out = append(out, step{text: "leave it as it is: revert the commit of " + clean(c.Origin)})
+	}
+	return out
 }
 
 // shortly is a step with the hashes of an environment as a person types them to its runner.
@@ -61,94 +83,144 @@ func (e Environment) shortly(s step) step {
 // nextSteps are what a person does next about a run, most urgent first. Each is named
 // once, with the connections that it is about, and those about the same stand together.
 func nextSteps(r Report) []step {
-	var out []step
-	about := map[step][]string{}
-	add := func(s step) {
-		name := s.name
-		s.name = ""
-		if _, known := about[s]; !known || s.choice != "" {
-			out = append(out, s)
-		}
-		if s.choice != "" { // a choice is of one connection
-			out[len(out)-1].name = name
-			return
-		}
-		if about[s] == nil {
-			about[s] = []string{}
-		}
-		if name != "" && !slices.Contains(about[s], name) {
-			about[s] = append(about[s], name)
-		}
-	}
+	var g gathered
 	for _, n := range r.Remediations {
-		add(stepOf(n.Text, n))
+		g.add(stepOf(n.Text, n), "")
 	}
 	for _, e := range r.Environments {
 		for _, n := range e.Remediations {
-			add(stepOf(n.Text, n))
+			g.add(stepOf(n.Text, n), "")
 		}
 		if e.Error != "" {
 			continue
 		}
 		list := rows(r, e)
-		var steps []step
-		for _, w := range list {
-			if n, ok := w.first(); ok {
-				s := stepOf(n.Text, n)
-				s.name = w.name
-				if w.choice() != "" {
-					s.choice, s.text = "keep it", strings.TrimPrefix(s.text, "keep it: ")
-					if s.command != "" && slices.ContainsFunc(w.changes, losesSecret) {
-						s.choice, s.known = "keep the live one", true
-					}
-				}
-				if s.yaml != "" && path.Base(s.file) != "environment.yaml" { // what the lines are about says the file
-					s.text = ""
-				}
-				steps = append(steps, s)
-				if asks := func(n plan.Remediation) bool { return n.Kind == plan.ByApproval }; s.choice != "" && !slices.ContainsFunc(w.next, asks) {
-					for _, n := range w.next[1:] { // no approval is the other way
-						s := stepOf(n.Text, n)
-						s.name, s.choice = w.name, "or"
-						steps = append(steps, s)
-					}
-				}
-			}
-		}
-		steps = slices.Concat(steps, approvalSteps(e, list), waitSteps(list))
-		place := func(s step) int { // as the rows stand, then what is about several
+		at := func(s step) int { // as the rows stand, then what is about several
 			if i := slices.IndexFunc(list, func(w row) bool { return w.name == s.name }); i >= 0 {
 				return i
 			}
 			return len(list)
 		}
-		slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(place(a), place(b)) })
+		var steps []step
+		for _, w := range list {
+			steps = append(steps, w.steps()...)
+		}
+		steps = slices.Concat(steps, approvalSteps(e, list), waitSteps(list))
+		slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(at(a), at(b)) })
 		for _, s := range steps {
+			var then plan.Gate
+			if i := at(s); i < len(list) {
+				then = list[i].then
+			}
 			if s = e.shortly(s); s.name != "" && len(r.Environments) > 1 {
 				s.name = clean(e.Name) + "/" + s.name
 			}
-			add(s)
+			g.add(s, then)
 		}
 	}
-	for i, s := range out {
-		if s.choice == "" {
-			out[i].name = strings.Join(about[s], ", ")
-		}
+	return g.steps()
+}
+
+// gathered are steps in the order in which they were found, each with the connections
+// that it is about.
+type gathered struct {
+	list  []step
+	about map[step][]string               // by a step without its name
+	then  map[step]map[plan.Gate][]string // how these stand after it, where that is known
+}
+
+// add takes a step, and how its connection stands after it.
+func (g *gathered) add(s step, then plan.Gate) {
+	if s.choice != "" { // it is of one connection
+		g.list = append(g.list, s)
+		return
 	}
-	var sorted []step
-	for i, s := range out {
-		same := func(o step) bool { return s.name != "" && o.name == s.name }
-		if slices.ContainsFunc(out[:i], same) {
+	if g.about == nil {
+		g.about, g.then = map[step][]string{}, map[step]map[plan.Gate][]string{}
+	}
+	name := s.name
+	s.name = ""
+	if _, known := g.about[s]; !known {
+		g.list, g.about[s], g.then[s] = append(g.list, s), []string{}, map[plan.Gate][]string{}
+	}
+	if name != "" && !slices.Contains(g.about[s], name) {
+		g.about[s] = append(g.about[s], name)
+		g.then[s][then] = append(g.then[s][then], name)
+	}
+}
+
+// steps are all of them, those about the same connections together.
+func (g *gathered) steps() []step {
+	named := slices.Clone(g.list)
+	for i, s := range named {
+		if s.choice != "" {
 			continue
 		}
-		sorted = append(sorted, s)
-		for _, o := range out[i+1:] {
+		named[i].name = strings.Join(g.about[s], ", ")
+		ask, ready := g.then[s][plan.Approval], g.then[s][plan.Ready]
+		switch one := len(g.about[s]) == 1; {
+		case len(ask)+len(ready) == 0:
+		case one && len(ask) > 0:
+			named[i].brief += "; then approve it"
+			named[i].text += "; then it needs approval"
+		case one:
+			named[i].text += "; then the next run applies it"
+		default:
+			var then []string
+			if len(ask) > 0 {
+				then = append(then, strings.Join(ask, ", ")+" "+needApproval(len(ask)))
+			}
+			if len(ready) > 0 {
+				then = append(then, "the next run applies "+strings.Join(ready, ", "))
+			}
+			named[i].text += "; then " + strings.Join(then, ", and ")
+		}
+	}
+	var out []step
+	for i, s := range named {
+		same := func(o step) bool { return s.name != "" && o.name == s.name }
+		if slices.ContainsFunc(named[:i], same) {
+			continue
+		}
+		out = append(out, s)
+		for _, o := range named[i+1:] {
 			if same(o) {
-				sorted = append(sorted, o)
+				out = append(out, o)
 			}
 		}
 	}
-	return sorted
+	return out
+}
+
+// steps are what a person does about a row without approving it: the best, and where that
+// is one of two ways and the other is no approval, both.
+func (w row) steps() []step {
+	n, ok := w.first()
+	if !ok {
+		return nil
+	}
+	s := stepOf(n.Text, n)
+	s.name, s.brief = w.name, strings.TrimPrefix(s.text, "to end it sooner, ")
+	switch way := w.choice(); {
+	case way == "":
+	case s.yaml != "" && way == disableIt:
+		s.choice, s.whole = "keep as is", true
+	default:
+		s.choice, s.text = "keep it", strings.TrimPrefix(s.text, "keep it: ")
+		s.known, s.brief = s.command != "", "asks for it"
+	}
+	if s.yaml != "" && path.Base(s.file) != "environment.yaml" { // what the lines are about says the file
+		s.text, s.brief = "", ""
+	}
+	out := []step{s}
+	if asks := func(n plan.Remediation) bool { return n.Kind == plan.ByApproval }; s.choice != "" && !slices.ContainsFunc(w.next, asks) {
+		for _, n := range w.next[1:] {
+			s := stepOf(n.Text, n)
+			s.name, s.choice = w.name, "or"
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // grouped puts steps about the same together.
@@ -170,22 +242,25 @@ func nextWords(groups [][]step) string {
 	has := func(is func(step) bool) bool {
 		return slices.ContainsFunc(groups, func(group []step) bool { return slices.ContainsFunc(group, is) })
 	}
-	all := func(is func(step) bool) bool { return !has(func(s step) bool { return !is(s) }) }
 	alone := has(func(s step) bool { return s.alone })
+	unasked := has(func(s step) bool { return strings.Contains(s.command, " --approve ") })
 	switch {
-	case len(groups) > 1 && all(func(s step) bool { return s.records }):
-		return ": each waits until its lines are committed"
-	case len(groups) == 1 && len(groups[0]) == 1 && !alone:
+	case len(groups) > 1 && !has(func(s step) bool { return !s.records }):
+		return ": each waits for its step; commit its lines when that is over, not before"
+	case len(groups) == 1 && len(groups[0]) == 1 && !alone && !unasked:
 		return ""
-	case len(groups) == 1 && groups[0][0].choice == "" && !alone:
+	case len(groups) == 1 && groups[0][0].choice == "" && !alone && !unasked:
 		return ", one after the other"
 	}
 	words := ": nothing until you choose"
-	switch unasked := has(func(s step) bool { return strings.Contains(s.command, " --approve ") }); {
-	case unasked && alone:
-		words += "; --approve applies that one at once, unasked"
+	if !has(func(s step) bool { return !s.early }) {
+		words = ", if you do not want to wait"
+	}
+	switch {
+	case unasked:
+		words += "; --approve then applies without a question"
 	case alone:
-		words += "; an approval is of that one alone"
+		words += "; an approval is of that connection alone"
 	}
 	return words
 }
@@ -221,14 +296,17 @@ func waitSteps(list []row) []step {
 	return out
 }
 
+// What approving comes to where there is another way.
+const replaceIt, disableIt = "replace it", "disable it"
+
 // choice is what approving a row comes to where a person may want the contrary as well:
 // then there are two ways, and none is the right one for all.
 func (w row) choice() string {
 	switch {
 	case slices.ContainsFunc(w.changes, losesSecret):
-		return "replace it"
+		return replaceIt
 	case slices.ContainsFunc(w.changes, func(c Change) bool { return c.Cause == plan.Prune }):
-		return "disable it"
+		return disableIt
 	}
 	return ""
 }
@@ -237,7 +315,7 @@ func (w row) choice() string {
 // before what is committed. What only waits needs nobody.
 func (w row) first() (plan.Remediation, bool) {
 	switch {
-	case w.rank != rankNeeds:
+	case w.rank != rankApproval && w.rank != rankBlocked:
 		return plan.Remediation{}, false
 	case w.choice() != "" && len(w.next) > 0 && w.next[0].Kind != plan.ByApproval: // the other choice is to approve
 		return w.next[0], true
@@ -260,13 +338,13 @@ func (w row) first() (plan.Remediation, bool) {
 	return plan.Remediation{}, false
 }
 
-// Up to how many connections are approved one by one: more are approved with their
-// environment, but for those that must be approved alone. What only waits for a window
-// needs nobody, so that is said of a few.
-const eachAlone, eachEarly = 4, 2
+// Up to fewApprovals connections are approved one by one, and nothing is said of approving
+// all at once; of up to approvalsShown, those that harm most, each has its command. What
+// only waits for a window needs nobody, so that is said of a few.
+const fewApprovals, approvalsShown, eachEarly = 4, 8, 2
 
-// approvalSteps are how the changes of an environment are approved: the few each by
-// itself, with what that means to people, and many together.
+// approvalSteps are how the changes of an environment are approved: each connection by
+// itself, with what that means to people, and last many together.
 func approvalSteps(e Environment, list []row) []step {
 	var alone, together, early []row
 	for _, w := range list {
@@ -281,12 +359,20 @@ func approvalSteps(e Environment, list []row) []step {
 			together = append(together, w)
 		}
 	}
-	if e.Approval.State != ApprovalRequired || len(e.Approval.Remediations) > 0 || len(e.Connections) == 0 { // there is something to say of the whole plan
-		together, early = slices.Concat(together, early), nil
-	} else if len(together) <= eachAlone {
-		alone, together = slices.Concat(alone, together), nil
-	}
 	var out []step
+	hasOwn := func(w row) bool { return len(w.approval(e).Command) > 0 && len(w.approval(e).Remediations) == 0 }
+	switch ofPlan := len(e.Approval.Remediations) == 0; {
+	case len(e.Connections) == 0 || e.Approval.State != ApprovalRequired || !ofPlan && !all(together, hasOwn): // there is something to say of the whole plan
+		together, early = slices.Concat(together, early), nil
+	default:
+		alone = slices.Concat(alone, together[:min(len(together), approvalsShown)])
+		if more := len(together) - approvalsShown; more > 0 {
+			out = append(out, step{text: number(more) + " more can be approved alone, too: -v prints how"})
+		}
+		if len(together) <= fewApprovals || !ofPlan {
+			together = nil
+		}
+	}
 	for _, w := range alone {
 		steps := approvalStep(w.approval(e), "approve this connection", w.approved())
 		for i := range steps {
@@ -299,44 +385,46 @@ func approvalSteps(e Environment, list []row) []step {
 		out = append(out, steps...)
 	}
 	if len(together) > 0 || len(e.Connections) == 0 {
-		for _, s := range approvalStep(e.Approval, "approve this plan", applies(together, list, slices.Contains(e.Approval.Command, "--approve"))) {
-			s.several = len(together) > 1 && s.command != ""
-			out = append(out, s)
-		}
+		out = append(out, approvalStep(e.Approval, "approve this plan", e.covered(together, list))...)
 	}
 	for _, w := range early {
 		if a := w.approval(e); len(early) <= eachEarly && a.State == ApprovalRequired && len(a.Command) > 0 {
-			out = append(out, step{name: w.name, alone: true, text: "not to wait", command: clean(a.Command.String())})
+			out = append(out, step{name: w.name, alone: true, early: true, text: "not to wait", command: clean(a.Command.String())})
 		}
 	}
 	return out
 }
 
-// applies says what approving a whole plan comes to: it applies what is ready as well.
-func applies(together, list []row, unasked bool) string {
-	const most = 4
-	var names []string
-	for _, w := range slices.SortedStableFunc(slices.Values(together), moreHarm) {
-		names = append(names, w.name)
-	}
-	out := "applies"
-	if n := len(names); n > most {
-		names = append(names[:most-1], fmt.Sprintf("%d more", n-most+1))
-		out += fmt.Sprintf(" all %d", n)
-	}
-	if unasked {
-		out += " at once, unasked"
-	}
+func all(list []row, is func(row) bool) bool {
+	return !slices.ContainsFunc(list, func(w row) bool { return !is(w) })
+}
+
+// covered says what an approval of a whole plan applies: some rows, and what is ready as
+// well.
+func (e Environment) covered(together, list []row) string {
+	var names, without []string
 	ready := 0
 	for _, w := range list {
-		if w.rank == rankReady && len(w.changes) > 0 {
+		switch {
+		case slices.Contains(e.Approval.Leaves, w.connection):
+			without = append(without, w.name)
+		case w.rank == rankReady && len(w.changes) > 0:
 			ready++
 		}
+	}
+	for _, w := range together {
+		names = append(names, w.name)
+	}
+	if n := len(names); n > fewApprovals {
+		names = []string{fmt.Sprintf("all %d at once", n)}
 	}
 	if ready > 0 {
 		names = append(names, "and what is ready ("+counted(ready, "connection")+")")
 	}
-	return strings.TrimSuffix(out+": "+strings.Join(names, ", "), ": ")
+	if len(without) > 0 {
+		names = append(names, "without "+strings.Join(without, ", "))
+	}
+	return strings.TrimPrefix(strings.TrimSuffix(strings.Join(names, ", ")+": "+affectedBy(together), ": "), "and ")
 }
 
 // approval is how a row is approved apart from all others.

@@ -11,6 +11,7 @@ import (
 
 // A notice is all warnings of a run that say the same of different connections.
 type notice struct {
+	cause string
 	words string   // with all that it is about
 	texts []string // each of them in full
 	next  []step
@@ -49,7 +50,7 @@ func notices(r Report) []notice {
 	}
 	var out []notice
 	for _, cause := range causes {
-		n := notice{words: clean(cause), texts: texts[cause], next: next[cause]}
+		n := notice{cause: clean(cause), words: clean(cause), texts: texts[cause], next: next[cause]}
 		list := places[cause]
 		shared := len(list) > 0 && list[0].detail != "" && !slices.ContainsFunc(list, func(p place) bool { return p.detail != list[0].detail })
 		if shared {

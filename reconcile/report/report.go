@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/reconcile/keys"
@@ -166,8 +167,9 @@ func count(changes []Change) Summary {
 	return s
 }
 
-// Finish sorts the environments by name, counts outcomes again, says how each plan
-// is approved, and sets the duration and the exit code.
+// Finish sorts the environments by name and the connections of each as a person reads
+// them, the most harmful first; it counts outcomes again, says how each plan is approved,
+// and sets the duration and the exit code.
 func (r *Report) Finish(ended time.Time) {
 	r.DurationMS = max(0, ended.Sub(r.StartedAt).Milliseconds())
 	slices.SortFunc(r.Environments, func(a, b Environment) int { return cmp.Compare(a.Name, b.Name) })
@@ -182,9 +184,56 @@ func (r *Report) Finish(ended time.Time) {
 		s := count(e.Changes)
 		s.Unchanged, s.Unmanaged, s.NotCompared = e.Summary.Unchanged, len(e.Unmanaged), len(e.NotCompared)
 		e.Summary = s
+		e.sortConnections(*r)
 		e.approvals(*r)
+		e.sayWhatDrifts()
 	}
 	r.ExitCode = ExitCode(*r)
+}
+
+// sortConnections puts what is said of connections in the order of their rows. The changes
+// of one stay in the order in which they are applied.
+func (e *Environment) sortConnections(r Report) {
+	place := map[string]int{}
+	for i, w := range rows(r, *e) {
+		if w.connection != "" {
+			place[w.connection] = i
+		}
+	}
+	e.Changes, e.Connections = slices.Clone(e.Changes), slices.Clone(e.Connections)
+	slices.SortStableFunc(e.Changes, func(a, b Change) int { return cmp.Compare(place[a.Connection], place[b.Connection]) })
+	slices.SortStableFunc(e.Connections, func(a, b Connection) int { return cmp.Compare(place[a.Name], place[b.Name]) })
+}
+
+// sayWhatDrifts puts beside the lines that revert all drift of an environment what has
+// drifted there, as far as the run looked.
+func (e *Environment) sayWhatDrifts() {
+	var names []string
+	for _, c := range e.Changes {
+		name := nameOf(c, *e)
+		if c.Then == plan.Approval {
+			name += " (after an approval)"
+		}
+		if c.Cause == plan.Drift && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	text := "all drift, now " + strings.Join(names, ", ")
+	switch {
+	case len(e.Selected)+len(e.NotCompared) > 0:
+		text = strings.Replace(text, "now ", "now at least ", 1)
+	case len(names) == 1:
+		text += " only"
+	}
+	for i := range e.Changes {
+		c := &e.Changes[i]
+		for j, n := range c.Remediations {
+			if c.Guard == plan.GuardDrift && n.YAML == plan.RevertDrift {
+				c.Remediations = slices.Clone(c.Remediations)
+				c.Remediations[j].Text = text
+			}
+		}
+	}
 }
 
 // complete turns lists that are nil into empty ones, which JSON shows as [].

@@ -24,6 +24,7 @@ type row struct {
 	reason     string // why it is held, or what went wrong
 	stands     string // ready, needs approval, applied in 0.4 s, …
 	class      plan.Class
+	then       plan.Gate // its gate once the pause or suspend that holds it is over; "" for no such
 	changes    []Change
 	next       []plan.Remediation // the choices that a person has
 }
@@ -32,14 +33,20 @@ type row struct {
 type rank int
 
 const (
-	rankFailed rank = iota
-	rankNeeds       // a person must decide
-	rankReady       // it happens, or happened
-	rankWaits       // for a time or a step
+	rankFailed   rank = iota
+	rankTold          // an event that a person should hear of
+	rankApproval      // a person must decide
+	rankBlocked       // something else has to change first
+	rankReady         // it happens, or happened
+	rankWaits         // for a time or a step
 )
 
+// needs tells whether rows of this rank need a person.
+func (k rank) needs() bool { return k <= rankBlocked }
+
 // rows gives the connections of an environment of which there is something to say, in
-// the order in which a person has to read them.
+// the order in which a person has to read them: by rank, and within it the one first that
+// harms most.
 func rows(r Report, e Environment) []row {
 	var out []row
 	at := map[string]int{}
@@ -64,7 +71,7 @@ func rows(r Report, e Environment) []row {
 			continue
 		}
 		text := strings.TrimPrefix(clean(event.Text), clean(event.Connection)+": ")
-		out = append(out, row{name: short(event.Connection, e.Name), rank: rankNeeds, sign: "!", what: strings.ReplaceAll(string(event.Kind), "-", " ") + ": " + text,
+		out = append(out, row{name: short(event.Connection, e.Name), rank: rankTold, sign: "!", what: strings.ReplaceAll(string(event.Kind), "-", " ") + ": " + text,
 			stands: string(event.Kind), class: plan.Safe, next: event.Remediations})
 	}
 	for _, k := range e.Keys {
@@ -78,7 +85,7 @@ func rows(r Report, e Environment) []row {
 		}
 		out = append(out, row{name: short(k.Connection, e.Name), rank: rankWaits, sign: "·", what: coming, stands: string(plan.Waiting), class: plan.Safe})
 	}
-	slices.SortStableFunc(out, func(a, b row) int { return cmp.Compare(a.rank, b.rank) })
+	slices.SortStableFunc(out, func(a, b row) int { return cmp.Or(cmp.Compare(a.rank, b.rank), moreHarm(a, b)) })
 	return out
 }
 
@@ -96,8 +103,10 @@ func rankOf(c Change) rank {
 		return rankFailed
 	case c.Outcome == Applied:
 		return rankReady
-	case c.Gate == plan.Blocked || c.Gate == plan.Approval:
-		return rankNeeds
+	case c.Gate == plan.Approval:
+		return rankApproval
+	case c.Gate == plan.Blocked:
+		return rankBlocked
 	case c.Gate == plan.Waiting || c.Outcome == Waiting:
 		return rankWaits
 	}
@@ -109,6 +118,14 @@ func rankOf(c Change) rank {
 func (w *row) fill() {
 	lead := slices.MinFunc(w.changes, func(a, b Change) int { return cmp.Compare(rankOf(a), rankOf(b)) })
 	w.rank, w.stands, w.class = rankOf(lead), standing(lead), plan.Safe
+	if lead.Guard == plan.GuardPause || lead.Guard == plan.GuardSuspend {
+		gates := []plan.Gate{plan.Ready, plan.Waiting, plan.Approval, plan.Blocked}
+		most := 0
+		for _, c := range w.changes {
+			most = max(most, slices.Index(gates, c.Then))
+		}
+		w.then = gates[most]
+	}
 	var same, others []Change
 	for _, c := range w.changes {
 		if standing(c) == w.stands {
@@ -138,12 +155,15 @@ func (w *row) fill() {
 			w.impact = impact(others)
 		}
 	}
+	if w.impact != "" && slices.ContainsFunc(same, losesSecret) {
+		w.impact = "if replaced, " + w.impact
+	}
 	for _, c := range w.changes {
 		if rankOf(c) == w.rank {
 			w.reason = cmp.Or(w.reason, reasonOf(c))
 		}
 	}
-	w.sign = map[rank]string{rankFailed: "x", rankNeeds: "!", rankWaits: "·"}[w.rank]
+	w.sign = map[rank]string{rankFailed: "x", rankApproval: "!", rankBlocked: "!", rankWaits: "·"}[w.rank]
 	if w.sign == "" {
 		w.sign = symbol(lead.Action)
 	}
@@ -211,7 +231,7 @@ func phrase(c Change) string {
 		return words(string(c.Action))
 	}
 	if setOutOfBand(c) && len(c.Fields) == 1 {
-		out := "client secret set out of band (" + side(c.Fields[0].From) + ")"
+		out := "client secret " + side(c.Fields[0].From) + " (set out of band)"
 		if key := keyOf(c); key > 0 {
 			out += " -> " + keyName(key)
 		}
@@ -254,7 +274,7 @@ func reasonOf(c Change) string {
 		return clean(c.Error)
 	case c.Outcome == Unknown:
 		return "sent, and nobody could read back whether it took effect"
-	case c.Gate == plan.Ready || c.Outcome == Applied || c.GateReason == followsEnable || c.Guard == "destructive":
+	case c.Gate == plan.Ready || c.Outcome == Applied || c.GateReason == followsEnable || c.Guard == "destructive" || setOutOfBand(c):
 		return ""
 	case c.Guard == plan.GuardWindow:
 		_, opens, known := strings.Cut(clean(c.GateReason), "; the next one opens ")
@@ -262,8 +282,6 @@ func reasonOf(c Change) string {
 		if known {
 			return "for the window that opens " + opens
 		}
-	case setOutOfBand(c):
-		return "keep it or replace it?"
 	case c.Guard == plan.GuardRejected: // the rest is what the row says
 		if _, refusal, ok := strings.Cut(clean(c.GateReason), "; "); ok {
 			return refusal
@@ -303,35 +321,45 @@ func worstOf(changes []Change) Change {
 // affected says how many end users the changes of a run touch that are not safe: in a dry
 // run if all of it is applied, else what was written. "" for none.
 func affected(r Report) string {
-	users := plan.Users{Exact: true}
-	counts := false
+	var list []row
 	for _, e := range r.Environments {
-		of := map[string][]Change{}
-		for _, c := range e.Changes {
-			if written := c.Outcome == Applied || c.Outcome == Failed || c.Outcome == Unknown; c.Class != plan.Safe && (written || r.Mode == DryRun) {
-				of[c.Connection] = append(of[c.Connection], c)
-			}
-		}
-		for _, changes := range of {
-			counts = true
-			if u := worstOf(changes).ActiveUsers; u == nil {
-				users.Exact = false
-			} else {
-				users.Count, users.Exact = users.Count+u.Count, users.Exact && u.Exact
-			}
+		for _, w := range rows(r, e) {
+			w.changes = slices.DeleteFunc(slices.Clone(w.changes), func(c Change) bool {
+				written := c.Outcome == Applied || c.Outcome == Failed || c.Outcome == Unknown
+				return !written && r.Mode != DryRun
+			})
+			list = append(list, w)
 		}
 	}
-	words := usersWords(&users) + " affected"
-	switch {
-	case !counts || users.Count == 0 && users.Exact:
-		return ""
-	case users.Count == 0:
-		words = "an unknown number of users affected"
-	}
-	if r.Mode == DryRun {
+	words := affectedBy(list)
+	if words != "" && r.Mode == DryRun {
 		words += " if applied"
 	}
 	return words
+}
+
+// affectedBy says how many end users some rows touch by what is not safe, "" for none.
+func affectedBy(list []row) string {
+	users, harms := plan.Users{Exact: true}, false
+	for _, w := range list {
+		harmful := slices.DeleteFunc(slices.Clone(w.changes), func(c Change) bool { return c.Class == plan.Safe })
+		if len(harmful) == 0 {
+			continue
+		}
+		harms = true
+		if u := worstOf(harmful).ActiveUsers; u == nil {
+			users.Exact = false
+		} else {
+			users.Count, users.Exact = users.Count+u.Count, users.Exact && u.Exact
+		}
+	}
+	switch {
+	case !harms || users.Count == 0 && users.Exact:
+		return ""
+	case users.Count == 0:
+		return "an unknown number of users affected"
+	}
+	return usersWords(&users) + " affected"
 }
 
 // impact says what the worst of some changes means to how many end users. Nobody counts
@@ -362,10 +390,10 @@ func impact(changes []Change) string {
 }
 
 // moreHarm puts the row first that can harm more end users. What nobody counted may harm
-// any number.
+// any number, unless it can harm none.
 func moreHarm(a, b row) int {
 	users := func(w row) int {
-		if len(w.changes) == 0 {
+		if w.class == plan.Safe {
 			return 0
 		}
 		if u := worstOf(w.changes).ActiveUsers; u != nil {

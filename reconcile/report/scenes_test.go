@@ -39,7 +39,7 @@ func (c Change) hurting(u *plan.Users, why string) Change {
 }
 
 func approve() plan.Remediation {
-	return plan.Remediation{Kind: plan.ByApproval, Text: "approve this plan"}
+	return plan.Remediation{Kind: plan.ByApproval, Text: "approve this connection"}
 }
 
 func allow(provider, lines string) plan.Remediation {
@@ -66,8 +66,9 @@ func newConnection(provider string) []Change {
 // sevenHeld are seven connections that need a person, each for another reason.
 func sevenHeld() []Change {
 	strava := plan.FieldChange{Field: plan.FieldClientSecret, From: plan.FieldValue{Mask: "****9999", Compared: plan.Differs}, To: plan.FieldValue{Key: 2}}
-	return []Change{
-		change("strava", plan.RotateSecret, plan.Disruptive, plan.Drift, strava).hurting(&plan.Users{Count: 1000}, "the pair is not proved; at least 1000 active end users").
+	pause := plan.KillSwitch{Provider: "oura", Target: "production/oura", Reason: "incident 12", Owner: "jo", Until: sceneAt().Add(12 * time.Hour)}
+	list := []Change{
+		change("strava", plan.RotateSecret, plan.Disruptive, plan.Rotation, strava).hurting(&plan.Users{Count: 1000}, "the pair is not proved; at least 1000 active end users").
 			held(plan.Approval, "on-secret-drift", "somebody set the keys out of band, perhaps in an emergency (on_secret_drift: hold, built-in default)",
 				plan.NextCommand("keep it: type the live secret, which is encrypted into the file", "rotate", "add", "production/strava"), approve(), allow("strava", "change: rotate-secret")),
 		change("huawei", plan.UpdateCredentials, plan.Destructive, plan.Commit, plan.FieldChange{Field: plan.FieldClientID, From: value("104512345"), To: value("104599999")}).
@@ -79,19 +80,22 @@ func sevenHeld() []Change {
 				plan.Remediation{Kind: plan.ByCommit, Text: "in the file of the connection, which has to stay", File: "production/polar.yaml", YAML: "policy: {protect: false}"}),
 		change("whoop", plan.SetScopes, plan.Disruptive, plan.Drift, plan.FieldChange{Field: plan.FieldScopes, From: plan.FieldValue{List: []string{"read:cycles", "read:sleep"}}, To: plan.FieldValue{List: []string{"read:sleep"}}}).
 			hurting(exactly(12), "scopes may be removed; 12 active end users").
-			held(plan.Blocked, "on-drift", "on_drift: report, so it is only reported (production/environment.yaml:6)",
-				plan.Remediation{Kind: plan.ByCommit, Text: "for the whole environment", File: "production/environment.yaml", YAML: "on_drift: revert"}),
+			held(plan.Blocked, plan.GuardDrift, "on_drift: report, so it is only reported (production/environment.yaml:6)",
+				plan.Remediation{Kind: plan.ByCommit, Text: "for the whole environment", File: "production/environment.yaml", YAML: plan.RevertDrift},
+				plan.Remediation{Kind: plan.ByCommit, Text: "what Terra has", File: "production/whoop.yaml"}),
 		change("withings", plan.Disable, plan.Destructive, plan.Prune, plan.FieldChange{Field: plan.FieldState, From: value("active"), To: value("disabled")}).
 			hurting(exactly(4210), "data stops and the gap is never filled").
 			held(plan.Approval, "destructive", "destructive, and nobody has approved it",
 				plan.Remediation{Kind: plan.ByCommit, Text: "keep it: a file that names it is enough", File: "production/withings.yaml", YAML: "provider: withings"}, approve(), allow("withings", "change: prune")),
 		change("oura", plan.SetCredentials, plan.Disruptive, plan.Adopt, plan.FieldChange{Field: plan.FieldClientID, From: value("5X7QK2ZJ"), To: value("8M4TR9WB")}).
 			hurting(nil, "the pair is not proved; end users not counted").
-			held(plan.Blocked, "pause", "paused until 2026-11-28 14:00 UTC by jo: incident 12", plan.KillSwitch{Provider: "oura", Target: "production/oura", Owner: "jo", Until: sceneAt().Add(12 * time.Hour)}.Resume()),
+			held(plan.Blocked, plan.GuardPause, pause.String(), pause.Resume()),
 		change("fitbit", plan.RotateSecret, plan.Safe, plan.Rotation, plan.FieldChange{Field: plan.FieldClientSecret, From: plan.FieldValue{Mask: "****9876", Key: 1}, To: plan.FieldValue{Key: 2}}).
 			held(plan.Blocked, plan.GuardRejected, "key 1 stays live, users sync as before; the provider refused key 2: invalid_client (2026-11-27 02:00 UTC)",
 				plan.NextCommand("asks for a working secret", "rotate", "add", "production/fitbit")),
 	}
+	list[slices.IndexFunc(list, func(c Change) bool { return c.Provider == "oura" })].Then = plan.Approval // adopt
+	return list
 }
 
 func scene(mode Mode, unchanged int, changes ...Change) Report {
@@ -130,23 +134,21 @@ func TestScenes(t *testing.T) {
 	}
 	waits := func(provider, step, by, do, record, blanks string, since time.Duration) Change {
 		c := change(provider, plan.Enable, plan.Safe, plan.Create, plan.FieldChange{Field: plan.FieldState, To: value("active")}).
-			held(plan.Waiting, plan.GuardSetup, "step "+step+", your turn, then "+by+"'s: setup."+step+".done is missing: the day it was done",
-				plan.Remediation{Kind: plan.ByStep, Text: do + " Once done (" + blanks + ")", File: "production/" + provider + ".yaml", YAML: "setup: {" + step + ": {" + record + "}}"},
+			held(plan.Waiting, plan.GuardSetup, "step "+step+" by you, then "+by+": setup."+step+".done is missing: the day it was done",
+				plan.Remediation{Kind: plan.ByStep, Text: do + " Once " + by + " has confirmed (" + blanks + ")", File: "production/" + provider + ".yaml", YAML: "setup: {" + step + ": {" + record + "}}"},
 				plan.Remediation{Kind: plan.ByStep, Text: "all steps, and what to paste where", Command: plan.Command{"providers", provider}})
 		c.GatedSince = sceneAt().Add(-since)
 		return c
 	}
 	wrong := scene(Apply, 3, sevenHeld()...)
 	e := &wrong.Environments[0]
-	e.Error = "apply plan: the approval 3ca0772e is not for the plan as it is now; look again before you approve it"
-	e.Remediations = []plan.Remediation{plan.NextCommand("look at the plan as it is now", "--dry-run", "--env", "production")}
-	for i := range e.Changes {
-		e.Changes[i].Outcome = NotAttempted
-	}
+	e.Error = "apply plan: the approval production/huawei=3ca0772e is not for the plan as it is now: a file or Terra has changed since, or it is the hash of something else"
+	e.Remediations = []plan.Remediation{plan.NextCommand("look at it as it is now", "--dry-run", "--only", "production/huawei")}
 	wrong.Finish(sceneAt())
 	outage := scene(DryRun, 0)
 	outage.Environments[0].Error = "list connections of acme-prod-x81LmQ: Terra says 503 service_unavailable: upstream timeout; run again later, or ask Terra support if it lasts"
 	outage.Environments[0].PlanHash = ""
+	outage.Environments[0].Remediations = []plan.Remediation{plan.NextCommand("look again in some minutes", "--dry-run", "--env", "production")}
 	outage.Finish(sceneAt().Add(12 * time.Second))
 	applied := scene(Apply, 1, newConnection("garmin")...)
 	for i := range applied.Environments[0].Changes {
@@ -176,10 +178,14 @@ func TestScenes(t *testing.T) {
 	pause := plan.KillSwitch{Target: "production", Owner: "jo", Reason: "incident 12", Until: sceneAt().Add(12 * time.Hour)}
 	var stopped []Change
 	for _, c := range append(newConnection("garmin"), sevenHeld()[1], sevenHeld()[2]) {
-		stopped = append(stopped, c.held(plan.Blocked, plan.GuardPause, pause.String(), pause.Resume()))
+		c = c.held(plan.Blocked, plan.GuardPause, pause.String(), pause.Resume())
+		if c.Class != plan.Safe {
+			c.Then = plan.Approval // after-suspend
+		}
+		stopped = append(stopped, c)
 	}
 	paused := scene(DryRun, 2, stopped...)
-	paused.Environments[0].Warnings = []plan.Warning{{Cause: pause.String(), Text: "production is " + pause.String(), Remediations: []plan.Remediation{pause.Resume()}}}
+	paused.Environments[0].Warnings = []plan.Warning{{Cause: pause.String(), Text: "production: " + pause.String(), Remediations: []plan.Remediation{pause.Resume()}}}
 	lost := sevenHeld()
 	lost = lost[slices.IndexFunc(lost, setOutOfBand):][:1]
 	lost[0].Guard, lost[0].Cause, lost[0].GateReason = plan.GuardNoWayBack, plan.Rotation, "no file has the live key, so there is no way back to it"
@@ -190,30 +196,31 @@ func TestScenes(t *testing.T) {
 		shows []string
 	}{
 		{"healthy", scene(DryRun, 5), 1, []string{"in sync, 5 connections"}},
-		{"one-new", scene(DryRun, 4, newConnection("garmin")...), 4, []string{"1 of 5 connections differs; no user affected", "1 connection ready", "garmin", "own app " + clientID("garmin"), "key 1, 3 scopes", "Apply (asks first): reconcile"}},
-		{"ten-new", scene(DryRun, 0, ten...), 22, []string{clientID("whoop"), "10 connections ready", "Apply (asks first): reconcile One alone: add --only production/coros"}},
-		{"seven-held", seven, 30, []string{"37 users must reconnect", "4,210 users cut off", "reconcile rotate add production/strava",
-			"policy: {protect: false}", "huawei reconcile --approve production/huawei=",
-			"Next: nothing until you choose; --approve applies that one at once, unasked", "(****9999) -> key 2", "strava keep the live one: reconcile rotate add production/strava", "replace it: reconcile --approve production/strava=",
-			"whoop for the whole environment: commit to production/environment.yaml: on_drift: revert",
-			"withings keep it: commit to production/withings.yaml: provider: withings", "disable it: reconcile --approve production/withings=",
-			"oura ends by itself 2026-11-28 14:00 UTC; sooner only if jo agrees: reconcile resume production/oura",
-			"key 2 is rejected; key 1 stays live, users sync as before", "3 connections need approval, 4 blocked",
-			"at least 5,300 users affected if applied", "Why: reconcile --dry-run --explain withings", "The words and signs: reconcile help"}},
-		{"paused", paused, 17, []string{"3 of 5 connections differ, 3 need you", "garmin, huawei, polar", "for all of production: reconcile resume production"}},
-		{"standing-waits", scene(DryRun, 3, waits("samsung", "partner_approval", "Samsung", "Apply as a partner in Samsung's partner portal and wait for the approval.", "done: DATE, value: VALUE", "DATE as 2026-08-01, VALUE as SHP-2026-0042", 16*24*time.Hour),
-			waits("huawei", "health_kit_access", "Huawei", "Apply for Health Kit (Health Service Kit) access with every read scope you need.", "done: DATE", "DATE as 2026-08-01", 9*24*time.Hour),
-			waits("oura", "terra_support", "Terra support", "Terra support sets an own Oura app for an environment. Send the ticket (`reconcile providers oura --ticket` prints it) and wait for the answer.", "ticket: TICKET, state: active", "TICKET as TERRA-1234", 24*time.Hour),
-			waits("polar", "terra_support", "Terra support", "Terra support sets an own Polar app for an environment. Send the ticket (`reconcile providers polar --ticket` prints it) and wait for the answer.", "ticket: TICKET, state: active", "TICKET as TERRA-1234", 0)), 23,
-			[]string{"4 of 7 connections differ, 4 need you", "samsung waits since 12 Nov: partner_approval, your turn, then Samsung's", "Once done (DATE as 2026-08-01, VALUE as SHP-2026-0042): commit to production/samsung.yaml: setup: {partner_approval: {done: DATE, value: VALUE}}", "huawei waits since 19 Nov", "new, waits from now: terra_support, your turn, then Terra support's", "Next: each waits until its lines are committed"}},
-		{"eight-approvals", scene(DryRun, 3, eight...), 16, []string{"applies all 8 at once, unasked: whoop, suunto, strava, 5 more: reconcile --approve production=", "One alone, and why: reconcile --dry-run --explain whoop", "28 users affected if applied"}},
-		{"two-environments", two, 17, []string{"production/huawei reconcile --approve production/huawei=", "staging/withings keep it: commit to staging/withings.yaml", "4,247 users affected"}},
-		{"wrong-hash", wrong, 10, []string{"the approval 3ca0772e is not for the plan as it is now", "7 connections not tried; need you: strava, huawei,", "Nothing was written.", "reconcile --dry-run --env production"}},
+		{"one-new", scene(DryRun, 4, newConnection("garmin")...), 4, []string{"1 of 5 connections differs; no user affected", "1 connection ready", "garmin", "own app " + clientID("garmin"), "key 1, 3 scopes", "Nothing was written. Apply (asks first): reconcile"}},
+		{"ten-new", scene(DryRun, 0, ten...), 22, []string{clientID("whoop"), "10 connections ready", "Apply all that is ready (asks first): reconcile One alone: reconcile --only production/coros"}},
+		{"seven-held", seven, 30, []string{
+			"Need approval: at least 5,247 users affected if approved ! withings", "4,210 users cut off ! huawei", "37 users must reconnect ! strava client secret ****9999 (set out of band) -> key 2 if replaced, at least 1,000 users may stop syncing",
+			"Blocked: at least 53 users affected if that is lifted ! oura", "users unknown no changes until 2026-11-28 14:00 UTC by jo: incident 12 ! polar", "! whoop", "! fitbit key 2 is rejected; key 1 stays live, users sync as before",
+			"Next: nothing until you choose; --approve then applies without a question withings keep as is: new file production/withings.yaml: provider: withings disable it: reconcile --approve production/withings=d2de3167 huawei reconcile --approve production/huawei=f6a3648f strava keep it: reconcile rotate add production/strava # asks for it replace it: reconcile --approve production/strava=",
+			"oura reconcile resume production/oura # if jo agrees; then approve it polar commit to production/polar.yaml: policy: {protect: false}",
+			"whoop all drift, now whoop only: commit to production/environment.yaml: on_drift: revert",
+			"3 connections need approval, 4 blocked. Nothing was written. Why, and all that can be done: reconcile --dry-run --explain withings"}},
+		{"paused", paused, 17, []string{"3 of 5 connections differ, 3 blocked ! huawei", "active -> paused", "no changes until 2026-11-28 14:00 UTC by jo: incident 12 Next huawei, polar, garmin: to end it sooner, if jo agrees, for all of production; then huawei, polar need approval, and the next run applies garmin: reconcile resume production"}},
+		{"standing-waits", scene(DryRun, 3, waits("samsung", "partner_approval", "Samsung", "Apply as a partner in Samsung's partner portal and wait for the approval.", "done: DATE, value: VALUE", "DATE: that day, as 2026-08-01; VALUE: what shows the approval, such as its reference number, as SHP-2026-0042", 16*24*time.Hour),
+			waits("huawei", "health_kit_access", "Huawei", "Apply for Health Kit (Health Service Kit) access with every read scope you need.", "done: DATE", "DATE: that day, as 2026-08-01", 9*24*time.Hour),
+			waits("oura", "terra_support", "Terra support", "Terra support sets an own Oura app for an environment. Send the ticket (`reconcile providers oura --ticket` prints it) and wait for the answer.", "ticket: TICKET, state: active", "TICKET: the number of the ticket, as TERRA-1234", 24*time.Hour),
+			waits("polar", "terra_support", "Terra support", "Terra support sets an own Polar app for an environment. Send the ticket (`reconcile providers polar --ticket` prints it) and wait for the answer.", "ticket: TICKET, state: active", "TICKET: the number of the ticket, as TERRA-1234", 0)), 24,
+			[]string{"4 of 7 connections differ, 4 need you", "samsung no record since 12 Nov of partner_approval by you, then Samsung",
+				"Once Samsung has confirmed (DATE: that day, as 2026-08-01; VALUE: what shows the approval, such as its reference number, as SHP-2026-0042): commit to production/samsung.yaml: setup: {partner_approval: {done: DATE, value: VALUE}}",
+				"huawei no record since 19 Nov", "new, no record yet of terra_support by you, then Terra support", "Next: each waits for its step; commit its lines when that is over, not before", "4 connections waiting; no user affected"}},
+		{"eight-approvals", scene(DryRun, 3, eight...), 24, []string{"8 need approval ! whoop", "without a question whoop reconcile --approve production/whoop=", " coros reconcile --approve production/coros=cab7df4d reconcile --approve production=fc41bb23 # all 8 at once: 28 users affected Dry run", "28 users affected if applied"}},
+		{"two-environments", two, 17, []string{"production/huawei reconcile --approve production/huawei=", "staging/withings keep as is: new file staging/withings.yaml: provider: withings", "4,247 users affected"}},
+		{"wrong-hash", wrong, 10, []string{"the approval production/huawei=3ca0772e is not for the plan as it is now", "nothing was applied of the 7 connections that differ", "Nothing was written: for end users nothing changed.", "reconcile --dry-run --only production/huawei"}},
 		{"rejected", scene(DryRun, 4, sevenHeld()[6]), 8, []string{"key 2 is rejected; key 1 stays live, users sync as before", "the provider refused key 2: invalid_client", "reconcile rotate add production/fitbit"}},
 		{"no-way-back", scene(DryRun, 4, lost...), 12, []string{"no file has the live key, so there is no way back to it",
-			"Next: nothing until you choose;", "strava keep the live one: reconcile rotate add production/strava", "replace it: reconcile --approve production/strava="}},
-		{"outage", outage, 7, []string{"Terra says 503 service_unavailable", "run again later", "for end users nothing changed"}},
-		{"applied", applied, 5, []string{"applied in", "1 of 2 connections applied", "1 connection applied"}},
+			"Next: nothing until you choose;", "strava keep it: reconcile rotate add production/strava # asks for it", "replace it: reconcile --approve production/strava="}},
+		{"outage", outage, 9, []string{"Terra says 503 service_unavailable", "run again later", "Next reconcile --dry-run --env production # look again in some minutes", "for end users nothing changed"}},
+		{"applied", applied, 5, []string{"applied in", "1 connection applied, 1 unchanged", "1 connection applied."}},
 	} {
 		got := render(t, func(w io.Writer) error { return Text(w, s.r, TextOptions{Apply: "reconcile"}) })
 		golden(t, "scenes/"+s.name+".txt", got)
@@ -240,29 +247,43 @@ func TestScenes(t *testing.T) {
 		}
 		golden(t, "scenes/"+s.name+".md", everyForm(t, s.r)["markdown"])
 	}
-	apply := render(t, func(w io.Writer) error {
-		return Text(w, scene(DryRun, 4, newConnection("garmin")...), TextOptions{Apply: "reconcile"})
-	})
-	golden(t, "scenes/one-new-apply.txt", apply)
-	if n := strings.Count(apply, "\n"); n > 4 || !strings.HasSuffix(apply, "Nothing was written. Apply (asks first): reconcile\n") {
-		t.Errorf("%d lines:\n%s", n, apply)
-	}
 	// Who approves all of a plan applies what is ready as well.
 	withReady := render(t, func(w io.Writer) error {
 		return Text(w, scene(DryRun, 3, append(newConnection("garmin"), eight...)...), TextOptions{})
 	})
-	if flat := strings.Join(strings.Fields(withReady), " "); !strings.Contains(flat, "applies all 8 at once, unasked: whoop, suunto, strava, 5 more, and what is ready (1 connection): reconcile --approve production=") {
+	if flat := strings.Join(strings.Fields(withReady), " "); !strings.Contains(flat, "all 8 at once, and what is ready (1 connection): 28 users affected: reconcile --approve production=") {
 		t.Errorf("what is ready is not said to be applied as well:\n%s", withReady)
 	}
 	// After a yes the plan stands above: only what became of it is printed.
 	answered := scene(Apply, 1, append(newConnection("garmin"), sevenHeld()[1])...)
-	for i := range 3 {
-		answered.Environments[0].Changes[i].Outcome, answered.Environments[0].Changes[i].DurationMS = Applied, 120
+	for i, c := range answered.Environments[0].Changes {
+		if c.Provider == "garmin" {
+			answered.Environments[0].Changes[i].Outcome, answered.Environments[0].Changes[i].DurationMS = Applied, 120
+		}
 	}
 	answered.Finish(sceneAt().Add(time.Second))
 	outcomes := render(t, func(w io.Writer) error { return Text(w, answered, TextOptions{Outcomes: true}) })
 	golden(t, "scenes/after-yes.txt", outcomes)
-	if !strings.Contains(outcomes, "applied in") || !strings.Contains(outcomes, "1 needs approval") || strings.Contains(outcomes, "client_id") || strings.Contains(outcomes, "Next") {
+	flat := strings.Join(strings.Fields(outcomes), " ")
+	for _, want := range []string{"1 connection applied, 1 needs you, 1 unchanged", "! huawei needs approval 37 users must reconnect", "applied in", "huawei reconcile --approve production/huawei=f6a3648f", "1 needs approval"} {
+		if !strings.Contains(flat, want) {
+			t.Errorf("after a yes there is no %q:\n%s", want, outcomes)
+		}
+	}
+	if strings.Contains(outcomes, "client_id") {
+		t.Errorf("after a yes the plan is shown again:\n%s", outcomes)
+	}
+	// Where much is left it stands above, and one command shows it again.
+	much := scene(Apply, 1, append(newConnection("garmin"), sevenHeld()...)...)
+	for i, c := range much.Environments[0].Changes {
+		if c.Provider == "garmin" {
+			much.Environments[0].Changes[i].Outcome = Applied
+		}
+	}
+	much.Finish(sceneAt().Add(time.Second))
+	outcomes = render(t, func(w io.Writer) error { return Text(w, much, TextOptions{Outcomes: true}) })
+	golden(t, "scenes/after-yes-much.txt", outcomes)
+	if !strings.Contains(outcomes, "Next  reconcile --dry-run  # what is left, and what it needs\n") || strings.Contains(outcomes, "--approve") {
 		t.Errorf("after a yes:\n%s", outcomes)
 	}
 	explained := render(t, func(w io.Writer) error {

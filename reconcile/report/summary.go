@@ -23,6 +23,7 @@ func headWords(e Environment, list []row) string {
 		return ""
 	}
 	changing, applied, needs, harmless := 0, 0, 0, true
+	kinds := map[string]bool{}
 	for _, w := range list {
 		if len(w.changes) > 0 {
 			changing++
@@ -32,28 +33,51 @@ func headWords(e Environment, list []row) string {
 		}
 		if w.needsYou() {
 			needs++
+			kinds[w.stands] = true
 		}
 		harmless = harmless && w.class == plan.Safe
 	}
-	of := counted(changing+e.Summary.Unchanged, "connection")
-	var out string
-	switch left := changing - applied; {
-	case applied > 0 && left > 0:
-		out = fmt.Sprintf("%d of %s applied, %d not", applied, of, left)
-	case applied > 0:
-		out = fmt.Sprintf("%d of %s applied", applied, of)
-	case changing == 1:
-		out = "1 of " + of + " differs"
-	default:
-		out = fmt.Sprintf("%d of %s differ", changing, of)
+	do := "need you"
+	if needs == 1 {
+		do = "needs you"
+	}
+	if applied > 0 {
+		return appliedWords(e, applied, changing-applied, needs, do)
 	}
 	switch {
-	case needs == 1:
-		out += ", 1 needs you"
-	case needs > 1:
-		out += fmt.Sprintf(", %d need you", needs)
-	case harmless && applied == 0:
+	case len(kinds) > 1:
+	case kinds[needApproval(1)]:
+		do = needApproval(needs)
+	case kinds[string(plan.Blocked)]:
+		do = string(plan.Blocked)
+	}
+	out := fmt.Sprintf("%d of %s differ", changing, counted(changing+e.Summary.Unchanged, "connection"))
+	if changing == 1 {
+		out += "s"
+	}
+	if needs > 0 {
+		out += ", " + number(needs) + " " + do
+	} else if harmless {
 		out += "; no user affected"
+	}
+	return out
+}
+
+// appliedWords are those of an environment in which something was applied.
+func appliedWords(e Environment, applied, left, needs int, do string) string {
+	out := counted(applied, "connection") + " applied"
+	if left > 0 {
+		switch {
+		case needs == left:
+			out += ", " + number(needs) + " " + do
+		case needs > 0:
+			out += ", " + number(left) + " not (" + number(needs) + " " + do + ")"
+		default:
+			out += ", " + number(left) + " not"
+		}
+	}
+	if e.Summary.Unchanged > 0 {
+		out += ", " + number(e.Summary.Unchanged) + " unchanged"
 	}
 	return out
 }
@@ -61,8 +85,9 @@ func headWords(e Environment, list []row) string {
 // needsYou tells whether something is held until a person decides, or takes the step for
 // which it waits.
 func (w row) needsYou() bool {
-	return w.rank <= rankNeeds || w.rank == rankWaits && slices.ContainsFunc(w.changes, func(c Change) bool {
-		return c.Guard == plan.GuardSetup && strings.Contains(c.GateReason, ", your turn")
+	return w.rank.needs() || w.rank == rankWaits && slices.ContainsFunc(w.changes, func(c Change) bool {
+		step, _, _ := strings.Cut(c.GateReason, ": ")
+		return c.Guard == plan.GuardSetup && strings.Contains(step, " by you")
 	})
 }
 
@@ -72,11 +97,12 @@ type totals struct {
 	applied, failed, unknown          int
 	ready, waiting, blocked, approval int // that were not tried
 	skipped, notAttempted             int
-	tried                             bool
-	errors                            int // environments, and the run itself
+	sent                              bool // of any change
+	errors                            int  // environments, and the run itself
 	failedIn                          []string
 	mayHaveWritten                    bool
 	affected                          string
+	harmless                          bool // of a dry run: nothing can harm end users
 }
 
 func total(r Report) totals {
@@ -88,6 +114,9 @@ func total(r Report) totals {
 		t.addEnvironment(e)
 	}
 	t.affected = affected(r)
+	t.harmless = r.Mode == DryRun && !slices.ContainsFunc(r.Environments, func(e Environment) bool {
+		return slices.ContainsFunc(e.Changes, func(c Change) bool { return c.Class != plan.Safe })
+	})
 	return t
 }
 
@@ -104,7 +133,7 @@ func (t *totals) addEnvironment(e Environment) {
 	applied := map[string]bool{}
 	for _, c := range e.Changes {
 		t.Changes++
-		t.tried = t.tried || c.Outcome != NotAttempted
+		t.sent = t.sent || c.Outcome == Applied || c.Outcome == Failed || c.Outcome == Unknown
 		applied[c.Connection] = applied[c.Connection] || c.Outcome == Applied
 		if first, ok := lead[c.Connection]; !ok || rankOf(c) < rankOf(first) {
 			lead[c.Connection] = c
@@ -156,6 +185,19 @@ func (t totals) inSync() bool {
 // certain reports whether the words "in sync" may stand anywhere in a rendering.
 func (t totals) certain() bool { return t.NotCompared == 0 && t.errors == 0 }
 
+// ReadyWords counts the connections of which a dry run found something ready.
+func ReadyWords(r Report) string {
+	ready := map[string]bool{}
+	for _, e := range r.Environments {
+		for _, c := range e.Changes {
+			if e.Error == "" && c.Gate == plan.Ready {
+				ready[c.Connection] = true
+			}
+		}
+	}
+	return counted(len(ready), "connection")
+}
+
 // standings lists how many connections stand how, the worst first.
 func (t totals) standings() string {
 	var parts []string
@@ -172,11 +214,7 @@ func (t totals) standings() string {
 	add(t.unknown, "UNKNOWN")
 	add(t.applied, "applied")
 	add(t.ready, "ready")
-	if t.approval == 1 {
-		add(t.approval, "needs approval")
-	} else {
-		add(t.approval, "need approval")
-	}
+	add(t.approval, needApproval(t.approval))
 	add(t.blocked, "blocked")
 	add(t.waiting, "waiting")
 	add(t.skipped, "skipped")
@@ -206,8 +244,11 @@ func (t totals) verdict() string {
 		parts = append(parts, number(t.Unmanaged)+" not managed")
 	}
 	out := strings.Join(parts, ", ")
-	if t.affected != "" {
+	switch {
+	case t.affected != "":
 		out += "; " + t.affected
+	case t.waiting > 0 && t.harmless && t.ready+t.approval+t.blocked == 0:
+		out += "; no user affected"
 	}
 	return out
 }
@@ -246,16 +287,15 @@ func (t totals) effect(m Mode) string {
 	switch {
 	case t.mayHaveWritten:
 		return " The server may have written: look at Terra before anything else."
-	case m != Apply && t.errors > 0 && t.Changes == 0:
+	case t.errors > 0 && (m != Apply && t.Changes == 0 || m == Apply && t.Changes > 0 && !t.sent):
 		return " Nothing was written: for end users nothing changed."
-	case m != Apply && !t.inSync(), t.Changes > 0 && !t.tried:
+	case m != Apply && !t.inSync(), t.Changes > 0 && !t.sent:
 		return " Nothing was written."
 	}
 	return ""
 }
 
 // closing is the last sentence of a text, of what ran.
-func closing(r Report, of string) string {
-	t := total(r)
+func (t totals) closing(r Report, of string) string {
 	return of + ": " + t.verdict() + "." + t.effect(r.Mode)
 }

@@ -30,6 +30,7 @@ const (
 	coveredLines = 50  // of it, but for those that are dangerous
 	errorLines   = 6   // of an error, unless all is asked for
 	eachWait     = 5   // connections that wait as before and have a line each
+	eachLeft     = 3   // connections whose next steps stand below the outcomes of a run
 	whatLines    = 3   // of what changes, unless all is asked for
 	reasonLines  = 3   // of why it does not, likewise
 )
@@ -54,7 +55,8 @@ type text struct {
 	o       TextOptions
 	r       Report
 	certain bool
-	names   int // columns of the names of connections
+	names   int  // columns of the names of connections
+	headed  bool // rows stand below what they need
 }
 
 func (t *text) report() {
@@ -92,62 +94,95 @@ func (t *text) report() {
 		t.gap()
 		t.line(t.quiet(quiet))
 	}
-	steps := nextSteps(t.r)
-	if !t.o.Outcomes {
+	if t.o.Outcomes {
+		t.next(t.leftSteps())
+	} else {
+		steps := nextSteps(t.r)
 		t.notices(warned, steps)
 		t.next(steps)
 	}
 	t.gap()
 	t.closing()
 	if why := t.unexplained(); why != "" {
-		label := "Why: "
-		if slices.ContainsFunc(steps, func(s step) bool { return s.several }) {
-			label = "One alone, and why: "
-		}
-		const signs = "The words and signs: reconcile help"
-		if one := label + why + "  " + signs; columns(one) <= t.o.Width {
-			t.line(t.paint.dim(one))
-			return
-		}
-		if columns(label+why) > t.o.Width { // it can be copied whole
-			t.line(t.paint.dim(strings.TrimSpace(label)))
-			label = "  "
-		}
-		t.line(t.paint.dim(label + why))
+		t.command("Why, and all that can be done: ", why, t.paint.dim)
+	} else if t.o.Verbose || len(t.o.Explain) > 0 {
+		t.line(t.paint.dim("The words and signs: reconcile help"))
 	}
 }
 
 // closing writes the last sentence, and behind it or below it the command that applies
 // what is ready.
 func (t *text) closing() {
-	last, apply := closing(t.r, occasion(t.r)), ""
-	if t.o.Apply != "" && t.r.Mode == DryRun && total(t.r).ready > 0 {
-		apply = "Apply (asks first): " + t.o.Apply
-		if one := t.oneOf(); one != "" {
-			apply += "  One alone: add --only " + plan.ShellWord(one)
-		}
-		for _, of := range []string{occasion(t.r), ran(t.r), "Dry run"} {
-			if one := closing(t.r, of) + " " + apply; columns(one) <= t.o.Width {
-				t.line(t.paint.bold(one))
-				return
-			}
+	totals := total(t.r)
+	if t.headed && len(t.r.Environments) == 1 && totals.ready+totals.waiting == 0 {
+		totals.affected = "" // its parts stand above
+	}
+	all, one := "", ""
+	if t.o.Apply != "" && t.r.Mode == DryRun && totals.ready > 0 {
+		if all, one = "Apply (asks first): ", t.oneOf(); one != "" {
+			all = "Apply all that is ready (asks first): "
 		}
 	}
-	if short := closing(t.r, ran(t.r)); columns(last) > t.o.Width && columns(short) <= t.o.Width {
-		last = short
+	last := totals.closing(t.r, occasion(t.r))
+	for _, of := range []string{occasion(t.r), ran(t.r), "Dry run"} {
+		if of == "Dry run" && t.r.Mode != DryRun {
+			break
+		}
+		sentence := totals.closing(t.r, of)
+		if line := sentence + " " + all + t.o.Apply; all != "" && one == "" && columns(line) <= t.o.Width {
+			t.line(t.paint.bold(line))
+			return
+		}
+		if columns(last) > t.o.Width && columns(sentence) <= t.o.Width {
+			last = sentence
+		}
 	}
 	for _, line := range wrap(last, t.o.Width) {
 		t.line(t.paint.bold(line))
 	}
-	if apply != "" {
-		command, one, several := strings.Cut(apply, "  One alone")
-		if several && columns(apply) > t.o.Width {
-			t.line(t.paint.bold(command))
-			apply = "One alone" + one
-		}
-		t.line(t.paint.bold(apply))
+	if all != "" {
+		t.command(all, t.o.Apply, t.paint.bold)
+	}
+	if one != "" {
+		t.command("One alone: ", t.o.Apply+" --only "+plan.ShellWord(one), t.paint.bold)
 	}
 }
+
+// command writes a label with a command, which can be copied whole: where both do not fit
+// a line it has its own.
+func (t *text) command(label, command string, paint func(string) string) {
+	if columns(label+command) > t.o.Width {
+		t.line(paint(strings.TrimSpace(label)))
+		label = "  "
+	}
+	t.line(paint(label + command))
+}
+
+// leftSteps are what there is to do about what a run that applied something left for a
+// person. Who was just shown the plan is shown that again only where it is little.
+func (t *text) leftSteps() []step {
+	left := t.r
+	left.Environments = nil
+	for _, e := range t.r.Environments {
+		var changes []Change
+		for _, w := range rows(t.r, e) {
+			if w.rank.needs() {
+				changes = append(changes, w.changes...)
+			}
+		}
+		if e.Changes = changes; len(changes) > 0 || e.Error != "" {
+			left.Environments = append(left.Environments, e)
+		}
+	}
+	steps := nextSteps(left)
+	if len(grouped(steps)) > eachLeft {
+		return []step{{text: "what is left, and what it needs", command: t.look()}}
+	}
+	return steps
+}
+
+// look is the command that looks again.
+func (t *text) look() string { return cmp.Or(t.o.Look, plan.Command{"--dry-run"}.String()) }
 
 // oneOf is the first of several connections that a run applies unless it is told of which.
 func (t *text) oneOf() string {
@@ -175,14 +210,13 @@ func (t *text) unexplained() string {
 		return ""
 	}
 	var worst row
-	plainly := plan.Command{"--dry-run"}.String()
-	look := cmp.Or(t.o.Look, plainly)
+	look := t.look()
 	for _, e := range t.r.Environments {
 		for _, w := range rows(t.r, e) {
-			if e.Error != "" || len(w.changes) == 0 || w.rank != rankNeeds || worst.name != "" && moreHarm(worst, w) <= 0 {
+			if e.Error != "" || len(w.changes) == 0 || !w.rank.needs() || worst.name != "" && moreHarm(worst, w) <= 0 {
 				continue
 			}
-			worst, look = w, cmp.Or(t.o.Look, plainly)
+			worst, look = w, t.look()
 			if len(t.r.Environments) > 1 && !strings.Contains(look, " --env ") {
 				look += " --env " + plan.ShellWord(clean(e.Name))
 			}
@@ -234,9 +268,17 @@ func (t *text) environment(e Environment) {
 		return
 	}
 	var asBefore []row
+	headings := t.headings(list)
 	for _, w := range list {
+		if head := headings[w.rank]; head != "" {
+			t.line("  " + head)
+			delete(headings, w.rank)
+		}
+		tried := slices.ContainsFunc(w.changes, func(c Change) bool { return c.Outcome != "" && c.Outcome != Waiting && c.Outcome != Skipped })
 		switch {
-		case t.o.Outcomes && !slices.ContainsFunc(w.changes, func(c Change) bool { return c.Outcome != "" && c.Outcome != Waiting && c.Outcome != Skipped }):
+		case t.o.Outcomes && !tried && w.rank.needs():
+			t.cells(cells{sign: w.sign, tone: w.tone(), name: w.name, what: w.stands, right: w.impact, alarm: w.alarm()})
+		case t.o.Outcomes && !tried:
 		case w.waitsAsBefore(t.r.StartedAt) && !t.explains(e, w):
 			asBefore = append(asBefore, w)
 		default:
@@ -273,6 +315,30 @@ func (t *text) environment(e Environment) {
 	}
 }
 
+// headings say above the rows of each rank what they have in common, where some need an
+// approval and others are blocked. nil where that need not be said, or a row says it.
+func (t *text) headings(list []row) map[rank]string {
+	of := map[rank][]row{}
+	for _, w := range list {
+		of[w.rank] = append(of[w.rank], w)
+	}
+	if t.r.Mode != DryRun || len(of[rankApproval]) == 0 || len(of[rankBlocked]) == 0 {
+		return nil
+	}
+	t.headed = true
+	out := map[rank]string{}
+	for _, h := range []struct {
+		rank       rank
+		words, end string
+	}{{rankApproval, "Need approval", "approved"}, {rankBlocked, "Blocked", "that is lifted"}, {rankReady, "Ready", "applied"}, {rankWaits, "Waiting", "applied"}} {
+		if words := affectedBy(of[h.rank]); words != "" {
+			h.words += ": " + words + " if " + h.end
+		}
+		out[h.rank] = h.words
+	}
+	return out
+}
+
 // unmanaged names what is live in an environment and in no file, behind other words.
 func (t *text) unmanaged(indent int, behind string, e Environment) {
 	for i, line := range wrap(behind+"not managed: "+cleanList(unmanaged(e))+" (in no file)", t.o.Width-indent-2) {
@@ -280,35 +346,31 @@ func (t *text) unmanaged(indent int, behind string, e Environment) {
 	}
 }
 
-// notTried is what an environment with an error has left, and who needs somebody.
+// notTried is what an environment with an error has left.
 func (t *text) notTried(e Environment, list []row) {
 	if len(e.Changes) == 0 {
 		return
 	}
-	var need []string
-	of := 0
+	differ := 0
 	for _, w := range list {
 		if len(w.changes) > 0 {
-			of++
-		}
-		if w.rank <= rankNeeds {
-			need = append(need, w.name)
+			differ++
 		}
 	}
-	words := counted(of, "connection") + " " + notTried
-	if len(need) > 0 {
-		words += "; need you: " + strings.Join(need, ", ")
+	if differ == 1 {
+		t.line("  nothing was applied of the connection that differs")
+		return
 	}
-	for i, line := range wrap(words, t.o.Width-4) {
-		t.line(strings.Repeat(" ", 2+2*min(i, 1)) + line)
-	}
+	t.line("  nothing was applied of the " + counted(differ, "connection") + " that differ")
 }
 
 // waits is one line for a connection that waits as it did in the last run.
 func (t *text) waits(w row) {
 	words := "waits since " + w.since().UTC().Format("2 Jan")
-	if w.reason != "" {
-		words = strings.Replace(words+": "+strings.TrimPrefix(w.reason, "step "), ": for ", " for ", 1)
+	if step, is := strings.CutPrefix(w.reason, "step "); is {
+		words = "no record since " + w.since().UTC().Format("2 Jan") + " of " + step
+	} else if w.reason != "" {
+		words = strings.Replace(words+": "+w.reason, ": for ", " for ", 1)
 	}
 	room := t.o.Width - 6 - max(t.names, columns(middle(w.name, longestName)))
 	t.cells(cells{sign: w.sign, tone: w.tone(), name: w.name, what: brief(words, room), right: w.impact, alarm: w.alarm(), atMost: 1})
@@ -407,10 +469,13 @@ func (t *text) row(e Environment, w row) {
 	}
 	line.atMost = whatLines
 	line.reason, line.also = w.reason, w.also
+	if t.r.Mode == Apply && (w.rank == rankApproval || w.rank == rankBlocked) { // in a dry run a heading or the end says so
+		line.reason = strings.TrimSuffix(w.stands+": "+w.reason, ": ")
+	}
 	if w.rank == rankWaits && w.reason != "" {
 		line.reason = strings.Replace("waits: "+w.reason, "waits: for ", "waits for ", 1)
-		if step, is := strings.CutPrefix(w.reason, "step "); is && !w.since().IsZero() {
-			line.reason = "waits from now: " + step
+		if step, is := strings.CutPrefix(w.reason, "step "); is {
+			line.reason = "no record yet of " + step
 		}
 		if w.what == "new" {
 			line.what, line.reason = "new, "+line.reason, ""
@@ -468,8 +533,8 @@ func (t *text) details(e Environment, w row) {
 		}
 		if c.Gate != plan.Ready && c.Outcome != Applied {
 			t.labelled("held", heldBy(c), yellow)
-			for _, n := range c.Remediations {
-				t.step("      can       ", 16, e.shortly(stepOf(n.Text, n)), false)
+			for _, s := range e.waysOut(c) {
+				t.step("      can       ", 16, s, false)
 			}
 		}
 		if c.Error != "" {
@@ -553,7 +618,7 @@ func (t *text) step(head string, at int, s step, named bool) {
 	if named && s.name != "" {
 		text = strings.TrimSuffix(s.name+": "+s.text, ": ")
 	}
-	line := step{text: text, file: s.file, yaml: s.yaml}.line()
+	line := step{text: text, file: s.file, yaml: s.yaml, whole: s.whole}.line()
 	var out []string
 	switch comment := columns(s.command) + 4; {
 	case s.command == "" && s.yaml != "" && columns(line) > room: // the lines to copy apart
@@ -564,10 +629,12 @@ func (t *text) step(head string, at int, s step, named bool) {
 		out = []string{"", s.command}
 	case text == "":
 		out = []string{s.command}
-	case s.yaml == "" && comment+columns(text) <= room:
+	case s.yaml == "" && !s.known && comment+columns(text) <= room:
 		out = []string{s.command + "  " + t.paint.dim("# "+text)}
-	case s.yaml == "" && strings.Contains(s.command, s.name) && comment+columns(s.text) <= room:
+	case s.yaml == "" && !s.known && strings.Contains(s.command, s.name) && comment+columns(s.text) <= room:
 		out = []string{s.command + "  " + t.paint.dim("# "+s.text)}
+	case s.yaml == "" && s.brief != "" && strings.Contains(s.command, s.name) && comment+columns(s.brief) <= room:
+		out = []string{s.command + "  " + t.paint.dim("# "+s.brief)}
 	case s.known && strings.Contains(s.command, s.name) && columns(s.command) <= room:
 		out = []string{s.command}
 	default:
@@ -582,8 +649,14 @@ func (t *text) step(head string, at int, s step, named bool) {
 	}
 }
 
-// notices are the warnings, one paragraph a cause, each with what to do.
+// notices are the warnings, one paragraph a cause, each with what to do. What a row says
+// already is left out.
 func (t *text) notices(list []notice, steps []step) {
+	list = slices.DeleteFunc(list, func(n notice) bool {
+		return slices.ContainsFunc(t.r.Environments, func(e Environment) bool {
+			return e.Error == "" && slices.ContainsFunc(rows(t.r, e), func(w row) bool { return w.reason == n.cause })
+		})
+	})
 	if len(list) == 0 {
 		return
 	}
@@ -593,7 +666,7 @@ func (t *text) notices(list []notice, steps []step) {
 		if len(n.next) > 0 {
 			next = n.next[0]
 		}
-		if slices.ContainsFunc(steps, func(s step) bool { return s.command == next.command && s.text == next.text }) {
+		if slices.ContainsFunc(steps, func(s step) bool { return s.command == next.command && (s.command != "" || s.text == next.text) }) {
 			next = step{} // is said below
 		}
 		text := n.words
@@ -672,7 +745,7 @@ func (w row) tone() colour {
 	switch w.rank {
 	case rankFailed:
 		return red
-	case rankNeeds:
+	case rankTold, rankApproval, rankBlocked:
 		return yellow
 	case rankWaits:
 		return dim

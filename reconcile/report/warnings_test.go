@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
@@ -101,6 +102,103 @@ func TestRowsAreInOrder(t *testing.T) {
 	}
 	if want := "dx a! b~ c~ e· "; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// Of the same rank what harms most people is first, in every form, and what nobody counted
+// before all that was.
+func TestTheMostHarmfulIsFirst(t *testing.T) {
+	r := scene(DryRun, 3, sevenHeld()...)
+	want := []string{"withings", "huawei", "strava", "oura", "polar", "whoop", "fitbit"}
+	var got []string
+	for _, w := range rows(r, r.Environments[0]) {
+		got = append(got, w.name)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("rows (-want +got):\n%s", diff)
+	}
+	forms := everyForm(t, r)
+	forms["json"] = render(t, func(w io.Writer) error { return JSON(w, r) })
+	for form, marks := range map[string][2]string{
+		"text": {"  ! ", " "}, "markdown": {"| `!` | ", " |"}, "html": {`aria-hidden="true">!</span><strong>`, "</strong>"}, "json": {`"provider": "`, `"`},
+	} {
+		at := -1
+		for _, name := range want {
+			next := strings.Index(forms[form], marks[0]+name+marks[1])
+			if next <= at {
+				t.Errorf("%s: %s does not stand where it should:\n%s", form, name, forms[form])
+			}
+			at = next
+		}
+	}
+	for i, name := range []string{"withings", "huawei", "strava"} {
+		if got := r.Environments[0].Connections[i].Name; got != "production/"+name {
+			t.Errorf("approval %d is of %s", i, got)
+		}
+	}
+}
+
+// What reverts drift says what else has drifted, as far as the run looked.
+func TestRevertingDriftSaysWhatElse(t *testing.T) {
+	drift := func(provider string) Change {
+		c := sevenHeld()[3]
+		c.Provider, c.Connection, c.ID = provider, "production/"+provider, "production/"+provider+":set-scopes"
+		return c
+	}
+	other := drift("oura")
+	other.Then = plan.Approval
+	committed := sevenHeld()[2]
+	says := func(r Report) (out []string) {
+		for _, c := range r.Environments[0].Changes {
+			for _, n := range c.Remediations {
+				if n.YAML == plan.RevertDrift {
+					out = append(out, n.Text)
+				}
+			}
+		}
+		return out
+	}
+	part := scene(DryRun, 3, drift("whoop"), committed)
+	part.Environments[0].Selected = []string{"production/whoop"}
+	part.Finish(sceneAt())
+	for name, row := range map[string]struct {
+		r    Report
+		want []string
+	}{
+		"alone":  {scene(DryRun, 3, drift("whoop"), committed), []string{"all drift, now whoop only"}},
+		"two":    {scene(DryRun, 3, drift("whoop"), other, committed), []string{"all drift, now whoop, oura (after an approval)", "all drift, now whoop, oura (after an approval)"}},
+		"a part": {part, []string{"all drift, now at least whoop"}},
+	} {
+		if diff := cmp.Diff(row.want, says(row.r)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// Of many approvals each has a command of its own, those that harm most first, and the
+// one for all is last. What all does not cover is named.
+func TestTheNarrowApprovalIsFirst(t *testing.T) {
+	var held []Change
+	for i := range 12 {
+		provider := fmt.Sprintf("p%02d", i)
+		held = append(held, change(provider, plan.UpdateCredentials, plan.Destructive, plan.Commit, plan.FieldChange{Field: plan.FieldClientID, From: value("a"), To: value("b")}).
+			hurting(exactly(i+1), "").held(plan.Approval, "destructive", "destructive, and nobody has approved it", approve()))
+	}
+	list := nextSteps(scene(DryRun, 0, append(held, sevenHeld()[0])...))
+	if len(list) != approvalsShown+4 {
+		t.Fatalf("%d steps: %+v", len(list), list)
+	}
+	for i, s := range list[:approvalsShown] {
+		if want := fmt.Sprintf("--approve production/p%02d=", 11-i); !s.alone || !strings.Contains(s.command, want) {
+			t.Errorf("step %d is %+v, want %s", i, s, want)
+		}
+	}
+	rest := list[approvalsShown:]
+	if rest[0].name != "strava" || rest[1].name != "strava" || rest[2].text != "4 more can be approved alone, too: -v prints how" {
+		t.Errorf("behind them: %+v", rest)
+	}
+	if last := rest[3]; last.text != "all 12 at once, without strava: 78 users affected" || !strings.Contains(last.command, "--approve production=") {
+		t.Errorf("last: %+v", last)
 	}
 }
 

@@ -274,6 +274,14 @@ func counted(n int, noun string) string {
 	return number(n) + " " + noun + "s"
 }
 
+// needApproval is the word for n things that do.
+func needApproval(n int) string {
+	if n == 1 {
+		return "needs approval"
+	}
+	return "need approval"
+}
+
 func number(n int) string {
 	s := strconv.Itoa(n)
 	for at := len(s) - 3; at > 0; at -= 3 {
