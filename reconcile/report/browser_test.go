@@ -56,7 +56,10 @@ func TestPageInABrowser(t *testing.T) {
 		}
 		t.Skip("chromium is not in PATH, so the page is opened in no browser")
 	}
-	page := render(t, func(w io.Writer) error { return HTML(w, scene(DryRun, 3, sevenHeld()...)) })
+	r := scene(DryRun, 3, sevenHeld()...)
+	r.Environments = append(r.Environments, scene(DryRun, 3, sevenHeld()[0]).Environments...)
+	r.Environments[1].Name = "staging" // so that a connection is named with its environment
+	page := render(t, func(w io.Writer) error { return HTML(w, r) })
 	mux := http.NewServeMux()
 	show := func(path, text string) {
 		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
