@@ -19,34 +19,35 @@ const (
 	defaultMaxUserDrop = 10
 )
 
+// longestHost is how long the name of a host may be.
+const longestHost = 253
+
 var hostName = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	return regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 })
 
 // connection reads one connection file; rotation is the block of defaults, nil
 // when there is none.
 func (r *reader) connection(n, rotation *yamlpos.Node) Connection {
-	o, ok := r.open(n, connectionBlocks())
+	o, ok := r.open(n, r.fields.connection)
 	if !ok {
 		return Connection{}
 	}
-	if o.Node.Get("provider") == nil {
-		o.errorf(o.At(), "write one, such as `provider: strava`", "provider is missing")
-	}
+	o.Require()
 	provider := r.slug(o, "provider")
 	words, known := r.words[provider.Value]
-	state := o.Word("state", "active", "paused", "disabled")
+	state := o.Word("state")
 	c := Connection{
 		Provider:    provider.Value,
 		Origin:      provider.Origin,
 		File:        o.At().File,
-		State:       State(max(0, slices.Index([]string{"active", "paused", "disabled"}, state.Value))),
+		State:       State(max(0, slices.Index(o.Declared("state").Words, state.Value))),
 		StateOrigin: state.Origin,
-		App:         nullable(o, "app", func(f string) Field[string] { return o.Word(f, "own", "terra") }),
+		App:         nullable(o, "app", o.Word),
 		Credentials: o.credentials(words),
 		Scopes:      nullable(o, "scopes", o.plainTexts),
 		Domain:      nullable(o, "domain", o.host),
-		Webhooks:    nullable(o, "webhooks", func(f string) Field[string] { return o.Word(f, "managed") }).Given(),
+		Webhooks:    nullable(o, "webhooks", o.Word).Given(),
 		Options:     o.options(words, known),
 		Setup:       o.setup(words, known),
 		Suspend:     o.suspend("suspend"),
@@ -79,21 +80,21 @@ func (o object) withDefault(field string, defaults *yamlpos.Node) object {
 
 func (o object) rotation(field string) Rotation {
 	r, _ := o.object(field)
-	maxAge := r.span("max_age", day, 3650*day).Value
+	maxAge := r.span("max_age").Value
 	fallback := defaultWarn
 	if maxAge > 0 {
 		fallback = min(fallback, maxAge/2)
 	}
-	warn := r.span("warn", 0, 3650*day)
+	warn := r.span("warn")
 	if maxAge > 0 && warn.Given() && warn.Value >= maxAge {
 		o.errorf(r.At(), "", "rotation.warn must be shorter than rotation.max_age")
 	}
 	return Rotation{
 		MaxAge:      maxAge,
 		Warn:        warn.Or(fallback),
-		Soak:        r.span("soak", 0, 90*day).Or(defaultSoak),
-		MaxUserDrop: r.Number("max_user_drop", 1, 100).Or(defaultMaxUserDrop),
-		Probe:       r.Word("probe", "require", "prefer", "off").Or("prefer"),
+		Soak:        r.span("soak").Or(defaultSoak),
+		MaxUserDrop: r.Number("max_user_drop").Or(defaultMaxUserDrop),
+		Probe:       r.Word("probe").Or("prefer"),
 		Origin:      r.At(),
 	}
 }
@@ -108,11 +109,11 @@ func (o object) host(field string) Field[string] {
 	if !f.Given() {
 		return f
 	}
-	f.Value = strings.ToLower(f.Value)
-	if len(f.Value) > 253 || !hostName().MatchString(f.Value) {
+	if len(f.Value) > longestHost || !hostName().MatchString(f.Value) {
 		o.errorf(f.Origin, "write it like `auth.example.com`", "%s must be a host name, without https:// and without a path", o.Name(field))
 		return Field[string]{}
 	}
+	f.Value = strings.ToLower(f.Value)
 	return f
 }
 

@@ -31,21 +31,8 @@ func (o object) credentials(words Words) Credentials {
 		o.errorf(n.Origin, "remove the line to leave them alone, or write `app: terra`", "credentials cannot be null: Terra cannot delete them")
 		return Credentials{}
 	}
-	known := slices.Clone(o.Schema.Fields["credentials"])
-	native := map[string][]string{"client_id": {"client_id"}, "client_secret": {"client_secret"}}
-	for name, target := range words.Native {
-		if !slices.Contains(known, name) {
-			native[target] = append(native[target], name)
-			known = append(known, name)
-		}
-	}
-	for _, names := range native {
-		slices.Sort(names)
-	}
-	slices.Sort(known)
-	o.Schema.Fields = maps.Clone(o.Schema.Fields)
-	o.Schema.Fields["credentials"] = known
-	o.Schema.Fields["credentials.keys"] = append([]string{"unknown", "issued", "not_before"}, native["client_secret"]...)
+	o.Schema.Fields = withNative(o.Schema.Fields, words)
+	ids, secrets := nativeNames(words, "client_id"), nativeNames(words, "client_secret")
 	c, ok := o.object("credentials")
 	if !ok {
 		return Credentials{}
@@ -53,12 +40,49 @@ func (o object) credentials(words Words) Credentials {
 	return Credentials{
 		Present:            true,
 		Origin:             c.At(),
-		ClientID:           c.Text(c.oneOf(native["client_id"])),
-		Keys:               c.keys(native["client_secret"]),
+		ClientID:           c.Text(c.oneOf(ids)),
+		Keys:               c.keys(secrets),
 		RedirectURL:        nullable(c, "redirect_url", c.address),
 		VerificationSecret: nullable(c, "verification_secret", func(field string) Field[Secret] { return c.secret(field, "--field", field) }),
 		Sandbox:            nullable(c, "sandbox", c.Boolean),
 	}
+}
+
+// nativeNames are those under which a provider's file may hold client_id or client_secret,
+// sorted.
+func nativeNames(words Words, field string) []string {
+	names := []string{field}
+	for name, target := range words.Native {
+		if target == field && name != field {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// withNative declares the names that a provider documents beside those of every provider.
+func withNative(fields yamlpos.Fields, words Words) yamlpos.Fields {
+	named := func(block, field string) (list []yamlpos.Declared) {
+		for _, name := range nativeNames(words, field) {
+			d := fields.Declared(block, field)
+			d.Name = name
+			list = append(list, d)
+		}
+		return list
+	}
+	credentials := slices.Concat(named("credentials", "client_id"), named("credentials", "client_secret"))
+	for _, d := range fields["credentials"] {
+		if d.Name != "client_id" && d.Name != "client_secret" {
+			credentials = append(credentials, d)
+		}
+	}
+	slices.SortFunc(credentials, func(a, b yamlpos.Declared) int { return strings.Compare(a.Name, b.Name) })
+	keys := slices.DeleteFunc(slices.Clone(fields["credentials.keys"]), func(d yamlpos.Declared) bool { return d.Name == "client_secret" })
+	all := maps.Clone(fields)
+	all["credentials"] = credentials
+	all["credentials.keys"] = append(keys, named("credentials.keys", "client_secret")...)
+	return all
 }
 
 // oneOf returns the one of several names for a field that is written, and the
@@ -98,7 +122,7 @@ func (o object) keys(names []string) []Key {
 	if list.Kind == yamlpos.List && len(list.Items) == 0 {
 		o.errorf(list.Origin, "remove the line to leave the secret alone", "%s holds no key", o.Name("keys"))
 	}
-	if !o.holdsAtMost("keys", mostKeys, "remove what has passed") {
+	if !o.isBounded("keys", "remove what has passed") {
 		return nil
 	}
 	var keys []Key

@@ -20,7 +20,7 @@ const defaultVerifyEvery = 24 * time.Hour
 
 var (
 	plainName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`) })
-	slugName  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`) })
+	slugName  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$`) })
 )
 
 // plainNameHint says what plainName matches.
@@ -29,9 +29,10 @@ const plainNameHint = "write letters, digits, `.`, `_` and `-`"
 // reader turns the trees of one environment, or of terra.yaml, into documents.
 type reader struct {
 	*sink
-	words map[string]Words  // by slug
-	names []string          // slugs, sorted
-	near  map[string]string // of unknown slugs that were looked up, by slug; shared
+	words  map[string]Words  // by slug
+	names  []string          // slugs, sorted
+	fields declarations      // of the three files
+	near   map[string]string // of unknown slugs that were looked up, by slug; shared
 }
 
 // nearest returns the slug that an unknown one was most likely meant as, or "".
@@ -48,32 +49,26 @@ func (r *reader) nearest(slug string) string {
 // environment reads environment.yaml with the defaults of terra.yaml merged
 // into it.
 func (r *reader) environment(n *yamlpos.Node) Environment {
-	o, ok := r.open(n, environmentBlocks())
+	o, ok := r.open(n, r.fields.environment)
 	if !ok {
 		return Environment{}
 	}
 	e := r.shared(o)
 	e.Origin = o.At()
-	devID := o.matching("dev_id", plainName, plainNameHint)
+	o.Require()
+	devID, prune := o.matching("dev_id"), o.Word("prune")
 	e.DevID, e.DevIDOrigin = devID.Value, devID.Origin
-	if o.Node.Get("dev_id") == nil {
-		o.errorf(o.At(), "it is the dev-id that Terra's dashboard shows for this environment", "dev_id is missing")
-	}
-	prune := o.Word("prune", "never", "disable")
 	e.PruneDisable, e.PruneOrigin = prune.Value == "disable", prune.Origin
-	if o.Node.Get("prune") == nil {
-		o.errorf(o.At(), "write `prune: never` or `prune: disable`", "prune is missing")
-	}
 	e.Suspend = o.suspend("suspend")
 	return e
 }
 
 // shared reads the fields that defaults may hold too.
 func (r *reader) shared(o object) Environment {
-	mode, drift := o.Word("mode", "apply", "observe"), o.Word("on_drift", "revert", "report")
-	secretDrift := o.Word("on_secret_drift", "hold", "revert")
+	mode, drift := o.Word("mode"), o.Word("on_drift")
+	secretDrift := o.Word("on_secret_drift")
 	e := Environment{
-		Account:           o.matching("account", plainName, plainNameHint).Or("default"),
+		Account:           o.matching("account").Or("default"),
 		Observe:           mode.Value == "observe",
 		ModeOrigin:        mode.Origin,
 		Schedule:          nullable(o, "schedule", o.schedule).Value,
@@ -81,7 +76,7 @@ func (r *reader) shared(o object) Environment {
 		DriftOrigin:       drift.Origin,
 		RevertSecretDrift: secretDrift.Or("hold") == "revert",
 		SecretDriftOrigin: secretDrift.Origin,
-		VerifyEvery:       o.span("verify_every", time.Minute, 365*day).Or(defaultVerifyEvery),
+		VerifyEvery:       o.span("verify_every").Or(defaultVerifyEvery),
 		Policy:            r.environmentPolicy(o),
 	}
 	if n := o.Get("windows"); n == nil || !n.Null {
@@ -104,12 +99,12 @@ func (r *reader) slug(o object, field string) Field[string] {
 }
 
 func (r *reader) asSlug(f Field[string], name string) Field[string] {
-	f.Value = strings.ToLower(f.Value)
 	if !slugName().MatchString(f.Value) {
 		r.errorf(f.Origin, "see the names", "%s is not the name of a provider", name)
 		r.typed("providers")
 		return Field[string]{}
 	}
+	f.Value = strings.ToLower(f.Value)
 	if _, known := r.words[f.Value]; !known {
 		near, hint := r.nearest(f.Value), "it works by what Terra says about it"
 		if near != "" {
@@ -124,7 +119,7 @@ func (r *reader) asSlug(f Field[string], name string) Field[string] {
 // protected reads which connections are never paused, disabled or pruned.
 func (r *reader) protected(o object) Field[[]string] {
 	const field = "protect"
-	if !o.holdsAtMost(field, mostProtected, "remove what has no connection file") {
+	if !o.isBounded(field, "remove what has no connection file") {
 		return Field[[]string]{}
 	}
 	list := o.Texts(field)
@@ -217,7 +212,7 @@ func (o object) suspend(field string) *Suspend {
 	if !ok {
 		return nil
 	}
-	s.Require(suspendFields()...)
+	s.Require()
 	return &Suspend{
 		Reason: s.prose("reason").Value,
 		Owner:  s.note("owner").Value,
@@ -229,12 +224,12 @@ func (o object) suspend(field string) *Suspend {
 // allow reads the approvals of an environment, or of one connection, where
 // they do not name it.
 func (r *reader) allow(o object, ofConnection bool) []Allow {
-	if !o.holdsAtMost("allow", mostAllows, "remove what has passed") {
+	if !o.isBounded("allow", "remove what has passed") {
 		return nil
 	}
 	var list []Allow
 	for _, one := range o.objects("allow") {
-		one.Require("change", "until", "reason")
+		one.Require()
 		a := Allow{
 			Change: one.change(),
 			Until:  one.moment("until").Value,
@@ -245,8 +240,6 @@ func (r *reader) allow(o object, ofConnection bool) []Allow {
 		switch n := one.Node.Get("connection"); {
 		case ofConnection && n != nil:
 			one.errorf(n.Origin, "remove the line", "an approval in a connection file is for that connection only")
-		case !ofConnection && n == nil:
-			one.Require("connection")
 		case !ofConnection:
 			a.Connection = r.slug(one, "connection").Value
 		}
@@ -256,11 +249,11 @@ func (r *reader) allow(o object, ofConnection bool) []Allow {
 }
 
 func (o object) change() string {
-	f := o.Text("change")
-	if !f.Given() || slices.Contains(approvable(), f.Value) {
+	f, known := o.Text("change"), o.Declared("change").Words
+	if !f.Given() || slices.Contains(known, f.Value) {
 		return f.Value
 	}
-	hint := yamlpos.DidYouMean(f.Value, approvable())
+	hint := yamlpos.DidYouMean(f.Value, known)
 	if hint == "" {
 		hint = "write a field such as `client_id`, an action such as `disable`, or `prune`"
 	}
@@ -288,11 +281,11 @@ func (o object) target(change string) string {
 func (r *reader) environmentPolicy(o object) EnvironmentPolicy {
 	policy, _ := o.object("policy")
 	limits, _ := policy.object("max_changes")
-	protect, rotations := r.protected(policy), policy.Number("max_rotations", 0, 1_000_000)
+	protect, rotations := r.protected(policy), policy.Number("max_rotations")
 	return EnvironmentPolicy{
 		MaxChanges: Cap{
-			Count:   limits.Number("count", 0, 1_000_000).Or(defaultMaxCount),
-			Percent: limits.Number("percent", 1, 100).Or(defaultMaxPercent),
+			Count:   limits.Number("count").Or(defaultMaxCount),
+			Percent: limits.Number("percent").Or(defaultMaxPercent),
 			Origin:  limits.At(),
 		},
 		MaxRotations:    rotations.Or(defaultMaxRotations),
@@ -308,8 +301,8 @@ func (r *reader) connectionPolicy(o object) ConnectionPolicy {
 	policy, _ := o.object("policy")
 	var ignore []string
 	for _, f := range policy.Texts("ignore").Value {
-		if !slices.Contains(fields(), f.Value) {
-			o.errorf(f.Origin, yamlpos.DidYouMean(f.Value, fields()), "policy.ignore cannot name %s", yamlpos.Quoted(f.Value))
+		if known := policy.Declared("ignore").Words; !slices.Contains(known, f.Value) {
+			o.errorf(f.Origin, yamlpos.DidYouMean(f.Value, known), "policy.ignore cannot name %s", yamlpos.Quoted(f.Value))
 			continue
 		}
 		ignore = append(ignore, f.Value)
@@ -326,12 +319,12 @@ func (o object) windows(field string) []Window {
 		o.errorf(n.Origin, "remove the line for always, or write a window", "%s holds no window", o.Name(field))
 		return nil
 	}
-	if !o.holdsAtMost(field, mostWindows, "remove what has passed") {
+	if !o.isBounded(field, "remove what has passed") {
 		return nil
 	}
 	var list []Window
 	for _, one := range o.objects(field) {
-		one.Require("days", "from", "to")
+		one.Require()
 		from, to := one.clock("from"), one.clock("to")
 		if from.Given() && to.Given() && from.Value == to.Value {
 			one.errorf(from.Origin, "for a whole day write 00:00 to 23:59", "this window never opens: from and to are equal")
@@ -344,8 +337,7 @@ func (o object) windows(field string) []Window {
 }
 
 func (o object) days() []time.Weekday {
-	names := []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
-	field := o.Texts("days")
+	names, field := o.Declared("days").Words, o.Texts("days")
 	if field.Given() && len(field.Value) == 0 {
 		o.errorf(field.Origin, "name one, such as `sat`", "this window has no days")
 	}
@@ -424,6 +416,27 @@ func scheduleZone(expression string) (string, bool) {
 	return zone, ok
 }
 
+// cronColumn is one of the five fields of a cron expression.
+type cronColumn struct {
+	name, holds   string
+	last          int    // the highest value
+	values, steps string // as patterns
+}
+
+func cronColumns() [5]cronColumn {
+	const (
+		months = `|[Jj][Aa][Nn]|[Ff][Ee][Bb]|[Mm][Aa][Rr]|[Aa][Pp][Rr]|[Mm][Aa][Yy]|[Jj][Uu][Nn]|[Jj][Uu][Ll]|[Aa][Uu][Gg]|[Ss][Ee][Pp]|[Oo][Cc][Tt]|[Nn][Oo][Vv]|[Dd][Ee][Cc])`
+		days   = `|[Ss][Uu][Nn]|[Mm][Oo][Nn]|[Tt][Uu][Ee]|[Ww][Ee][Dd]|[Tt][Hh][Uu]|[Ff][Rr][Ii]|[Ss][Aa][Tt])`
+	)
+	return [5]cronColumn{
+		{"minute", "0-59", 59, `(0*[1-5]?[0-9])`, `(0*([1-9]|[1-5][0-9]))`},
+		{"hour", "0-23", 23, `(0*(1?[0-9]|2[0-3]))`, `(0*([1-9]|1[0-9]|2[0-3]))`},
+		{"day of the month", "1-31", 31, `(0*([1-9]|[12][0-9]|3[01]))`, `(0*([1-9]|[12][0-9]|3[01]))`},
+		{"month", "1-12 or jan-dec", 12, `(0*([1-9]|1[0-2])` + months, `(0*([1-9]|1[0-2]))`},
+		{"day of the week", "0-6 or sun-sat", 6, `(0*[0-6]` + days, `(0*[1-6])`},
+	}
+}
+
 // scheduleProblem says which of the five fields cannot be read, and what it may hold;
 // "" where each can.
 func scheduleProblem(expression string) string {
@@ -440,12 +453,7 @@ func scheduleProblem(expression string) string {
 	case n != 5:
 		return "is not a cron expression: it has " + visible.Plural(n, "field", "fields") + ", and five are needed: minute, hour, day of the month, month, day of the week"
 	}
-	for i, field := range [...]struct {
-		name, holds string
-		last        int
-	}{
-		{"minute", "0-59", 59}, {"hour", "0-23", 23}, {"day of the month", "1-31", 31}, {"month", "1-12 or jan-dec", 12}, {"day of the week", "0-6 or sun-sat", 6},
-	} {
+	for i, field := range cronColumns() {
 		alone := []string{"*", "*", "*", "*", "*"}
 		alone[i] = words[i]
 		_, ok := parseSchedule(strings.Join(alone, " "))

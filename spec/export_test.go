@@ -2,19 +2,28 @@ package spec
 
 import "github.com/terra-reconcile/terra-reconcile/internal/yamlpos"
 
-// Fields returns the fields of each kind of file, a dot for each level down. Those
+// Tables returns the declared fields of each kind of file as docs/files.md has them. Those
 // of defaults are the other files' own.
-func Fields() map[string][]string {
-	list := map[string][]string{}
-	for file, known := range map[string]yamlpos.Fields{
-		"terra.yaml": rootBlocks(), "environment.yaml": environmentBlocks(), "A connection file": connectionBlocks(),
+func Tables() map[string]string {
+	list := map[string]string{}
+	for file, fields := range map[string]yamlpos.Fields{
+		"terra.yaml": rootFields(), "environment.yaml": environmentFields(), "A connection file": connectionFields(),
 	} {
-		for block, fields := range known {
-			if block == "defaults" || yamlpos.Inside(block, "defaults") {
-				continue
-			}
-			for _, field := range fields {
-				list[file] = append(list[file], yamlpos.Below(block, field))
+		list[file] = fields.Table(func(path string) bool { return !yamlpos.Inside(path, "defaults") })
+	}
+	return list
+}
+
+// Defaults returns the values that omitted fields have, by file and path.
+func Defaults() map[string]map[string]string {
+	list := map[string]map[string]string{}
+	for file, fields := range map[string]yamlpos.Fields{"environment.yaml": environmentFields(), "connection.yaml": connectionFields()} {
+		list[file] = map[string]string{}
+		for block, all := range fields {
+			for _, d := range all {
+				if d.Default != "" {
+					list[file][yamlpos.Below(block, d.Name)] = d.Default
+				}
 			}
 		}
 	}

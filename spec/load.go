@@ -55,7 +55,7 @@ const (
 func Load(fsys fs.FS, vocabulary Vocabulary) (Set, []Problem) {
 	w := &walker{fsys: fsys}
 	w.scan(".", "", 0)
-	l := &loader{fsys: fsys, words: map[string]Words{}, near: map[string]string{}, problems: w.problems}
+	l := &loader{fsys: fsys, words: map[string]Words{}, near: map[string]string{}, fields: declared(), problems: w.problems}
 	for _, words := range vocabulary.Providers {
 		l.words[words.Slug] = words
 		l.names = append(l.names, words.Slug)
@@ -85,6 +85,7 @@ type loader struct {
 	words    map[string]Words
 	names    []string
 	near     map[string]string
+	fields   declarations
 	terra    string
 	defaults *yamlpos.Node
 	rotation *yamlpos.Node
@@ -145,7 +146,7 @@ func (s *sink) shorten(from int, file string) {
 }
 
 func (l *loader) reader(environment string) *reader {
-	return &reader{sink: &sink{environment: environment}, words: l.words, names: l.names, near: l.near}
+	return &reader{sink: &sink{environment: environment}, words: l.words, names: l.names, near: l.near, fields: l.fields}
 }
 
 // root reads terra.yaml and keeps its defaults if there is no error in it.

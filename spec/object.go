@@ -111,23 +111,11 @@ func (o object) objects(field string) []object {
 	return list
 }
 
-// How many entries the lists may have of which each costs time in every run, or for
-// every file.
-const (
-	mostAllows     = 100
-	mostWindows    = 50
-	mostKeys       = 20
-	mostProtected  = 200
-	mostRules      = 200
-	mostPaths      = 50
-	mostRecipients = 100
-)
-
-// holdsAtMost refuses a list with more entries, at the first that is too many: at the
-// list itself where that one comes from another file.
-func (o object) holdsAtMost(field string, most int, hint string) bool {
-	n := o.Get(field)
-	if n == nil || n.Kind != yamlpos.List || len(n.Items) <= most {
+// isBounded refuses a list with more entries than are declared, at the first that is too
+// many: at the list itself where that one comes from another file.
+func (o object) isBounded(field, hint string) bool {
+	n, most := o.Get(field), o.Declared(field).Most
+	if n == nil || n.Kind != yamlpos.List || most == 0 || len(n.Items) <= most {
 		return true
 	}
 	at, from := n.Items[most].Origin, ""
@@ -206,18 +194,19 @@ func (o object) note(field string) Field[string] {
 	return f
 }
 
-// matching reads a text that a pattern must match; what says which texts do.
-func (o object) matching(field string, pattern func() *regexp.Regexp, what string) Field[string] {
-	f := o.Text(field)
-	if f.Given() && !pattern().MatchString(f.Value) {
-		o.errorf(f.Origin, what, "%s is not valid", o.Name(field))
+// matching reads a text that the declared pattern must match.
+func (o object) matching(field string) Field[string] {
+	f, d := o.Text(field), o.Declared(field)
+	if f.Given() && !d.Pattern().MatchString(f.Value) {
+		o.errorf(f.Origin, d.Says, "%s is not valid", o.Name(field))
 		return Field[string]{}
 	}
 	return f
 }
 
-// span reads a length of time from low to high, such as 90d or 1h30m.
-func (o object) span(field string, low, high time.Duration) Field[time.Duration] {
+// span reads a length of time within the declared bounds, such as 90d or 1h30m.
+func (o object) span(field string) Field[time.Duration] {
+	low, high := o.Declared(field).Shortest, o.Declared(field).Longest
 	n := o.Scalar(field, "a length of time")
 	if n == nil {
 		return Field[time.Duration]{}
@@ -227,7 +216,7 @@ func (o object) span(field string, low, high time.Duration) Field[time.Duration]
 	case !ok:
 		o.errorf(n.Origin, "write it like `90d`, `24h` or `15m`", "%s must be a length of time with units", o.Name(field))
 	case value < low || value > high:
-		o.errorf(n.Origin, "", "%s must lie between %s and %s", o.Name(field), showSpan(low), showSpan(high))
+		o.errorf(n.Origin, "", "%s must lie between %s and %s", o.Name(field), yamlpos.ShowSpan(low), yamlpos.ShowSpan(high))
 	default:
 		return Field[time.Duration]{Presence: Given, Value: value, Origin: n.Origin}
 	}
@@ -251,18 +240,6 @@ func parseSpan(text string) (time.Duration, bool) {
 		total += time.Duration(count) * unit
 	}
 	return total, true
-}
-
-func showSpan(d time.Duration) string {
-	switch {
-	case d > 0 && d%day == 0:
-		return strconv.Itoa(int(d/day)) + "d"
-	case d > 0 && d%time.Hour == 0:
-		return strconv.Itoa(int(d/time.Hour)) + "h"
-	case d > 0 && d%time.Minute == 0:
-		return strconv.Itoa(int(d/time.Minute)) + "m"
-	}
-	return strconv.Itoa(int(d/time.Second)) + "s"
 }
 
 var (
@@ -339,66 +316,3 @@ func values(list []Field[string]) []string {
 	}
 	return out
 }
-
-// What stands below setup and options is the providers' to name. docs/files.md
-// explains each of these fields.
-
-func rootBlocks() yamlpos.Fields {
-	b := yamlpos.Fields{
-		"":           {"version", "recipients", "secrets", "defaults"},
-		"recipients": {"paths", "age"},
-		"secrets":    {"binding"},
-	}
-	for block, fields := range defaultsBlocks() {
-		b[yamlpos.Below("defaults", block)] = fields
-	}
-	return b
-}
-
-// defaultsBlocks are those of defaults, seen from there.
-func defaultsBlocks() yamlpos.Fields {
-	b := environmentBlocks()
-	b[""] = append([]string{"rotation"}, sharedFields()...)
-	b["rotation"] = rotationFields()
-	delete(b, "suspend")
-	return b
-}
-
-func environmentBlocks() yamlpos.Fields {
-	return yamlpos.Fields{
-		"":                   append([]string{"dev_id", "prune", "suspend"}, sharedFields()...),
-		"suspend":            suspendFields(),
-		"windows":            {"days", "from", "to", "tz"},
-		"policy":             {"max_changes", "max_rotations", "require_setup", "protect", "allow"},
-		"policy.max_changes": {"count", "percent"},
-		"policy.allow":       allowFields(),
-	}
-}
-
-func connectionBlocks() yamlpos.Fields {
-	return yamlpos.Fields{
-		"": {
-			"provider", "state", "app", "credentials", "scopes", "domain", "webhooks",
-			"rotation", "options", "setup", "suspend", "policy",
-		},
-		"credentials":      {"client_id", "client_secret", "keys", "redirect_url", "verification_secret", "sandbox"},
-		"credentials.keys": {"unknown", "issued", "not_before", "client_secret"},
-		"rotation":         rotationFields(),
-		"suspend":          suspendFields(),
-		"policy":           {"protect", "ignore", "allow"},
-		"policy.allow":     allowFields(),
-	}
-}
-
-// sharedFields may stand in environment.yaml and in defaults of terra.yaml.
-func sharedFields() []string {
-	return []string{
-		"account", "mode", "schedule", "on_drift", "on_secret_drift", "verify_every", "windows", "policy",
-	}
-}
-
-func rotationFields() []string { return []string{"max_age", "warn", "soak", "max_user_drop", "probe"} }
-
-func suspendFields() []string { return []string{"reason", "owner", "until"} }
-
-func allowFields() []string { return []string{"connection", "change", "to", "until", "reason"} }

@@ -1,9 +1,9 @@
 package spec_test
 
 import (
+	"bytes"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -29,19 +29,25 @@ func page(t *testing.T) map[string]string {
 	return sections
 }
 
-// docs/files.md has a row for every field of every file, and for no other.
+// docs/files.md has the declared fields of every file; -update writes them there.
 func TestPageHasEveryField(t *testing.T) {
 	sections := page(t)
-	row := regexp.MustCompile("(?m)^\\| `([^`]+)` \\|")
-	for file, want := range spec.Fields() {
-		var got []string
-		for _, m := range row.FindAllStringSubmatch(sections[file], -1) {
-			got = append(got, m[1])
+	table := regexp.MustCompile(`(?m)^\| field \|.*\n(\|.*\n)+`)
+	for file, want := range spec.Tables() {
+		got := table.FindString(sections[file])
+		if *update && got != "" {
+			text, err := os.ReadFile("../docs/files.md")
+			if err != nil {
+				t.Fatal(err)
+			}
+			text = bytes.Replace(text, []byte(got), []byte(want), 1)
+			if err := os.WriteFile("../docs/files.md", text, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			got = want
 		}
-		slices.Sort(got)
-		slices.Sort(want)
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s (-known +on the page):\n%s", file, diff)
+			t.Errorf("%s (-declared +on the page); make generate writes it:\n%s", file, diff)
 		}
 	}
 	var words []string
@@ -73,5 +79,39 @@ func TestPageExamplesLoad(t *testing.T) {
 	}
 	if len(fsys) != 3 || len(set.Environments) != 1 || len(set.Environments[0].Connections) != 1 {
 		t.Errorf("got %d files and %+v, want one of each kind", len(fsys), set.Environments)
+	}
+}
+
+// What is declared as the default of a field is what an omitted one means.
+func TestDefaultsAreWhatOmittedMeans(t *testing.T) {
+	load := func(file, more string) spec.Set {
+		texts := map[string]string{"terra.yaml": "version: 1\nsecrets: {binding: require}\n", "e/environment.yaml": "dev_id: e\nprune: never\n", "e/connection.yaml": "provider: strava\n"}
+		texts["e/"+file] += more
+		set, problems := spec.Load(files(texts), vocabulary())
+		if len(problems) > 0 {
+			t.Fatalf("%s: %v", more, problems)
+		}
+		return set
+	}
+	anywhere := cmp.Comparer(func(spec.Origin, spec.Origin) bool { return true })
+	tried := 0
+	for file, defaults := range spec.Defaults() {
+		for path, value := range defaults {
+			around := ""
+			if window, ok := strings.CutPrefix(path, "windows."); ok {
+				path, around = "windows", `{days: [sat], from: "02:00", to: "05:00"`
+				value = around + ", " + window + ": " + value + "}"
+				value, around = "["+value+"]", "windows: ["+around+"}]\n"
+			}
+			words := strings.Split(path, ".")
+			said := strings.Join(words, ": {") + ": " + value + strings.Repeat("}", len(words)-1) + "\n"
+			if diff := cmp.Diff(load(file, around), load(file, said), anywhere); diff != "" {
+				t.Errorf("%s: omitted is not %s (-omitted +said):\n%s", file, strings.TrimSpace(said), diff)
+			}
+			tried++
+		}
+	}
+	if tried < 12 {
+		t.Errorf("only %d defaults: are these all?", tried)
 	}
 }

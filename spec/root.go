@@ -10,28 +10,35 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/yamlpos"
 )
 
-// bech32Data is the second half of an age recipient.
-var bech32Data = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[02-9ac-hj-np-z]{6,}$`) })
+// bech32 is a character of the second half of an age recipient.
+const bech32 = `[02-9ac-hj-np-z]`
 
-var sshRecipient = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^ssh-(ed25519|rsa) [A-Za-z0-9+/]{32,}={0,2}( .*)?$`) })
+const sshPattern = `^ssh-(ed25519|rsa) [A-Za-z0-9+/]{32,}={0,2}( .*)?$`
+
+var (
+	bech32Data   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^` + bech32 + `{6,}$`) })
+	sshRecipient = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(sshPattern) })
+)
+
+// longestGlob is how long a path pattern may be.
+const longestGlob = 200
 
 // root reads terra.yaml and returns the defaults as a tree too, so that they
 // can be merged under every environment. The tree is nil when there are none.
 func (r *reader) root(n *yamlpos.Node) (Root, *yamlpos.Node) {
-	o, ok := r.open(n, rootBlocks())
+	o, ok := r.open(n, r.fields.root)
 	if !ok {
 		return Root{}, nil
 	}
+	o.Require()
 	switch n := o.Node.Get("version"); {
-	case n == nil:
-		o.errorf(o.At(), "write `version: 1`", "version is missing")
-	case n.Bad:
+	case n == nil, n.Bad:
 	case n.Text != "1" || !n.Plain || n.Tagged || n.Kind != yamlpos.Scalar:
 		o.errorf(n.Origin, "write `version: 1`, or use a newer reconcile", "this program reads version 1 only")
 	}
 	root := Root{Recipients: o.recipients("recipients"), Origin: o.At()}
 	secrets, _ := o.object("secrets")
-	binding := secrets.Word("binding", "require", "allow-plain")
+	binding := secrets.Word("binding")
 	root.AllowPlain = binding.Or("allow-plain") == "allow-plain"
 	if !binding.Given() && (secrets.Node == nil || secrets.Node.Get("binding") == nil) {
 		r.warnf(o.At(), "write `secrets: {binding: require}` once all are sealed by secret encrypt",
@@ -61,7 +68,7 @@ func (r *reader) defaults(o object) *yamlpos.Node {
 		return nil
 	}
 	d := object{inner, o.sink}
-	d.Path, d.Block, d.Schema.Fields = "", "", defaultsBlocks()
+	d.Path, d.Block, d.Schema.Fields = "", "", r.fields.defaults
 	r.shared(d)
 	d.rotation("rotation")
 	if policy := n.Get("policy"); policy != nil {
@@ -73,14 +80,14 @@ func (r *reader) defaults(o object) *yamlpos.Node {
 }
 
 func (o object) recipients(field string) []RecipientRule {
-	if !o.holdsAtMost(field, mostRules, "let one entry name several paths") {
+	if !o.isBounded(field, "let one entry name several paths") {
 		return nil
 	}
 	var rules []RecipientRule
 	for _, one := range o.objects(field) {
-		one.Require("paths", "age")
+		one.Require()
 		rule := RecipientRule{Origin: one.At()}
-		if !one.holdsAtMost("paths", mostPaths, "cover several with `**`") || !one.holdsAtMost("age", mostRecipients, "share one key") {
+		if !one.isBounded("paths", "cover several with `**`") || !one.isBounded("age", "share one key") {
 			continue
 		}
 		paths, keys := one.Texts("paths"), one.Texts("age")
@@ -173,7 +180,7 @@ func (r RecipientRule) covers(file string) bool {
 // compileGlob translates a path pattern: ** is any number of folders, * and ?
 // stay inside one name. Everything else is itself.
 func compileGlob(pattern string) (*regexp.Regexp, bool) {
-	if pattern == "" || len(pattern) > 200 || strings.ContainsAny(pattern, `[]{}\!`) {
+	if pattern == "" || len(pattern) > longestGlob || strings.ContainsAny(pattern, `[]{}\!`) {
 		return nil, false
 	}
 	var b strings.Builder

@@ -7,21 +7,8 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
-	"sync"
-)
-
-var (
-	accountName  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`) })
-	variableName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`) })
-	providerName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*$`) })
-	redirectHost = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`^(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])?$`)
-	})
-	devID      = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`) })
-	pluginName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]*$`) })
 )
 
 // checkBaseURL returns the base URL without a trailing slash, or why a token may
@@ -95,11 +82,10 @@ func checkRepoURL(text string) error {
 	return nil
 }
 
-// checkRedirectHost wants a name that can be compared letter by letter. After `*.`
-// stand at least two labels, so that nobody lists a whole top-level domain.
+// checkRedirectHost judges a host that stands in no file.
 func checkRedirectHost(text string) error {
-	if !redirectHost().MatchString(text) || len(text) > 253 {
-		return errors.New(`is not the name of a host in small letters, as in auth.acme.example or *.acme.example; no address, port or path, other alphabets as xn--…`)
+	if d := fields().Declared("accounts.*", "redirect_hosts"); !d.Pattern().MatchString(text) || len(text) > d.Chars {
+		return errors.New("is not " + d.Says)
 	}
 	return nil
 }
@@ -120,29 +106,4 @@ func checkListen(text string) error {
 		return fmt.Errorf("is not an address; it should look like %s", DefaultListen)
 	}
 	return nil
-}
-
-func checkName(pattern func() *regexp.Regexp, what string) func(string) error {
-	return func(text string) error {
-		if !pattern().MatchString(text) {
-			return fmt.Errorf("is not %s", what)
-		}
-		return nil
-	}
-}
-
-// checkDevID refuses what is no dev-id, and so would allow nothing.
-func checkDevID(text string) error {
-	if text != AnyDevID && !devID().MatchString(text) {
-		return errors.New(`is not a dev-id; write it out as Terra shows it, or ["*"] alone for all`)
-	}
-	return nil
-}
-
-// checkClass lets the classes of changes pass.
-func checkClass(text string) error {
-	if text == "safe" || text == "disruptive" || text == "destructive" {
-		return nil
-	}
-	return errors.New("must be safe, disruptive or destructive")
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -315,28 +316,68 @@ func TestBaseURLIsSafe(t *testing.T) {
 	}
 }
 
-// The page for people who run a daemon names the defaults as they are.
-func TestDefaultsAreDocumented(t *testing.T) {
-	page, err := os.ReadFile("../../docs/operations.md")
+// The page for people who run a daemon has the declared fields; -update writes them there.
+func TestFieldsAreDocumented(t *testing.T) {
+	const name = "../../docs/operations.md"
+	page, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	short := func(d time.Duration) string { return strings.TrimSuffix(d.String(), "0s") }
+	want := fields().Table(func(string) bool { return true })
+	got := regexp.MustCompile(`(?m)^\| field \|.*\n(\|.*\n)+`).FindString(string(page))
+	if *update && got != "" {
+		if err := os.WriteFile(name, []byte(strings.Replace(string(page), got, want, 1)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		got = want
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the fields (-declared +on the page); make generate writes them:\n%s", diff)
+	}
 	for field, defaults := range map[string][]string{
-		"| `repo.url`":       {short(DefaultPoll)},
-		"| `accounts.NAME`":  {DefaultBaseURL},
-		"| `state_dir`":      {"RECONCILE_STATE_DIR", "$XDG_STATE_HOME/terra-reconcile", "$HOME/.local/state/terra-reconcile"},
-		"| `listen`":         {DefaultListen},
-		"| `cycle_deadline`": {short(DefaultCycleDeadline)},
-		"| `log`":            {DefaultLogFormat, DefaultLogLevel},
+		"accounts.NAME.base_url": {"TERRA_BASE_URL", DefaultBaseURL},
+		"state_dir":              {"RECONCILE_STATE_DIR", "$XDG_STATE_HOME/terra-reconcile", "$HOME/.local/state/terra-reconcile"},
 	} {
-		_, row, found := strings.Cut(string(page), "\n"+field)
+		_, row, found := strings.Cut(want, "\n| `"+field+"`")
 		row, _, _ = strings.Cut(row, "\n")
-		_, row, hasDefault := strings.Cut(strings.ToLower(row), "default")
 		for _, value := range defaults {
-			if !found || !hasDefault || !strings.Contains(row, "`"+strings.ToLower(value)+"`") {
+			if !found || !strings.Contains(row, "`"+value+"`") {
 				t.Errorf("%s … does not say that the default is %s", field, value)
 			}
 		}
+	}
+}
+
+// TestDefaultsAreWhatOmittedMeans: the declared default of a field, written, changes
+// nothing.
+func TestDefaultsAreWhatOmittedMeans(t *testing.T) {
+	parse := func(text string) Config {
+		c, err := Parse("/etc/reconcile/daemon.yaml", []byte(text), env(map[string]string{"HOME": "/home/ada"}))
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		return c
+	}
+	tried := 0
+	for block, all := range fields() {
+		for _, d := range all {
+			if d.Default == "" {
+				continue
+			}
+			tried++
+			text := smallest + yamlpos.Below(block, d.Name) + ": " + d.Default + "\n"
+			switch block {
+			case "repo":
+				text = strings.Replace(smallest, "./specs", "./specs, "+d.Name+": "+d.Default, 1)
+			case "log":
+				text = smallest + "log: {" + d.Name + ": " + d.Default + "}\n"
+			}
+			if diff := cmp.Diff(parse(smallest), parse(text), sameSecret()); diff != "" {
+				t.Errorf("%s: omitted is not %s (-omitted +said):\n%s", d.Name, d.Default, diff)
+			}
+		}
+	}
+	if tried < 5 {
+		t.Errorf("only %d defaults: are these all?", tried)
 	}
 }

@@ -126,23 +126,6 @@ func Parse(path string, data []byte, getenv func(string) string) (Config, error)
 	return c, nil
 }
 
-// schema are the fields of daemon.yaml. What stands below accounts and probes are
-// names of the runner's own.
-func schema() yamlpos.Schema {
-	return yamlpos.Schema{Fields: yamlpos.Fields{
-		"": {
-			"repo", "accounts", "apply", "approvals", "identities", "probes", "state_dir", "listen", "environments", "cycle_deadline", "log",
-		},
-		"repo":       {"url", "ref", "path", "poll", "auth"},
-		"repo.auth":  {"username", "token_file", "token_env", "ssh_key_file", "known_hosts_file"},
-		"accounts.*": {"token_file", "token_env", "base_url", "dev_ids", "redirect_hosts"},
-		"approvals":  {"required", "for", "digits", "people"},
-		"people.*":   {"token_file", "token_env"},
-		"identities": {"files", "allow_plugins"},
-		"log":        {"format", "level"},
-	}}
-}
-
 // reader reads one daemon.yaml and collects problems instead of stopping at one.
 type reader struct {
 	base     string // of accounts that name none
@@ -178,18 +161,15 @@ func (r *reader) invalid() *InvalidError {
 func (r *reader) config(root *yamlpos.Node) Config {
 	c := defaults(r.getenv)
 	file := filepath.Base(root.Origin.File)
-	o, ok := yamlpos.Open(r, root, schema())
+	o, ok := yamlpos.Open(r, root, yamlpos.Schema{Fields: fields()})
 	if !ok {
 		return c
 	}
-	o.Require("repo", "accounts")
-	if !o.Has("apply") {
-		r.report(o.At(), "write `apply: true` to change Terra, or `apply: false` to only watch", "apply is missing")
-	}
+	o.Require()
 	c.Repo = r.repo(o, file)
 	c.Accounts = r.accounts(o)
 	c.Apply = o.Boolean("apply").Value
-	c.CycleDeadline = r.duration(o, "cycle_deadline", time.Second, longestCycle, c.CycleDeadline)
+	c.CycleDeadline = r.duration(o, "cycle_deadline", c.CycleDeadline)
 	c.Listen = cmp.Or(r.text(o, "listen", checkListen), c.Listen)
 	c.StateDir = cmp.Or(r.text(o, "state_dir"), c.StateDir)
 	c.Environments = r.texts(o, "environments")
@@ -199,14 +179,14 @@ func (r *reader) config(root *yamlpos.Node) Config {
 	if identities, ok := o.Object("identities"); ok {
 		c.Identities = Identities{
 			Files:        r.texts(identities, "files"),
-			AllowPlugins: r.texts(identities, "allow_plugins", checkName(pluginName, "the name of a plugin, as in yubikey")),
+			AllowPlugins: r.texts(identities, "allow_plugins"),
 		}
 	}
 	c.Approvals = r.approvals(o)
 	c.Probes = r.probes(o)
 	log, _ := o.Object("log")
-	c.Log.Format = log.Word("format", "json", "text").Or(c.Log.Format)
-	c.Log.Level = log.Word("level", "debug", "info", "warn", "error").Or(c.Log.Level)
+	c.Log.Format = log.Word("format").Or(c.Log.Format)
+	c.Log.Level = log.Word("level").Or(c.Log.Level)
 	return c
 }
 
@@ -215,12 +195,12 @@ func (r *reader) repo(o yamlpos.Object, file string) Repo {
 	if !ok {
 		return Repo{}
 	}
-	repo.Require("url")
+	repo.Require()
 	out := Repo{
 		URL:  r.text(repo, "url", checkRepoURL),
 		Ref:  r.text(repo, "ref"),
 		Path: r.text(repo, "path", checkRepoPath),
-		Poll: r.duration(repo, "poll", time.Second, longestPoll, DefaultPoll),
+		Poll: r.duration(repo, "poll", DefaultPoll),
 		Auth: RepoAuth{Settings: AuthSettings{
 			Token: "repo.auth.token_file or token_env in " + file, SSHKeyFile: "repo.auth.ssh_key_file",
 			KnownHostsFile: "repo.auth.known_hosts_file in " + file,
@@ -264,20 +244,18 @@ func (r *reader) accounts(o yamlpos.Object) map[string]Account {
 		a := Account{
 			Token:         r.secret(one),
 			BaseURL:       r.base,
-			DevIDs:        r.texts(one, "dev_ids", checkDevID),
-			RedirectHosts: r.texts(one, "redirect_hosts", checkRedirectHost),
+			DevIDs:        r.texts(one, "dev_ids"),
+			RedirectHosts: r.texts(one, "redirect_hosts"),
 		}
 		given := r.text(one, "base_url", func(text string) error { _, err := checkBaseURL(text); return err })
 		a.BaseURL = cmp.Or(strings.TrimRight(given, "/"), r.base)
 		if !a.Token.IsSet() && !one.Has("token_file") && !one.Has("token_env") {
 			r.report(one.At(), "set token_file or token_env", "%s has no token", one.Path)
 		}
-		const which = "list the dev-ids this account may touch, or [\"*\"] for all"
+		one.Require()
 		switch ids := one.Get("dev_ids"); {
-		case !one.Has("dev_ids"):
-			r.report(one.At(), which, "%s.dev_ids is missing", one.Path)
 		case ids != nil && ids.Kind == yamlpos.List && len(ids.Items) == 0:
-			r.report(one.At(), which, "%s.dev_ids is empty", one.Path)
+			r.report(one.At(), whichDevIDs, "%s.dev_ids is empty", one.Path)
 		case slices.Contains(a.DevIDs, AnyDevID) && len(a.DevIDs) > 1:
 			r.report(one.At(), "keep one or the other", "%s.dev_ids names \"*\" beside others", one.Path)
 		}
@@ -292,31 +270,21 @@ func (r *reader) approvals(o yamlpos.Object) Approvals {
 	if !ok {
 		return out
 	}
-	if n := rule.Scalar("required", "a number"); n != nil {
-		required, err := strconv.Atoi(n.Text)
-		if out.Required = required; err != nil || required < 1 || required > 9 {
-			r.report(n.Origin, "2 is what people call four eyes", "approvals.required must be a number from 1 to 9")
-		}
-	}
-	out.For = r.texts(rule, "for", checkClass)
+	out.Required = r.number(rule, "required", "2 is what people call four eyes", 0)
+	out.For = r.texts(rule, "for")
 	if len(out.For) == 0 && out.Required > 1 {
 		r.report(rule.At(), "write `for: [destructive]`, or more of safe, disruptive and destructive", "approvals.for is missing")
 	}
 	if out.Required > 1 {
 		out.Digits = strictDigits
 	}
-	if n := rule.Scalar("digits", "a number"); n != nil {
-		digits, err := strconv.Atoi(n.Text)
-		if out.Digits = digits; err != nil || digits < 8 || digits > 64 {
-			r.report(n.Origin, "32 is out of reach for whoever writes both plans", "approvals.digits must be a number from 8 to 64")
-		}
-	}
+	out.Digits = r.number(rule, "digits", "32 is out of reach for whoever writes both plans", out.Digits)
 	all, members := r.named(rule, "people")
 	for _, m := range members {
 		if !accountName().MatchString(m.Name) {
 			r.report(m.Origin, "use a-z, 0-9, - and _", "%q is not a name here", m.Name)
 		}
-		one, ok := all.Inner(m.Value, all.Name(m.Name), "people.*")
+		one, ok := all.Inner(m.Value, all.Name(m.Name), "approvals.people.*")
 		if !ok {
 			continue
 		}
@@ -357,21 +325,21 @@ func (r *reader) secret(o yamlpos.Object) Secret {
 	if file := r.text(o, "token_file"); file != "" {
 		return FileSecret(file)
 	}
-	name := r.text(o, "token_env", checkName(variableName, "the name of an environment variable (not the token itself)"))
+	name := r.text(o, "token_env")
 	if name == "" {
 		return Secret{}
 	}
 	return EnvSecret(name, r.getenv)
 }
 
-// text reads a text that passes all checks, "" for none. A number is no text, and the
+// text reads a text that is as declared and passes all checks, "" for none. A number is no text, and the
 // value is not quoted in problems, except by checks that know it to be harmless.
 func (r *reader) text(o yamlpos.Object, field string, checks ...func(string) error) string {
 	if n := o.Get(field); n == nil || !r.isText(n, o.Name(field)) {
 		return ""
 	}
 	f := o.Text(field)
-	if !f.Given() || !r.passes(f, o.Name(field), checks) {
+	if !f.Given() || !r.passes(f, o, field, checks) {
 		return ""
 	}
 	return f.Value
@@ -385,7 +353,17 @@ func (r *reader) isText(n *yamlpos.Node, name string) bool {
 	return true
 }
 
-func (r *reader) passes(f yamlpos.Field[string], name string, checks []func(string) error) bool {
+func (r *reader) passes(f yamlpos.Field[string], o yamlpos.Object, field string, checks []func(string) error) bool {
+	name, d := o.Name(field), o.Declared(field)
+	switch {
+	case d.Says != "" && !d.Pattern().MatchString(f.Value), d.Chars > 0 && len(f.Value) > d.Chars:
+		r.report(f.Origin, "", "%s is not %s", name, d.Says)
+		return false
+	case d.Words != nil && !slices.Contains(d.Words, f.Value):
+		last := len(d.Words) - 1
+		r.report(f.Origin, "", "%s must be %s or %s", name, strings.Join(d.Words[:last], ", "), d.Words[last])
+		return false
+	}
 	for _, check := range checks {
 		if err := check(f.Value); err != nil {
 			r.report(f.Origin, "", "%s %v", name, err)
@@ -396,7 +374,7 @@ func (r *reader) passes(f yamlpos.Field[string], name string, checks []func(stri
 }
 
 // texts reads a list of texts, nil for none.
-func (r *reader) texts(o yamlpos.Object, field string, checks ...func(string) error) []string {
+func (r *reader) texts(o yamlpos.Object, field string) []string {
 	n := o.Get(field)
 	if n == nil {
 		return nil
@@ -408,15 +386,31 @@ func (r *reader) texts(o yamlpos.Object, field string, checks ...func(string) er
 	}
 	var values []string
 	for _, f := range o.Texts(field).Value {
-		if r.passes(f, o.Name(field), checks) {
+		if r.passes(f, o, field, nil) {
 			values = append(values, f.Value)
 		}
 	}
 	return values
 }
 
-// duration reads a time span within bounds; otherwise stands where none is written.
-func (r *reader) duration(o yamlpos.Object, field string, least, most, otherwise time.Duration) time.Duration {
+// number reads a whole number within the declared bounds; otherwise stands where none is
+// written.
+func (r *reader) number(o yamlpos.Object, field, hint string, otherwise int) int {
+	n, d := o.Scalar(field, "a number"), o.Declared(field)
+	if n == nil {
+		return otherwise
+	}
+	value, err := strconv.Atoi(n.Text)
+	if !n.Plain || err != nil || value < d.Low || value > d.High {
+		r.report(n.Origin, hint, "%s must be a number from %d to %d", o.Name(field), d.Low, d.High)
+	}
+	return value
+}
+
+// duration reads a time span within the declared bounds; otherwise stands where none is
+// written.
+func (r *reader) duration(o yamlpos.Object, field string, otherwise time.Duration) time.Duration {
+	least, most := o.Declared(field).Shortest, o.Declared(field).Longest
 	n := o.Scalar(field, "a time span")
 	if n == nil {
 		return otherwise

@@ -69,7 +69,7 @@ func stateDoubt(root *yaml.Node, data []byte) string {
 		return textDoubt(values[0], data)
 	case mentions(root, stateField):
 		return stateField + " stands in another place than at the top"
-	case slices.ContainsFunc(strange(root, schema().Fields, ""), mayNameFolder):
+	case slices.ContainsFunc(strange(root, fields(), ""), mayNameFolder):
 		return "a field that is not known may be meant to be " + stateField
 	}
 	for _, name := range []string{"repo", "accounts", "apply"} {
@@ -94,14 +94,14 @@ func textDoubt(value *yaml.Node, data []byte) string {
 // strange are the values of fields whose names are not known, or are no names.
 func strange(n *yaml.Node, fields yamlpos.Fields, block string) []*yaml.Node {
 	var found []*yaml.Node
-	known, limited := fields[block]
+	_, limited := fields[block]
 	for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
 		name, value := n.Content[i].Value, n.Content[i+1]
 		below := yamlpos.Below(block, name)
 		if _, named := fields[yamlpos.Below(block, "*")]; named {
 			below = yamlpos.Below(block, "*")
 		}
-		if limited && !slices.Contains(known, name) {
+		if limited && !fields.Has(block, name) {
 			found = append(found, value)
 			continue
 		}

@@ -46,10 +46,10 @@ func (o Object) Inner(n *Node, path, block string) (Object, bool) {
 		return o, false
 	}
 	o.Node = n
-	known, limited := o.Schema.Fields[block]
+	_, limited := o.Schema.Fields[block]
 	for _, m := range n.Members {
-		if limited && !slices.Contains(known, m.Name) {
-			o.unknown(m, known)
+		if limited && !o.Schema.Fields.Has(block, m.Name) {
+			o.unknown(m, o.Schema.Fields.Names(block))
 		}
 	}
 	return o, true
@@ -104,11 +104,18 @@ func (o Object) Name(field string) string {
 // Has reports whether a field is written, valid or not.
 func (o Object) Has(field string) bool { return o.Node != nil && o.Node.Get(field) != nil }
 
-// Require reports every one of the fields that is omitted.
-func (o Object) Require(fields ...string) {
-	for _, field := range fields {
-		if !o.Has(field) {
-			o.errorf(o.At(), "", "%s is missing in %s", field, named(o.Path, "this file"))
+// Declared is what is declared of a field of the object.
+func (o Object) Declared(field string) Declared { return o.Schema.Fields.Declared(o.Block, field) }
+
+// Require reports every required field that is omitted.
+func (o Object) Require() {
+	for _, d := range o.Schema.Fields[o.Block] {
+		switch {
+		case !d.Required || o.Has(d.Name):
+		case d.Ask != "":
+			o.errorf(o.At(), d.Ask, "%s is missing", o.Name(d.Name))
+		default:
+			o.errorf(o.At(), "", "%s is missing in %s", d.Name, named(o.Path, "this file"))
 		}
 	}
 }
@@ -154,9 +161,9 @@ func (o Object) Objects(field string) []Object {
 	return list
 }
 
-// Nullable reads a field for which null has a meaning of its own.
+// Nullable reads a field for which null has a meaning of its own, if it is declared so.
 func Nullable[T any](o Object, field string, read func(string) Field[T]) Field[T] {
-	if o.Node != nil {
+	if o.Node != nil && o.Declared(field).Null {
 		if n := o.Node.Get(field); n != nil && n.Null {
 			return Field[T]{Presence: Null, Origin: n.Origin}
 		}
@@ -228,8 +235,9 @@ func (o Object) line(n *Node, name string) Field[string] {
 	return Field[string]{}
 }
 
-// Word reads one of a few words.
-func (o Object) Word(field string, allowed ...string) Field[string] {
+// Word reads one of the few words that are declared.
+func (o Object) Word(field string) Field[string] {
+	allowed := o.Declared(field).Words
 	n := o.Scalar(field, "one of "+Listed(allowed))
 	if n == nil {
 		return Field[string]{}
@@ -256,8 +264,9 @@ func (o Object) Boolean(field string) Field[bool] {
 
 var wholeNumber = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(0|[1-9][0-9]{0,8})$`) })
 
-// Number reads a decimal whole number from low to high.
-func (o Object) Number(field string, low, high int) Field[int] {
+// Number reads a decimal whole number within the declared bounds.
+func (o Object) Number(field string) Field[int] {
+	low, high := o.Declared(field).Low, o.Declared(field).High
 	n := o.Scalar(field, "a whole number")
 	if n == nil {
 		return Field[int]{}

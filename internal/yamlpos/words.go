@@ -2,9 +2,12 @@ package yamlpos
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 )
@@ -82,6 +85,22 @@ func (p Problem) String() string {
 	return text
 }
 
+// day is the length of the d unit.
+const day = 24 * time.Hour
+
+// ShowSpan writes a length of time in its largest unit: days, hours, minutes or seconds.
+func ShowSpan(d time.Duration) string {
+	switch {
+	case d > 0 && d%day == 0:
+		return strconv.Itoa(int(d/day)) + "d"
+	case d > 0 && d%time.Hour == 0:
+		return strconv.Itoa(int(d/time.Hour)) + "h"
+	case d > 0 && d%time.Minute == 0:
+		return strconv.Itoa(int(d/time.Minute)) + "m"
+	}
+	return strconv.Itoa(int(d/time.Second)) + "s"
+}
+
 // Printable returns s as it is when every character can be shown safely on a
 // terminal, and Quoted otherwise.
 func Printable(s string) string {
@@ -121,16 +140,21 @@ func Quoted(s string) string {
 // place of one that is not shown: REDACTED, xxxx1234.
 func IsPlaceholder(s string) bool {
 	word := PlainWord(strings.Trim(s, ". "))
-	switch word {
-	case "":
+	switch {
+	case word == "":
 		return strings.Contains(s, "...")
-	case "todo", "fixme", "tbd", "changeme", "change_me", "replaceme", "replace_me", "redacted":
+	case slices.Contains(placeholders(), word):
 		return true
 	}
 	around := func(begin, end string) bool { return strings.HasPrefix(s, begin) && strings.HasSuffix(s, end) }
 	return s == "DEV_ID" || s == "CLIENT_ID" || strings.Contains(s, "…") || strings.HasSuffix(s, "...") || around("<", ">") || around("${", "}") || around("{{", "}}") ||
 		strings.HasPrefix(word, "your_") || len(word) > 2 && strings.Trim(word, "x") == "" || isVariable(s) ||
-		strings.HasPrefix(word, "xxxx") && len(strings.TrimLeft(word, "x")) <= 4
+		strings.HasPrefix(word, "xxxx") && utf8.RuneCountInString(strings.TrimLeft(word, "x")) <= 4
+}
+
+// placeholders are words that stand where a value of one's own belongs.
+func placeholders() []string {
+	return []string{"todo", "fixme", "tbd", "changeme", "change_me", "replaceme", "replace_me", "redacted"}
 }
 
 // isVariable reports the name of a variable as shells read it: $DEV_ID.

@@ -1,0 +1,105 @@
+package config
+
+import (
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/yamlpos"
+)
+
+// whichDevIDs says what to write as dev_ids.
+const whichDevIDs = `list the dev-ids this account may touch, or ["*"] for all`
+
+// fields are those of daemon.yaml. Its reader, its JSON Schema and docs/operations.md
+// take them from here.
+func fields() yamlpos.Fields {
+	return yamlpos.Fields{
+		"": {
+			{Name: "repo", Form: yamlpos.Block, Required: true, Means: "the config repository"},
+			{Name: "accounts", Form: yamlpos.Named, Required: true, Least: 1, Names: accountName, Value: "mapping by name", Means: "the ways into Terra's Admin API, by the names that `account` of an environment.yaml uses"},
+			{Name: "apply", Form: yamlpos.Boolean, Required: true, Ask: "write `apply: true` to change Terra, or `apply: false` to only watch", Means: "`true` changes Terra, `false` only compares and reports"},
+			{Name: "approvals", Form: yamlpos.Block, Means: "how many people must approve what ([below](#four-eyes))"},
+			{Name: "identities", Form: yamlpos.Block, Omitted: "`RECONCILE_AGE_KEY_FILE`, `RECONCILE_AGE_KEY`", Means: "the private age keys that open secrets"},
+			{Name: "probes", Form: yamlpos.TextsBy, Names: providerName, Pattern: addressPattern, Value: "addresses by provider", Omitted: "the provider's own", Means: "the whole address to ask about a pair of client id and secret: a proxy of yours. https, or http on this machine; no user, `?` or `#`"},
+			{Name: "state_dir", Value: "folder", Omitted: "`RECONCILE_STATE_DIR`, else `$XDG_STATE_HOME/terra-reconcile`, else `$HOME/.local/state/terra-reconcile`", Means: "the folder of the [state](#state)"},
+			{Name: "listen", Pattern: listenPattern, Value: "`host:port`", Default: DefaultListen, Means: "where `/healthz` is served; the default is this machine only"},
+			{Name: "environments", Form: yamlpos.Texts, Least: 1, Value: "list of names", Omitted: "all", Means: "the environments to handle. One that the repository lacks is an error of it in `status` and in the log"},
+			{Name: "cycle_deadline", Form: yamlpos.Span, Pattern: spanPattern, Shortest: time.Second, Longest: longestCycle, Value: "`1s` to `24h`", Default: "15m", Means: "how long one run over one environment may take"},
+			{Name: "log", Form: yamlpos.Block, Means: "on standard error"},
+		},
+		"repo": {
+			{Name: "url", Required: true, Never: credentialsInURL, Value: "`https://`, `ssh://`, `git@host:path`, `file:///` or a folder", Means: "a folder of this machine is watched as well as polled; one that does not begin with `/` is below that of daemon.yaml. It may not hold a password"},
+			{Name: "ref", Value: "branch", Omitted: "the branch of the remote's HEAD", Means: "the branch to follow"},
+			{Name: "path", Pattern: pathPattern, Never: pathNever, Value: "folder", Omitted: "the root", Means: "the folder of terra.yaml inside the repository, `/` between names"},
+			{Name: "poll", Form: yamlpos.Span, Pattern: spanPattern, Shortest: time.Second, Longest: longestPoll, Value: "`1s` to `720h`", Default: "1m", Means: "the time between two looks at the remote"},
+			{Name: "auth", Form: yamlpos.Block, Omitted: "none: the repository is public, or a folder", Means: "how to sign in: a token for https, a key for ssh"},
+		},
+		"repo.auth": append(append([]yamlpos.Declared{
+			{Name: "username", Omitted: "one that common servers take", Means: "goes with the token"},
+		}, tokenFields("the password or access token")...),
+			yamlpos.Declared{Name: "ssh_key_file", Value: "file", Means: "a private key without a passphrase; only with `known_hosts_file`"},
+			yamlpos.Declared{Name: "known_hosts_file", Value: "file", Means: "the server's host keys, in OpenSSH's format; only with `ssh_key_file`"}),
+		"accounts.*": append(tokenFields("the Admin API token; one of the two"),
+			yamlpos.Declared{Name: "base_url", Pattern: addressPattern, Value: "address", Omitted: "`TERRA_BASE_URL`, else `" + DefaultBaseURL + "`", Means: "https, or http on this machine"},
+			yamlpos.Declared{Name: "dev_ids", Form: yamlpos.Texts, Required: true, Ask: whichDevIDs, Least: 1, Pattern: devID, Says: `a dev-id; write it out as Terra shows it, or ["*"] alone for all`, Value: "list of dev-ids, or `[\"*\"]`", Means: "those that the account may touch; `*` is all that its token reaches and no other account lists"},
+			yamlpos.Declared{Name: "redirect_hosts", Form: yamlpos.Texts, Pattern: redirectHost, Chars: 253, Says: "the name of a host in small letters, as in auth.acme.example or *.acme.example; no address, port or path, other alphabets as xn--…", Value: "list of host names, `*.` in front covers those below", Omitted: "none", Means: "the only hosts, beside Terra's own, to which a commit may send end users without approval ([below](#hosts-that-end-users-are-sent-to))"}),
+		"approvals": {
+			{Name: "required", Form: yamlpos.Number, Low: 1, High: 9, Omitted: "1", Means: "how many people must approve what `for` names"},
+			{Name: "for", Form: yamlpos.Texts, Words: []string{"safe", "disruptive", "destructive"}, Value: "list of `safe`, `disruptive`, `destructive`", Omitted: "required beside 2 or more", Means: "the classes of changes that so many approve"},
+			{Name: "digits", Form: yamlpos.Number, Low: 8, High: 64, Omitted: "8, or 32 where 2 or more are required", Means: "how many digits of a hash an approval gives at least"},
+			{Name: "people", Form: yamlpos.Named, Names: accountName, Value: "mapping by name", Omitted: "the users of the operating system", Means: "who approves, each known by a token"},
+		},
+		"approvals.people.*": tokenFields("the token of this person; one of the two"),
+		"identities": {
+			{Name: "files", Form: yamlpos.Texts, Value: "list of files", Omitted: "none", Means: "age identities, one a line, or ssh private keys"},
+			{Name: "allow_plugins", Form: yamlpos.Texts, Pattern: pluginName, Says: "the name of a plugin, as in yubikey", Value: "list of names", Omitted: "none", Means: "the age plugins that may be run"},
+		},
+		"log": {
+			{Name: "format", Form: yamlpos.Word, Words: []string{"json", "text"}, Default: DefaultLogFormat, Means: "how a line looks"},
+			{Name: "level", Form: yamlpos.Word, Words: []string{"debug", "info", "warn", "error"}, Default: DefaultLogLevel, Means: "which lines there are"},
+		},
+	}
+}
+
+// tokenFields say where a token is kept.
+func tokenFields(means string) []yamlpos.Declared {
+	return []yamlpos.Declared{
+		{Name: "token_file", Value: "file", Means: "holds " + means},
+		{Name: "token_env", Pattern: variableName, Says: "the name of an environment variable (not the token itself)", Value: "name of a variable", Means: "holds " + means},
+	}
+}
+
+// The patterns match each text that its reader takes, and as few others as can be said
+// without reading it.
+var (
+	accountName  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9][a-z0-9_-]*$`) })
+	variableName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`) })
+	providerName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z0-9]+(_[a-z0-9]+)*$`) })
+	// redirectHost is a name that can be compared letter by letter. After `*.` stand at
+	// least two labels, so that nobody lists a whole top-level domain.
+	redirectHost = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])?$`)
+	})
+	devID         = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(\*|[A-Za-z0-9][A-Za-z0-9._-]*)$`) })
+	pluginName    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]*$`) })
+	listenPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([^:\[\]]*|\[[^\[\]]*\]):` + port + `$`) })
+	// addressPattern is an address that gives away nothing of what is sent there.
+	addressPattern = sync.OnceValue(func() *regexp.Regexp {
+		const loopback = `(localhost|127(\.[0-9]{1,3}){3}|\[::1\])`
+		return regexp.MustCompile(`^([Hh][Tt][Tt][Pp][Ss]://(\[[^\[\]/?#@]+\]|[^\[\]/?#@: ]+)|[Hh][Tt][Tt][Pp]://` + loopback + `)(:` + port + `?)?(/[^?#]*)?#?$`)
+	})
+	// credentialsInURL is a password in an address or in user:password@host:path, and what
+	// could hold one, behind ? or #.
+	credentialsInURL = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^[Hh][Tt][Tt][Pp][Ss]?://[^/?#]*@|://[^/?#@]*:[^/?#@]*@|^[^/@]*:[^/@]*@|://[^#]*\?|://[^#]*#.`)
+	})
+	pathPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[^/]+(/[^/]+)*$`) })
+	pathNever   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\.\.$|^\.\.?/|/\.\.?(/|$)`) })
+	spanPattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^` + yamlpos.Duration + `$`)
+	})
+)
+
+// port is the number of a port, as a pattern.
+const port = `0*(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4})`

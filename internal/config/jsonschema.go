@@ -1,0 +1,32 @@
+package config
+
+import "github.com/terra-reconcile/terra-reconcile/internal/yamlpos"
+
+// JSONSchema returns the JSON Schema (2020-12) of daemon.yaml. What Parse accepts matches
+// it. Not everything that matches is accepted: a schema does not calculate, and does not
+// see how a value is written.
+func JSONSchema() ([]byte, error) {
+	together := func(a, b string) *yamlpos.JSONSchema {
+		return &yamlpos.JSONSchema{If: &yamlpos.JSONSchema{AnyOf: []*yamlpos.JSONSchema{yamlpos.Having(a), yamlpos.Having(b)}}, Then: yamlpos.Having(a, b)}
+	}
+	one := yamlpos.Refuse(yamlpos.Having("token_file", "token_env"))
+	some := &yamlpos.JSONSchema{AnyOf: []*yamlpos.JSONSchema{yamlpos.Having("token_file"), yamlpos.Having("token_env")}}
+	several := 2
+	s := fields().JSON("", yamlpos.JSONOptions{Also: map[string][]*yamlpos.JSONSchema{
+		"repo.auth":          {one, together("ssh_key_file", "known_hosts_file")},
+		"accounts.*":         {one, some, anyDevIDAlone()},
+		"approvals.people.*": {one, some},
+		"approvals": {{
+			If:   &yamlpos.JSONSchema{Properties: yamlpos.Properties{{Name: "required", Schema: &yamlpos.JSONSchema{Types: []string{"integer"}, Minimum: &several}}}, Required: []string{"required"}},
+			Then: &yamlpos.JSONSchema{Properties: yamlpos.Properties{{Name: "for", Schema: &yamlpos.JSONSchema{MinItems: 1}}}, Required: []string{"for"}},
+		}},
+	}})
+	s.Title = "daemon.yaml, the runner's own configuration of terra-reconcile"
+	return s.Text()
+}
+
+// anyDevIDAlone refuses * beside others.
+func anyDevIDAlone() *yamlpos.JSONSchema {
+	star := &yamlpos.JSONSchema{Types: []string{"array"}, MinItems: 2, Contains: &yamlpos.JSONSchema{Enum: yamlpos.Literals([]string{AnyDevID})}}
+	return yamlpos.Refuse(&yamlpos.JSONSchema{Properties: yamlpos.Properties{{Name: "dev_ids", Schema: star}}, Required: []string{"dev_ids"}})
+}
