@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -35,8 +36,9 @@ func newImportCommand(proc *Process) *cobra.Command {
 
 It reads every connection of the dev-id and writes a file for each one that has
 none yet: state, client id, scopes, domain and redirect where they are not
-Terra's defaults. A dry run of them finds nothing to change. It writes nothing
-to Terra and changes no file that is there: all new files are written, or none.
+Terra's defaults, and the JSON Schemas by which editors check them. A dry run
+finds nothing to change. It writes nothing to Terra and changes no file that is
+there: all new files are written, or none.
 
 Secrets do not leave Terra. A key that was set by hand is {unknown: true}: it
 stays as it is until "reconcile rotate add" gives the connection one that you
@@ -100,10 +102,14 @@ func runImport(ctx context.Context, proc *Process, f *importFlags) error {
 	case len(connections) == 0:
 		return say(proc, tell(fmt.Sprintf("Terra lists no connection of %s that has no file yet; nothing was written", env.DevID)))
 	}
-	files := map[string][]byte{}
+	files, err := missingSchemas(repository)
+	if err != nil {
+		return err
+	}
 	if isNew {
 		account := strings.TrimSuffix(env.Account, config.DefaultAccount)
-		files[env.Name+"/environment.yaml"] = []byte(importer.Environment(env.DevID, account))
+		name := env.Name + "/environment.yaml"
+		files[name] = []byte(schemaLine("environment", name) + importer.Environment(env.DevID, account))
 	}
 	imported := map[string]importer.File{}
 	for _, c := range connections {
@@ -112,7 +118,8 @@ func runImport(ctx context.Context, proc *Process, f *importFlags) error {
 			return fmt.Errorf("%w; nothing was written", err)
 		}
 		imported[c.Provider] = file
-		files[env.Name+"/"+c.Provider+".yaml"] = []byte(file.Text)
+		name := env.Name + "/" + c.Provider + ".yaml"
+		files[name] = []byte(schemaLine("connection", name) + file.Text)
 	}
 	if err := repository.Add(files); errors.Is(err, os.ErrExist) {
 		return fmt.Errorf("%w, and says something else; rename it or take it away; nothing was written", err)
@@ -120,6 +127,22 @@ func runImport(ctx context.Context, proc *Process, f *importFlags) error {
 		return err
 	}
 	return sayImported(proc, env.Name, connections, imported)
+}
+
+// missingSchemas are the schemas that new files name and a repository does not have. Where
+// something else than a folder has their place there are none.
+func missingSchemas(r repoedit.Repository) (map[string][]byte, error) {
+	files, err := schemaFiles()
+	if err != nil {
+		return nil, err
+	}
+	folder, err := os.Lstat(r.Path("schema"))
+	other := err == nil && !folder.IsDir()
+	maps.DeleteFunc(files, func(name string, _ []byte) bool {
+		_, err := os.Lstat(r.Path(name))
+		return err == nil || other
+	})
+	return files, nil
 }
 
 // place is the environment to import into, as its files have it, or a new one.

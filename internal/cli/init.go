@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,12 +34,12 @@ func newInitCommand(proc *Process) *cobra.Command {
 		Short: "Begin a config repository",
 		Long: `Begin a config repository in a folder, which is made where there is none.
 
-It writes terra.yaml, a .gitignore, a check for pull requests and, with --env
-and --dev-id, an environment that only looks (mode: observe). Files that are
-there stay as they are. The identity that opens the secrets is made outside of
-the repository, readable by you alone; one that is there already is taken, and
---recipient names those of others instead. What Terra already has comes into
-the repository with "reconcile import".`,
+It writes terra.yaml, a .gitignore, JSON Schemas for editors, a check for pull
+requests and, with --env and --dev-id, an environment that only looks (mode:
+observe). Files that are there stay as they are. The identity that opens the
+secrets is made outside of the repository, readable by you alone; one that is
+there already is taken, and --recipient names those of others instead. What
+Terra already has comes into the repository with "reconcile import".`,
 		Example: `  reconcile init ~/terra-config
   reconcile init --env production --dev-id acme-prod-x81LmQ --ci gitlab
   reconcile init --post-quantum --identity ~/keys/identity.txt`,
@@ -88,12 +89,17 @@ func (f *initFlags) begin(proc *Process, dir string) error {
 	if err != nil {
 		return err
 	}
-	files := map[string][]byte{
-		"terra.yaml": []byte(rootText(recipients)),
-		".gitignore": []byte("# Private keys, state and plans do not belong into git.\nidentity*.txt\n*.agekey\n*.key\nstate/\nplan*.json\n"),
+	files, err := schemaFiles()
+	if err != nil {
+		return err
 	}
+	maps.Copy(files, map[string][]byte{
+		"terra.yaml": []byte(schemaLine("terra", "terra.yaml") + rootText(recipients)),
+		".gitignore": []byte("# Private keys, state and plans do not belong into git.\nidentity*.txt\n*.agekey\n*.key\nstate/\nplan*.json\n"),
+	})
 	if f.environment != "" {
-		files[f.environment+"/environment.yaml"] = []byte(importer.Environment(f.devID, ""))
+		name := f.environment + "/environment.yaml"
+		files[name] = []byte(schemaLine("environment", name) + importer.Environment(f.devID, ""))
 	}
 	check, text, err := forgeFile(f.forge)
 	if err != nil {

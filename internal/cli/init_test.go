@@ -52,6 +52,18 @@ func TestInitAndImport(t *testing.T) {
 	e.run(0, "validate", e.repository())
 	e.commit("Import")
 	e.run(0, "--repo", e.repository(), "--dry-run")
+	for name, kind := range map[string]string{"terra.yaml": "terra", "live/environment.yaml": "environment", "live/strava.yaml": "connection"} {
+		first, _, _ := strings.Cut(e.read(name), "\n")
+		path, found := strings.CutPrefix(first, "# yaml-language-server: $schema=")
+		if named, err := filepath.Rel(dir, filepath.Join(dir, filepath.Dir(name), path)); err != nil || !found || named != "schema/"+kind+".schema.json" {
+			t.Errorf("%s names %q as its schema (%v)", name, first, err)
+		}
+	}
+	before := e.read("schema/connection.schema.json")
+	e.run(0, "schema", e.repository())
+	if after := e.read("schema/connection.schema.json"); after != before {
+		t.Error("schema writes another schema than init")
+	}
 
 	// A second repository takes the identity that is there.
 	again := filepath.Join(t.TempDir(), "again")
@@ -128,7 +140,7 @@ func TestInitForForges(t *testing.T) {
 	}
 	dir := t.TempDir()
 	begins(t, t.TempDir(), 0, dir, "--ci", "none")
-	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 2 {
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 3 {
 		t.Errorf("without a forge: %v, %v", entries, err)
 	}
 }
