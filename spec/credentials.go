@@ -63,6 +63,9 @@ func nativeNames(words Words, field string) []string {
 
 // withNative declares the names that a provider documents beside those of every provider.
 func withNative(fields yamlpos.Fields, words Words) yamlpos.Fields {
+	if len(words.Native) == 0 {
+		return fields
+	}
 	named := func(block, field string) (list []yamlpos.Declared) {
 		for _, name := range nativeNames(words, field) {
 			d := fields.Declared(block, field)

@@ -122,13 +122,13 @@ func connectionFields() yamlpos.Fields {
 			suspendField("as in environment.yaml, of this connection"),
 			{Name: "policy", Form: yamlpos.Block},
 		},
-		"credentials": {
+		"credentials": { // in the order of the alphabet, as messages list them
 			{Name: "client_id", Omitted: notManaged, Means: "also by the provider's own name, such as Virtuagym's `portal_name`"},
 			{Name: "client_secret", Form: yamlpos.Sealed, Omitted: notManaged, Means: "one key, short for `keys` with one entry; also by the provider's own name, such as `api_key`. Not beside `keys`"},
 			{Name: "keys", Form: yamlpos.Blocks, Least: 1, Most: 20, Omitted: notManaged, Means: "generations of the secret, oldest first; the newest that is due is the live one ([rotation.md](rotation.md))"},
 			{Name: "redirect_url", Null: true, Pattern: addressPattern, Value: "https address", Omitted: notManaged, Means: "`null`: Terra's own"},
-			{Name: "verification_secret", Form: yamlpos.Sealed, Null: true, Omitted: notManaged, Means: "`null`: none"},
 			{Name: "sandbox", Form: yamlpos.Boolean, Null: true, Omitted: notManaged, Means: "`null`: `false`"},
+			{Name: "verification_secret", Form: yamlpos.Sealed, Null: true, Omitted: notManaged, Means: "`null`: none"},
 		},
 		"credentials.keys": {
 			{Name: "unknown", Form: yamlpos.Boolean, Value: "`true`", Means: "the first key only, without secret and `not_before`: set by hand in the past, nobody can read it"},

@@ -66,9 +66,9 @@ type Fields map[string][]Declared
 
 // Declared is a field of a block, the zero value where there is none.
 func (f Fields) Declared(block, name string) Declared {
-	for _, d := range f[block] {
-		if d.Name == name {
-			return d
+	for i := range f[block] {
+		if f[block][i].Name == name {
+			return f[block][i]
 		}
 	}
 	return Declared{}
@@ -76,7 +76,12 @@ func (f Fields) Declared(block, name string) Declared {
 
 // Has reports whether a block has a field.
 func (f Fields) Has(block, name string) bool {
-	return slices.ContainsFunc(f[block], func(d Declared) bool { return d.Name == name })
+	for i := range f[block] {
+		if f[block][i].Name == name {
+			return true
+		}
+	}
+	return false
 }
 
 // Names are those of the fields of a block.
