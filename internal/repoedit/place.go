@@ -288,7 +288,7 @@ type SealedFor struct {
 
 // SealedFor lists it for every secret. A repository with errors is refused.
 func (r Repository) SealedFor(allowPlugins []string) ([]SealedFor, error) {
-	if err := r.whole(); err != nil {
+	if err := r.Whole(); err != nil {
 		return nil, fmt.Errorf("list recipients: %w", err)
 	}
 	lock, err := r.Lock()

@@ -51,7 +51,7 @@ func (s Resealed) Where() string { return fmt.Sprintf("%s %s", s.At.Origin, Dott
 // be bound to another place, and are bound to where they are; a copy of one that still
 // stands in its own place is refused.
 func (r Repository) Rekey(ids *secrets.Identities, allowPlugins, rebind []string) (*Rekeying, error) {
-	if err := r.whole(); err != nil {
+	if err := r.Whole(); err != nil {
 		return nil, fmt.Errorf("rekey secrets: %w", err)
 	}
 	w := &Rekeying{repository: r, identities: ids, plugins: allowPlugins, files: map[string][]byte{}, read: map[string][]byte{},

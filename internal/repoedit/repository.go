@@ -215,8 +215,8 @@ func (r Repository) Errors(file string) []spec.Problem {
 	return out
 }
 
-// whole refuses a repository whose files have errors.
-func (r Repository) whole() error {
+// Whole refuses a repository whose files have errors.
+func (r Repository) Whole() error {
 	bad := r.Errors("")
 	if len(bad) == 0 {
 		return nil
