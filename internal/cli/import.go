@@ -24,7 +24,8 @@ import (
 
 // importFlags are the flags of the command import.
 type importFlags struct {
-	environment, devID, account, out, config string
+	environment, devID, account, out, config, secrets string
+	yesNew, yesOther                                  bool
 }
 
 func newImportCommand(proc *Process) *cobra.Command {
@@ -45,24 +46,47 @@ stays as it is until "reconcile rotate add" gives the connection one that you
 have. A new environment begins with mode: observe, so a daemon only looks. Human
 steps that nobody has recorded stand in the files as comments.
 
+With --secrets it seals the secrets of a file, or of standard input, into the
+connections that have files: all of them or none. The file is one that nobody
+else can read (chmod 600), outside of the repository. It holds lines
+
+  production/strava client_secret=…
+  PRODUCTION_POLAR_CLIENT_SECRET=…
+
+or what "bw list items", an export of Bitwarden or "op item get --format json"
+print, with items that are named production/strava. A client id in it must be
+that of the connection. Each client secret is compared with what Terra shows of
+the live one: the live one takes the place of {unknown: true}, another one only
+after a question. Anything that belongs nowhere is an error. The file stays.
+
 The token needs providers:read.`,
 		Example: `  reconcile import --env production --dev-id acme-prod-x81LmQ
-  reconcile import --env production --out ~/terra-config`,
+  reconcile import --env production --out ~/terra-config
+  reconcile import --secrets ~/secrets.txt
+  bw list items --search terra | reconcile import --secrets -`,
 		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.out != "." {
 				proc.asked.flags = append(proc.asked.flags, givenFlag{"repo", f.out})
 			}
+			if f.secrets != "" {
+				return f.importSecrets(cmd.Context(), proc)
+			}
+			if f.environment == "" {
+				return misused(cmd, "missing: --env NAME")
+			}
 			return runImport(cmd.Context(), proc, f)
 		},
 	}
 	p := cmd.Flags()
-	p.StringVar(&f.environment, "env", "", "`name` of the environment: its folder (required)")
+	p.StringVar(&f.environment, "env", "", "`name` of the environment: its folder (required without --secrets)")
 	p.StringVar(&f.devID, "dev-id", "", "`dev-id` as Terra's dashboard shows it (required for a new environment)")
 	p.StringVar(&f.account, "account", "", "`name` of the runner's account (default: the one that lists the dev-id)")
 	p.StringVar(&f.out, "out", ".", "`folder` of the config repository")
 	p.StringVar(&f.config, "config", "", "take the accounts from this `daemon.yaml`")
-	require(cmd, "env")
+	p.StringVar(&f.secrets, "secrets", "", "seal the secrets of this `file`, - for standard input, into the files that are there")
+	addYesNew(cmd, &f.yesNew)
+	p.BoolVar(&f.yesOther, "yes-not-live", false, "with --secrets: seal secrets that are not the live ones, without asking")
 	return cmd
 }
 

@@ -119,23 +119,31 @@ type liveSecret struct {
 // lookLive asks Terra. Where there is no token, no own app or no answer nothing is known:
 // the secret is sealed all the same.
 func lookLive(ctx context.Context, proc *Process, runner config.Config, at secrets.Binding, value secrets.Value) liveSecret {
+	return liveLook(proc, runner)(ctx, at, value)
+}
+
+// liveLook is [lookLive] for several secrets.
+func liveLook(proc *Process, runner config.Config) func(context.Context, secrets.Binding, secrets.Value) liveSecret {
 	look := &terraLook{proc: proc, config: runner}
-	if at.Field != providers.ClientSecret || !look.atHand(at.Account) {
-		return liveSecret{}
+	clients := newClients(runner, terra.Options{Transport: terra.NewTransport(), Limits: terra.NewLimits(), Version: proc.Version, ReadOnly: true})
+	return func(ctx context.Context, at secrets.Binding, value secrets.Value) liveSecret {
+		if at.Field != providers.ClientSecret || !look.atHand(at.Account) {
+			return liveSecret{}
+		}
+		ctx, cancel := context.WithTimeout(ctx, lookDeadline)
+		defer cancel()
+		client, err := clients(at.Account, at.DevID)
+		if err != nil {
+			return liveSecret{}
+		}
+		live, err := client.GetCredentials(ctx, at.DevID, at.Provider)
+		if err != nil || live.Credential == nil || live.Credential.SecretMask == nil {
+			return liveSecret{none: err == nil && live.Credential == nil}
+		}
+		out := liveSecret{mask: *live.Credential.SecretMask}
+		out.agrees, out.known = secrets.MaskAgrees(value, out.mask)
+		return out
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookDeadline)
-	defer cancel()
-	client, err := newClients(runner, terra.Options{Transport: terra.NewTransport(), Limits: terra.NewLimits(), Version: proc.Version, ReadOnly: true})(at.Account, at.DevID)
-	if err != nil {
-		return liveSecret{}
-	}
-	live, err := client.GetCredentials(ctx, at.DevID, at.Provider)
-	if err != nil || live.Credential == nil || live.Credential.SecretMask == nil {
-		return liveSecret{none: err == nil && live.Credential == nil}
-	}
-	out := liveSecret{mask: *live.Credential.SecretMask}
-	out.agrees, out.known = secrets.MaskAgrees(value, out.mask)
-	return out
 }
 
 // tell says whether it can be the live one.
