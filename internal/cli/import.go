@@ -68,6 +68,7 @@ The token needs providers:read.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.out != "." {
 				proc.asked.flags = append(proc.asked.flags, givenFlag{"repo", f.out})
+				proc.asked.folder = f.out
 			}
 			if f.secrets != "" {
 				return f.importSecrets(cmd.Context(), proc)
@@ -237,8 +238,16 @@ func sayImported(proc *Process, environment string, connections []importer.Conne
 		out.paragraph("The keys that nobody can read stay as they are, and nothing could put them back. Where somebody still has one, seal it first; then it can be replaced and taken back.")
 	}
 	next := []note{tell("see that nothing changes", "--dry-run", "--env", environment)}
-	if len(unknown) > 0 {
+	switch len(unknown) {
+	case 0:
+	case 1:
 		next = append(next, tell("seal the live key of a connection", "rotate", "add", environment+"/"+unknown[0]))
+	default:
+		words := []string{"import", "--secrets", "FILE"}
+		if out := proc.asked.value("repo"); out != "" {
+			words = append(words, "--out", out)
+		}
+		next = append(next, tell("seal the live keys, from a file of yours", words...))
 	}
 	if open > 0 {
 		next = append(next, tell("see what each provider needs", "providers"))

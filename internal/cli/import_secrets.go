@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/advice"
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/repoedit"
 	"github.com/terra-reconcile/terra-reconcile/internal/visible"
@@ -132,7 +133,7 @@ func (i *secretsImport) fields(environment string) (map[string][]fieldOf, error)
 }
 
 func (i *secretsImport) refuse(line int, format string, args ...any) {
-	i.wrong = append(i.wrong, lineError{line, fmt.Sprintf(format, args...)})
+	i.wrong = append(i.wrong, lineError{line: line, says: fmt.Sprintf(format, args...)})
 }
 
 // match finds where each value belongs.
@@ -223,12 +224,12 @@ func (i *secretsImport) check(s *foundSecret) {
 		return
 	}
 	var held []spec.Secret
-	next := "secret encrypt " + i.repository.Typed(c.File) + " --field " + s.field
+	next := tell("put it in the place of the other one", i.repository.SealCommand(c.File, s.field, 0)...)
 	if s.field == repoedit.VerificationSecret && c.Credentials.VerificationSecret.Given() {
 		held = append(held, c.Credentials.VerificationSecret.Value)
 	}
 	if s.field == repoedit.ClientSecret {
-		next = "rotate add " + s.String()
+		next = tell("add it as a new key", "rotate", "add", s.String())
 		for _, key := range c.Credentials.Keys {
 			if !key.Unknown {
 				held = append(held, key.Secret)
@@ -251,7 +252,8 @@ func (i *secretsImport) check(s *foundSecret) {
 	switch {
 	case len(held) == 0 || s.isHere:
 	case opened == len(held):
-		i.refuse(s.line, "%s: %s holds another %s: take this line out, or put it in with `reconcile %s`", s, c.File, s.field, next)
+		i.refuse(s.line, "%s: %s holds another %s; take this line out", s, c.File, s.field)
+		i.wrong[len(i.wrong)-1].next = next
 	default:
 		i.refuse(s.line, "%s: %s holds a %s that no private key at hand opens, to see whether it is this one: take this line out, or set RECONCILE_AGE_KEY_FILE", s, c.File, s.field)
 	}
@@ -269,7 +271,11 @@ func (i *secretsImport) failure() error {
 			all = append(all, fmt.Errorf("and %d more", len(i.wrong)-n))
 			break
 		}
-		all = append(all, fmt.Errorf("%s:%d: %s", i.name, w.line, w.says))
+		err := fmt.Errorf("%s:%d: %s", i.name, w.line, w.says)
+		if w.next.text != "" {
+			err = advice.With(err, w.next.text, w.next.command...)
+		}
+		all = append(all, err)
 	}
 	return fmt.Errorf("nothing was changed:\n%w", errors.Join(all...))
 }

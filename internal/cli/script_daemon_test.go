@@ -142,7 +142,7 @@ func programEnv(ts *testscript.TestScript) []string {
 	for _, name := range []string{
 		"HOME", "PATH", "TMPDIR", "TERM", "NO_COLOR", "TERRA_BASE_URL", "TERRA_ADMIN_TOKEN",
 		"RECONCILE_STATE_DIR", "RECONCILE_AGE_KEY_FILE", "RECONCILE_AGE_KEY",
-		"APPROVER_JO", "APPROVER_KIM",
+		"APPROVER_JO", "APPROVER_KIM", "EDITOR", "VISUAL", "WORK",
 	} {
 		if value := ts.Getenv(name); value != "" {
 			out = append(out, name+"="+value)

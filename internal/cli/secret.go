@@ -28,10 +28,11 @@ recipients. Private keys (identities) are taken from the files that
 RECONCILE_AGE_KEY_FILE names, or from RECONCILE_AGE_KEY itself.`,
 		Example: `  reconcile secret keygen --out ~/identity.txt
   reconcile secret encrypt production/strava.yaml
+  reconcile secret edit production/strava.yaml
   reconcile secret decrypt production/strava.yaml
   reconcile secret recipients --check
   reconcile secret rekey`,
-	}, newSecretKeygenCommand(proc), newSecretEncryptCommand(proc), newSecretDecryptCommand(proc),
+	}, newSecretKeygenCommand(proc), newSecretEncryptCommand(proc), newSecretEditCommand(proc), newSecretDecryptCommand(proc),
 		newSecretRecipientsCommand(proc), newSecretRekeyCommand(proc))
 }
 

@@ -83,6 +83,7 @@ type given struct {
 type lineError struct {
 	line int
 	says string
+	next note // what to do, beside mending the line
 }
 
 // placeWords is a name of a place without its punctuation: production/strava
@@ -115,12 +116,12 @@ func givenLines(text string) (all []given, wrong []lineError) {
 		}
 		name, value, found := strings.Cut(line, "=")
 		if !found {
-			wrong = append(wrong, lineError{number, "has no =; write it like `production/strava client_secret=…`"})
+			wrong = append(wrong, lineError{line: number, says: "has no =; write it like `production/strava client_secret=…`"})
 			continue
 		}
 		value, says := unquoted(strings.TrimSpace(value))
 		if says != "" {
-			wrong = append(wrong, lineError{number, says})
+			wrong = append(wrong, lineError{line: number, says: says})
 			continue
 		}
 		all = append(all, given{line: number, place: placeWords(name), value: secrets.NewValue([]byte(value))})
@@ -199,27 +200,27 @@ func givenItems(text []byte) (all []given, wrong []lineError) {
 			if damaged := (*json.SyntaxError)(nil); errors.As(err, &damaged) {
 				at = int(damaged.Offset) - 1
 			}
-			return nil, []lineError{{lineOf(at), "here the JSON is damaged or cut"}}
+			return nil, []lineError{{line: lineOf(at), says: "here the JSON is damaged or cut"}}
 		}
 		found, says := itemsOf(piece)
 		if says != "" {
-			return nil, []lineError{{lineOf(piece.at), says}}
+			return nil, []lineError{{line: lineOf(piece.at), says: says}}
 		}
 		items = append(items, found...)
 	}
 	if len(items) == 0 {
-		return nil, []lineError{{1, "holds no items"}}
+		return nil, []lineError{{line: 1, says: "holds no items"}}
 	}
 	for i, piece := range items {
 		var item storedItem
 		line := lineOf(piece.at)
 		if err := json.Unmarshal(piece.text, &item); err != nil || item.Name == "" && item.Title == "" {
-			wrong = append(wrong, lineError{line, "is no item as Bitwarden or 1Password (`op item get --format json`) write it"})
+			wrong = append(wrong, lineError{line: line, says: "is no item as Bitwarden or 1Password (`op item get --format json`) write it"})
 			continue
 		}
 		found := item.given(line, i+1)
 		if len(found) == 0 {
-			wrong = append(wrong, lineError{line, "is an item without a password or a field with a value"})
+			wrong = append(wrong, lineError{line: line, says: "is an item without a password or a field with a value"})
 		}
 		all = append(all, found...)
 	}

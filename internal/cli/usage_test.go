@@ -42,7 +42,7 @@ func TestMisuseIsExplained(t *testing.T) {
 		{"version now", "version: it takes no words after it\n", "version"},
 		{"pln", "there is no command \"pln\"; did you mean \"plan\"?\n", ""},
 		{"secret encrpt", "secret: there is no command \"encrpt\"; did you mean \"encrypt\"?\n", "secret"},
-		{"secret qqqq", "secret: there is no command \"qqqq\"; there is decrypt, encrypt, keygen, recipients, rekey\n", "secret"},
+		{"secret qqqq", "secret: there is no command \"qqqq\"; there is decrypt, edit, encrypt, keygen, recipients, rekey\n", "secret"},
 		{"help secret encrpt", "did you mean \"encrypt\"?\n", "secret"},
 		{"completion tcsh", "there is no command \"tcsh\"; there is bash, fish, powershell, zsh\n", "completion"},
 		{"--aprove x", "there is no flag --aprove; did you mean --approve?\n", ""},
