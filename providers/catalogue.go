@@ -172,6 +172,7 @@ func (p Provider) Words() spec.Words {
 		Options:  map[string][]string{},
 		Domain:   p.CustomDomain,
 		Webhooks: p.Webhooks,
+		Says:     map[string]string{},
 	}
 	for _, f := range p.Fields {
 		if f.Native != "" {
@@ -179,11 +180,17 @@ func (p Provider) Words() spec.Words {
 		}
 	}
 	for _, o := range p.Options {
-		w.Options[o.Name] = o.Values
+		w.Options[o.Name], w.Says["options."+o.Name] = o.Values, o.Says
 	}
 	for _, s := range p.Steps {
 		if s.written() {
-			w.Setup = append(w.Setup, s.Name)
+			step := "setup." + s.Name
+			w.Setup, w.Says[step] = append(w.Setup, s.Name), s.Do
+			for _, e := range s.Evidence {
+				if !e.Option && e.Name != "done" {
+					w.Says[step+"."+e.Name] = e.Says
+				}
+			}
 		}
 	}
 	return w

@@ -183,6 +183,9 @@ type Words struct {
 	Setup    []string            // names of the human steps
 	Domain   bool                // `domain` may be given
 	Webhooks bool                // `webhooks` may be given
+	// Says is what an option, a step or a piece of its evidence is for people, by its path:
+	// "options.route", "setup.app", "setup.app.state".
+	Says map[string]string
 }
 
 // State is what a connection should be.

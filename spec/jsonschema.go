@@ -125,8 +125,8 @@ func connectionSchema(fields yamlpos.Fields, vocabulary Vocabulary) *yamlpos.JSO
 	for _, words := range vocabulary.Providers {
 		slugs = append(slugs, words.Slug)
 		then := yamlpos.Properties{
-			{Name: "options", Schema: optionsSchema(words.Options, false)},
-			{Name: "setup", Schema: setupSchema(words.Setup, false)},
+			{Name: "options", Schema: optionsSchema(words, false)},
+			{Name: "setup", Schema: setupSchema(words, false)},
 		}
 		if len(words.Native) > 0 {
 			own = append(own, words.Slug)
@@ -146,7 +146,7 @@ func connectionSchema(fields yamlpos.Fields, vocabulary Vocabulary) *yamlpos.JSO
 	return s.With(
 		&yamlpos.JSONSchema{If: isProvider(own...), Else: &yamlpos.JSONSchema{Properties: yamlpos.Properties{{Name: "credentials", Schema: &plain}}}},
 		&yamlpos.JSONSchema{If: isProvider(slugs...), Else: &yamlpos.JSONSchema{Properties: yamlpos.Properties{
-			{Name: "options", Schema: optionsSchema(nil, true)}, {Name: "setup", Schema: setupSchema(nil, true)},
+			{Name: "options", Schema: optionsSchema(Words{}, true)}, {Name: "setup", Schema: setupSchema(Words{}, true)},
 		}}},
 	)
 }
@@ -158,7 +158,7 @@ func isProvider(slugs ...string) *yamlpos.JSONSchema {
 }
 
 // optionsSchema is about the options of one provider, or of any.
-func optionsSchema(options map[string][]string, foreign bool) *yamlpos.JSONSchema {
+func optionsSchema(words Words, foreign bool) *yamlpos.JSONSchema {
 	value := func(words []string) *yamlpos.JSONSchema {
 		one := evidenceField(words).JSON(yamlpos.JSONOptions{})
 		return &yamlpos.JSONSchema{AnyOf: []*yamlpos.JSONSchema{one, {Types: []string{"array"}, Items: one}}}
@@ -167,26 +167,39 @@ func optionsSchema(options map[string][]string, foreign bool) *yamlpos.JSONSchem
 	if foreign {
 		s.Others = value(nil)
 	}
-	for _, name := range slices.Sorted(maps.Keys(options)) {
-		s.Properties = append(s.Properties, yamlpos.Property{Name: name, Schema: value(options[name])})
+	for _, name := range slices.Sorted(maps.Keys(words.Options)) {
+		option := value(words.Options[name])
+		option.Description = words.Says["options."+name]
+		s.Properties = append(s.Properties, yamlpos.Property{Name: name, Schema: option})
 	}
 	return s
 }
 
 // setupSchema is about the human steps of one provider, or of any.
-func setupSchema(steps []string, foreign bool) *yamlpos.JSONSchema {
+func setupSchema(words Words, foreign bool) *yamlpos.JSONSchema {
 	done := yamlpos.Declared{Name: "done", Form: yamlpos.Moment, Means: "when it was done"}
-	step := &yamlpos.JSONSchema{
-		Types:      []string{"object"},
-		Properties: yamlpos.Properties{{Name: "done", Schema: done.JSON(yamlpos.JSONOptions{})}},
-		Others:     evidenceField(nil).JSON(yamlpos.JSONOptions{}),
+	step := func(path string) *yamlpos.JSONSchema {
+		s := &yamlpos.JSONSchema{
+			Description: words.Says[path],
+			Types:       []string{"object"},
+			Properties:  yamlpos.Properties{{Name: "done", Schema: done.JSON(yamlpos.JSONOptions{})}},
+			Others:      evidenceField(nil).JSON(yamlpos.JSONOptions{}),
+		}
+		for _, about := range slices.Sorted(maps.Keys(words.Says)) {
+			if name, ok := strings.CutPrefix(about, path+"."); ok {
+				evidence := evidenceField(nil).JSON(yamlpos.JSONOptions{})
+				evidence.Description = words.Says[about]
+				s.Properties = append(s.Properties, yamlpos.Property{Name: name, Schema: evidence})
+			}
+		}
+		return s
 	}
 	s := &yamlpos.JSONSchema{Types: []string{"object"}, Others: yamlpos.Refused()}
 	if foreign {
-		s.Others = step
+		s.Others = step("")
 	}
-	for _, name := range slices.Sorted(slices.Values(steps)) {
-		s.Properties = append(s.Properties, yamlpos.Property{Name: name, Schema: step})
+	for _, name := range slices.Sorted(slices.Values(words.Setup)) {
+		s.Properties = append(s.Properties, yamlpos.Property{Name: name, Schema: step("setup." + name)})
 	}
 	return s
 }
