@@ -8,6 +8,9 @@
 // with the nearest name, or with the place where it belongs. Scalars are strict:
 // only true and false are booleans, only plain digits are numbers.
 //
+// What a field takes is [Declared] once: its readers, a JSON Schema of the file and the
+// table of a page are made of that.
+//
 // Everything wrong is collected, nothing is guessed, no message repeats the YAML
 // library's text (which may quote a secret), and it panics on no input. It reads no
 // file.
