@@ -37,7 +37,7 @@ func rootFields() yamlpos.Fields {
 			{Name: "age", Form: yamlpos.Texts, Required: true, Least: 1, Most: 100, Pattern: recipientPattern, Never: recipientNever, Value: "list of recipients", Means: "`age1…`, `ssh-ed25519 …`, `ssh-rsa …`, a plugin's. All `age1pq1…` or none: age can not mix them"},
 		},
 		"secrets": {
-			{Name: "binding", Form: yamlpos.Word, Words: []string{"require", "allow-plain"}, Default: "allow-plain", Omitted: "with a warning", Means: "`require` refuses a secret that is not bound to its place, as `reconcile secret encrypt` binds it"},
+			{Name: "binding", Form: yamlpos.Word, Words: []string{"require", "allow-plain"}, Default: "allow-plain", Omitted: "with a warning", Means: "`require` refuses a secret that is not bound to its place"},
 		},
 	}
 	for block, fields := range defaultsFields() {

@@ -2,6 +2,7 @@ package spec_test
 
 import (
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -46,7 +47,7 @@ func TestProblemsOfOneFileAreCounted(t *testing.T) {
 	}{
 		"as many as are listed": {"provider: strava\n" + strings.Repeat("odd: 1\n", 200), ":201:1: this field is already on line 2, keep one", 200},
 		"one more":              {"provider: strava\nodder: 1\n" + strings.Repeat("odd: 1\n", 200), "many/0000.yaml:201:1: this field is already on line 3, keep one", 201},
-		"fifty thousand":        {"provider: strava\nscopes: [" + strings.Repeat("a,", 50_000) + "]\n", "`a` stands twice in scopes, keep one", 201},
+		"fifteen thousand":      {"provider: strava\nscopes: [" + strings.Repeat("a,", 15_000) + "]\n", "`a` stands twice in scopes, keep one", 201},
 	} {
 		set, problems := spec.Load(manyFiles(1, c.text), vocabulary())
 		if len(problems) != c.want || !strings.HasSuffix(problems[len(problems)-1].String(), c.last) || invalid(set) != "many" {
@@ -192,4 +193,36 @@ func TestLoadGivesUpACommit(t *testing.T) {
 			t.Errorf("%s: it is said %d times, %d problems; invalid: %s", name, found, len(problems), invalid(set))
 		}
 	}
+}
+
+// TestHostileValues fills files with as many values as they may hold: what is kept of them
+// is a few times their text, and so bounded by what a commit may hold.
+func TestHostileValues(t *testing.T) {
+	fsys, size := manyFiles(0, ""), 0
+	for i := range 4 {
+		var text strings.Builder
+		fmt.Fprintf(&text, "provider: own_%04d\nscopes: [", i)
+		for n := range 19_900 {
+			fmt.Fprintf(&text, "s%d.%s,", n, strings.Repeat("x", 40))
+		}
+		text.WriteString("a]\n")
+		size += text.Len()
+		fsys[fmt.Sprintf("many/%04d.yaml", i)] = &fstest.MapFile{Data: []byte(text.String())}
+	}
+	held := func() int {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int(m.HeapAlloc) //nolint:gosec // bytes of this process
+	}
+	before := held()
+	set, problems := spec.Load(fsys, vocabulary())
+	kept := held() - before
+	if len(set.Environments) != 2 || len(set.Environments[0].Connections) != 4 || invalid(set) != "" {
+		t.Fatalf("got %v", problems)
+	}
+	if t.Logf("%d bytes are kept of %d", kept, size); kept > 2*size {
+		t.Errorf("%d bytes are kept of %d", kept, size)
+	}
+	runtime.KeepAlive(set)
 }

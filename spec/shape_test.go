@@ -67,6 +67,7 @@ func shapes() []shape {
 	}
 	const strava = "production/strava.yaml"
 	return []shape{
+		{"a file of very many short values", one(strava, "provider: strava\nscopes: ["+strings.Repeat("a,", 20_000)+"]\n"), strava + ":2:40003: the file holds more than 20,000 lines, commas, colons and dashes up to here, split it\n"},
 		{"a file over 1 MiB", one(strava, "provider: strava\n#"+strings.Repeat("x", 1<<20)), strava + ":1:1: the file is larger than 1 MiB, split it\n"},
 		{"1 MiB of brackets", one(strava, "a: "+strings.Repeat("[", 1<<20-4)), strava + ":1:104: this is nested too deeply\n"},
 		{"not UTF-8", one(strava, "provider: strava\nstate: a\xffb\n"), strava + ":2:9: the file is not UTF-8, save it as UTF-8\n"},

@@ -192,7 +192,7 @@ func TestTextsHoldNoCommand(t *testing.T) {
 // describing are parts of texts that describe a command to whom no flag would help.
 func describing() []string {
 	return []string{
-		"(made by: reconcile ", "Written by reconcile secret", "Next: reconcile --help", "(reconcile status says why)",
+		"(made by: reconcile ", "Written by reconcile secret", "Written by reconcile schema; ", "Next: reconcile --help", "(reconcile status says why)",
 		"--ticket` prints what to write", "`reconcile providers", "`reconcile rotate status`",
 	}
 }

@@ -23,13 +23,17 @@ const (
 // comments among them. The YAML library needs time by the square of it.
 const maxBrackets = 100
 
+// maxMarks is how many lines, commas, colons, dashes and brackets a file may have: each can
+// begin a value, and the YAML library needs a hundred times the memory of a short one.
+const maxMarks = 20_000
+
 // checkBytes refuses what must not even reach the YAML library.
 func (p *parser) checkBytes(src []byte) bool {
 	if len(src) > MaxFile {
 		p.errorf(0, 0, "split it", "the file is larger than 1 MiB")
 		return false
 	}
-	line, column, directive, open := 1, 1, true, 0
+	line, column, directive, open, marks := 1, 1, true, 0, 0
 	for i := 0; i < len(src); {
 		r, size := utf8.DecodeRune(src[i:])
 		switch {
@@ -55,11 +59,18 @@ func (p *parser) checkBytes(src []byte) bool {
 		switch r {
 		case '[', '{':
 			open++
+			marks++
 		case ']', '}':
 			open = max(0, open-1)
+		case '\n', ',', ':', '-', '?':
+			marks++
 		}
-		if open > maxBrackets {
+		switch {
+		case open > maxBrackets:
 			p.errorf(line, column, "", "this is nested too deeply")
+			return false
+		case marks > maxMarks:
+			p.errorf(line, column, "split it", "the file holds more than 20,000 lines, commas, colons and dashes up to here")
 			return false
 		}
 		if column == 1 && r != '#' && r != '\n' && r != '\r' && r != '\ufeff' {
