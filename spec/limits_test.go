@@ -213,7 +213,7 @@ func TestHostileValues(t *testing.T) {
 		runtime.GC()
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		return int(m.HeapAlloc) //nolint:gosec // bytes of this process
+		return int(m.HeapAlloc)
 	}
 	before := held()
 	set, problems := spec.Load(fsys, vocabulary())
