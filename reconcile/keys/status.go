@@ -29,14 +29,15 @@ type Status struct {
 	Connection    string             `json:"connection"` // production/strava
 	Provider      string             `json:"provider"`
 	State         State              `json:"state"`
-	Keys          int                `json:"keys"`             // in the file
-	Live          int                `json:"live"`             // number of the live key, 1 is the oldest; 0: none of the file, or not known
-	Issued        time.Time          `json:"issued,omitzero"`  // of the live key, as the file says
-	AgeDays       *int               `json:"age_days"`         // of the live key; null when not known
-	MaxAgeDays    int                `json:"max_age_days"`     // 0: keys do not age
-	Due           int                `json:"due"`              // number of the key that should be live; 0: none
-	Next          int                `json:"next"`             // number of the key that becomes due; 0: none
-	NextAt        time.Time          `json:"next_at,omitzero"` // when it does, UTC
+	Keys          int                `json:"keys"`                 // in the file
+	Live          int                `json:"live"`                 // number of the live key, 1 is the oldest; 0: none of the file, or not known
+	Issued        time.Time          `json:"issued,omitzero"`      // of the live key, as the file says
+	AgeDays       *int               `json:"age_days"`             // of the live key; null when not known
+	MaxAgeDays    int                `json:"max_age_days"`         // 0: keys do not age
+	Due           int                `json:"due"`                  // number of the key that should be live; 0: none
+	Next          int                `json:"next"`                 // number of the key that becomes due; 0: none
+	NextAt        time.Time          `json:"next_at,omitzero"`     // when it does, UTC
+	NextOrigin    string             `json:"next_origin,omitzero"` // file:line of that key
 	SoakStartedAt time.Time          `json:"soak_started_at,omitzero"`
 	SoakEndsAt    time.Time          `json:"soak_ends_at,omitzero"`
 	UsersBefore   *plan.Users        `json:"users_before"` // active end users before the soaking key was set; null when not known
@@ -140,6 +141,7 @@ func (s Set) Status(f Facts) Status {
 	}
 	out.Next, out.NextAt = s.Next(f.Now)
 	out.NextAt = out.NextAt.UTC()
+	out.NextOrigin = s.Entry(out.Next).Origin
 	for key := range s.Entries {
 		r, ok := s.Refusal(key + 1)
 		switch {

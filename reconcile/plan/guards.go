@@ -115,7 +115,7 @@ func guardRejected(_ Input, k Connection, c Change) Hold {
 	if !c.ShowsRejected() || refused == nil {
 		return Hold{}
 	}
-	next := newKey("asks for a working secret", c.Connection)
+	next := newKey("asks for a working secret and seals it into the file, to be committed", c.Connection)
 	if refused.ByUsers {
 		next.Text = "make a new key"
 	}

@@ -25,20 +25,23 @@ func (s KillSwitch) String() string {
 // Resume is the command that lifts it before its time, of which whoever set it knows
 // whether that is safe.
 func (s KillSwitch) Resume() Remediation {
-	c := NextCommand("to end it sooner, if "+cmp.Or(s.Owner, "whoever set it")+" agrees"+s.reach(), "resume")
+	c := NextCommand("to end the pause sooner, if "+cmp.Or(s.Owner, "whoever set it")+" agrees"+s.reach(), "resume")
 	if s.Target != "" {
 		c.Command = append(c.Command, s.Target)
 	}
 	return c
 }
 
+// A pause is lifted by the name that it was set on.
+const notOne = " (not possible for one alone)"
+
 // reach says how far it reaches where that is beyond one connection.
 func (s KillSwitch) reach() string {
 	switch {
 	case s.Target == "":
-		return ", for every environment"
+		return ", for every environment" + notOne
 	case s.Provider == "":
-		return ", for all of " + s.Target
+		return ", for all of " + s.Target + notOne
 	}
 	return ""
 }

@@ -62,7 +62,7 @@ type pageNext struct {
 type pageStep struct{ Choice, Text, Command, Commit, File, YAML string }
 
 func pageStepOf(s step) pageStep {
-	return pageStep{s.choice, s.text, s.command, s.commit(), s.file, s.yaml}
+	return pageStep{s.choice, s.words(), s.command, s.commit(), s.file, s.yaml}
 }
 
 type pageQuiet struct{ Name, DevID, Connections string }

@@ -220,9 +220,9 @@ func (m *markdown) next(steps []step) {
 
 // markdownStep is what to do, its command and lines as blocks.
 func markdownStep(s step) string {
-	text := s.text
+	text := s.words()
 	if s.choice != "" {
-		text = strings.TrimSuffix(s.choice+": "+s.text, ": ")
+		text = strings.TrimSuffix(s.choice+": "+text, ": ")
 	}
 	out := md(middle(cmp.Or(text, "type"), markdownItem))
 	if s.yaml != "" {

@@ -16,6 +16,7 @@ type step struct {
 	name    string // of the connections that it is about; "" for none
 	choice  string // what it comes to, where name has several to choose from: keep it
 	text    string // what it does, clean
+	after   string // what follows then, for where that is about several
 	brief   string // the same in a few words, for beside a command
 	command string // the whole line, clean; "" where nothing is typed
 	file    string
@@ -35,9 +36,12 @@ func (s step) commit() string {
 	return "commit to"
 }
 
+// words are what a step does, and what follows.
+func (s step) words() string { return strings.TrimSuffix(s.text+"; "+s.after, "; ") }
+
 // line is a step in one line, for where no command stands apart.
 func (s step) line() string {
-	out := s.text
+	out := s.words()
 	if s.yaml != "" {
 		out = strings.TrimPrefix(out+": "+s.commit()+" "+s.file+": "+s.yaml, ": ")
 	}
@@ -173,7 +177,7 @@ func (g *gathered) steps() []step {
 			if len(ready) > 0 {
 				then = append(then, "the next run applies "+strings.Join(ready, ", "))
 			}
-			named[i].text += "; then " + strings.Join(then, ", and ")
+			named[i].after = "then " + strings.Join(then, "; ")
 		}
 	}
 	var out []step
@@ -200,14 +204,19 @@ func (w row) steps() []step {
 		return nil
 	}
 	s := stepOf(n.Text, n)
-	s.name, s.brief = w.name, strings.TrimPrefix(s.text, "to end it sooner, ")
+	s.name, s.brief = w.name, strings.TrimPrefix(s.text, "to end the pause sooner, ")
 	switch way := w.choice(); {
 	case way == "":
 	case s.yaml != "" && way == disableIt:
 		s.choice, s.whole = "keep as is", true
 	default:
 		s.choice, s.text = "keep it", strings.TrimPrefix(s.text, "keep it: ")
-		s.known, s.brief = s.command != "", "asks for it"
+		if s.known, s.brief = s.command != "", "asks for it"; s.known {
+			s.choice = "keep " + cmp.Or(w.liveSecret(), "it")
+		}
+	}
+	if s.command != "" && slices.ContainsFunc(w.changes, func(c Change) bool { return c.Guard == plan.GuardRejected }) {
+		s.brief = "type a working one, commit"
 	}
 	if s.yaml != "" && path.Base(s.file) != "environment.yaml" { // what the lines are about says the file
 		s.text, s.brief = "", ""
@@ -221,6 +230,18 @@ func (w row) steps() []step {
 		}
 	}
 	return out
+}
+
+// liveSecret is what a live secret ends in that a row replaces, "" where that is unknown.
+func (w row) liveSecret() string {
+	for _, c := range w.changes {
+		for _, f := range c.Fields {
+			if f.Field == plan.FieldClientSecret && f.From.Mask != "" {
+				return clean(f.From.Mask)
+			}
+		}
+	}
+	return ""
 }
 
 // grouped puts steps about the same together.
@@ -246,7 +267,7 @@ func nextWords(groups [][]step) string {
 	unasked := has(func(s step) bool { return strings.Contains(s.command, " --approve ") })
 	switch {
 	case len(groups) > 1 && !has(func(s step) bool { return !s.records }):
-		return ": each waits for its step; commit its lines when that is over, not before"
+		return ": once a step is over commit its lines; a run by hand then asks to apply it"
 	case len(groups) == 1 && len(groups[0]) == 1 && !alone && !unasked:
 		return ""
 	case len(groups) == 1 && groups[0][0].choice == "" && !alone && !unasked:
@@ -254,11 +275,11 @@ func nextWords(groups [][]step) string {
 	}
 	words := ": nothing until you choose"
 	if !has(func(s step) bool { return !s.early }) {
-		words = ", if you do not want to wait"
+		words = ", if you cannot wait"
 	}
 	switch {
 	case unasked:
-		words += "; --approve then applies without a question"
+		words += "; --approve applies only that, without a question"
 	case alone:
 		words += "; an approval is of that connection alone"
 	}

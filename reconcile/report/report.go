@@ -218,13 +218,14 @@ func (e *Environment) sayWhatDrifts() {
 			names = append(names, name)
 		}
 	}
-	text := "all drift, now " + strings.Join(names, ", ")
+	these := strings.Join(names, ", ")
 	switch {
 	case len(e.Selected)+len(e.NotCompared) > 0:
-		text = strings.Replace(text, "now ", "now at least ", 1)
+		these = "at least " + these
 	case len(names) == 1:
-		text += " only"
+		these = "only " + these
 	}
+	text := "holds for all of " + e.Name + "; today " + these + " drifted"
 	for i := range e.Changes {
 		c := &e.Changes[i]
 		for j, n := range c.Remediations {

@@ -78,11 +78,15 @@ func rows(r Report, e Environment) []row {
 		if k.Next == 0 {
 			continue
 		}
-		coming := keyName(k.Next) + " is set by itself, in the first run from " + k.NextAt.UTC().Format("2 Jan 2006 15:04 UTC")
+		coming := "the first run from " + k.NextAt.UTC().Format("2 Jan 2006 15:04 UTC") + " sets " + keyName(k.Next)
 		if i := slices.IndexFunc(out, func(w row) bool { return w.name == short(k.Connection, e.Name) }); i >= 0 {
 			out[i].also = strings.TrimPrefix(out[i].also+"; "+coming, "; ")
 			continue
 		}
+		if k.NextOrigin != "" {
+			coming += " (" + clean(k.NextOrigin) + ")"
+		}
+		coming += "; no user has to reconnect"
 		out = append(out, row{name: short(k.Connection, e.Name), rank: rankWaits, sign: "·", what: coming, stands: string(plan.Waiting), class: plan.Safe})
 	}
 	slices.SortStableFunc(out, func(a, b row) int { return cmp.Or(cmp.Compare(a.rank, b.rank), moreHarm(a, b)) })
@@ -156,7 +160,7 @@ func (w *row) fill() {
 		}
 	}
 	if w.impact != "" && slices.ContainsFunc(same, losesSecret) {
-		w.impact = "if replaced, " + w.impact
+		w.impact = ifReplaced + w.impact
 	}
 	for _, c := range w.changes {
 		if rankOf(c) == w.rank {
@@ -167,6 +171,19 @@ func (w *row) fill() {
 	if w.sign == "" {
 		w.sign = symbol(lead.Action)
 	}
+}
+
+// ifReplaced stands before what is no harm where the live secret is kept.
+const ifReplaced = "if replaced, "
+
+// guard is what holds a row, "" for nothing.
+func (w row) guard() string {
+	for _, c := range w.changes {
+		if rankOf(c) == w.rank && c.Guard != "" {
+			return clean(c.Guard)
+		}
+	}
+	return ""
 }
 
 // followsEnable is the reason of what only waits with its enable, which says why.

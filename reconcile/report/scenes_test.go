@@ -92,7 +92,7 @@ func sevenHeld() []Change {
 			held(plan.Blocked, plan.GuardPause, pause.String(), pause.Resume()),
 		change("fitbit", plan.RotateSecret, plan.Safe, plan.Rotation, plan.FieldChange{Field: plan.FieldClientSecret, From: plan.FieldValue{Mask: "****9876", Key: 1}, To: plan.FieldValue{Key: 2}}).
 			held(plan.Blocked, plan.GuardRejected, "key 1 stays live, users sync as before; the provider refused key 2: invalid_client (2026-11-27 02:00 UTC)",
-				plan.NextCommand("asks for a working secret", "rotate", "add", "production/fitbit")),
+				plan.NextCommand("asks for a working secret and seals it into the file, to be committed", "rotate", "add", "production/fitbit")),
 	}
 	list[slices.IndexFunc(list, func(c Change) bool { return c.Provider == "oura" })].Then = plan.Approval // adopt
 	return list
@@ -101,18 +101,21 @@ func sevenHeld() []Change {
 func scene(mode Mode, unchanged int, changes ...Change) Report {
 	hash := func(of string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(of))) }
 	all := fmt.Sprint(mode, unchanged)
+	var planned plan.Plan
 	for _, c := range changes {
 		all += " " + c.ID
+		planned.Changes = append(planned.Changes, c.Change)
 	}
+	hashes := plan.ConnectionHashes(planned)
 	r := New(mode, hash("commit " + all)[:40], sceneAt())
-	e := complete(Environment{Name: "production", DevID: "acme-prod-x81LmQ", PlanHash: "sha256:" + hash(all), Changes: changes})
+	e := complete(Environment{Name: "production", DevID: "acme-prod-x81LmQ", PlanHash: plan.Hash(planned), Changes: changes})
 	e.Summary.Unchanged = unchanged
 	for _, c := range changes {
 		for _, n := range c.Remediations {
 			if n.Kind != plan.ByApproval || c.Gate != plan.Approval {
 				continue
 			}
-			e.Connections = append(e.Connections, Connection{Name: c.Connection, PlanHash: "sha256:" + hash(c.ID), Approval: Approval{Releases: 1, ReleasesNow: 1}})
+			e.Connections = append(e.Connections, Connection{Name: c.Connection, PlanHash: hashes[c.Connection], Approval: Approval{Releases: 1, ReleasesNow: 1}})
 			if c.Guard == plan.GuardSecretDrift {
 				e.Approval.Leaves = append(e.Approval.Leaves, c.Connection)
 				continue
@@ -201,24 +204,24 @@ func TestScenes(t *testing.T) {
 		{"seven-held", seven, 30, []string{
 			"Need approval: at least 5,247 users affected if approved ! withings", "4,210 users cut off ! huawei", "37 users must reconnect ! strava client secret ****9999 (set out of band) -> key 2 if replaced, at least 1,000 users may stop syncing",
 			"Blocked: at least 53 users affected if that is lifted ! oura", "users unknown no changes until 2026-11-28 14:00 UTC by jo: incident 12 ! polar", "! whoop", "! fitbit key 2 is rejected; key 1 stays live, users sync as before",
-			"Next: nothing until you choose; --approve then applies without a question withings keep as is: new file production/withings.yaml: provider: withings disable it: reconcile --approve production/withings=d2de3167 huawei reconcile --approve production/huawei=f6a3648f strava keep it: reconcile rotate add production/strava # asks for it replace it: reconcile --approve production/strava=",
+			"Next: nothing until you choose; --approve applies only that, without a question withings keep as is: new file production/withings.yaml: provider: withings disable it: reconcile --approve production/withings=0b13bfee huawei reconcile --approve production/huawei=f974cf2e strava keep ****9999: reconcile rotate add production/strava # asks for it replace it: reconcile --approve production/strava=",
 			"oura reconcile resume production/oura # if jo agrees; then approve it polar commit to production/polar.yaml: policy: {protect: false}",
-			"whoop all drift, now whoop only: commit to production/environment.yaml: on_drift: revert",
+			"whoop commit to production/environment.yaml: on_drift: revert # holds for all of production; today only whoop drifted fitbit reconcile rotate add production/fitbit # type a working one, commit",
 			"3 connections need approval, 4 blocked. Nothing was written. Why, and all that can be done: reconcile --dry-run --explain withings"}},
-		{"paused", paused, 17, []string{"3 of 5 connections differ, 3 blocked ! huawei", "active -> paused", "no changes until 2026-11-28 14:00 UTC by jo: incident 12 Next huawei, polar, garmin: to end it sooner, if jo agrees, for all of production; then huawei, polar need approval, and the next run applies garmin: reconcile resume production"}},
+		{"paused", paused, 17, []string{"3 of 5 connections differ, 3 blocked ! huawei", "active -> paused", "no changes until 2026-11-28 14:00 UTC by jo: incident 12 Next huawei, polar, garmin: to end the pause sooner, if jo agrees, for all of production (not possible for one alone): reconcile resume production Then huawei, polar need approval; the next run applies garmin"}},
 		{"standing-waits", scene(DryRun, 3, waits("samsung", "partner_approval", "Samsung", "Apply as a partner in Samsung's partner portal and wait for the approval.", "done: DATE, value: VALUE", "DATE: that day, as 2026-08-01; VALUE: what shows the approval, such as its reference number, as SHP-2026-0042", 16*24*time.Hour),
 			waits("huawei", "health_kit_access", "Huawei", "Apply for Health Kit (Health Service Kit) access with every read scope you need.", "done: DATE", "DATE: that day, as 2026-08-01", 9*24*time.Hour),
 			waits("oura", "terra_support", "Terra support", "Terra support sets an own Oura app for an environment. Send the ticket (`reconcile providers oura --ticket` prints it) and wait for the answer.", "ticket: TICKET, state: active", "TICKET: the number of the ticket, as TERRA-1234", 24*time.Hour),
 			waits("polar", "terra_support", "Terra support", "Terra support sets an own Polar app for an environment. Send the ticket (`reconcile providers polar --ticket` prints it) and wait for the answer.", "ticket: TICKET, state: active", "TICKET: the number of the ticket, as TERRA-1234", 0)), 24,
-			[]string{"4 of 7 connections differ, 4 need you", "samsung no record since 12 Nov of partner_approval by you, then Samsung",
+			[]string{"4 of 7 connections differ, 4 need you", "samsung waits since 12 Nov for partner_approval: you, then Samsung",
 				"Once Samsung has confirmed (DATE: that day, as 2026-08-01; VALUE: what shows the approval, such as its reference number, as SHP-2026-0042): commit to production/samsung.yaml: setup: {partner_approval: {done: DATE, value: VALUE}}",
-				"huawei no record since 19 Nov", "new, no record yet of terra_support by you, then Terra support", "Next: each waits for its step; commit its lines when that is over, not before", "4 connections waiting; no user affected"}},
-		{"eight-approvals", scene(DryRun, 3, eight...), 24, []string{"8 need approval ! whoop", "without a question whoop reconcile --approve production/whoop=", " coros reconcile --approve production/coros=cab7df4d reconcile --approve production=fc41bb23 # all 8 at once: 28 users affected Dry run", "28 users affected if applied"}},
+				"huawei waits since 19 Nov", "new, waits for terra_support: you, then Terra support", "Next: once a step is over commit its lines; a run by hand then asks to apply it", "4 connections waiting; no user affected"}},
+		{"eight-approvals", scene(DryRun, 3, eight...), 24, []string{"8 need approval ! whoop", "without a question whoop reconcile --approve production/whoop=", " coros reconcile --approve production/coros=0106d4e3 reconcile --approve production=87e4c213 # all 8 at once: 28 users affected Dry run", "28 users affected if applied"}},
 		{"two-environments", two, 17, []string{"production/huawei reconcile --approve production/huawei=", "staging/withings keep as is: new file staging/withings.yaml: provider: withings", "4,247 users affected"}},
-		{"wrong-hash", wrong, 10, []string{"the approval production/huawei=3ca0772e is not for the plan as it is now", "nothing was applied of the 7 connections that differ", "Nothing was written: for end users nothing changed.", "reconcile --dry-run --only production/huawei"}},
+		{"wrong-hash", wrong, 10, []string{"the approval production/huawei=3ca0772e is not for the plan as it is now", "nothing was applied of withings, huawei, strava, oura, polar, whoop, fitbit", "Nothing was written: for end users nothing changed.", "reconcile --dry-run --only production/huawei"}},
 		{"rejected", scene(DryRun, 4, sevenHeld()[6]), 8, []string{"key 2 is rejected; key 1 stays live, users sync as before", "the provider refused key 2: invalid_client", "reconcile rotate add production/fitbit"}},
 		{"no-way-back", scene(DryRun, 4, lost...), 12, []string{"no file has the live key, so there is no way back to it",
-			"Next: nothing until you choose;", "strava keep it: reconcile rotate add production/strava # asks for it", "replace it: reconcile --approve production/strava="}},
+			"Next: nothing until you choose;", "strava keep ****9999: reconcile rotate add production/strava # asks for it", "replace it: reconcile --approve production/strava="}},
 		{"outage", outage, 9, []string{"Terra says 503 service_unavailable", "run again later", "Next reconcile --dry-run --env production # look again in some minutes", "for end users nothing changed"}},
 		{"applied", applied, 5, []string{"applied in", "1 connection applied, 1 unchanged", "1 connection applied."}},
 	} {
@@ -247,6 +250,14 @@ func TestScenes(t *testing.T) {
 		}
 		golden(t, "scenes/"+s.name+".md", everyForm(t, s.r)["markdown"])
 	}
+	// More names than a line holds are counted.
+	many := scene(Apply, 3, ten...)
+	many.Environments[0].Error = "apply plan: refused"
+	many.Finish(sceneAt())
+	refused := render(t, func(w io.Writer) error { return Text(w, many, TextOptions{}) })
+	if !strings.Contains(refused, "  nothing was applied of the 10 connections that differ\n") {
+		t.Errorf("ten that were not applied:\n%s", refused)
+	}
 	// Who approves all of a plan applies what is ready as well.
 	withReady := render(t, func(w io.Writer) error {
 		return Text(w, scene(DryRun, 3, append(newConnection("garmin"), eight...)...), TextOptions{})
@@ -265,13 +276,10 @@ func TestScenes(t *testing.T) {
 	outcomes := render(t, func(w io.Writer) error { return Text(w, answered, TextOptions{Outcomes: true}) })
 	golden(t, "scenes/after-yes.txt", outcomes)
 	flat := strings.Join(strings.Fields(outcomes), " ")
-	for _, want := range []string{"1 connection applied, 1 needs you, 1 unchanged", "! huawei needs approval 37 users must reconnect", "applied in", "huawei reconcile --approve production/huawei=f6a3648f", "1 needs approval"} {
+	for _, want := range []string{"1 connection applied, 1 needs you, 1 unchanged", "! huawei client_id 104512345 -> 104599999 37 users must reconnect needs approval", "applied in", "huawei reconcile --approve production/huawei=f974cf2e", "1 needs approval"} {
 		if !strings.Contains(flat, want) {
 			t.Errorf("after a yes there is no %q:\n%s", want, outcomes)
 		}
-	}
-	if strings.Contains(outcomes, "client_id") {
-		t.Errorf("after a yes the plan is shown again:\n%s", outcomes)
 	}
 	// Where much is left it stands above, and one command shows it again.
 	much := scene(Apply, 1, append(newConnection("garmin"), sevenHeld()...)...)
@@ -283,8 +291,12 @@ func TestScenes(t *testing.T) {
 	much.Finish(sceneAt().Add(time.Second))
 	outcomes = render(t, func(w io.Writer) error { return Text(w, much, TextOptions{Outcomes: true}) })
 	golden(t, "scenes/after-yes-much.txt", outcomes)
-	if !strings.Contains(outcomes, "Next  reconcile --dry-run  # what is left, and what it needs\n") || strings.Contains(outcomes, "--approve") {
+	if !strings.Contains(outcomes, "Next  reconcile --dry-run  # what is left, and what it needs\n") || strings.Contains(outcomes, "--approve") ||
+		!strings.Contains(outcomes, "blocked (pause) ") || !strings.Contains(outcomes, "blocked (protect) ") {
 		t.Errorf("after a yes:\n%s", outcomes)
+	}
+	if strings.Contains(outcomes, "client_id") {
+		t.Errorf("after a yes the plan is shown again:\n%s", outcomes)
 	}
 	explained := render(t, func(w io.Writer) error {
 		return Text(w, scene(DryRun, 3, sevenHeld()...), TextOptions{Explain: []string{"huawei"}})

@@ -161,6 +161,30 @@ func (t *text) command(label, command string, paint func(string) string) {
 // leftSteps are what there is to do about what a run that applied something left for a
 // person. Who was just shown the plan is shown that again only where it is little.
 func (t *text) leftSteps() []step {
+	if t.muchLeft() {
+		return []step{{text: "what is left, and what it needs", command: t.look()}}
+	}
+	return t.everyLeftStep()
+}
+
+// muchLeft tells whether a run left more than is shown again.
+func (t *text) muchLeft() bool { return len(grouped(t.everyLeftStep())) > eachLeft }
+
+// left is what a run did not try. Whoever is asked to approve it sees what it is;
+// where much is left, its name and what holds it.
+func (t *text) left(e Environment, w row, much bool) {
+	if !much {
+		t.row(e, w)
+		return
+	}
+	words := w.stands
+	if w.rank == rankBlocked && w.guard() != "" {
+		words += " (" + w.guard() + ")"
+	}
+	t.cells(cells{sign: w.sign, tone: w.tone(), name: w.name, what: words, right: strings.TrimPrefix(w.impact, ifReplaced), alarm: w.alarm()})
+}
+
+func (t *text) everyLeftStep() []step {
 	left := t.r
 	left.Environments = nil
 	for _, e := range t.r.Environments {
@@ -174,11 +198,7 @@ func (t *text) leftSteps() []step {
 			left.Environments = append(left.Environments, e)
 		}
 	}
-	steps := nextSteps(left)
-	if len(grouped(steps)) > eachLeft {
-		return []step{{text: "what is left, and what it needs", command: t.look()}}
-	}
-	return steps
+	return nextSteps(left)
 }
 
 // look is the command that looks again.
@@ -269,6 +289,7 @@ func (t *text) environment(e Environment) {
 	}
 	var asBefore []row
 	headings := t.headings(list)
+	much := t.o.Outcomes && t.muchLeft()
 	for _, w := range list {
 		if head := headings[w.rank]; head != "" {
 			t.line("  " + head)
@@ -277,7 +298,7 @@ func (t *text) environment(e Environment) {
 		tried := slices.ContainsFunc(w.changes, func(c Change) bool { return c.Outcome != "" && c.Outcome != Waiting && c.Outcome != Skipped })
 		switch {
 		case t.o.Outcomes && !tried && w.rank.needs():
-			t.cells(cells{sign: w.sign, tone: w.tone(), name: w.name, what: w.stands, right: w.impact, alarm: w.alarm()})
+			t.left(e, w, much)
 		case t.o.Outcomes && !tried:
 		case w.waitsAsBefore(t.r.StartedAt) && !t.explains(e, w):
 			asBefore = append(asBefore, w)
@@ -351,30 +372,33 @@ func (t *text) notTried(e Environment, list []row) {
 	if len(e.Changes) == 0 {
 		return
 	}
-	differ := 0
+	var differ []string
 	for _, w := range list {
 		if len(w.changes) > 0 {
-			differ++
+			differ = append(differ, w.name)
 		}
 	}
-	if differ == 1 {
-		t.line("  nothing was applied of the connection that differs")
-		return
+	line := "  nothing was applied of " + strings.Join(differ, ", ")
+	if columns(line) > t.o.Width {
+		line = "  nothing was applied of the " + counted(len(differ), "connection") + " that differ"
 	}
-	t.line("  nothing was applied of the " + counted(differ, "connection") + " that differ")
+	t.line(line)
 }
 
 // waits is one line for a connection that waits as it did in the last run.
 func (t *text) waits(w row) {
 	words := "waits since " + w.since().UTC().Format("2 Jan")
 	if step, is := strings.CutPrefix(w.reason, "step "); is {
-		words = "no record since " + w.since().UTC().Format("2 Jan") + " of " + step
+		words += " for " + turnWords(step)
 	} else if w.reason != "" {
 		words = strings.Replace(words+": "+w.reason, ": for ", " for ", 1)
 	}
 	room := t.o.Width - 6 - max(t.names, columns(middle(w.name, longestName)))
 	t.cells(cells{sign: w.sign, tone: w.tone(), name: w.name, what: brief(words, room), right: w.impact, alarm: w.alarm(), atMost: 1})
 }
+
+// turnWords are a step with who has to take it: partner_approval: you, then Samsung.
+func turnWords(step string) string { return strings.Replace(step, " by ", ": ", 1) }
 
 // asBefore is one line for all that waits as it did in the last run.
 func (t *text) asBefore(list []row) {
@@ -475,7 +499,7 @@ func (t *text) row(e Environment, w row) {
 	if w.rank == rankWaits && w.reason != "" {
 		line.reason = strings.Replace("waits: "+w.reason, "waits: for ", "waits for ", 1)
 		if step, is := strings.CutPrefix(w.reason, "step "); is {
-			line.reason = "no record yet of " + step
+			line.reason = "waits for " + turnWords(step)
 		}
 		if w.what == "new" {
 			line.what, line.reason = "new, "+line.reason, ""
@@ -603,7 +627,7 @@ func (t *text) next(list []step) {
 			}
 			if choices > 0 {
 				label := strings.TrimPrefix(s.choice+":", ":")
-				t.step(head+label+strings.Repeat(" ", choices+3-columns(label)), at+choices+3, s, false)
+				t.step(head+label+strings.Repeat(" ", choices+2-columns(label)), at+choices+2, s, false)
 				continue
 			}
 			t.step(head, at, s, false)
@@ -619,8 +643,11 @@ func (t *text) step(head string, at int, s step, named bool) {
 		text = strings.TrimSuffix(s.name+": "+s.text, ": ")
 	}
 	line := step{text: text, file: s.file, yaml: s.yaml, whole: s.whole}.line()
+	bare := step{file: s.file, yaml: s.yaml, whole: s.whole}.line()
 	var out []string
 	switch comment := columns(s.command) + 4; {
+	case s.command == "" && s.yaml != "" && columns(line) > room && columns(bare) <= room && columns(text)+2 <= room:
+		out = []string{bare, t.paint.dim("# " + text)}
 	case s.command == "" && s.yaml != "" && columns(line) > room: // the lines to copy apart
 		out = append(wrap(strings.TrimSuffix(line, s.yaml), room), wrap(s.yaml, room)...)
 	case s.command == "":
@@ -639,6 +666,9 @@ func (t *text) step(head string, at int, s step, named bool) {
 		out = []string{s.command}
 	default:
 		out = append(wrap(line+":", room), s.command)
+	}
+	if s.after != "" {
+		out = append(out, wrap(sentence(s.after), room)...)
 	}
 	for i, one := range out {
 		if i == 0 {

@@ -165,9 +165,9 @@ func TestRevertingDriftSaysWhatElse(t *testing.T) {
 		r    Report
 		want []string
 	}{
-		"alone":  {scene(DryRun, 3, drift("whoop"), committed), []string{"all drift, now whoop only"}},
-		"two":    {scene(DryRun, 3, drift("whoop"), other, committed), []string{"all drift, now whoop, oura (after an approval)", "all drift, now whoop, oura (after an approval)"}},
-		"a part": {part, []string{"all drift, now at least whoop"}},
+		"alone":  {scene(DryRun, 3, drift("whoop"), committed), []string{"holds for all of production; today only whoop drifted"}},
+		"two":    {scene(DryRun, 3, drift("whoop"), other, committed), []string{"holds for all of production; today whoop, oura (after an approval) drifted", "holds for all of production; today whoop, oura (after an approval) drifted"}},
+		"a part": {part, []string{"holds for all of production; today at least whoop drifted"}},
 	} {
 		if diff := cmp.Diff(row.want, says(row.r)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
