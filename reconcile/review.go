@@ -81,10 +81,7 @@ func (c *Connection) reviewKeys(env *environment) {
 	if key := c.Keys.Superseded(env.input.Now, live); key > 0 {
 		d.Rejected = c.refused(env, key, live)
 	}
-	d.LiveSince = env.input.Now // of a live key that was never seen before only an answer of this run tells
-	if history.Live != nil && history.Live.Pair == c.sighting(env.cache) {
-		d.LiveSince = history.Live.Since
-	}
+	d.LiveSince = history.LiveSinceOf(c.sighting(env.cache), env.input.Now)
 	c.Desired = &d
 }
 

@@ -131,6 +131,15 @@ func (h History) LiveSince() time.Time {
 	return h.Live.Since
 }
 
+// LiveSinceOf is when a pair that is live now was first seen: now, where another one or
+// none was seen last.
+func (h History) LiveSinceOf(p Pair, now time.Time) time.Time {
+	if h.Live == nil || h.Live.Pair != p {
+		return now
+	}
+	return h.Live.Since
+}
+
 // WithoutDigests is what is left of it once the key of its digests is lost: what was
 // said against the sealed keys of a file, and for them.
 func (h History) WithoutDigests() History {

@@ -268,6 +268,15 @@ func TestSawLive(t *testing.T) {
 			t.Errorf("day %d: live since %s, want day %d", c.day, h.LiveSince(), c.since)
 		}
 	}
+	// Of a pair that was not the live one so far nothing that was said before tells.
+	for pair, since := range map[Pair]time.Time{h.Live.Pair: h.Live.Since, {ClientID: "another"}: at(40)} {
+		if got := h.LiveSinceOf(pair, at(40)); !got.Equal(since) {
+			t.Errorf("%v: live since %s, want %s", pair, got, since)
+		}
+	}
+	if got := (History{}).LiveSinceOf(Pair{}, at(40)); !got.Equal(at(40)) {
+		t.Errorf("nothing was seen: live since %s", got)
+	}
 	if !(History{}).LiveSince().IsZero() {
 		t.Error("nobody has seen it")
 	}
