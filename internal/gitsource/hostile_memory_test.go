@@ -460,11 +460,11 @@ func TestFiguresOfTheSecurityPage(t *testing.T) {
 	}
 	for _, want := range []string{
 		fmt.Sprintf("| a process that fetches a commit, in all | %d MiB | %.0f minutes |", memoryBudget>>20, DefaultTimeout.Minutes()),
-		fmt.Sprintf("| a pack on its way: %d MiB received, %d GiB unpacked, %d,000 objects | %d MiB, the rest in a temporary file | its deltas may be followed for %d GiB |",
-			DefaultMaxPack>>20, DefaultMaxPack>>28, maxObjects/1000, spoolHeld>>20, DefaultMaxPack>>26),
-		fmt.Sprintf("| the list of branches and tags of a server | %d MiB received |", maxListing>>20),
-		fmt.Sprintf("| a commit: %d,000 files and folders, %d deep | %d MiB of files of a configuration, none above %d MiB; of other files nothing in the daemon, %d MiB in a command |",
-			maxEntries/1000, maxDepth, maxKept>>20, maxKeptFile>>20, maxOthers>>20),
+		fmt.Sprintf("| a pack on its way: %d MiB received, %d GiB unpacked, %d,000 objects | %d MiB, the rest in a temporary file | within those %.0f minutes; its deltas may be followed for %d GiB |",
+			DefaultMaxPack>>20, DefaultMaxPack>>28, maxObjects/1000, spoolHeld>>20, DefaultTimeout.Minutes(), DefaultMaxPack>>26),
+		fmt.Sprintf("| the list of branches and tags of a server | %d MiB received | within those %.0f minutes |", maxListing>>20, DefaultTimeout.Minutes()),
+		fmt.Sprintf("| a commit: %d,000 files and folders, %d deep | %d MiB of files of a configuration, none above %d MiB; of other files nothing in the daemon, %d MiB in a command | within those %.0f minutes, and so in a folder |",
+			maxEntries/1000, maxDepth, maxKept>>20, maxKeptFile>>20, maxOthers>>20, DefaultTimeout.Minutes()),
 	} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("docs/security.md lacks %q", want)
