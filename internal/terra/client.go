@@ -128,7 +128,7 @@ func New(o Options) (*Client, error) {
 		maxAttempts: o.MaxAttempts,
 		tokens:      &tokenReader{read: o.Token},
 		notices:     &notices{report: o.Notice},
-		told: &told{sent: map[place][]secrets.Value{}, public: map[place][]string{}, openly: map[string]*secrets.Openly{},
+		told: &told{sent: map[place][]secrets.Value{}, places: map[string][]place{}, public: map[place][]string{}, openly: map[string]*secrets.Openly{},
 			opened: func(string) []secrets.Value { return nil }},
 	}
 	if c.transport == nil {

@@ -18,16 +18,26 @@ const (
 // scrubber cleans text that comes from outside before it may stand in an error
 // or a notice: a server can echo what it was sent. The zero scrubber hides nothing.
 type scrubber struct {
-	near   []secrets.Value // the token, and what was sent or opened for the environment that the call is about
-	all    []secrets.Value // what was sent or opened for any
-	openly *secrets.Openly // what was sent for the environment that is no secret
-	heard  *secrets.Heard  // what was shown of earlier answers
+	near   []secrets.Value                    // the token, and what the call sends
+	told   func() (near, all []secrets.Value) // what was sent or opened for the environment that the call is about, and for any
+	openly *secrets.Openly                    // what was sent for the environment that is no secret
+	heard  *secrets.Heard                     // what was shown of earlier answers
 }
 
 // with returns a scrubber that also knows another secret.
 func (s scrubber) with(near secrets.Value) scrubber {
 	s.near = append(slices.Clip(s.near), near)
 	return s
+}
+
+// lists are the secrets that are near, and all others. They are looked for only where there
+// is a text to show: most answers have none.
+func (s scrubber) lists() (near, all []secrets.Value) {
+	if s.told == nil {
+		return s.near, nil
+	}
+	near, all = s.told()
+	return append(slices.Clip(s.near), near...), all
 }
 
 // clean makes one line of plain text: what visible hides becomes a space; the length
@@ -43,12 +53,13 @@ func (s scrubber) clean(text string) string {
 	}
 	text, marked = cut(text, keep), cut(marked, keep)
 	line := oneLine(text)
+	near, all := s.lists()
 	for _, parted := range []string{marked, oneLine(marked)} { // what is cut out may part a secret
-		if secrets.Repeats(parted, s.near...) {
+		if secrets.Repeats(parted, near...) {
 			return withheld
 		}
 	}
-	if secrets.RepeatsLong(text, s.all...) || secrets.RepeatsLong(line, s.all...) {
+	if secrets.RepeatsLong(text, all...) || secrets.RepeatsLong(line, all...) {
 		return withheld
 	}
 	if runes := []rune(line); len(runes) > maxServerText {
@@ -89,6 +100,7 @@ type told struct {
 	mu     sync.Mutex
 	opened func(devID string) []secrets.Value
 	sent   map[place][]secrets.Value
+	places map[string][]place         // of a dev_id
 	public map[place][]string         // the texts beside them, which may hold a piece of one
 	openly map[string]*secrets.Openly // all texts, by dev_id
 	heard  secrets.Heard              // what was shown of the server's texts, of all dev_ids
@@ -102,6 +114,9 @@ func (t *told) add(k call) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	at := place{k.devID, k.provider}
+	if !slices.Contains(t.places[k.devID], at) {
+		t.places[k.devID] = append(t.places[k.devID], at)
+	}
 	for _, v := range k.secrets {
 		if !v.IsZero() && !slices.ContainsFunc(t.sent[at], v.Equal) {
 			t.sent[at] = append(t.sent[at], v)
@@ -123,17 +138,25 @@ func (t *told) add(k call) {
 func (t *told) scrubber(k call, token secrets.Value) scrubber {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := scrubber{near: []secrets.Value{token}, all: t.opened(""), openly: t.openly[k.devID], heard: &t.heard}
-	if k.devID != "" {
-		s.near = append(s.near, t.opened(k.devID)...)
+	return scrubber{near: []secrets.Value{token}, told: sync.OnceValues(func() (near, all []secrets.Value) { return t.known(k.devID) }),
+		openly: t.openly[k.devID], heard: &t.heard}
+}
+
+// known is what was sent or opened for an environment, if there is one, and for any.
+func (t *told) known(devID string) (near, all []secrets.Value) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all = t.opened("")
+	for _, sent := range t.sent {
+		all = append(all, sent...)
 	}
-	for at, sent := range t.sent {
-		s.all = append(s.all, sent...)
-		if at.devID == k.devID {
-			s.near = append(s.near, sent...)
-		}
+	if devID != "" {
+		near = t.opened(devID)
 	}
-	return s
+	for _, at := range t.places[devID] {
+		near = append(near, t.sent[at]...)
+	}
+	return near, all
 }
 
 // inAnswer tells whether an answer that holds data gives away a secret of its

@@ -13,18 +13,21 @@ const together = 16 << 10
 // spread tells whether texts that are shown together give away a secret of which none of
 // them holds enough. What stands there because it was sent openly decides nothing.
 func (s scrubber) spread(texts []string) bool {
-	return s.inPieces(s.markedAll(texts)) || secrets.RepeatsLong(lastOf(texts), s.all...)
+	_, all := s.lists()
+	return s.inPieces(s.markedAll(texts)) || secrets.RepeatsLong(lastOf(texts), all...)
 }
 
 // overCalls tells whether texts give away a secret together with what was shown of earlier
 // answers; if not, they count as shown.
 func (s scrubber) overCalls(texts []string) bool {
-	return s.heard.Tells(s.markedAll(texts), append(slices.Clip(s.near), s.all...)...)
+	near, all := s.lists()
+	return s.heard.Tells(s.markedAll(texts), append(slices.Clip(near), all...)...)
 }
 
 // inPieces is spread for texts that are marked.
 func (s scrubber) inPieces(marked []string) bool {
-	return secrets.Repeats(lastOf(marked), s.near...) || secrets.RepeatsInPieces(marked, s.near...)
+	near, _ := s.lists()
+	return secrets.Repeats(lastOf(marked), near...) || secrets.RepeatsInPieces(marked, near...)
 }
 
 // marked is a text without what was sent openly for the environment of the call.
@@ -59,11 +62,9 @@ func (t *told) inText(k call, text string, token secrets.Value) bool {
 	if len(token.Reveal()) >= guessed {
 		open = append(open, token)
 	}
-	for place, sent := range t.sent {
-		if place.devID == k.devID {
-			open = append(open, sent...)
-			public += "\n" + strings.Join(t.public[place], "\n")
-		}
+	for _, at := range t.places[k.devID] {
+		open = append(open, t.sent[at]...)
+		public += "\n" + strings.Join(t.public[at], "\n")
 	}
 	t.mu.Unlock()
 	return secrets.RepeatsInLines(text, public, open...)
