@@ -1,15 +1,13 @@
 package cli
 
-import "syscall"
-
-// The file systems that keep their files in memory, as statfs(2) names them.
-const (
-	tmpfs = 0x01021994
-	ramfs = 0x858458f6
-)
+import "golang.org/x/sys/unix"
 
 // isMemory tells whether what is written into a folder stays in memory.
 func isMemory(dir string) bool {
-	var at syscall.Statfs_t
-	return syscall.Statfs(dir, &at) == nil && (at.Type == tmpfs || at.Type == ramfs)
+	var at unix.Statfs_t
+	if unix.Statfs(dir, &at) != nil {
+		return false
+	}
+	kind := uint32(at.Type) //nolint:gosec // a number of 32 bits, in a field that has another size or sign on each machine
+	return kind == unix.TMPFS_MAGIC || kind == unix.RAMFS_MAGIC
 }
