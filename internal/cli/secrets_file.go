@@ -28,7 +28,11 @@ func readSecretsFile(proc *Process, name, inside string) ([]byte, error) {
 			return nil, usageError("--secrets -: what is typed here would be shown; name a file, or let another program write them")
 		}
 	} else {
-		if within, err := isWithin(name, inside); err != nil || within {
+		within, err := isWithin(name, inside)
+		if err != nil {
+			return nil, fmt.Errorf("read secrets: %w", err)
+		}
+		if within {
 			return nil, advice.With(fmt.Errorf("%s: it lies in the repository %s, where `git add` would take it along", name, inside), "move it out of there")
 		}
 		file, err := os.Open(name)
