@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -288,7 +287,7 @@ func (e *secretEdit) seal(ctx context.Context, changed map[int]secrets.Value, to
 		if !is {
 			continue
 		}
-		if err := e.tell(ctx, h, value, look(ctx, h.Binding, value)); err != nil {
+		if err := e.tell(ctx, h, e.values[i], value, look(ctx, h.Binding, value)); err != nil {
 			return err
 		}
 		if err := sealing.Replace(h, value, to); err != nil {
@@ -305,22 +304,11 @@ func (e *secretEdit) seal(ctx context.Context, changed map[int]secrets.Value, to
 
 // tell says how a changed secret stands to the live one, and asks where the old one may be
 // live.
-func (e *secretEdit) tell(ctx context.Context, h repoedit.Held, value secrets.Value, live liveSecret) error {
-	key := 0
-	if len(h.Path) > 2 {
-		index, err := strconv.Atoi(h.Path[2])
-		if err != nil {
-			return err
-		}
-		key = index + 1
-	}
-	at, err := e.repository.Place(e.repository.Path(h.Origin.File), h.Binding.Field, key)
+func (e *secretEdit) tell(ctx context.Context, h repoedit.Held, old, value secrets.Value, live liveSecret) error {
+	at, err := e.repository.Place(e.repository.Path(h.Origin.File), h.Binding.Field, repoedit.KeyOf(h.Path))
 	if err != nil {
 		return err
 	}
-	old, err := secrets.Parse(h.Armor)
-	if err != nil {
-		return err
-	}
-	return (replacement{at, old, live, value}).tell(ctx, e.proc, e.runner, e.repository)
+	opened := func() (secrets.Value, error) { return old, nil }
+	return (replacement{at, opened, live, value}).tell(ctx, e.proc, e.repository)
 }

@@ -88,9 +88,17 @@ func encryptSecret(cmd *cobra.Command, proc *Process, name string, flags *secret
 		return err
 	}
 	live := lookLive(cmd.Context(), proc, runner, at.Binding, value)
+	open := func() (secrets.Value, error) {
+		ids, err := identities(runner.Identities)()
+		if err != nil {
+			return secrets.Value{}, err
+		}
+		value, _, err := ids.Open(old, before.Binding, repository.Set.Root.AllowPlain)
+		return value, err
+	}
 	if nothing != nil {
 		live.tell(proc)
-	} else if err := (replacement{before, old, live, value}).tell(cmd.Context(), proc, runner, repository); err != nil {
+	} else if err := (replacement{before, open, live, value}).tell(cmd.Context(), proc, repository); err != nil {
 		return err
 	}
 	wrong, err := at.Seal(value, readers.Recipients)

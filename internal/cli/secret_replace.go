@@ -3,9 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
-	"strconv"
 
-	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/repoedit"
 	"github.com/terra-reconcile/terra-reconcile/providers"
 	"github.com/terra-reconcile/terra-reconcile/reconcile"
@@ -15,15 +13,15 @@ import (
 // replacement is a secret that is about to take the place of another one in a file.
 type replacement struct {
 	at    repoedit.Place
-	old   secrets.Sealed
+	open  func() (secrets.Value, error) // the old one
 	live  liveSecret
 	value secrets.Value
 }
 
 // tell says how the new secret stands to the live one. Where the old one is live, as far
 // as anybody here can know, no file has it any more: a person on a terminal is asked.
-func (r replacement) tell(ctx context.Context, proc *Process, runner config.Config, root repoedit.Repository) error {
-	if r.live.agrees || r.live.none || !r.takesLive(proc, runner, root) {
+func (r replacement) tell(ctx context.Context, proc *Process, root repoedit.Repository) error {
+	if r.live.agrees || r.live.none || !r.takesLive(proc, root) {
 		r.live.tell(proc)
 		return nil
 	}
@@ -44,26 +42,19 @@ func (r replacement) tell(ctx context.Context, proc *Process, runner config.Conf
 
 // takesLive tells whether the old secret can be the live one: as its last characters say
 // where it opens, else as its turn is.
-func (r replacement) takesLive(proc *Process, runner config.Config, root repoedit.Repository) bool {
-	if ids, err := identities(runner.Identities)(); err == nil {
-		old, _, err := ids.Open(r.old, r.at.Binding, root.Set.Root.AllowPlain)
-		var misbound *secrets.MisboundError
-		switch {
-		case err == nil && r.live.known:
-			agrees, _ := secrets.MaskAgrees(old, r.live.mask)
-			return agrees
-		case err == nil && old.Equal(r.value), errors.Is(err, secrets.ErrMasked), errors.As(err, &misbound):
-			return false
-		}
+func (r replacement) takesLive(proc *Process, root repoedit.Repository) bool {
+	old, err := r.open()
+	var misbound *secrets.MisboundError
+	switch {
+	case err == nil && r.live.known:
+		agrees, _ := secrets.MaskAgrees(old, r.live.mask)
+		return agrees
+	case err == nil && old.Equal(r.value), errors.Is(err, secrets.ErrMasked), errors.As(err, &misbound):
+		return false
 	}
 	_, c, err := root.Connection(r.at.File)
 	if err != nil || r.at.Binding.Field != providers.ClientSecret {
 		return err == nil
 	}
-	key := 1
-	if len(r.at.Path) > 2 {
-		index, _ := strconv.Atoi(r.at.Path[2])
-		key = index + 1
-	}
-	return reconcile.KeysOf(c).Due(proc.Now()) == key
+	return reconcile.KeysOf(c).Due(proc.Now()) == max(1, repoedit.KeyOf(r.at.Path))
 }

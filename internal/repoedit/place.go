@@ -184,6 +184,19 @@ func CheckIssued(issued string, now time.Time) error {
 	return nil
 }
 
+// KeyOf is the number of the key whose secret a path names, 1 for the first; 0 for a
+// secret that stands in no list.
+func KeyOf(path []string) int {
+	if len(path) < 3 {
+		return 0
+	}
+	index, err := strconv.Atoi(path[2])
+	if err != nil {
+		return 0
+	}
+	return index + 1
+}
+
 // Issued is the place of an entry of credentials.keys that says on which day it was
 // made, in a file without such a list. A lone client secret gives way to it.
 func (p Place) Issued(issued string, now time.Time) (Place, error) {
@@ -194,9 +207,8 @@ func (p Place) Issued(issued string, now time.Time) (Place, error) {
 	case p.Binding.Field != ClientSecret:
 		return p, choiceError("--issued: only a client secret has an age")
 	case len(p.Path) > 2:
-		index, _ := strconv.Atoi(p.Path[2])
 		has := advice.With(fmt.Errorf("--issued: %s has credentials.keys already", p.File), "write issued: "+issued+" beside this entry, and replace its secret",
-			p.repository.SealCommand(p.File, ClientSecret, index+1)...)
+			p.repository.SealCommand(p.File, ClientSecret, KeyOf(p.Path))...)
 		return p, &ChoiceError{advice.With(has, "or add a newer one", "rotate", "add", p.Connection)}
 	}
 	p.Path = []string{"credentials", "keys", "0", p.Path[len(p.Path)-1]}
