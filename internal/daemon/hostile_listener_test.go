@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -107,5 +108,18 @@ func TestCrowd(t *testing.T) {
 	_ = guests[6].Close()
 	if len(c.open) != 2 || c.open[0] != guests[5] || c.open[1] != guests[7] {
 		t.Errorf("%d are open", len(c.open))
+	}
+}
+
+// TestFiguresOfTheSecurityPage: what the page says is what the constants are.
+func TestFiguresOfTheSecurityPage(t *testing.T) {
+	page, err := os.ReadFile("../../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("%d connections, of which one more ends the oldest; a header of %d KiB | %d MiB of headers | %.0f seconds for a header, %.0f for a question |",
+		maxConnections, maxHeader>>10, maxConnections*maxHeader>>20, headerWithin.Seconds(), pageWithin.Seconds())
+	if !strings.Contains(string(page), want) {
+		t.Errorf("docs/security.md lacks %q", want)
 	}
 }

@@ -1,6 +1,8 @@
 package terra
 
 import (
+	"fmt"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -48,5 +50,17 @@ func TestHostileAnswers(t *testing.T) {
 				t.Logf("%d MiB", took>>20)
 			}
 		})
+	}
+}
+
+// TestFiguresOfTheSecurityPage: what the page says is what the constants are.
+func TestFiguresOfTheSecurityPage(t *testing.T) {
+	page, err := os.ReadFile("../../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("| %.0f seconds for one attempt, %.0f for a slow operation |", defaultTimeout.Seconds(), slowTimeout.Seconds())
+	if !strings.Contains(string(page), want) {
+		t.Errorf("docs/security.md lacks %q", want)
 	}
 }
