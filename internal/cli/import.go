@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -146,10 +145,8 @@ func runImport(ctx context.Context, proc *Process, f *importFlags) error {
 		name := env.Name + "/" + c.Provider + ".yaml"
 		files[name] = []byte(schemaLine("connection", name) + file.Text)
 	}
-	if err := repository.Add(files); errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("%w, and says something else; rename it or take it away; nothing was written", err)
-	} else if err != nil {
-		return err
+	if err := repository.Add(files); err != nil {
+		return notAdded(err)
 	}
 	return sayImported(proc, env.Name, connections, imported)
 }

@@ -324,7 +324,7 @@ func TestImportWritesAllOrNothing(t *testing.T) {
 			func(e *example) {
 				write(e.t, filepath.Join(e.repository(), "live/environment.yaml"), "dev_id: "+importedDevID+"\nprune: never\n")
 				write(e.t, filepath.Join(e.repository(), "live/strava.yaml"), "provider: garmin\n")
-			}, nil, 1, "write live/strava.yaml: open",
+			}, nil, 1, "write live/strava.yaml: file already exists, and says something else; rename it or take it away; nothing was written",
 		},
 		"the folder is a link": {
 			func(e *example) {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -85,7 +86,7 @@ func (f *initFlags) begin(proc *Process, dir string) error {
 	case root != "":
 		return advice.With(fmt.Errorf("init %s: there is a terra.yaml in %s already", dir, root), "check it", "validate", root)
 	}
-	recipients, identity, made, err := f.readers(proc, dir)
+	recipients, identity, isNew, err := f.readers(proc, dir)
 	if err != nil {
 		return err
 	}
@@ -95,7 +96,7 @@ func (f *initFlags) begin(proc *Process, dir string) error {
 	}
 	maps.Copy(files, map[string][]byte{
 		"terra.yaml": []byte(schemaLine("terra", "terra.yaml") + rootText(recipients)),
-		".gitignore": []byte("# Private keys, state and plans do not belong into git.\nidentity*.txt\n*.agekey\n*.key\nstate/\nplan*.json\n"),
+		".gitignore": []byte("# Private keys, state, plans and unfinished files do not belong into git.\nidentity*.txt\n*.agekey\n*.key\nstate/\nplan*.json\n.reconcile-*\n"),
 	})
 	if f.environment != "" {
 		name := f.environment + "/environment.yaml"
@@ -115,13 +116,20 @@ func (f *initFlags) begin(proc *Process, dir string) error {
 			delete(files, name)
 		}
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // as git makes folders
-		return fmt.Errorf("init %s: %w", dir, err)
+	made, err := newFolders(dir)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o755) //nolint:gosec // as git makes folders
 	}
-	if err := (repoedit.Repository{Root: dir}).Add(files); err != nil {
-		return fmt.Errorf("init %s: %w", dir, err)
+	if err == nil {
+		err = (repoedit.Repository{Root: dir}).Add(files)
 	}
-	return f.sayBegun(proc, dir, there, identity, made)
+	if err != nil {
+		for _, folder := range made {
+			_ = os.Remove(folder) // where it was made, and nobody else has put anything there
+		}
+		return notAdded(fmt.Errorf("init %s: %w", dir, err))
+	}
+	return f.sayBegun(proc, dir, there, identity, isNew)
 }
 
 // readers gives who can open the secrets: those of --recipient, else whose identity is in
@@ -164,6 +172,34 @@ func (f *initFlags) readers(proc *Process, dir string) (recipients []string, ide
 		return nil, "", false, fmt.Errorf("init: %s does not say who its recipient is; name them with --recipient", identity)
 	}
 	return recipients, identity, false, nil
+}
+
+// newFolders are those that making a folder makes, the innermost first.
+func newFolders(dir string) (list []string, err error) {
+	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
+		_, err := os.Lstat(at)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return list, err
+		}
+		list = append(list, at)
+	}
+}
+
+// notAdded says of files that could not be written that none is there, and what to do.
+func notAdded(err error) error {
+	next := ""
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return fmt.Errorf("%w, and says something else; rename it or take it away; nothing was written", err)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
+		next = "make room there, and do it again"
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		next = "let your user write there, or name another folder"
+	}
+	if err = fmt.Errorf("%w; nothing was written", err); next != "" {
+		return advice.With(err, next)
+	}
+	return err
 }
 
 // isWithin tells whether a file would be in a folder or below it.

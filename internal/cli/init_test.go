@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -120,6 +121,20 @@ func TestInitOverwritesNothing(t *testing.T) {
 				t.Errorf("%v: left %v", err, entries)
 			}
 		})
+	}
+}
+
+// TestInitOnAFullDisk: no file and no folder stays, and what to do is said.
+func TestInitOnAFullDisk(t *testing.T) {
+	program, above := programAt(t, t.TempDir()), t.TempDir()
+	dir := filepath.Join(above, "new", "config")
+	const script = `ulimit -f 8 && exec "$0" init "$1" --recipient age13dgrm4cf5xh62y7zxu62yn5scmmc4ekhrvvjv8vd64zz0gggm4sq4466ls`
+	out, err := exec.Command("sh", "-c", script, program, dir).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "; nothing was written\n  make room there, and do it again\n") {
+		t.Errorf("%v: %s", err, out)
+	}
+	if left, err := os.ReadDir(above); err != nil || len(left) != 0 {
+		t.Errorf("left: %v, %v", left, err)
 	}
 }
 

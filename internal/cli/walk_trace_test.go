@@ -22,6 +22,7 @@ type tracer struct {
 	dir    string
 	death  death
 	chance *rand.Rand // decides what a power cut takes
+	plain  bool       // files are written from their beginning and get another name: no power cut is tried
 	calls  []traced   // so far, of all processes that it ran
 
 	process int
@@ -179,6 +180,9 @@ func (tr *tracer) left(call *traced, result int64) error {
 
 // recognise gives the call if it changes something below the folder, nil otherwise.
 func (tr *tracer) recognise(regs syscall.PtraceRegs) (*traced, error) {
+	if tr.plain {
+		return tr.ofPlain(regs)
+	}
 	switch regs.Orig_rax {
 	case syscall.SYS_PWRITE64, syscall.SYS_WRITE, syscall.SYS_FTRUNCATE, syscall.SYS_FSYNC, syscall.SYS_FDATASYNC:
 		link := fmt.Sprintf("/proc/%d/fd/%d", tr.process, int32(regs.Rdi))
@@ -231,6 +235,35 @@ func (tr *tracer) ofFile(regs syscall.PtraceRegs, link, path string) (*traced, e
 		return &traced{name: "sync", path: path, finish: func(tr *tracer, _ int64) error { return tr.disk.synced(path) }}, nil
 	}
 	return nil, fmt.Errorf("the tracer does not know write to %s", path)
+}
+
+// ofPlain gives the call where nothing has to be put back as before a power cut.
+func (tr *tracer) ofPlain(regs syscall.PtraceRegs) (call *traced, err error) {
+	var path string
+	switch name := plainCalls()[regs.Orig_rax]; name {
+	case "":
+		return nil, nil
+	case "write", "sync":
+		path, err = os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", tr.process, int32(regs.Rdi)))
+		call = &traced{name: name, path: path, writes: name == "write"}
+	case "linkat", "renameat":
+		path, err = tr.text(regs.R10)
+		call = &traced{name: name, path: path}
+	default:
+		path, err = tr.text(regs.Rsi)
+		call = &traced{name: name, path: path}
+	}
+	if err != nil || !tr.below(path) || call.name == "openat" && regs.Rdx&syscall.O_CREAT == 0 {
+		return nil, nil //nolint:nilerr // what is open under no name is none of ours
+	}
+	return call, nil
+}
+
+func plainCalls() map[uint64]string {
+	return map[uint64]string{
+		syscall.SYS_WRITE: "write", syscall.SYS_FSYNC: "sync", syscall.SYS_LINKAT: "linkat", syscall.SYS_RENAMEAT: "renameat",
+		syscall.SYS_OPENAT: "openat", syscall.SYS_MKDIRAT: "mkdirat", syscall.SYS_UNLINKAT: "unlinkat",
+	}
 }
 
 func (tr *tracer) below(path string) bool {

@@ -68,16 +68,16 @@ func Open(name string, v spec.Vocabulary) (Repository, error) {
 	if err != nil {
 		return Repository{}, err
 	}
-	dir := full
+	dir, named := full, name
 	if !info.IsDir() {
-		dir = filepath.Dir(full)
+		dir, named = filepath.Dir(full), filepath.Dir(name)
 	}
 	root, err := RootAbove(dir)
 	switch {
 	case err != nil:
 		return Repository{}, fmt.Errorf("%s: %w", name, err)
 	case root == "":
-		return Repository{}, fmt.Errorf("%s: no terra.yaml in its folder or above; it begins a config repository", name)
+		return Repository{}, advice.With(fmt.Errorf("%s: no terra.yaml in its folder or above, so this is no config repository", name), "begin one", "init", named)
 	}
 	r := Repository{Root: root, Write: Replace, vocabulary: v}
 	r.load()
