@@ -43,7 +43,7 @@ func law() []row {
 		{name: "internal/state", may: []string{"reconcile/plan", "reconcile/keys", "internal/advice", "internal/neighbour"}},
 		{name: "internal/state/statetest", may: []string{"internal/state"}},
 		{name: "internal/daemon", may: []string{"reconcile/report"}},
-		{name: "internal/config", may: []string{"internal/yamlpos", "internal/neighbour"}},
+		{name: "internal/config", may: []string{"internal/yamlpos", "internal/neighbour", "internal/advice"}},
 		{name: "internal/notify", may: []string{"reconcile/report"}},
 		{name: "internal/visible"},
 		{name: "internal/yamlpos", may: []string{"internal/visible"}},

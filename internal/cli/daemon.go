@@ -56,6 +56,15 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, log *slog.
 	if c.Apply {
 		mode = report.Apply
 	}
+	if err := c.CheckServing(); err != nil {
+		return err
+	}
+	var certificate *daemon.Certificate
+	if c.TLS.IsSet() {
+		if certificate, err = daemon.LoadCertificate(c.TLS.CertFile, c.TLS.KeyFile, log); err != nil {
+			return c.TLS.Problem(err)
+		}
+	}
 	ask, err := newProber(c)
 	if err != nil {
 		return err
@@ -88,7 +97,7 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, log *slog.
 		return err
 	}
 	defer stopControl()
-	_, stopHTTP, err := daemon.Listen(ctx, c.Listen, d.Handler(), log)
+	_, stopHTTP, err := daemon.Listen(ctx, c.Listen, certificate, d.Handler(), log)
 	if err != nil {
 		return err
 	}

@@ -597,6 +597,6 @@ func (b fieldProber) sample(name string) string {
 		"reason": "moved", "owner": "ops@acme.example", "until": "2026-12-01", "connection": "strava", "change": "prune",
 		"provider": b.provider, "client_secret": armored, "for": "[destructive]",
 		"repo": "{url: /srv/x}", "url": "/srv/x", "accounts": "{default: {token_env: T, dev_ids: [dev-1]}}", "apply": "true", "dev_ids": "[dev-1]", "token_env": "T",
-		"ssh_key_file": "/k", "known_hosts_file": "/h",
+		"ssh_key_file": "/k", "known_hosts_file": "/h", "cert_file": "/c", "key_file": "/k",
 	}[name]
 }

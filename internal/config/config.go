@@ -9,6 +9,11 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/advice"
+	"github.com/terra-reconcile/terra-reconcile/internal/neighbour"
+	"github.com/terra-reconcile/terra-reconcile/internal/yamlpos"
 )
 
 // Defaults of fields that daemon.yaml and the environment may leave out.
@@ -55,6 +60,11 @@ type Config struct {
 	// Listen is the address of the daemon's HTTP server, host:port.
 	// daemon.yaml: listen, default 127.0.0.1:8080 (this machine only).
 	Listen string
+	// TLS is what the HTTP server shows to prove who it is; zero where it speaks plain
+	// HTTP. daemon.yaml: tls.
+	TLS TLS
+	// Preview says who may have a branch planned; nil: nobody. daemon.yaml: preview.
+	Preview *Preview
 	// Environments names the environments this runner handles; empty means all.
 	// daemon.yaml: environments, without which it is all; there it may not be empty.
 	Environments []string
@@ -115,6 +125,85 @@ type RepoAuth struct {
 
 // AuthSettings are the variables or the fields that a RepoAuth was read from.
 type AuthSettings struct{ Token, SSHKeyFile, KnownHostsFile string }
+
+// TLS are the files of a certificate. Both are set, or neither.
+type TLS struct {
+	// CertFile holds the certificate, and those of its issuers below it, as PEM.
+	// daemon.yaml: tls.cert_file.
+	CertFile string
+	// KeyFile holds its private key as PEM. daemon.yaml: tls.key_file.
+	KeyFile string
+	// At is where daemon.yaml says so, for messages.
+	At yamlpos.Origin
+}
+
+// IsSet reports whether the server speaks TLS.
+func (t TLS) IsSet() bool { return t.CertFile != "" }
+
+// Problem is what is wrong with the files, at the place that names them.
+func (t TLS) Problem(err error) error { return problemAt(t.At, err) }
+
+// Preview says who may have a branch planned by the daemon.
+type Preview struct {
+	// Token signs requests. daemon.yaml: preview.token_file or preview.token_env, exactly
+	// one.
+	Token Secret
+	// Forks lets also that be planned which anybody may open from a fork.
+	// daemon.yaml: preview.forks, default false.
+	Forks bool
+	// At is where daemon.yaml says so, for messages.
+	At yamlpos.Origin
+}
+
+// ShortestPreviewToken is how many characters the token of previews has at least: a person
+// does not make up so many.
+const ShortestPreviewToken = 32
+
+// Key reads the token, and refuses one that is short.
+func (p Preview) Key() (string, error) {
+	token, err := p.Token.Read()
+	if err != nil {
+		return "", err
+	}
+	if n := utf8.RuneCountInString(token); n < ShortestPreviewToken {
+		return "", fmt.Errorf("read secret: %s has %d characters, and the token of previews has at least %d; make one with `openssl rand -hex 32`", p.Token, n, ShortestPreviewToken)
+	}
+	return token, nil
+}
+
+// CheckServing refuses what a server cannot begin with: a token of previews that cannot be
+// used, and a file of the two blocks that another user of the machine can read. An error
+// stands at the place of daemon.yaml that is to blame.
+func (c Config) CheckServing() error {
+	if c.TLS.IsSet() {
+		if err := neighbour.Unread("private key", c.TLS.KeyFile); err != nil {
+			return c.TLS.Problem(err)
+		}
+	}
+	if c.Preview == nil {
+		return nil
+	}
+	if file := c.Preview.Token.File(); file != "" {
+		if err := neighbour.Unread("token file", file); err != nil {
+			return problemAt(c.Preview.At, err)
+		}
+	}
+	if _, err := c.Preview.Key(); err != nil {
+		return problemAt(c.Preview.At, err)
+	}
+	return nil
+}
+
+// problemAt is an error of a value that only what it names can show.
+func problemAt(at yamlpos.Origin, err error) error {
+	p := Problem{Origin: at, Message: err.Error()}
+	var hints []string
+	for _, next := range advice.All(err) {
+		hints = append(hints, next.Text)
+	}
+	p.Hint = strings.Join(hints, "; ")
+	return &InvalidError{Problems: []Problem{p}}
+}
 
 // Account is one way into Terra's Admin API.
 type Account struct {

@@ -55,6 +55,8 @@ func TestLoadReadsEveryField(t *testing.T) {
 		Identities:   Identities{Files: []string{dir + "/keys/age.txt", "/run/secrets/age-2"}, AllowPlugins: []string{"yubikey"}},
 		StateDir:     dir + "/state",
 		Listen:       "0.0.0.0:9090",
+		TLS:          TLS{CertFile: dir + "/tls/tls.crt", KeyFile: "/run/secrets/tls.key", At: yamlpos.Origin{File: "testdata/full.yaml", Line: 27, Column: 6}},
+		Preview:      &Preview{Token: FileSecret(dir + "/secrets/preview-token"), Forks: true, At: yamlpos.Origin{File: "testdata/full.yaml", Line: 28, Column: 10}},
 		Environments: []string{"production", "staging"},
 		Probes: map[string]string{
 			"strava": "https://proxy.acme.example/strava/oauth/token", "dexcom_eu": "http://127.0.0.1:9001/token",
@@ -365,19 +367,57 @@ func TestDefaultsAreWhatOmittedMeans(t *testing.T) {
 				continue
 			}
 			tried++
-			text := smallest + yamlpos.Below(block, d.Name) + ": " + d.Default + "\n"
+			omitted, text := smallest, smallest+yamlpos.Below(block, d.Name)+": "+d.Default+"\n"
 			switch block {
 			case "repo":
 				text = strings.Replace(smallest, "./specs", "./specs, "+d.Name+": "+d.Default, 1)
 			case "log":
 				text = smallest + "log: {" + d.Name + ": " + d.Default + "}\n"
+			case "preview":
+				omitted = smallest + "preview: {token_env: P}\n"
+				text = smallest + "preview: {token_env: P, " + d.Name + ": " + d.Default + "}\n"
 			}
-			if diff := cmp.Diff(parse(smallest), parse(text), sameSecret()); diff != "" {
+			if diff := cmp.Diff(parse(omitted), parse(text), sameSecret()); diff != "" {
 				t.Errorf("%s: omitted is not %s (-omitted +said):\n%s", d.Name, d.Default, diff)
 			}
 		}
 	}
 	if tried < 5 {
 		t.Errorf("only %d defaults: are these all?", tried)
+	}
+}
+
+// TestPreviewWantsTLS: where other machines reach the listener, what previews say is for
+// nobody in between.
+func TestPreviewWantsTLS(t *testing.T) {
+	for listen, protected := range map[string]bool{
+		"": true, "127.0.0.1:8080": true, "localhost:1": true, `"[::1]:8080"`: true, "127.9.9.9:0": true,
+		":8080": false, "0.0.0.0:8080": false, `"[::]:8080"`: false, "10.0.0.1:8080": false, "localhost.example:8080": false, "127.0.0.1.example:80": false,
+	} {
+		text := smallest + "preview: {token_env: P}\n"
+		if listen != "" {
+			text += "listen: " + listen + "\n"
+		}
+		_, err := Parse("/etc/reconcile/daemon.yaml", []byte(text), env(map[string]string{"HOME": "/home/ada"}))
+		if (err == nil) != protected || err != nil && !strings.Contains(err.Error(), "daemon.yaml:5:10: preview needs tls") {
+			t.Errorf("listen on %s: %v", listen, err)
+		}
+		if _, err := Parse("/etc/reconcile/daemon.yaml", []byte(text+"tls: {cert_file: c, key_file: k}\n"), env(map[string]string{"HOME": "/home/ada"})); err != nil {
+			t.Errorf("listen on %s with tls: %v", listen, err)
+		}
+	}
+}
+
+// TestCheckServing: a server does not begin with a token that can be guessed.
+func TestCheckServing(t *testing.T) {
+	for token, says := range map[string]string{"": "is empty or not set", strings.Repeat("x", 31): "has 31 characters", strings.Repeat("x", 32): ""} {
+		c, err := Parse("/etc/reconcile/daemon.yaml", []byte(smallest+"preview: {token_env: P}\n"), env(map[string]string{"HOME": "/home/ada", "P": token}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = c.CheckServing()
+		if (err == nil) != (says == "") || err != nil && (!strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "daemon.yaml:5:10: ") || token != "" && strings.Contains(err.Error(), token)) {
+			t.Errorf("a token of %d characters: %v", len(token), err)
+		}
 	}
 }

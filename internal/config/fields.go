@@ -24,6 +24,8 @@ func fields() yamlpos.Fields {
 			{Name: "probes", Form: yamlpos.TextsBy, Names: providerName, Pattern: addressPattern, Value: "addresses by provider", Omitted: "the provider's own", Means: "the whole address to ask about a pair of client id and secret: a proxy of yours. https, or http on this machine; no user, `?` or `#`"},
 			{Name: "state_dir", Value: "folder", Omitted: "`RECONCILE_STATE_DIR`, else `$XDG_STATE_HOME/terra-reconcile`, else `$HOME/.local/state/terra-reconcile`", Means: "the folder of the [state](#state)"},
 			{Name: "listen", Pattern: listenPattern, Value: "`host:port`", Default: DefaultListen, Means: "where `/healthz` is served; the default is this machine only"},
+			{Name: "tls", Form: yamlpos.Block, Omitted: "plain HTTP", Means: "serve `listen` by TLS, 1.2 or newer"},
+			{Name: "preview", Form: yamlpos.Block, Omitted: "no previews", Means: "answer `reconcile preview` at `listen`: plan a branch for who has a token ([below](#previews-of-pull-requests)). Where other machines reach `listen` it needs `tls`"},
 			{Name: "environments", Form: yamlpos.Texts, Least: 1, Value: "list of names", Omitted: "all", Means: "the environments to handle. One that the repository lacks is an error of it in `status` and in the log"},
 			{Name: "cycle_deadline", Form: yamlpos.Span, Pattern: spanPattern, Shortest: time.Second, Longest: longestCycle, Value: "`1s` to `24h`", Default: "15m", Means: "how long one run over one environment may take"},
 			{Name: "log", Form: yamlpos.Block, Means: "on standard error"},
@@ -51,6 +53,12 @@ func fields() yamlpos.Fields {
 			{Name: "people", Form: yamlpos.Named, Names: accountName, Value: "mapping by name", Omitted: "the users of the operating system", Means: "who approves, each known by a token"},
 		},
 		"approvals.people.*": tokenFields("the token of this person; one of the two"),
+		"tls": {
+			{Name: "cert_file", Required: true, Value: "file", Means: "the certificate, and those of its issuers below it, as PEM. A renewed one is taken within five seconds"},
+			{Name: "key_file", Required: true, Value: "file", Means: "its private key as PEM, for this user alone"},
+		},
+		"preview": append(tokenFields("the token that signs requests, of at least 32 characters; one of the two"),
+			yamlpos.Declared{Name: "forks", Form: yamlpos.Boolean, Default: "false", Means: "plan `refs/pull/N/head`, `refs/pull/N/merge` and `refs/merge-requests/N/head` too, which anybody may open from a fork"}),
 		"identities": {
 			{Name: "files", Form: yamlpos.Texts, Value: "list of files", Omitted: "none", Means: "age identities, one a line, or ssh private keys"},
 			{Name: "allow_plugins", Form: yamlpos.Texts, Pattern: pluginName, Says: "the name of a plugin, as in yubikey", Value: "list of names", Omitted: "none", Means: "the age plugins that may be run"},
@@ -84,9 +92,10 @@ var (
 	devID         = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(\*|[A-Za-z0-9][A-Za-z0-9._-]*)$`) })
 	pluginName    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]*$`) })
 	listenPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([^:\[\]]*|\[[^\[\]]*\]):` + port + `$`) })
+	// loopbackListen are the places of listen that no other machine reaches.
+	loopbackListen = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^` + loopback + `:` + port + `$`) })
 	// addressPattern is an address that gives away nothing of what is sent there.
 	addressPattern = sync.OnceValue(func() *regexp.Regexp {
-		const loopback = `(localhost|127(\.[0-9]{1,3}){3}|\[::1\])`
 		return regexp.MustCompile(`^([Hh][Tt][Tt][Pp][Ss]://(\[[^\[\]/?#@]+\]|[^\[\]/?#@: ]+)|[Hh][Tt][Tt][Pp]://` + loopback + `)(:` + port + `?)?(/[^?#]*)?#?$`)
 	})
 	// credentialsInURL is a password in an address or in user:password@host:path, and what
@@ -100,6 +109,9 @@ var (
 		return regexp.MustCompile(`^` + yamlpos.Duration + `$`)
 	})
 )
+
+// loopback is this machine, as a pattern.
+const loopback = `(localhost|127(\.[0-9]{1,3}){3}|\[::1\])`
 
 // port is the number of a port, as a pattern.
 const port = `0*(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4})`

@@ -36,8 +36,10 @@ func runnerFiles(t *testing.T) (dir string) {
 accounts: {main: {token_file: token, dev_ids: ["*"]}}
 approvals: {people: {ada: {token_file: ada}}}
 identities: {files: [identity]}
+tls: {cert_file: cert, key_file: tlskey}
+preview: {token_file: preview}
 apply: true
-`, "git": "x", "key": "x", "hosts": "x", "token": "x", "ada": "x", "identity": "x",
+`, "cert": "x", "tlskey": "x", "preview": "0123456789abcdef0123456789abcdef", "git": "x", "key": "x", "hosts": "x", "token": "x", "ada": "x", "identity": "x",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -77,6 +79,9 @@ func TestHostileNeighbour(t *testing.T) {
 		{attack: "a configuration of hers behind a link of root", make: func(dir string) error {
 			return errors.Join(os.Rename(dir+"/daemon.yaml", dir+"/other.yaml"), os.Symlink("other.yaml", dir+"/daemon.yaml"), os.Chown(dir+"/other.yaml", eve, eve))
 		}, says: "daemon.yaml belongs to user 12345"},
+		{attack: "a certificate of hers", make: give("cert"), says: "cert belongs to user 12345"},
+		{attack: "a private key that every user can write to", make: open("tlskey"), says: "every user of this machine can write to private key"},
+		{attack: "a token of previews of hers", make: give("preview"), says: "preview belongs to user 12345"},
 		{attack: "an identity of hers", make: give("identity"), says: "identity belongs to user 12345"},
 		{attack: "an identity that every user can write to", make: open("identity"), says: "every user of this machine can write to identity file"},
 		{attack: "a token file of an account of hers", make: give("token"), says: "token belongs to user 12345"},
@@ -131,6 +136,46 @@ func TestFilesOfHonestUsers(t *testing.T) {
 			}
 			if _, err := Load(filepath.Join(dir, "daemon.yaml"), func(string) string { return "" }); err != nil {
 				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestHostileReader: what another user of the machine could read protects no server.
+func TestHostileReader(t *testing.T) {
+	needsRoot(t)
+	mode := func(name string, mode os.FileMode) func(string) error {
+		return func(dir string) error {
+			return errors.Join(os.Chown(filepath.Join(dir, name), 0, group), os.Chmod(filepath.Join(dir, name), mode))
+		}
+	}
+	for _, c := range []struct {
+		attack string
+		make   func(dir string) error
+		says   string
+	}{
+		{attack: "a token of previews that every user can read", make: mode("preview", 0o604), says: "daemon.yaml:6:10: every user of this machine can read token file"},
+		{attack: "a token of previews that her group can read", make: mode("preview", 0o640), says: "the members of group 54321 can read token file"},
+		{attack: "a private key that every user can read", make: mode("tlskey", 0o604), says: "daemon.yaml:5:6: every user of this machine can read private key"},
+		{attack: "a private key that her group can read", make: mode("tlskey", 0o640), says: "the members of group 54321 can read private key"},
+	} {
+		t.Run(c.attack, func(t *testing.T) {
+			dir := runnerFiles(t)
+			load := func() error {
+				read, err := Load(filepath.Join(dir, "daemon.yaml"), env(map[string]string{"HOME": dir}))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return read.CheckServing()
+			}
+			if err := load(); err != nil {
+				t.Fatalf("as it should be: %v", err)
+			}
+			if err := c.make(dir); err != nil {
+				t.Fatal(err)
+			}
+			if err := load(); err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("got %v, want %q", err, c.says)
 			}
 		})
 	}

@@ -13,6 +13,8 @@ func JSONSchema() ([]byte, error) {
 	some := &yamlpos.JSONSchema{AnyOf: []*yamlpos.JSONSchema{yamlpos.Having("token_file"), yamlpos.Having("token_env")}}
 	several := 2
 	s := fields().JSON("", yamlpos.JSONOptions{Also: map[string][]*yamlpos.JSONSchema{
+		"":                   {previewIsProtected()},
+		"preview":            {one, some},
 		"repo.auth":          {one, together("ssh_key_file", "known_hosts_file")},
 		"accounts.*":         {one, some, anyDevIDAlone()},
 		"approvals.people.*": {one, some},
@@ -29,4 +31,11 @@ func JSONSchema() ([]byte, error) {
 func anyDevIDAlone() *yamlpos.JSONSchema {
 	star := &yamlpos.JSONSchema{Types: []string{"array"}, MinItems: 2, Contains: &yamlpos.JSONSchema{Enum: yamlpos.Literals([]string{AnyDevID})}}
 	return yamlpos.Refuse(&yamlpos.JSONSchema{Properties: yamlpos.Properties{{Name: "dev_ids", Schema: star}}, Required: []string{"dev_ids"}})
+}
+
+// previewIsProtected wants tls beside preview where other machines reach listen.
+func previewIsProtected() *yamlpos.JSONSchema {
+	plain := &yamlpos.JSONSchema{Required: []string{"preview"}, Not: yamlpos.Having("tls")}
+	here := &yamlpos.JSONSchema{Types: []string{"string"}, Pattern: loopbackListen().String()}
+	return &yamlpos.JSONSchema{If: plain, Then: &yamlpos.JSONSchema{Properties: yamlpos.Properties{{Name: "listen", Schema: here}}}}
 }

@@ -59,13 +59,16 @@ func Load(path string, getenv func(string) string) (Config, error) {
 
 // ownFiles refuses a named file that another user of the machine could change.
 func (c *Config) ownFiles() error {
-	named := [][2]string{{"ssh key", c.Repo.Auth.SSHKeyFile}, {"known hosts", c.Repo.Auth.KnownHostsFile}}
+	named := [][2]string{{"ssh key", c.Repo.Auth.SSHKeyFile}, {"known hosts", c.Repo.Auth.KnownHostsFile}, {"certificate", c.TLS.CertFile}, {"private key", c.TLS.KeyFile}}
 	for _, file := range c.Identities.Files {
 		named = append(named, [2]string{"identity file", file})
 	}
 	tokens := slices.AppendSeq([]Secret{c.Repo.Auth.Token}, maps.Values(c.Approvals.People))
 	for _, account := range c.Accounts {
 		tokens = append(tokens, account.Token)
+	}
+	if c.Preview != nil {
+		tokens = append(tokens, c.Preview.Token)
 	}
 	for _, token := range tokens {
 		named = append(named, [2]string{"token file", token.File()})
@@ -171,6 +174,8 @@ func (r *reader) config(root *yamlpos.Node) Config {
 	c.Apply = o.Boolean("apply").Value
 	c.CycleDeadline = r.duration(o, "cycle_deadline", c.CycleDeadline)
 	c.Listen = cmp.Or(r.text(o, "listen", checkListen), c.Listen)
+	c.TLS = r.tls(o)
+	c.Preview = r.preview(o, c)
 	c.StateDir = cmp.Or(r.text(o, "state_dir"), c.StateDir)
 	c.Environments = r.texts(o, "environments")
 	if n := root.Get("environments"); n != nil && n.Kind == yamlpos.List && len(n.Items) == 0 {
@@ -300,6 +305,31 @@ func (r *reader) approvals(o yamlpos.Object) Approvals {
 		r.report(rule.At(), "list more, or require fewer", "approvals.people has %d, and %d are required", n, out.Required)
 	}
 	return out
+}
+
+func (r *reader) tls(o yamlpos.Object) TLS {
+	files, ok := o.Object("tls")
+	if !ok {
+		return TLS{}
+	}
+	files.Require()
+	return TLS{CertFile: r.text(files, "cert_file"), KeyFile: r.text(files, "key_file"), At: files.At()}
+}
+
+// preview reads who may have a branch planned. What they get is for nobody in between.
+func (r *reader) preview(o yamlpos.Object, c Config) *Preview {
+	rule, ok := o.Object("preview")
+	if !ok {
+		return nil
+	}
+	p := &Preview{Token: r.secret(rule), Forks: rule.Boolean("forks").Value, At: rule.At()}
+	if !rule.Has("token_file") && !rule.Has("token_env") {
+		r.report(rule.At(), "set token_file or token_env", "%s has no token", rule.Path)
+	}
+	if !o.Has("tls") && !loopbackListen().MatchString(c.Listen) {
+		r.report(rule.At(), "set tls, or listen on 127.0.0.1", "preview needs tls, because other machines reach listen")
+	}
+	return p
 }
 
 func (r *reader) probes(o yamlpos.Object) map[string]string {
@@ -450,6 +480,11 @@ func (c *Config) resolve(dir string) error {
 		at(&token.file)
 		c.Approvals.People[name] = token
 	}
+	if c.Preview != nil {
+		at(&c.Preview.Token.file)
+	}
+	at(&c.TLS.CertFile)
+	at(&c.TLS.KeyFile)
 	at(&c.Repo.Auth.Token.file)
 	at(&c.Repo.Auth.SSHKeyFile)
 	at(&c.Repo.Auth.KnownHostsFile)

@@ -36,7 +36,7 @@ func TestHostileCallers(t *testing.T) {
 	} {
 		t.Run(c.attack, func(t *testing.T) {
 			handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
-			at, stop, err := Listen(t.Context(), "127.0.0.1:0", handler, slog.New(slog.DiscardHandler))
+			at, stop, err := Listen(t.Context(), "127.0.0.1:0", nil, handler, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -105,8 +105,24 @@ func TestCrowd(t *testing.T) {
 			t.Errorf("caller %d was not ended: %v", i, err)
 		}
 	}
-	_ = guests[6].Close()
-	if len(c.open) != 2 || c.open[0] != guests[5] || c.open[1] != guests[7] {
+	c.stay(guests[5].RemoteAddr().String())
+	for range 3 {
+		caller, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = caller.Close() }()
+		guest, err := c.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		guests = append(guests, guest)
+	}
+	if len(c.open) != 3 || c.open[0] != guests[5] || c.open[2] != guests[10] {
+		t.Errorf("%d are open, and who stays: %v", len(c.open), c.open[0] == guests[5])
+	}
+	_ = guests[9].Close()
+	if len(c.open) != 2 || c.open[0] != guests[5] || c.open[1] != guests[10] {
 		t.Errorf("%d are open", len(c.open))
 	}
 }

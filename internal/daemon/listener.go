@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -20,18 +21,29 @@ const (
 	pageWithin     = 10 * time.Second
 )
 
-// Listen serves pages to whoever can reach the address, until stop.
-func Listen(ctx context.Context, address string, handler http.Handler, log *slog.Logger) (at net.Addr, stop func(), err error) {
+// Listen serves pages to whoever can reach the address, until stop: by TLS where
+// certificate is not nil.
+func Listen(ctx context.Context, address string, certificate *Certificate, handler http.Handler, log *slog.Logger) (at net.Addr, stop func(), err error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, nil, fmt.Errorf("listen on %s: %w", address, err)
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: headerWithin, ReadTimeout: pageWithin, WriteTimeout: pageWithin,
+	guests := &crowd{Listener: listener, most: maxConnections}
+	staying := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler.ServeHTTP(answer{w, func() { guests.stay(r.RemoteAddr) }}, r)
+	})
+	server := &http.Server{Handler: staying, ReadHeaderTimeout: headerWithin, ReadTimeout: pageWithin, WriteTimeout: pageWithin,
 		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	server.SetKeepAlivesEnabled(false)
-	log.Info("serving", "address", listener.Addr().String())
+	serve := server.Serve
+	if certificate != nil {
+		server.TLSConfig, server.Protocols = certificate.Config(), &http.Protocols{}
+		server.Protocols.SetHTTP1(true) // one question a connection
+		serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
+	}
+	log.Info("serving", "address", listener.Addr().String(), "tls", certificate != nil)
 	go func() {
-		if err := server.Serve(&crowd{Listener: listener, most: maxConnections}); !errors.Is(err, http.ErrServerClosed) {
+		if err := serve(guests); !errors.Is(err, http.ErrServerClosed) {
 			log.Error("HTTP server ended", "error", err.Error())
 		}
 	}()
@@ -58,6 +70,24 @@ type crowd struct {
 type guest struct {
 	net.Conn
 	leave func()
+	stays bool // guarded by the crowd's mu
+}
+
+// answer is a request's, whose connection can be told to stay.
+type answer struct {
+	http.ResponseWriter
+	stay func()
+}
+
+// Unwrap lets a handler reach the deadlines of the connection.
+func (a answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+
+// Stay keeps the connection of an answer that is under way from being ended for one more
+// caller. It is for a few who are known, and bounded otherwise.
+func Stay(w http.ResponseWriter) {
+	if a, ok := w.(answer); ok {
+		a.stay()
+	}
 }
 
 func (g *guest) Close() error {
@@ -75,14 +105,23 @@ func (c *crowd) Accept() (net.Conn, error) {
 	c.mu.Lock()
 	c.open = append(c.open, g)
 	var oldest *guest
-	if len(c.open) > c.most {
-		oldest = c.open[0]
+	if i := slices.IndexFunc(c.open, func(g *guest) bool { return !g.stays }); len(c.open) > c.most && i >= 0 {
+		oldest = c.open[i]
 	}
 	c.mu.Unlock()
 	if oldest != nil {
 		_ = oldest.Close() // it is in the way
 	}
 	return g, nil
+}
+
+// stay lets the guest at an address stay for as long as it likes.
+func (c *crowd) stay(address string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, g := range c.open {
+		g.stays = g.stays || g.RemoteAddr().String() == address
+	}
 }
 
 func (c *crowd) remove(g *guest) {

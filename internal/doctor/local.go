@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -386,11 +387,15 @@ func askHealth(ctx context.Context, w *world) []Result {
 	if strings.HasSuffix(address, ":0") {
 		return one(Skip, "", "not asked: listen is "+w.Config.Listen+", which can be any port")
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/healthz", http.NoBody)
+	scheme, transport := "http://", &http.Transport{DisableKeepAlives: true}
+	if w.Config.TLS.IsSet() { // whose certificate it is, the one who asks from elsewhere judges
+		scheme, transport.TLSClientConfig = "https://", &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true} //nolint:gosec // nothing is sent
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+address+"/healthz", http.NoBody)
 	if err != nil {
 		return one(Fail, "", "listen is "+w.Config.Listen+", which cannot be asked", runner("correct it in "+w.ConfigFile))
 	}
-	response, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
+	response, err := (&http.Client{Transport: transport}).Do(request)
 	if err != nil {
 		return one(Warn, "", "nothing answers on "+address, runner("is it the daemon's own "+w.ConfigFile+"?"))
 	}

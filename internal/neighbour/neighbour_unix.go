@@ -30,6 +30,24 @@ func Opened(name string, f *os.File) error {
 	return judge(file(name), f.Name(), func(string) (fs.FileInfo, error) { return f.Stat() })
 }
 
+// Unread refuses a file that holds a secret where another user could read it, as an
+// [*OpenError]. name is what messages call it. A file that cannot be looked at is not
+// refused: whoever opens it says why.
+func Unread(name, path string) error {
+	info, err := os.Stat(path)
+	if err != nil || Alone() || hasNoUsers() || info.Mode()&fs.ModeDevice != 0 {
+		return nil //nolint:nilerr // whoever opens it says so
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	switch mode := info.Mode().Perm(); {
+	case mode&0o004 != 0:
+		return &OpenError{advice.With(fmt.Errorf("every user of this machine can read %s %s", name, path), "take that right from others (chmod o-r), and put another secret there if somebody may have read it")}
+	case ok && mode&0o040 != 0 && IsShared(int(stat.Gid), os.Geteuid()):
+		return &OpenError{advice.With(fmt.Errorf("the members of group %d can read %s %s", stat.Gid, name, path), "take that right from the group (chmod g-r), and put another secret there if one of them may have read it")}
+	}
+	return nil
+}
+
 func judge(what Thing, path string, look func(string) (fs.FileInfo, error)) error {
 	if Alone() || hasNoUsers() {
 		return nil

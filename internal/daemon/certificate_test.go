@@ -1,0 +1,143 @@
+package daemon
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// writePair makes a certificate of this machine in dir and gives its number.
+func writePair(t *testing.T, dir string, number int64) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(number), NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1<<33, 0), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{"cert": {Type: "CERTIFICATE", Bytes: cert}, "key": {Type: "PRIVATE KEY", Bytes: private}} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestCertificateIsRenewed: a replaced certificate is taken, and one that is wrong is not:
+// the former goes on, and that is logged once.
+func TestCertificateIsRenewed(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		var said bytes.Buffer
+		writePair(t, dir, 1)
+		c, err := LoadCertificate(filepath.Join(dir, "cert"), filepath.Join(dir, "key"), slog.New(slog.NewTextHandler(&said, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		is := func(want int64) {
+			t.Helper()
+			pair, err := c.Config().GetCertificate(nil)
+			if err != nil || pair.Leaf.SerialNumber.Int64() != want {
+				t.Errorf("certificate %v, %v, want %d", pair.Leaf.SerialNumber, err, want)
+			}
+		}
+		is(1)
+		writePair(t, dir, 2)
+		is(1) // files are not read for every caller
+		time.Sleep(certificateLooked)
+		is(2)
+		if err := os.WriteFile(filepath.Join(dir, "key"), []byte("no key"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for range 5 {
+			time.Sleep(certificateLooked)
+			is(2)
+		}
+		if n := strings.Count(said.String(), "is not used"); n != 1 {
+			t.Errorf("logged %d times:\n%s", n, said.String())
+		}
+		writePair(t, dir, 3)
+		time.Sleep(certificateLooked)
+		is(3)
+		if err := os.Remove(filepath.Join(dir, "cert")); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(certificateLooked)
+		is(3)
+	})
+	for name, text := range map[string]string{"cert": "no certificate", "key": strings.Repeat("x", maxCertificate+1)} {
+		writePair(t, dir, 4)
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := LoadCertificate(filepath.Join(dir, "cert"), filepath.Join(dir, "key"), slog.New(slog.DiscardHandler)); err == nil {
+			t.Errorf("a bad %s was loaded", name)
+		}
+	}
+}
+
+// TestListenByTLS: plain HTTP and old versions get no page.
+func TestListenByTLS(t *testing.T) {
+	dir := t.TempDir()
+	writePair(t, dir, 1)
+	c, err := LoadCertificate(filepath.Join(dir, "cert"), filepath.Join(dir, "key"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor != 1 {
+			w.WriteHeader(http.StatusTeapot)
+		}
+		Stay(w)
+	})
+	at, stop, err := Listen(t.Context(), "127.0.0.1:0", c, handler, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	trusted := x509.NewCertPool()
+	text, err := os.ReadFile(filepath.Join(dir, "cert"))
+	if err != nil || !trusted.AppendCertsFromPEM(text) {
+		t.Fatal(err)
+	}
+	get := func(scheme string, most uint16) (int, error) {
+		client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true, ForceAttemptHTTP2: true,
+			TLSClientConfig: &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS10, MaxVersion: most}}}
+		answer, err := client.Get(scheme + at.String() + "/healthz")
+		if err != nil {
+			return 0, err
+		}
+		return answer.StatusCode, answer.Body.Close()
+	}
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		if code, err := get("https://", version); code != http.StatusOK || err != nil {
+			t.Errorf("TLS %x got %d, %v", version, code, err)
+		}
+	}
+	if code, err := get("https://", tls.VersionTLS11); err == nil {
+		t.Errorf("TLS 1.1 got %d", code)
+	}
+	if code, err := get("http://", 0); code == http.StatusOK {
+		t.Errorf("plain HTTP got %d, %v", code, err)
+	}
+}
