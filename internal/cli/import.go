@@ -54,9 +54,10 @@ else can read (chmod 600), outside of the repository. It holds lines
 
 or what "bw list items", an export of Bitwarden or "op item get --format json"
 print, with items that are named production/strava. A client id in it must be
-that of the connection. Each client secret is compared with what Terra shows of
-the live one: the live one takes the place of {unknown: true}, another one only
-after a question. Anything that belongs nowhere is an error. The file stays.
+that of the connection. Each client secret is compared with the live one, by its
+last characters and by a dry run: the live one takes the place of {unknown:
+true}, another one only after a question. Anything that belongs nowhere is an
+error. The file stays.
 
 The token needs providers:read.`,
 		Example: `  reconcile import --env production --dev-id acme-prod-x81LmQ

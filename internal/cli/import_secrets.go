@@ -321,14 +321,18 @@ func (i *secretsImport) seal(ctx context.Context, f *importFlags) error {
 	return i.sayImported(missing, f.secrets)
 }
 
-// compareLive asks Terra for the mask of each live secret. Another one is sealed only if a
+// compareLive asks Terra how each stands to the live secret. Another one is sealed only if a
 // person says so: what was copied may be old, or of another app.
 func (i *secretsImport) compareLive(ctx context.Context, all []*foundSecret, yes bool) error {
 	look, progress := liveLook(i.proc, i.runner), newProgress(i.proc)
 	var others []*foundSecret
 	for n, s := range all {
 		progress.show(reconcile.Progress{Environment: s.environment.Name, Done: n, Total: len(all)})
-		s.live = look(ctx, s.binding(), s.value)
+		var err error
+		if s.live, err = look(ctx, s.binding(), s.value); err != nil {
+			progress.clear()
+			return err
+		}
 		if s.live.known && !s.live.agrees {
 			others = append(others, s)
 		}
@@ -342,7 +346,7 @@ func (i *secretsImport) compareLive(ctx context.Context, all []*foundSecret, yes
 	}
 	out := newPage(i.proc)
 	for _, s := range others {
-		out.paragraph(fmt.Sprintf("%s:%d: %s: this is not the live secret: the one at Terra is %s", i.name, s.line, s, s.live.mask))
+		out.paragraph(fmt.Sprintf("%s:%d: %s: %s", i.name, s.line, s, s.live.differs()))
 	}
 	if err := out.print(i.proc.Stderr); err != nil {
 		return err
@@ -387,6 +391,8 @@ func (i *secretsImport) sayImported(sealed []*foundSecret, file string) error {
 // livesAs says how a secret stands to the live one.
 func (*secretsImport) livesAs(s *foundSecret) string {
 	switch {
+	case s.live.agrees && s.live.asked:
+		return ", the live one"
 	case s.live.agrees:
 		return ", ends like the live one (" + s.live.mask + ")"
 	case s.live.known:

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
+	"github.com/terra-reconcile/terra-reconcile/internal/repoedit"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 	"github.com/terra-reconcile/terra-reconcile/spec"
@@ -50,6 +51,9 @@ func invocationOf(cmd *cobra.Command, args []string) invocation {
 	if takesFolder(cmd) && len(args) == 1 {
 		repo = args[0]
 	}
+	if strings.Contains(cmd.Use, " FILE") && len(args) == 1 {
+		repo = folderOf(args[0])
+	}
 	if info, err := os.Stat(filepath.Join(repo, path)); (repo != "" || path != "") && err == nil && info.IsDir() {
 		v.folder = filepath.Join(repo, path)
 	}
@@ -82,6 +86,23 @@ func mayHoldPassword(repo string) bool {
 	authority, _, _ := strings.Cut(rest, "/")
 	user, _, hasUser := strings.Cut(authority, "@")
 	return isURL && (hasUser && strings.Contains(user, ":") || strings.ContainsAny(rest, "?#"))
+}
+
+// folderOf is the folder of the repository that a file stands in, "" where a person stands
+// there or nobody can tell.
+func folderOf(file string) string {
+	root, err := repoedit.RootAbove(filepath.Dir(file))
+	if err != nil || root == "" {
+		return ""
+	}
+	here, err := os.Getwd()
+	if err != nil || root == here {
+		return ""
+	}
+	if within, err := filepath.Rel(here, root); err == nil && !filepath.IsAbs(file) {
+		return within
+	}
+	return root
 }
 
 // takesFolder tells whether a command names the repository by its argument.

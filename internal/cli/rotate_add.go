@@ -46,7 +46,7 @@ sooner than keys of the file stands before them. A lone client_secret becomes
 the first entry. Every other byte of the file stays.
 
 Its age counts from today, unless --issued says when it was made. Where an admin
-token is at hand Terra is asked what the live secret ends in: the live one
+token is at hand Terra is asked whether it is the live secret: the live one
 itself can be added, to have a way back to it, and gets no date where none is
 given. One that would replace a live secret that no key of the file is asks
 first, on a terminal; a script is only told.
@@ -130,7 +130,9 @@ func addKey(ctx context.Context, proc *Process, name string, f *addFlags) error 
 	if err != nil {
 		return err
 	}
-	a.live = lookLive(ctx, proc, runner, k.Binding(), value)
+	if a.live, err = lookLive(ctx, proc, runner, k.Binding(), value); err != nil {
+		return err
+	}
 	if err := a.tellLive(ctx, proc); err != nil {
 		return err
 	}
@@ -203,8 +205,8 @@ func (a *addition) askFor(ctx context.Context, proc *Process, runner config.Conf
 	return value, nil
 }
 
-// isLive reports whether the secret is the live one, as far as four characters tell, so
-// that nothing is to be done at Terra.
+// isLive reports whether the secret is the live one, as far as Terra or four characters
+// tell, so that nothing is to be done at Terra.
 func (a *addition) isLive() bool { return a.live.agrees && !a.waits() }
 
 // tellLive says how the secret stands to the live one. Where it would replace one that no
@@ -452,7 +454,11 @@ func (a addition) steps() []note {
 	}
 	last := tell("See that it is live and stays good", "rotate", "status")
 	if a.isLive() {
-		return append(out, tell("Nothing changes at Terra: by its last four characters this is the live secret, and from then on there is a way back to it. See that nothing is to be done", "--dry-run", "--env", a.Environment.Name), last)
+		by := ""
+		if !a.live.asked {
+			by = "by its last four characters "
+		}
+		return append(out, tell("Nothing changes at Terra: "+by+"this is the live secret, and from then on there is a way back to it. See that nothing is to be done", "--dry-run", "--env", a.Environment.Name), last)
 	}
 	apply := "The daemon sets the key by itself. Without one apply it"
 	if a.waits() {

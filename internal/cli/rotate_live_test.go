@@ -46,14 +46,14 @@ func TestDeadEndsOfSealingNameRotateAdd(t *testing.T) {
 	b.write("production/whoop.yaml", "provider: whoop\ncredentials:\n  keys:\n    - {unknown: true}\n")
 	for _, args := range [][]string{{}, {"--key", "1"}, {"--issued", "2026-11-20"}, {"--key", "1", "--issued", "2026-11-20"}} {
 		code := b.run(newSecret(1), append([]string{"secret", "encrypt", b.at("production/whoop.yaml")}, args...)...)
-		if code != exitUsage || !strings.Contains(b.errText, "add the secret as a new key after it: reconcile rotate add production/whoop") {
+		if code != exitUsage || !strings.Contains(b.errText, "add the secret as a new key after it: reconcile rotate add --repo "+b.at("")+" production/whoop") {
 			t.Errorf("%q: got exit %d, %q", args, code, b.errText)
 		}
 	}
 	b.mustRotate(newSecret(1), "add", "production/whoop")
 	b.mustRotate(newSecret(2), "add", "production/whoop")
 	if code := b.run(newSecret(3), "secret", "encrypt", b.at("production/whoop.yaml")); code != exitUsage || !strings.Contains(b.errText, "credentials.keys has 3 entries; choose one with --key to replace it") ||
-		!strings.Contains(b.errText, "reconcile rotate add production/whoop") {
+		!strings.Contains(b.errText, "reconcile rotate add --repo "+b.at("")+" production/whoop") {
 		t.Errorf("got exit %d, %q", code, b.errText)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"slices"
 	"strings"
 	"syscall"
@@ -76,7 +77,9 @@ func editSecrets(ctx context.Context, proc *Process, name, configFile string, ye
 	if e.connection, e.held, err = repository.Held(name); err != nil {
 		return err
 	}
-	if len(e.held) == 0 {
+	if keys := e.connection.Credentials.Keys; len(e.held) == 0 && len(keys) > 0 {
+		return advice.With(fmt.Errorf("%s: it holds no sealed secret, only `unknown: true`", e.connection.File), "seal one as a new key after it", "rotate", "add", path.Dir(e.connection.File)+"/"+e.connection.Provider)
+	} else if len(e.held) == 0 {
 		return advice.With(fmt.Errorf("%s: it holds no sealed secret", e.connection.File), "seal one", repository.SealCommand(e.connection.File, repoedit.ClientSecret, 0)...)
 	}
 	if e.runner, err = runnerConfig(proc, configFile); err != nil {
@@ -287,7 +290,11 @@ func (e *secretEdit) seal(ctx context.Context, changed map[int]secrets.Value, to
 		if !is {
 			continue
 		}
-		if err := e.tell(ctx, h, e.values[i], value, look(ctx, h.Binding, value)); err != nil {
+		live, err := look(ctx, h.Binding, value)
+		if err != nil {
+			return err
+		}
+		if err := e.tell(ctx, h, e.values[i], value, live); err != nil {
 			return err
 		}
 		if err := sealing.Replace(h, value, to); err != nil {

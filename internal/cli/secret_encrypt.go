@@ -1,15 +1,12 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
-	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/repoedit"
-	"github.com/terra-reconcile/terra-reconcile/internal/terra"
 	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/internal/yamlpos"
 	"github.com/terra-reconcile/terra-reconcile/providers"
@@ -37,7 +34,8 @@ warn of its age (rotation.max_age). A lone client secret that stands there gives
 way to it.
 
 No private key is needed. Where an admin token is at hand Terra is asked what
-the live client secret ends in, and it says whether this one can be it.`,
+the live client secret ends in, and by a dry run, where Terra tells by one,
+whether it is this one: what is not the live one is told before it is sealed.`,
 		Example: `  reconcile secret encrypt production/strava.yaml
   reconcile secret encrypt production/strava.yaml --issued 2026-11-20
   reconcile secret encrypt production/strava.yaml --key 2 < new-secret.txt
@@ -87,7 +85,10 @@ func encryptSecret(cmd *cobra.Command, proc *Process, name string, flags *secret
 	if err := checkSecret(proc, at.File, repoedit.Dotted(at.Path), at.Binding, at.ClientID, value); err != nil {
 		return err
 	}
-	live := lookLive(cmd.Context(), proc, runner, at.Binding, value)
+	live, err := lookLive(cmd.Context(), proc, runner, at.Binding, value)
+	if err != nil {
+		return err
+	}
 	open := func() (secrets.Value, error) {
 		ids, err := identities(runner.Identities)()
 		if err != nil {
@@ -113,55 +114,6 @@ func encryptSecret(cmd *cobra.Command, proc *Process, name string, flags *secret
 	_, err = fmt.Fprintf(proc.Stdout, "Sealed %s of %s for %s.\nCommit %s and %s.\n", repoedit.Dotted(at.Path), at.Connection,
 		visible.Plural(len(readers.Strings()), "recipient", "recipients"), at.File, secrets.LockPath)
 	return err
-}
-
-// liveSecret is how a client secret stands to the one that is live at Terra, as far as
-// four characters tell.
-type liveSecret struct {
-	mask   string
-	known  bool // the masks could be compared
-	agrees bool
-	none   bool // Terra says that there is none
-}
-
-// lookLive asks Terra. Where there is no token, no own app or no answer nothing is known:
-// the secret is sealed all the same.
-func lookLive(ctx context.Context, proc *Process, runner config.Config, at secrets.Binding, value secrets.Value) liveSecret {
-	return liveLook(proc, runner)(ctx, at, value)
-}
-
-// liveLook is [lookLive] for several secrets.
-func liveLook(proc *Process, runner config.Config) func(context.Context, secrets.Binding, secrets.Value) liveSecret {
-	look := &terraLook{proc: proc, config: runner}
-	clients := newClients(runner, terra.Options{Transport: terra.NewTransport(), Limits: terra.NewLimits(), Version: proc.Version, ReadOnly: true})
-	return func(ctx context.Context, at secrets.Binding, value secrets.Value) liveSecret {
-		if at.Field != providers.ClientSecret || !look.atHand(at.Account) {
-			return liveSecret{}
-		}
-		ctx, cancel := context.WithTimeout(ctx, lookDeadline)
-		defer cancel()
-		client, err := clients(at.Account, at.DevID)
-		if err != nil {
-			return liveSecret{}
-		}
-		live, err := client.GetCredentials(ctx, at.DevID, at.Provider)
-		if err != nil || live.Credential == nil || live.Credential.SecretMask == nil {
-			return liveSecret{none: err == nil && live.Credential == nil}
-		}
-		out := liveSecret{mask: *live.Credential.SecretMask}
-		out.agrees, out.known = secrets.MaskAgrees(value, out.mask)
-		return out
-	}
-}
-
-// tell says whether it can be the live one.
-func (l liveSecret) tell(proc *Process) {
-	switch {
-	case l.agrees:
-		_, _ = fmt.Fprintf(proc.Stderr, "The live secret at Terra ends like this one (%s).\n", l.mask)
-	case l.known:
-		_, _ = fmt.Fprintf(proc.Stderr, "This is not the live secret: the one at Terra is %s.\n", l.mask)
-	}
 }
 
 // checkSecret refuses what the provider would never accept at a place of a file, beside

@@ -26,7 +26,7 @@ func (r replacement) tell(ctx context.Context, proc *Process, root repoedit.Repo
 		return nil
 	}
 	what, mask := "may be the live secret", ""
-	if r.live.known {
+	if r.live.known && secrets.IsMask(r.live.mask) {
 		what, mask = "is the live secret", " ("+r.live.mask+")"
 	}
 	out := newPage(proc)
@@ -46,7 +46,7 @@ func (r replacement) takesLive(proc *Process, root repoedit.Repository) bool {
 	old, err := r.open()
 	var misbound *secrets.MisboundError
 	switch {
-	case err == nil && r.live.known:
+	case err == nil && secrets.IsMask(r.live.mask) && secrets.Mask(old) != "":
 		agrees, _ := secrets.MaskAgrees(old, r.live.mask)
 		return agrees
 	case err == nil && old.Equal(r.value), errors.Is(err, secrets.ErrMasked), errors.As(err, &misbound):

@@ -396,7 +396,7 @@ func TestFirstSecretWithItsAge(t *testing.T) {
 		t.Errorf("got\n%s", text)
 	}
 	for _, c := range []struct{ file, issued, field, want string }{
-		{"strava", "2026-11-20", "client_secret", "production/strava.yaml has credentials.keys already\n  or add a newer one: reconcile rotate add production/strava\n  write issued: 2026-11-20 beside this entry, and replace its secret: reconcile secret encrypt " + b.at("production/strava.yaml") + " --key 1\n"},
+		{"strava", "2026-11-20", "client_secret", "production/strava.yaml has credentials.keys already\n  or add a newer one: reconcile rotate add --repo " + b.at("") + " production/strava\n  write issued: 2026-11-20 beside this entry, and replace its secret: reconcile secret encrypt " + b.at("production/strava.yaml") + " --key 1\n"},
 		{"whoop", "2026-11-20", "client_secret", "production/whoop.yaml --key 2\n"},
 		{"strava", "2026-11-20", "verification_secret", "only a client secret has an age"},
 		{"strava", "2026-11-24", "client_secret", "--issued 2026-11-24: it is in the future; write the day on which it was made"},
