@@ -125,6 +125,29 @@ func writeSchemas(proc *Process, dir string, files map[string][]byte) error {
 	return say(proc, tell("Written: "+strings.Join(others, ", ")))
 }
 
+// otherSchemas is what validate says of schemas that another version of this program wrote:
+// by them an editor completes and refuses other fields than a run.
+func otherSchemas(dir string) ([]spec.Problem, error) {
+	files, err := schemaFiles()
+	if err != nil {
+		return nil, err
+	}
+	var others []string
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if text, err := readSchema(filepath.Join(dir, name)); err == nil && !bytes.Equal(text, files[name]) {
+			others = append(others, name)
+		}
+	}
+	if len(others) == 0 {
+		return nil, nil
+	}
+	return []spec.Problem{{
+		Severity: spec.Warning, Origin: spec.Origin{File: others[0], Line: 1, Column: 1},
+		Message: "another version of reconcile wrote " + strings.Join(others, ", ") + ": editors complete and check by it",
+		Hint:    "write the schemas again", Command: "schema",
+	}}, nil
+}
+
 // readSchema reads a file that an earlier version may have written, and refuses any other.
 func readSchema(name string) ([]byte, error) {
 	info, err := os.Lstat(name)

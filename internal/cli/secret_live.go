@@ -40,7 +40,7 @@ func liveLook(proc *Process, runner config.Config) func(context.Context, secrets
 		}
 		client, err := clients(at.Account, at.DevID)
 		if err != nil {
-			return liveSecret{}, nil //nolint:nilerr // nothing is known
+			return liveSecret{}, nil
 		}
 		reading, cancel := context.WithTimeout(ctx, lookDeadline)
 		defer cancel()

@@ -28,7 +28,8 @@ func newValidateCommand(proc *Process) *cobra.Command {
 		Short: "Check the files of a config repository, offline",
 		Long: `Check the files of a config repository: every error of every file in one run,
 each with file:line:column. It needs no network, no account and no age identity;
-what is sealed stays sealed. A private key in the repository is an error.
+what is sealed stays sealed. A private key in the repository is an error, and a
+schema that another version of reconcile wrote is a warning.
 
 With -o github each is an annotation of a pull request, in GitHub Actions.`,
 		Example: "  reconcile validate\n  reconcile validate ./config\n  reconcile validate -o github",
@@ -94,6 +95,11 @@ func validate(proc *Process, dir, format string) error {
 			problems = append(problems, p)
 		}
 	}
+	others, err := otherSchemas(dir)
+	if err != nil {
+		return err
+	}
+	problems = append(problems, others...)
 	failed, connections := 0, 0
 	for _, p := range problems {
 		if p.Severity == spec.Error {
@@ -107,7 +113,6 @@ func validate(proc *Process, dir, format string) error {
 	if failed > 0 {
 		code = exitFailed
 	}
-	var err error
 	switch format {
 	case "json":
 		err = validateJSON(proc, code, len(set.Environments), connections, problems)
