@@ -80,9 +80,14 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, log *slog.
 	defer func() { err = errors.Join(err, store.Close()) }()
 	transport := terra.NewTransport()
 	defer transport.CloseIdleConnections() // another one follows when daemon.yaml changes
+	statuses, stopStatuses, err := startNotifying(ctx, proc, c.NotifyCommit, transport, log)
+	if err != nil {
+		return err
+	}
+	defer stopStatuses()
 	source := &commitSource{
 		proc: proc, config: c, mode: mode, git: git, store: store, log: log,
-		limits: terra.NewLimits(), transport: transport, prober: ask, revisions: map[string]revision{}, last: map[string]report.Environment{},
+		limits: terra.NewLimits(), transport: transport, prober: ask, statuses: statuses, revisions: map[string]revision{}, last: map[string]report.Environment{},
 	}
 	wake, stopWatching := watch(c.Repo.URL, log)
 	defer stopWatching()

@@ -24,8 +24,8 @@ func newSchemaCommand(proc *Process) *cobra.Command {
 	only := ""
 	cmd := &cobra.Command{
 		Use:   "schema [DIR]",
-		Short: "Write JSON Schemas, by which editors complete and check the files",
-		Long: `Write JSON Schemas, by which editors complete and check the files.
+		Short: "Write JSON Schemas, by which editors check the files",
+		Long: `Write JSON Schemas, by which editors check the files.
 
 They are written to the folder schema of a config repository: of terra.yaml,
 environment.yaml and connections, with what each provider takes, and of the

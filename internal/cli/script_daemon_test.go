@@ -121,10 +121,11 @@ func (s *scene) startDaemon(ts *testscript.TestScript, args []string) {
 }
 
 // based is a daemon.yaml, which has no variables: BASE stands for where the
-// emulator is.
+// emulator is, and AT-FORGE for where the forge is.
 func based(ts *testscript.TestScript, name string) []byte {
 	text, err := os.ReadFile(ts.MkAbs(name))
 	ts.Check(err)
+	text = bytes.ReplaceAll(text, []byte("AT-FORGE"), []byte(ts.Getenv("FORGE")))
 	return bytes.ReplaceAll(text, []byte("BASE"), []byte(ts.Getenv("TERRA_BASE_URL")))
 }
 
@@ -142,7 +143,7 @@ func programEnv(ts *testscript.TestScript) []string {
 	for _, name := range []string{
 		"HOME", "PATH", "TMPDIR", "TERM", "NO_COLOR", "TERRA_BASE_URL", "TERRA_ADMIN_TOKEN",
 		"RECONCILE_STATE_DIR", "RECONCILE_AGE_KEY_FILE", "RECONCILE_AGE_KEY",
-		"APPROVER_JO", "APPROVER_KIM", "EDITOR", "VISUAL", "WORK",
+		"APPROVER_JO", "APPROVER_KIM", "EDITOR", "VISUAL", "WORK", "RECONCILE_FORGE_TOKEN",
 	} {
 		if value := ts.Getenv(name); value != "" {
 			out = append(out, name+"="+value)

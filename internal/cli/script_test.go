@@ -43,6 +43,7 @@ func TestMain(m *testing.M) {
 //	daemon …                  see daemonCommand
 //	terminal …                see terminalCommand
 //	provider …                see providerCommand
+//	forge …                   see forgeCommand
 //	cut FILE BYTES            take bytes off its end
 //	newer FILE                make a state file one of the next format
 //	fill FILE                 put variables into it
@@ -82,6 +83,7 @@ func TestScripts(t *testing.T) {
 			"planhash": planHashCommand,
 			"terminal": terminalCommand,
 			"provider": providerCommand,
+			"forge":    forgeCommand,
 			"types":    typesCommand,
 		},
 	})
@@ -98,6 +100,7 @@ type scene struct {
 	daemon  *background
 
 	provider *dataProvider
+	forge    *fakeForge
 }
 
 type sceneKey struct{}

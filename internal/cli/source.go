@@ -18,6 +18,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
 	"github.com/terra-reconcile/terra-reconcile/internal/gitsource"
+	"github.com/terra-reconcile/terra-reconcile/internal/notify"
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
 	"github.com/terra-reconcile/terra-reconcile/providers"
@@ -39,6 +40,7 @@ type commitSource struct {
 	limits    *terra.Limits
 	transport http.RoundTripper
 	prober    prober
+	statuses  func(...notify.Status) // what became of a commit; returns at once
 
 	// Poll's own:
 	latest  string // the commit last looked at, used or not
@@ -97,6 +99,9 @@ func (s *commitSource) Poll(ctx context.Context) ([]daemon.Environment, error) {
 	next, err := s.take(ctx, found, refusal)
 	if err != nil {
 		return nil, err
+	}
+	if len(next) == 0 && refusal != nil {
+		s.statuses(notify.Refused("", commit.Hash, refusal.Error()))
 	}
 	if refusal == nil {
 		refusal = s.lacking(found)
@@ -232,6 +237,9 @@ func (s *commitSource) Run(ctx context.Context, name string) report.Report {
 	debug.FreeOSMemory() // what was revealed of secrets is not kept until the next collection
 	out.Warnings = append(plan.Warnings(heard.warnings()...), out.Warnings...)
 	s.proc.asked.elsewhere().completeReport(&out)
+	if !errors.Is(ctx.Err(), context.Canceled) { // it would tell of the end of the daemon
+		s.statuses(notify.Of(out, false)...)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range out.Environments {
@@ -402,6 +410,7 @@ func (s *commitSource) take(ctx context.Context, found loaded, refused error) (m
 			why += "; " + g.environment.Behind
 		}
 		g.environment.Behind = why
+		s.statuses(notify.Refused(name, found.hash, why))
 		if former != why {
 			s.log.Warn("environment stays on its last valid commit", "environment", name, "commit", g.hash, "reason", why)
 		}

@@ -107,3 +107,44 @@ func checkListen(text string) error {
 	}
 	return nil
 }
+
+// DefaultForge is the address of a forge that there is once, "" for others.
+func DefaultForge(forge string) string {
+	switch forge {
+	case "github":
+		return DefaultGitHub
+	case "gitlab":
+		return DefaultGitLab
+	}
+	return ""
+}
+
+// CheckForge returns the address of a forge without a trailing slash, or why a token may not
+// be sent there. The value is never quoted.
+func CheckForge(text string) (string, error) {
+	u, err := checkAddress(text, "the token", DefaultGitHub)
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimRight(u.String(), "/"), nil
+}
+
+// CheckProject says why a forge has no project of that name.
+func CheckProject(forge, project string) error {
+	d := fields().Declared("notify_commit", "project")
+	switch {
+	case !d.Pattern().MatchString(project) || len(project) > d.Chars:
+		return errors.New("is not " + d.Says)
+	case forge != "gitlab" && strings.Count(project, "/") != 1:
+		return errors.New("is not OWNER/NAME, as in acme/terra-config")
+	}
+	return nil
+}
+
+// CheckContext says why no status can be named so.
+func CheckContext(text string) error {
+	if d := fields().Declared("notify_commit", "context"); !d.Pattern().MatchString(text) || len(text) > d.Chars {
+		return errors.New("is not " + d.Says)
+	}
+	return nil
+}

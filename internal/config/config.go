@@ -25,6 +25,9 @@ const (
 	DefaultCycleDeadline = 15 * time.Minute
 	DefaultLogFormat     = "json"
 	DefaultLogLevel      = "info"
+	DefaultGitHub        = "https://api.github.com"
+	DefaultGitLab        = "https://gitlab.com"
+	DefaultStatusContext = "terra-reconcile"
 )
 
 // What a daemon may wait for: longer, and nobody would notice that it is stuck.
@@ -81,8 +84,30 @@ type Config struct {
 	// CycleDeadline is how long one run over one environment may take.
 	// daemon.yaml: cycle_deadline, default 15m, at least 1s, at most 24h.
 	CycleDeadline time.Duration
+	// NotifyCommit is where commits get a status; nil posts none. daemon.yaml:
+	// notify_commit.
+	NotifyCommit *NotifyCommit
 	// Log is the daemon's log. daemon.yaml: log.
 	Log Log
+}
+
+// NotifyCommit is a project of a forge whose commits get a status.
+type NotifyCommit struct {
+	// Forge is github, gitlab or gitea. daemon.yaml: notify_commit.forge, required.
+	Forge string
+	// URL is https, or http on the loopback interface, without a trailing slash: of GitHub
+	// its API, of the others the forge itself. daemon.yaml: notify_commit.url, default
+	// https://api.github.com or https://gitlab.com; required for gitea.
+	URL string
+	// Project is OWNER/NAME; of GitLab also with groups, or its number. daemon.yaml:
+	// notify_commit.project, required.
+	Project string
+	// Token may post statuses. daemon.yaml: notify_commit.token_file or token_env, exactly
+	// one.
+	Token Secret
+	// Context begins the name of each status. daemon.yaml: notify_commit.context, default
+	// terra-reconcile.
+	Context string
 }
 
 // Repo says where the config repository is and how to reach it.

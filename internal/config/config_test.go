@@ -65,6 +65,7 @@ func TestLoadReadsEveryField(t *testing.T) {
 		Approvals: Approvals{Required: 2, For: []string{"disruptive", "destructive"}, Digits: 40, People: map[string]Secret{
 			"jo": FileSecret(dir + "/secrets/approver-jo"), "kim": EnvSecret("APPROVER_KIM", nil),
 		}},
+		NotifyCommit:  &NotifyCommit{Forge: "gitea", URL: "https://git.acme.example", Project: "platform/terra", Token: FileSecret(dir + "/secrets/forge-token"), Context: "terra eu"},
 		CycleDeadline: 20 * time.Minute,
 		Log:           Log{Format: "text", Level: "debug"},
 	}
@@ -369,6 +370,9 @@ func TestDefaultsAreWhatOmittedMeans(t *testing.T) {
 			tried++
 			omitted, text := smallest, smallest+yamlpos.Below(block, d.Name)+": "+d.Default+"\n"
 			switch block {
+			case "notify_commit":
+				const begun = "notify_commit: {forge: github, project: acme/terra, token_env: T"
+				omitted, text = smallest+begun+"}\n", smallest+begun+", "+d.Name+": "+d.Default+"}\n"
 			case "repo":
 				text = strings.Replace(smallest, "./specs", "./specs, "+d.Name+": "+d.Default, 1)
 			case "log":

@@ -28,8 +28,15 @@ func fields() yamlpos.Fields {
 			{Name: "preview", Form: yamlpos.Block, Omitted: "no previews", Means: "answer `reconcile preview` at `listen`: plan a branch for who has a token ([below](#previews-of-pull-requests)). Where other machines reach `listen` it needs `tls`"},
 			{Name: "environments", Form: yamlpos.Texts, Least: 1, Value: "list of names", Omitted: "all", Means: "the environments to handle. One that the repository lacks is an error of it in `status` and in the log"},
 			{Name: "cycle_deadline", Form: yamlpos.Span, Pattern: spanPattern, Shortest: time.Second, Longest: longestCycle, Value: "`1s` to `24h`", Default: "15m", Means: "how long one run over one environment may take"},
+			{Name: "notify_commit", Form: yamlpos.Block, Omitted: "none are posted", Means: "the forge at which commits get a status ([below](#commit-statuses))"},
 			{Name: "log", Form: yamlpos.Block, Means: "on standard error"},
 		},
+		"notify_commit": append([]yamlpos.Declared{
+			{Name: "forge", Form: yamlpos.Word, Required: true, Words: []string{"github", "gitlab", "gitea"}, Means: "whose API it speaks; Forgejo speaks that of `gitea`"},
+			{Name: "url", Pattern: addressPattern, Value: "address", Omitted: "`" + DefaultGitHub + "`, `" + DefaultGitLab + "`; required for `gitea`", Means: "of GitHub its API, of the others the forge itself. https, or http on this machine"},
+			{Name: "project", Required: true, Pattern: forgeProject, Chars: 255, Says: "a project; write it as in acme/terra-config", Value: "`OWNER/NAME`", Means: "the project whose commits these are; of GitLab also with groups, or its number"},
+			{Name: "context", Pattern: statusContext, Chars: 100, Says: "a name for statuses; write letters, digits, spaces, ., _, / and -, as in terra-reconcile", Value: "text", Default: DefaultStatusContext, Means: "a status is named so, with `/` and the environment after it"},
+		}, tokenFields("the token that may post statuses, and nothing else; one of the two")...),
 		"repo": {
 			{Name: "url", Required: true, Never: credentialsInURL, Value: "`https://`, `ssh://`, `git@host:path`, `file:///` or a folder", Means: "a folder of this machine is watched as well as polled; one that does not begin with `/` is below that of daemon.yaml. It may not hold a password"},
 			{Name: "ref", Value: "branch", Omitted: "the branch of the remote's HEAD", Means: "the branch to follow"},
@@ -89,6 +96,11 @@ var (
 	redirectHost = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`^(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])?$`)
 	})
+	// forgeProject has no names that a path of an address takes for something else.
+	forgeProject = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^\.?[A-Za-z0-9_-][A-Za-z0-9._-]*(/\.?[A-Za-z0-9_-][A-Za-z0-9._-]*)*$`)
+	})
+	statusContext = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9 ._/-]*[A-Za-z0-9])?$`) })
 	devID         = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(\*|[A-Za-z0-9][A-Za-z0-9._-]*)$`) })
 	pluginName    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]*$`) })
 	listenPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([^:\[\]]*|\[[^\[\]]*\]):` + port + `$`) })

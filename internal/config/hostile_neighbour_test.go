@@ -38,8 +38,9 @@ approvals: {people: {ada: {token_file: ada}}}
 identities: {files: [identity]}
 tls: {cert_file: cert, key_file: tlskey}
 preview: {token_file: preview}
+notify_commit: {forge: github, project: acme/terra, token_file: forge}
 apply: true
-`, "cert": "x", "tlskey": "x", "preview": "0123456789abcdef0123456789abcdef", "git": "x", "key": "x", "hosts": "x", "token": "x", "ada": "x", "identity": "x",
+`, "forge": "x", "cert": "x", "tlskey": "x", "preview": "0123456789abcdef0123456789abcdef", "git": "x", "key": "x", "hosts": "x", "token": "x", "ada": "x", "identity": "x",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -86,6 +87,7 @@ func TestHostileNeighbour(t *testing.T) {
 		{attack: "an identity that every user can write to", make: open("identity"), says: "every user of this machine can write to identity file"},
 		{attack: "a token file of an account of hers", make: give("token"), says: "token belongs to user 12345"},
 		{attack: "a token file of a person of hers", make: give("ada"), says: "ada belongs to user 12345"},
+		{attack: "a token file of a forge of hers", make: give("forge"), says: "forge belongs to user 12345"},
 		{attack: "a token file of git of hers", make: give("git"), says: "git belongs to user 12345"},
 		{attack: "an ssh key of hers", make: give("key"), says: "key belongs to user 12345"},
 		{attack: "known hosts of hers", make: give("hosts"), says: "hosts belongs to user 12345"},

@@ -17,6 +17,7 @@ func JSONSchema() ([]byte, error) {
 		"preview":            {one, some},
 		"repo.auth":          {one, together("ssh_key_file", "known_hosts_file")},
 		"accounts.*":         {one, some, anyDevIDAlone()},
+		"notify_commit":      append(forge(), one, some),
 		"approvals.people.*": {one, some},
 		"approvals": {{
 			If:   &yamlpos.JSONSchema{Properties: yamlpos.Properties{{Name: "required", Schema: &yamlpos.JSONSchema{Types: []string{"integer"}, Minimum: &several}}}, Required: []string{"required"}},
@@ -38,4 +39,14 @@ func previewIsProtected() *yamlpos.JSONSchema {
 	plain := &yamlpos.JSONSchema{Required: []string{"preview"}, Not: yamlpos.Having("tls")}
 	here := &yamlpos.JSONSchema{Types: []string{"string"}, Pattern: loopbackListen().String()}
 	return &yamlpos.JSONSchema{If: plain, Then: &yamlpos.JSONSchema{Properties: yamlpos.Properties{{Name: "listen", Schema: here}}}}
+}
+
+// forge asks for the address of a forge that everybody runs themselves, and for an owner
+// where a forge has no groups.
+func forge() []*yamlpos.JSONSchema {
+	is := func(names ...string) *yamlpos.JSONSchema {
+		return &yamlpos.JSONSchema{Properties: yamlpos.Properties{{Name: "forge", Schema: &yamlpos.JSONSchema{Enum: yamlpos.Literals(names)}}}, Required: []string{"forge"}}
+	}
+	owned := &yamlpos.JSONSchema{Properties: yamlpos.Properties{{Name: "project", Schema: &yamlpos.JSONSchema{Pattern: `^[^/]+/[^/]+$`}}}}
+	return []*yamlpos.JSONSchema{{If: is("gitea"), Then: yamlpos.Having("url")}, {If: is("github", "gitea"), Then: owned}}
 }

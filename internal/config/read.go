@@ -64,6 +64,9 @@ func (c *Config) ownFiles() error {
 		named = append(named, [2]string{"identity file", file})
 	}
 	tokens := slices.AppendSeq([]Secret{c.Repo.Auth.Token}, maps.Values(c.Approvals.People))
+	if c.NotifyCommit != nil {
+		tokens = append(tokens, c.NotifyCommit.Token)
+	}
 	for _, account := range c.Accounts {
 		tokens = append(tokens, account.Token)
 	}
@@ -189,6 +192,7 @@ func (r *reader) config(root *yamlpos.Node) Config {
 	}
 	c.Approvals = r.approvals(o)
 	c.Probes = r.probes(o)
+	c.NotifyCommit = r.notifyCommit(o)
 	log, _ := o.Object("log")
 	c.Log.Format = log.Word("format").Or(c.Log.Format)
 	c.Log.Level = log.Word("level").Or(c.Log.Level)
@@ -347,6 +351,29 @@ func (r *reader) probes(o yamlpos.Object) map[string]string {
 	return probes
 }
 
+func (r *reader) notifyCommit(o yamlpos.Object) *NotifyCommit {
+	one, ok := o.Object("notify_commit")
+	if !ok {
+		return nil
+	}
+	one.Require()
+	forge := one.Word("forge").Value
+	n := &NotifyCommit{
+		Forge:   forge,
+		URL:     r.text(one, "url", func(text string) error { _, err := CheckForge(text); return err }),
+		Project: r.text(one, "project", func(text string) error { return CheckProject(forge, text) }),
+		Token:   r.secret(one),
+		Context: cmp.Or(r.text(one, "context"), DefaultStatusContext),
+	}
+	if !one.Has("token_file") && !one.Has("token_env") {
+		r.report(one.At(), "set token_file or token_env", "%s has no token", one.Path)
+	}
+	if n.URL = cmp.Or(strings.TrimRight(n.URL, "/"), DefaultForge(forge)); n.URL == "" && forge != "" && !one.Has("url") {
+		r.report(one.At(), "write the address of yours, as in https://git.acme.example", "%s.url is missing", one.Path)
+	}
+	return n
+}
+
 // secret reads the pair of fields that say where a token is kept.
 func (r *reader) secret(o yamlpos.Object) Secret {
 	if o.Has("token_file") && o.Has("token_env") {
@@ -485,6 +512,9 @@ func (c *Config) resolve(dir string) error {
 	}
 	at(&c.TLS.CertFile)
 	at(&c.TLS.KeyFile)
+	if c.NotifyCommit != nil {
+		at(&c.NotifyCommit.Token.file)
+	}
 	at(&c.Repo.Auth.Token.file)
 	at(&c.Repo.Auth.SSHKeyFile)
 	at(&c.Repo.Auth.KnownHostsFile)

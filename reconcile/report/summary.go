@@ -299,3 +299,12 @@ func (t totals) effect(m Mode) string {
 func (t totals) closing(r Report, of string) string {
 	return of + ": " + t.verdict() + "." + t.effect(r.Mode)
 }
+
+// InBrief is the last sentence of a text without what ran, when, for how long and how many
+// end users it touches: it stays the same from run to run while nothing happens. It repeats
+// nothing of Terra and of a file but names of environments.
+func InBrief(r Report) string {
+	t := total(r)
+	t.affected = ""
+	return sentence(t.verdict()) + "." + t.effect(r.Mode)
+}
