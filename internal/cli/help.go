@@ -57,6 +57,9 @@ func completeShells(root *cobra.Command) {
 	cmd.Short = "Print what completes commands in a shell"
 	cmd.Long = "Print what completes commands in a shell. The help of each says how to load it."
 	cmd.Example = "  " + cmd.CommandPath() + " bash > /etc/bash_completion.d/reconcile"
+	for _, shell := range cmd.Commands() {
+		shell.Example = "  " + shell.CommandPath()
+	}
 	family(cmd)
 }
 
@@ -89,9 +92,10 @@ const apiVersion = "2026.10.09.2"
 
 func newVersionCommand(proc *Process) *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version of reconcile and of the API it speaks",
-		Args:  takes(0, 0),
+		Use:     "version",
+		Short:   "Print the version of reconcile and of the API it speaks",
+		Example: "  reconcile version",
+		Args:    takes(0, 0),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(proc.Stdout, versionWords(proc))
 			return err

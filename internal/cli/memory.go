@@ -25,6 +25,8 @@ func newStateCommand(proc *Process) *cobra.Command {
 		Long: `Show, forget or copy what is remembered between runs: what was last agreed of
 each connection, which of them we enabled, and what is known of their keys.
 It holds no secret.`,
+		Example: `  reconcile state show production/strava
+  reconcile state backup state-2026-12-01.db`,
 	}, newStateShowCommand(proc), newStateForgetCommand(proc), newStateBackupCommand(proc))
 }
 
