@@ -26,20 +26,30 @@ var hostName = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
 })
 
-// connection reads one connection file; rotation is the block of defaults, nil
-// when there is none.
-func (r *reader) connection(n, rotation *yamlpos.Node) Connection {
+// connection reads one connection file with what it extends merged into it; rotation is
+// the block of defaults, nil when there is none. Where it is not whole nothing is missed,
+// and without its provider nothing is told of it.
+func (r *reader) connection(n, rotation *yamlpos.Node, whole bool) Connection {
 	o, ok := r.open(n, r.fields.connection)
 	if !ok {
 		return Connection{}
 	}
-	o.Require()
+	switch {
+	case whole:
+		o.Require()
+	case !o.Has("provider"):
+		return Connection{}
+	}
 	provider := r.slug(o, "provider")
 	words, known := r.words[provider.Value]
+	origin := provider.Origin
+	if origin.File != o.At().File {
+		origin = o.At()
+	}
 	state := o.Word("state")
 	c := Connection{
 		Provider:    provider.Value,
-		Origin:      provider.Origin,
+		Origin:      origin,
 		File:        o.At().File,
 		State:       State(max(0, slices.Index(o.Declared("state").Words, state.Value))),
 		StateOrigin: state.Origin,

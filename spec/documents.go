@@ -12,6 +12,7 @@ import (
 type Set struct {
 	Root         Root
 	Environments []Environment // sorted by Name
+	Extended     []string      // files that others extend, there or not, sorted
 }
 
 // Root is terra.yaml.
@@ -206,7 +207,7 @@ func (s State) String() string {
 // Connection is one connection file.
 type Connection struct {
 	Provider    string // slug, lower case
-	Origin      Origin // of the provider's value
+	Origin      Origin // of the provider's value, or of the file where it extends one that says it
 	File        string
 	State       State
 	StateOrigin Origin        // zero when state is omitted

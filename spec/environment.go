@@ -46,16 +46,18 @@ func (r *reader) nearest(slug string) string {
 	return near
 }
 
-// environment reads environment.yaml with the defaults of terra.yaml merged
-// into it.
-func (r *reader) environment(n *yamlpos.Node) Environment {
+// environment reads environment.yaml with the defaults of terra.yaml and what it extends
+// merged into it. Where that is not whole nothing is missed.
+func (r *reader) environment(n *yamlpos.Node, whole bool) Environment {
 	o, ok := r.open(n, r.fields.environment)
 	if !ok {
 		return Environment{}
 	}
 	e := r.shared(o)
 	e.Origin = o.At()
-	o.Require()
+	if whole {
+		o.Require()
+	}
 	devID, prune := o.matching("dev_id"), o.Word("prune")
 	e.DevID, e.DevIDOrigin = devID.Value, devID.Origin
 	e.PruneDisable, e.PruneOrigin = prune.Value == "disable", prune.Origin
@@ -133,7 +135,7 @@ func (r *reader) protected(o object) Field[[]string] {
 	return out
 }
 
-// merge lays own over defaults: mappings merge, everything else replaces, and
+// merge lays own over defaults, or over what its file extends: mappings merge, everything else replaces, and
 // the list at policy.protect unites. Positions stay those of the files.
 func merge(defaults, own *yamlpos.Node, path string) *yamlpos.Node {
 	switch {
@@ -147,17 +149,15 @@ func merge(defaults, own *yamlpos.Node, path string) *yamlpos.Node {
 		return own
 	}
 	merged := *own
-	merged.Members = nil
-	for _, m := range own.Members {
-		below := m.Name
-		if path != "" {
-			below = path + "." + m.Name
-		}
-		m.Value = merge(defaults.Get(m.Name), m.Value, below)
-		merged.Members = append(merged.Members, m)
+	merged.Members = slices.Clone(own.Members)
+	at := make(map[string]int, len(own.Members))
+	for i, m := range own.Members {
+		at[m.Name] = i
 	}
 	for _, m := range defaults.Members {
-		if own.Get(m.Name) == nil {
+		if i, both := at[m.Name]; both {
+			merged.Members[i].Value = merge(m.Value, merged.Members[i].Value, yamlpos.Below(path, m.Name))
+		} else {
 			merged.Members = append(merged.Members, m)
 		}
 	}

@@ -65,6 +65,7 @@ func environmentFields() yamlpos.Fields {
 	return yamlpos.Fields{
 		"": append([]yamlpos.Declared{
 			{Name: "dev_id", Required: true, Ask: "it is the dev-id that Terra's dashboard shows for this environment", Pattern: plainName, Says: plainNameHint, Means: "the dev-id that Terra's dashboard shows"},
+			extendsDeclared("`../_base/environment.yaml`"),
 			{Name: "prune", Form: yamlpos.Word, Words: []string{"never", "disable"}, Required: true, Ask: "write `prune: never` or `prune: disable`", Means: "what to do with a connection that we enabled and no file names any more; to disable it also needs an approval"},
 			suspendField("every change of the environment is held until a moment; disruptive and destructive changes wait for approval afterwards"),
 		}, sharedFields()...),
@@ -110,6 +111,7 @@ func connectionFields() yamlpos.Fields {
 	return yamlpos.Fields{
 		"": {
 			{Name: "provider", Required: true, Ask: "write one, such as `provider: strava`", Pattern: slugName, Value: "provider", Means: "an unknown one is a warning: Terra may know it. One that is most likely typed wrong is an error of `validate` and `doctor`, which do not ask Terra"},
+			extendsDeclared("`../_base/strava.yaml`"),
 			{Name: "state", Form: yamlpos.Word, Words: []string{"active", "paused", "disabled"}, Default: "active", Means: "a file that is there means active, the one field that omitted is managed"},
 			{Name: "app", Form: yamlpos.Word, Words: []string{"own", "terra"}, Null: true, Omitted: notManaged, Means: "whose app end users meet, where Terra lets one choose. Without it `credentials` alone decide. `null`: Terra's"},
 			{Name: "credentials", Form: yamlpos.Block, Omitted: notManaged, Means: "the own app. Never `null`: Terra can not delete them"},
@@ -147,6 +149,10 @@ func connectionFields() yamlpos.Fields {
 			{Name: "connection", Form: yamlpos.Nothing, Means: "an error here: it is this connection"},
 		}, allowFields()...),
 	}
+}
+
+func extendsDeclared(value string) yamlpos.Declared {
+	return yamlpos.Declared{Name: extendsField, Pattern: extendsPattern, Value: value, Omitted: none, Means: "another file of the repository, from the folder of this one, that holds wherever this one says nothing else. Its name, or a folder of it, begins with `_` ([below](#extends))"}
 }
 
 func rotationField() yamlpos.Declared {
@@ -190,6 +196,10 @@ func allowFields() []yamlpos.Declared {
 var (
 	addressPattern = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`^[Hh][Tt][Tt][Pp][Ss]://(\[[^\[\]/?#@ ]+\]|[^\[\]/?#@: ]+)(:[0-9]*)?([/?][^# ]*)?$`)
+	})
+	extendsPattern = sync.OnceValue(func() *regexp.Regexp {
+		const name, yaml = `[^/\\.:][^/\\:]*`, `\.[Yy][Aa]?[Mm][Ll]`
+		return regexp.MustCompile(`^(\./)?(\.\./)*(` + name + `/)*(_[^/\\:]*/(` + name + `/)*` + name + `|_[^/\\:]*)` + yaml + `$`)
 	})
 	globPattern = sync.OnceValue(func() *regexp.Regexp {
 		const some = `[^*/\[\]{}\\!]+`

@@ -34,7 +34,7 @@ func seeds(f *testing.F) []string {
 	return texts
 }
 
-// FuzzLoad reads one text as each kind of file. Whatever it holds, Load
+// FuzzLoad reads one text as each kind of file, and as one that others extend. Whatever it holds, Load
 // returns, is repeatable, sorts what it says, puts it in a place, shows nothing
 // that a terminal would obey, and calls an environment with an error invalid.
 func FuzzLoad(f *testing.F) {
@@ -42,8 +42,13 @@ func FuzzLoad(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, name := range []string{"terra.yaml", "production/environment.yaml", "production/strava.yaml"} {
-			fsys, _ := badRepository(&txtar.Archive{Files: []txtar.File{{Name: name, Data: []byte(text)}}})
+		for _, name := range []string{"terra.yaml", "production/environment.yaml", "production/strava.yaml", "_base/shared.yaml"} {
+			extends := []byte("provider: whoop\nextends: ../_base/shared.yaml\n")
+			archive := &txtar.Archive{Files: []txtar.File{{Name: name, Data: []byte(text)}}}
+			if strings.HasPrefix(name, "_") {
+				archive.Files = append(archive.Files, txtar.File{Name: "production/whoop.yaml", Data: extends})
+			}
+			fsys, _ := badRepository(archive)
 			set, problems := spec.Load(fsys, vocabulary())
 			again, twice := spec.Load(fsys, vocabulary())
 			if describe(set, problems) != describe(again, twice) {

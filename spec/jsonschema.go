@@ -27,7 +27,7 @@ func JSONSchemas(vocabulary Vocabulary) ([]JSONSchema, error) {
 		schema      *yamlpos.JSONSchema
 	}{
 		{"terra", "terra.yaml", files.root.JSON("", options(files.root, Words{}))},
-		{"environment", "environment.yaml", files.environment.JSON("", options(files.environment, Words{}))},
+		{"environment", "environment.yaml", extending(files.environment.JSON("", options(files.environment, Words{})))},
 		{"connection", "A connection of an environment", connectionSchema(files.connection, vocabulary)},
 	} {
 		one.schema.Title = one.title + " of a config repository of terra-reconcile"
@@ -38,6 +38,22 @@ func JSONSchemas(vocabulary Vocabulary) ([]JSONSchema, error) {
 		list = append(list, JSONSchema{Name: one.name, Text: text})
 	}
 	return list, nil
+}
+
+// extending lets what a file must hold stand in another one that it extends.
+func extending(s *yamlpos.JSONSchema) *yamlpos.JSONSchema {
+	alone := &yamlpos.JSONSchema{}
+	suspend := s.Properties.Get("suspend")
+	alone.Properties = yamlpos.Properties{{Name: "suspend", Schema: yamlpos.Having(suspend.Required...)}}
+	suspend.Required = nil
+	s.Required = slices.DeleteFunc(s.Required, func(name string) bool {
+		shared := name == "provider"
+		if shared {
+			alone.Required = append(alone.Required, name)
+		}
+		return shared
+	})
+	return s.With(&yamlpos.JSONSchema{If: yamlpos.Having(extendsField), Else: alone})
 }
 
 // options are what the fields alone do not say, in the form of a JSON Schema.
@@ -143,8 +159,10 @@ func connectionSchema(fields yamlpos.Fields, vocabulary Vocabulary) *yamlpos.JSO
 	}
 	slices.Sort(slugs)
 	*provider = yamlpos.JSONSchema{Description: provider.Description, AnyOf: []*yamlpos.JSONSchema{{Enum: yamlpos.Literals(slugs)}, &other}}
-	return s.With(
-		&yamlpos.JSONSchema{If: isProvider(own...), Else: &yamlpos.JSONSchema{Properties: yamlpos.Properties{{Name: "credentials", Schema: &plain}}}},
+	elsewhere := yamlpos.Having(extendsField) // its provider
+	elsewhere.Not = yamlpos.Having("provider")
+	return extending(s).With(
+		&yamlpos.JSONSchema{If: &yamlpos.JSONSchema{AnyOf: []*yamlpos.JSONSchema{isProvider(own...), elsewhere}}, Else: &yamlpos.JSONSchema{Properties: yamlpos.Properties{{Name: "credentials", Schema: &plain}}}},
 		&yamlpos.JSONSchema{If: isProvider(slugs...), Else: &yamlpos.JSONSchema{Properties: yamlpos.Properties{
 			{Name: "options", Schema: optionsSchema(Words{}, true)}, {Name: "setup", Schema: setupSchema(Words{}, true)},
 		}}},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -55,10 +56,12 @@ const (
 func Load(fsys fs.FS, vocabulary Vocabulary) (Set, []Problem) {
 	w := &walker{fsys: fsys}
 	w.scan(".", "", 0)
-	l := &loader{fsys: fsys, words: map[string]Words{}, near: map[string]string{}, fields: declared(), problems: w.problems}
+	l := &loader{fsys: fsys, words: map[string]Words{}, near: map[string]string{}, fields: declared(), problems: w.problems,
+		bases: map[baseName]*base{}, extended: map[string]bool{}, listed: map[string][]fs.DirEntry{}, secrets: []string{"keys", "verification_secret"}}
 	for _, words := range vocabulary.Providers {
 		l.words[words.Slug] = words
 		l.names = append(l.names, words.Slug)
+		l.secrets = append(l.secrets, nativeNames(words, "client_secret")...)
 	}
 	slices.Sort(l.names)
 	set := Set{Root: l.root(w)}
@@ -72,11 +75,12 @@ func Load(fsys fs.FS, vocabulary Vocabulary) (Set, []Problem) {
 		set.Environments = append(set.Environments, l.environment(f))
 	}
 	slices.SortFunc(set.Environments, func(a, b Environment) int { return strings.Compare(a.Name, b.Name) })
+	set.Extended = slices.Sorted(maps.Keys(l.extended))
 	l.sameDevID(set.Environments)
 	l.markInvalid(set.Environments)
 	l.atTheBeginning()
 	slices.SortStableFunc(l.problems, compareProblems)
-	return set, slices.Compact(l.problems)
+	return set, slices.Compact(l.problems) // what several files extend is wrong in each of them
 }
 
 // loader reads the files that a walker found.
@@ -93,6 +97,12 @@ type loader struct {
 	bytes    int
 	stopped  bool
 	problems []Problem
+
+	bases    map[baseName]*base // that were read
+	shared   int                // values in them
+	extended map[string]bool
+	listed   map[string][]fs.DirEntry
+	secrets  []string // the fields of credentials that hold secrets, of any provider
 }
 
 // parse reads and parses one file; what is wrong with it goes to s.
@@ -183,7 +193,8 @@ func (l *loader) environment(f folder) Environment {
 	r := l.reader(f.name)
 	e := Environment{}
 	if n := l.parse(r.sink, f.main); n != nil {
-		e = r.environment(merge(l.defaults, n, ""))
+		n, whole := l.extend(r.sink, n, environmentFile)
+		e = r.environment(merge(l.defaults, n, ""), whole)
 	}
 	r.shorten(0, f.main)
 	e.Name = f.name
@@ -200,7 +211,8 @@ func (l *loader) environment(f folder) Environment {
 		n := l.parse(r.sink, file)
 		c := Connection{}
 		if n != nil {
-			c = r.connection(n, l.rotation)
+			n, whole := l.extend(r.sink, n, connectionFile)
+			c = r.connection(n, l.rotation, whole)
 		}
 		if r.shorten(before, file); c.Provider == "" {
 			continue

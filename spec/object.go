@@ -119,8 +119,12 @@ func (o object) isBounded(field, hint string) bool {
 		return true
 	}
 	at, from := n.Items[most].Origin, ""
-	if at.File != n.Origin.File {
+	switch other := at.File; {
+	case other == n.Origin.File:
+	case IsRoot(other):
 		at, from = n.Origin, " with those of defaults"
+	default:
+		at, from = n.Origin, " with those of "+yamlpos.Printable(other)
 	}
 	o.errorf(at, hint, "%s has %d entries%s; it may have %d", o.Name(field), len(n.Items), from, most)
 	return false

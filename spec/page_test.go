@@ -82,6 +82,28 @@ func TestPageExamplesLoad(t *testing.T) {
 	}
 }
 
+// The examples of docs/reuse.md are one repository, in which nothing is wrong.
+func TestReusePageExamplesLoad(t *testing.T) {
+	text, err := os.ReadFile("../docs/reuse.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fsys := fstest.MapFS{"terra.yaml": {Data: []byte("version: 1\nsecrets: {binding: require}\n")}}
+	for _, m := range regexp.MustCompile("(?ms)^```yaml\n# (\\S+)\n.*?^```").FindAllStringSubmatch(string(text), -1) {
+		fsys[m[1]] = &fstest.MapFile{Data: []byte(strings.TrimSuffix(strings.TrimPrefix(m[0], "```yaml\n"), "```"))}
+	}
+	if blocks := strings.Count(string(text), "```yaml"); blocks < 6 || len(fsys) != blocks+1 {
+		t.Errorf("%d blocks of YAML, %d files with a name", blocks, len(fsys)-1)
+	}
+	set, problems := spec.Load(fsys, providers.Vocabulary())
+	for _, p := range problems {
+		t.Error(p)
+	}
+	if len(set.Environments) != 2 || len(set.Environments[1].Connections) != 1 || !set.Environments[1].Connections[0].Domain.Null() {
+		t.Errorf("got %+v", set.Environments)
+	}
+}
+
 // What is declared as the default of a field is what an omitted one means.
 func TestDefaultsAreWhatOmittedMeans(t *testing.T) {
 	load := func(file, more string) spec.Set {

@@ -66,6 +66,17 @@ func shapes() []shape {
 		crowd[fmt.Sprintf("pages/%05d.md", i)] = text("")
 	}
 	const strava = "production/strava.yaml"
+	shared := sound(nil)
+	for i := range 11 {
+		shared[fmt.Sprintf("_base/%02d.yaml", i)] = text("scopes: [" + strings.Repeat("a,", 19_000) + "b]\n")
+		shared[fmt.Sprintf("production/%02d.yaml", i)] = text(fmt.Sprintf("provider: strava\nextends: ../_base/%02d.yaml\nscopes: []\n", i))
+	}
+	delete(shared, strava)
+	manyShared := "_base/10.yaml:1:1: the files that others extend hold more than 200,000 values up to this one, let files say what is their own\n"
+	for i := 1; i < 11; i++ {
+		manyShared += fmt.Sprintf("production/%02d.yaml:1:11: strava is already in production/00.yaml:1:11, keep one file for each provider\n", i)
+	}
+	manyShared += "production/10.yaml:2:10: what this extends cannot be used: _base/10.yaml: the files that others extend hold more than 200,000 values up to this one, mend that file\n"
 	return []shape{
 		{"a file of very many short values", one(strava, "provider: strava\nscopes: ["+strings.Repeat("a,", 20_000)+"]\n"), strava + ":2:40003: the file holds more than 20,000 lines, commas, colons and dashes up to here, split it\n"},
 		{"a file over 1 MiB", one(strava, "provider: strava\n#"+strings.Repeat("x", 1<<20)), strava + ":1:1: the file is larger than 1 MiB, split it\n"},
@@ -84,8 +95,16 @@ func shapes() []shape {
 		{"a symbolic link in place of environment.yaml", mode("staging/environment.yaml", fs.ModeSymlink), "staging/environment.yaml:1:1: symbolic links are not allowed, replace it by the file itself\n"},
 		{"a submodule", mode("vendor", fs.ModeIrregular|fs.ModeDir), "vendor:1:1: this is neither a file nor a folder; submodules are not followed, remove it\n"},
 		{"a device", mode("production/tty", fs.ModeDevice), "production/tty:1:1: this is neither a file nor a folder; submodules are not followed, remove it\n"},
+		{"more than 200,000 values that others extend", shared, manyShared},
 		{"more than 20,000 files", crowd, "pages/19999.md:1:1: there are more than 20000 files, give the configuration a repository or a path of its own\n"},
 		{"a file that cannot be read", brokenFS{sound(nil), strava}, strava + ":1:1: this file cannot be read: the object is missing\n"},
+		{"a link that is extended", sound(map[string]*fstest.MapFile{strava: text("provider: strava\nextends: ../_base/link.yaml\n"), "_base/link.yaml": {Mode: fs.ModeSymlink}}), strava + ":2:10: what this extends is a symbolic link, or behind one, replace it by the file itself\n"},
+		{"a link on the way to what is extended", sound(map[string]*fstest.MapFile{strava: text("provider: strava\nextends: ../_base/strava.yaml\n"), "_base": {Mode: fs.ModeSymlink | fs.ModeDir}, "_base/strava.yaml": text("state: paused\n")}), strava + ":2:10: what this extends is a symbolic link, or behind one, replace it by the file itself\n"},
+		{"a device that is extended", sound(map[string]*fstest.MapFile{strava: text("provider: strava\nextends: ../_base/tty.yaml\n"), "_base/tty.yaml": {Mode: fs.ModeDevice}}), strava + ":2:10: what this extends is neither a file nor a folder, name a file\n"},
+		{"a submodule on the way to what is extended", sound(map[string]*fstest.MapFile{strava: text("provider: strava\nextends: ../_base/strava.yaml\n"), "_base": {Mode: fs.ModeIrregular | fs.ModeDir}}), strava + ":2:10: what this extends is a folder, or below a file, name a file\n"},
+		{"a folder of what is extended that cannot be read", brokenFS{sound(map[string]*fstest.MapFile{strava: text("provider: strava\nextends: ../_base/strava.yaml\n"), "_base/strava.yaml": text("state: paused\n")}), "_base"}, strava + ":2:10: the folder of what this extends cannot be read: the tree is missing\n"},
+		{"a file over 1 MiB that is extended", sound(map[string]*fstest.MapFile{strava: text("provider: strava\nextends: ../_base/strava.yaml\n"), "_base/strava.yaml": text("#" + strings.Repeat("x", 1<<20))}), "_base/strava.yaml:1:1: the file is larger than 1 MiB, split it\n" +
+			strava + ":2:10: what this extends cannot be used: _base/strava.yaml: the file is larger than 1 MiB, mend that file\n"},
 		{"a root that cannot be read", brokenFS{sound(nil), "."}, ".: this folder cannot be read: the tree is missing\n"},
 		{"a folder that cannot be read", brokenFS{sound(nil), "production"}, "production:1:1: this folder cannot be read: the tree is missing\n"},
 	}

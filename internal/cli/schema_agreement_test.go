@@ -32,7 +32,7 @@ import (
 func unknowable() map[string]*regexp.Regexp {
 	return map[string]*regexp.Regexp{
 		// A schema sees one file, and not its name.
-		"other files": regexp.MustCompile(` is already in |has the same dev_id$|with those of defaults|this file is missing|there is no environment|the name of this environment is not valid|this file is ignored|terra.yaml may stand`),
+		"other files": regexp.MustCompile(` is already in |has the same dev_id$|with those of |extends? |takes over more than |this file is missing|there is no environment|the name of this environment is not valid|this file is ignored|terra.yaml may stand`),
 		// A schema sees values. How they are written, in which order and how often, it
 		// does not: nothing and null, tags, quotes, 05, anchors, a field twice.
 		"how a value is written": regexp.MustCompile(` is empty$|is null by another name|unknown tag|!age stands before|is not a secret field|does not stand under !age|is not sealed under !age|must be a text$|is not a value|^(anchors|aliases) are|directive is not allowed|^this is not valid YAML`),
@@ -182,6 +182,9 @@ func judge(schemas map[string]*jsonschema.Schema, words spec.Vocabulary, files f
 	}
 	verdicts := map[string]verdict{}
 	for name, file := range files {
+		if strings.HasPrefix(name, "_") || strings.Contains(name, "/_") {
+			continue // a file that others extend
+		}
 		kind := "connection"
 		switch base := path.Base(name); {
 		case base == "terra.yaml" && name == base:
@@ -416,7 +419,11 @@ func ofProvider(document map[string]any, provider string) map[string]any {
 	conditions, _ := document["allOf"].([]any)
 	for _, one := range conditions {
 		condition, _ := one.(map[string]any)
-		pattern, _ := at(condition, "if", "properties", "provider", "pattern").(string)
+		when, _ := condition["if"].(map[string]any)
+		if either, ok := when["anyOf"].([]any); ok {
+			when, _ = either[0].(map[string]any)
+		}
+		pattern, _ := at(when, "properties", "provider", "pattern").(string)
 		branch := "else"
 		if pattern == "" {
 			continue
@@ -583,6 +590,10 @@ func beside(properties map[string]any, field string) []string {
 		return []string{"client_secret"}
 	case field == "required":
 		return []string{"for"}
+	case has("extends") && has("provider") && field != "provider":
+		return []string{"provider"}
+	case has("owner") && has("until"):
+		return slices.DeleteFunc([]string{"owner", "reason", "until"}, func(name string) bool { return name == field })
 	case field == "connection" || field == "change":
 		return nil
 	}

@@ -78,6 +78,13 @@ func (n *Node) With(name string, m Member) *Node {
 	return &next
 }
 
+// Without is a copy of a mapping that lacks the field of that name.
+func (n *Node) Without(name string) *Node {
+	next := *n
+	next.Members = slices.DeleteFunc(slices.Clone(n.Members), func(m Member) bool { return m.Name == name })
+	return &next
+}
+
 // parser builds the tree of one file and collects what is wrong with it.
 type parser struct {
 	file     string

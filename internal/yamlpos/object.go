@@ -292,12 +292,12 @@ func (o Object) Texts(field string) Field[[]Field[string]] {
 		return Field[[]Field[string]]{}
 	}
 	list := Field[[]Field[string]]{Presence: Given, Origin: n.Origin}
-	seen := map[string]bool{}
+	seen, entry := make(map[string]bool, len(n.Items)), "an entry of "+name
 	for _, item := range n.Items {
-		if !o.IsScalar(item, "an entry of "+name, "a text") {
+		if !o.IsScalar(item, entry, "a text") {
 			continue
 		}
-		f := o.line(item, "an entry of "+name)
+		f := o.line(item, entry)
 		switch {
 		case !f.Given():
 		case seen[f.Value]:
