@@ -146,7 +146,7 @@ func openFiles(ctx context.Context, repo config.Repo, mode report.Mode) (fs.FS, 
 		}
 	}
 	if err == nil && info.IsDir() && repo.Ref == "" {
-		tree, err := gitsource.WorkTree(ctx, repo.URL, repo.Path, doctor.IsRead)
+		tree, err := doctor.WorkTree(ctx, repo.URL, repo.Path)
 		switch {
 		case err != nil:
 			return nil, gitsource.Commit{}, err

@@ -100,6 +100,9 @@ func validate(proc *Process, dir, format string) error {
 		return err
 	}
 	problems = append(problems, others...)
+	if format != "json" { // there each environment has its own
+		problems = once(problems)
+	}
 	failed, connections := 0, 0
 	for _, p := range problems {
 		if p.Severity == spec.Error {
@@ -140,6 +143,17 @@ func validate(proc *Process, dir, format string) error {
 		return &exitError{code: code}
 	}
 	return &exitError{code, fmt.Errorf("validate: %s", visible.Plural(failed, "error", "errors"))}
+}
+
+// once leaves out what was said already of a file that environments share.
+func once(problems []spec.Problem) []spec.Problem {
+	said := map[spec.Problem]bool{}
+	return slices.DeleteFunc(problems, func(p spec.Problem) bool {
+		p.Environment = ""
+		again := said[p]
+		said[p] = true
+		return again
+	})
 }
 
 // typedFor is what to type for a problem, as the end of its line.

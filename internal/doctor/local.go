@@ -95,7 +95,7 @@ func repository(ctx context.Context, w *world) []Result {
 	files, commit, err := w.Files(ctx)
 	if err == nil && commit.Hash == "worktree" {
 		var tree gitsource.Tree
-		if tree, err = gitsource.WorkTree(ctx, w.Config.Repo.URL, w.Config.Repo.Path, IsRead); err == nil {
+		if tree, err = WorkTree(ctx, w.Config.Repo.URL, w.Config.Repo.Path); err == nil {
 			w.files = files
 			why, next := Uncommitted(tree)
 			return one(Warn, "", w.Config.Repo.URL+": "+why, edit(next))
@@ -137,17 +137,31 @@ func IsConfig(name string) bool {
 	return ext == ".yaml" || ext == ".yml" || filepath.Base(name) == filepath.Base(secrets.LockPath)
 }
 
+// WorkTree is a folder on this machine in which only what a run reads makes a difference.
+// Of the files that begin with _ those do that others extend.
+func WorkTree(ctx context.Context, dir, sub string) (gitsource.Tree, error) {
+	tree, err := gitsource.WorkTree(ctx, dir, sub, IsRead)
+	shared := func(name string) bool { return strings.HasPrefix(name, "_") || strings.Contains(name, "/_") }
+	if err != nil || !slices.ContainsFunc(tree.Changes, shared) {
+		return tree, err
+	}
+	set, _ := spec.Load(tree.FS, providers.Vocabulary())
+	drafts := slices.DeleteFunc(tree.Changes, func(name string) bool { return !shared(name) || slices.Contains(set.Extended, name) })
+	return gitsource.WorkTree(ctx, dir, sub, func(name string) bool { return IsRead(name) && !slices.Contains(drafts, name) })
+}
+
 // IsRead says whether a file makes a difference to a run, by its path below terra.yaml: a
-// daemon.yaml beside it, or what stands in .github, does not.
+// daemon.yaml beside it, or what stands in .github, does not. What begins with _ may be
+// extended.
 func IsRead(name string) bool {
 	if name == secrets.LockPath {
 		return true
 	}
 	folders := strings.Split(name, "/")
-	if len(folders) == 1 {
+	if len(folders) == 1 && !strings.HasPrefix(name, "_") {
 		return slices.Contains([]string{"terra.yaml", "terra.yml", "environment.yaml", "environment.yml"}, name)
 	}
-	ignored := func(name string) bool { return strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") }
+	ignored := func(name string) bool { return strings.HasPrefix(name, ".") }
 	return IsConfig(name) && !slices.ContainsFunc(folders, ignored)
 }
 
