@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -122,7 +124,12 @@ func examples() map[string]exampleRun {
 		"reconcile token status --config daemon.yaml -o json":                            {before: runner},
 		"reconcile doctor --config /etc/terra-reconcile/daemon.yaml":                     {as: "reconcile doctor --config HOME/daemon.yaml"},
 		"reconcile history --since 2026-11-01 --limit 0 -o json | jq '.entries[].error'": {before: func(w *typedExample) { w.tool("jq", "cat") }},
-		"reconcile completion bash > /etc/bash_completion.d/reconcile":                   {as: "reconcile completion bash > HOME/reconcile.bash"},
+		"reconcile notify-commit --config daemon.yaml report.json":                       {before: (*typedExample).forge, as: "reconcile notify-commit --config HOME/forge.yaml HOME/report.json"},
+		`reconcile notify-commit --forge github --project acme/terra-config --commit "$SHA" --proposed plan.json`: {
+			before: (*typedExample).forge,
+			as:     `reconcile notify-commit --forge github --project acme/terra-config --commit "$SHA" --proposed HOME/report.json --url "$FORGE"`,
+		},
+		"reconcile completion bash > /etc/bash_completion.d/reconcile": {as: "reconcile completion bash > HOME/reconcile.bash"},
 	}
 }
 
@@ -172,6 +179,22 @@ func (w *typedExample) types(line, stdin string) {
 	if out, code := w.shell("reconcile "+line, stdin, w.repository()); code != 0 {
 		w.t.Fatalf("%s: exit code %d\n%s", line, code, out)
 	}
+}
+
+// forge is one that takes every status, and a report to post to it.
+func (w *typedExample) forge() {
+	w.t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusCreated) }))
+	w.t.Cleanup(server.Close)
+	w.vars["FORGE"], w.vars["SHA"], w.vars["RECONCILE_FORGE_TOKEN"] = server.URL, strings.Repeat("0a", 20), "tok-Zq81mPw7Yx3KvB5d"
+	w.private("report.json", w.run(2, "--repo", "file://"+w.repository(), "--dry-run", "-o", "json"))
+	name := filepath.Join(w.home, "forge.yaml")
+	w.daemonConfig(name)
+	text, err := os.ReadFile(name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.private("forge.yaml", string(text)+"notify_commit: {forge: github, url: "+server.URL+", project: acme/terra-config, token_env: RECONCILE_FORGE_TOKEN}\n")
 }
 
 // whoop is a connection with a key of an own app.
@@ -252,7 +275,7 @@ func TestExamplesOfTheHelpRun(t *testing.T) {
 		if strings.TrimSpace(c.Example) == "" {
 			t.Errorf("%s: its help has no example", c.CommandPath())
 		}
-		for line := range strings.Lines(c.Example) {
+		for line := range strings.Lines(regexp.MustCompile(`\\\n *`).ReplaceAllString(c.Example, "")) {
 			line = regexp.MustCompile(` {2,}.*`).ReplaceAllString(strings.TrimSpace(line), "") // what it is for
 			if line == "" || seen[line] {
 				continue
