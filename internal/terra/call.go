@@ -169,10 +169,10 @@ func (c *Client) attempt(ctx context.Context, k call, token string) outcome {
 	if !c.readOnly {
 		limiter.begin()
 	}
-	if err := limiter.acquire(ctx, k.op.write, k.dryRun); err != nil {
+	if err := c.limits.start(ctx, limiter, k.op.write, k.dryRun); err != nil {
 		return outcome{err: k.interrupted(err)}
 	}
-	defer limiter.release(k.op.write)
+	defer c.limits.end(limiter, k.op.write)
 	silent := limiter.silence.lasts(time.Now())
 	if silent && k.commits() {
 		return outcome{err: k.unsent()}

@@ -17,6 +17,7 @@ import (
 const (
 	maxConcurrent = 64                // calls of one token at a time
 	maxPause      = 120 * time.Second // the longest wait a server can ask for
+	maxBehind     = 8                 // calls of one token at a time that go behind others
 )
 
 // Limits is what all clients of a process share: one limiter per token, however
@@ -27,6 +28,7 @@ type Limits struct {
 	limiters map[fingerprint]*limiter
 	proofs   map[server]*proof
 	previews map[previewed]*proof
+	front    *Limits // whose calls go before ours; nil: nobody's
 }
 
 // previewed is a provider whose credentials a server was asked about.
@@ -49,7 +51,20 @@ func NewLimits() *Limits {
 	return &Limits{limiters: map[fingerprint]*limiter{}, proofs: map[server]*proof{}, previews: map[previewed]*proof{}}
 }
 
+// Behind is for calls that nothing waits for, such as those of a preview. They count among
+// those of l, so that a token has one limit, but a call of l that waits goes before, no
+// more than eight of them run at a time, and half of the mutations that a server allows are
+// left alone. What a server proved is asked anew.
+func (l *Limits) Behind() *Limits {
+	b := NewLimits()
+	b.front = l
+	return b
+}
+
 func (l *Limits) limiter(token string) *limiter {
+	if l.front != nil {
+		return l.front.limiter(token)
+	}
 	f := fingerprint(sha256.Sum256([]byte(token)))
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -90,14 +105,18 @@ type limiter struct {
 	mutations turn
 	previews  turn // mutations that change nothing
 	silence   silence
+	behind    turn          // of calls that go behind others
+	spare     chan struct{} // one element per such call that runs
 
 	mu       sync.Mutex
-	until    time.Time // no call starts before
-	spent    time.Time // until then no call is patient: one has been for as long as it may
-	paced    bool      // a client that can write called, or a 429 came: all calls have a pace
-	learned  bool      // a 429 came
-	mutating int       // mutations that run now
-	allowed  allowance // what the server announced about mutations
+	waiting  int           // calls that wait, but for those behind others
+	nobody   chan struct{} // closed when no call waits any more
+	until    time.Time     // no call starts before
+	spent    time.Time     // until then no call is patient: one has been for as long as it may
+	paced    bool          // a client that can write called, or a 429 came: all calls have a pace
+	learned  bool          // a 429 came
+	mutating int           // mutations that run now
+	allowed  allowance     // what the server announced about mutations
 }
 
 // The pace. Terra's own CLI leaves 100 ms between calls, which is the only public
@@ -137,7 +156,91 @@ func newLimiter() *limiter {
 		calls:     pace{make(turn, 1), rate.NewLimiter(rate.Inf, handful), 0},
 		mutations: make(turn, 1),
 		previews:  make(turn, 1),
+		behind:    make(turn, 1),
+		spare:     make(chan struct{}, maxBehind),
 	}
+}
+
+// start waits until a call may start. Unless it errs, the caller must end it.
+func (l *Limits) start(ctx context.Context, of *limiter, mutation, preview bool) error {
+	if l.front != nil {
+		return of.acquireBehind(ctx, mutation, preview)
+	}
+	of.count(+1)
+	defer of.count(-1)
+	return of.acquire(ctx, mutation, preview)
+}
+
+// end ends a call that was started.
+func (l *Limits) end(of *limiter, mutation bool) {
+	of.release(mutation)
+	if l.front != nil {
+		<-of.spare
+	}
+}
+
+// count counts the calls that wait.
+func (l *limiter) count(more int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waiting == 0 {
+		l.nobody = make(chan struct{})
+	}
+	if l.waiting += more; l.waiting == 0 {
+		close(l.nobody)
+	}
+}
+
+// acquireBehind is acquire for a call that goes behind others. One at a time waits where
+// the others do.
+func (l *limiter) acquireBehind(ctx context.Context, mutation, preview bool) (err error) {
+	select {
+	case l.spare <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() {
+		if err != nil {
+			<-l.spare
+		}
+	}()
+	select {
+	case l.behind <- struct{}{}:
+		defer func() { <-l.behind }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	for {
+		nobody, rest := l.ahead(time.Now(), mutation)
+		switch {
+		case nobody != nil:
+			select {
+			case <-nobody:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		case rest > 0:
+			if err := sleep(ctx, rest); err != nil {
+				return err
+			}
+		default:
+			return l.acquire(ctx, mutation, preview)
+		}
+	}
+}
+
+// ahead is what a call behind others waits for: until nobody else does, nil where nobody
+// does, or until the server allows more mutations.
+func (l *limiter) ahead(now time.Time, mutation bool) (nobody <-chan struct{}, rest time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waiting > 0 {
+		return l.nobody, 0
+	}
+	if mutation && l.allowed.length > 0 && l.allowed.left <= l.allowed.limit/2 {
+		rest = l.allowed.refill.Sub(now)
+	}
+	return nil, rest
 }
 
 // acquire waits until a call may start. Unless it errs, the caller must release.
