@@ -88,6 +88,7 @@ type Run struct {
 	Stop      bool                 // begin nothing more after the first failure, in any environment
 	Probe     bool                 // ask the providers in a dry run too
 	LockOwner report.LockOwner     // who else writes the state
+	PreviewOf string               // full name of the ref of a commit that is not followed; "" for none
 
 	tokens  *tokens
 	id      string       // of this run, in its report and in the history
@@ -136,7 +137,7 @@ func (e *Engine) Run(ctx context.Context, r Run) report.Report {
 	}
 	started := e.o.Now()
 	r.id = rand.Text()
-	out := report.Report{Schema: report.Schema, RunID: r.id, Mode: r.Mode, Commit: r.Commit, StartedAt: started, Warnings: []plan.Warning{}, Remediations: []plan.Remediation{}, StateLock: r.LockOwner}
+	out := report.Report{Schema: report.Schema, RunID: r.id, Mode: r.Mode, Commit: r.Commit, StartedAt: started, Warnings: []plan.Warning{}, Remediations: []plan.Remediation{}, StateLock: r.LockOwner, PreviewOf: r.PreviewOf}
 	err := usable(r)
 	if err != nil && r.Mode == report.Apply {
 		if err := RecordRefusedCommit(e.o.Store, r, "", "", err, started); err != nil {

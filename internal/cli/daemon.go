@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
 	"github.com/terra-reconcile/terra-reconcile/internal/neighbour"
+	"github.com/terra-reconcile/terra-reconcile/internal/preview"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
 	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
@@ -102,16 +104,34 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, log *slog.
 		return err
 	}
 	defer stopControl()
-	_, stopHTTP, err := daemon.Listen(ctx, c.Listen, certificate, d.Handler(), log)
+	pages, stopPreviews := servePages(ctx, source, d)
+	_, stopHTTP, err := daemon.Listen(ctx, c.Listen, certificate, pages, log)
 	if err != nil {
 		return err
 	}
-	defer stopHTTP()
+	defer func() { stopPreviews(); stopHTTP() }()
 	started()
 	log.Info("started", "version", proc.Version, "repository", git.String(), "mode", string(mode), "listen", c.Listen)
 	err = d.Run(ctx)
 	log.Info("stopped")
 	return err
+}
+
+// servePages are what is served on listen: health, and previews where the runner has them.
+// stop waits for those under way, which end with ctx.
+func servePages(ctx context.Context, source *commitSource, d *daemon.Daemon) (pages http.Handler, stop func()) {
+	rule := source.config.Preview
+	if rule == nil {
+		return d.Handler(), func() {}
+	}
+	door := preview.NewDoor(preview.Options{
+		Key: rule.Key, Forks: rule.Forks, Plan: previews{source, source.limits.Behind()}.plan, Stay: daemon.Stay, Now: source.proc.Now, Log: source.log,
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/", d.Handler())
+	mux.Handle(preview.Path, door)
+	context.AfterFunc(ctx, door.Stop)
+	return mux, door.Stop
 }
 
 func newLog(proc *Process, c config.Log) (*slog.Logger, error) {

@@ -50,6 +50,7 @@ func TestMain(m *testing.M) {
 //	flat TEXT                 standard output holds TEXT, however it is folded
 //	shape FILE                list the fields of a JSON document
 //	types N PATTERN           run the command that the last output tells to type
+//	remote, certificate, address, sameplan, digest   see script_preview_test.go
 //	planhash FILE NAME        set NAME to production's plan hash in a JSON report, and NAME8
 //	                          to its first 8 digits
 //
@@ -85,6 +86,12 @@ func TestScripts(t *testing.T) {
 			"provider": providerCommand,
 			"forge":    forgeCommand,
 			"types":    typesCommand,
+
+			"remote":      remoteCommand,
+			"certificate": certificateCommand,
+			"address":     addressCommand,
+			"sameplan":    samePlanCommand,
+			"digest":      digestCommand,
 		},
 	})
 }

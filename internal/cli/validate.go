@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -86,15 +87,21 @@ type validated struct {
 	Remediations []plan.Remediation `json:"remediations"`
 }
 
-func validate(proc *Process, dir, format string) error {
-	files := os.DirFS(dir)
-	set, problems := doctor.Load(files, proc.Now())
+// problemsOf loads files, and lists all that is wrong with them and with what lies beside
+// them.
+func problemsOf(files fs.FS, now time.Time) (spec.Set, []spec.Problem) {
+	set, problems := doctor.Load(files, now)
 	for _, p := range doctor.Beside(files) {
 		said := func(o spec.Problem) bool { return o.Origin.File == p.Origin.File && o.Origin.Line == p.Origin.Line }
 		if !slices.ContainsFunc(problems, said) {
 			problems = append(problems, p)
 		}
 	}
+	return set, problems
+}
+
+func validate(proc *Process, dir, format string) error {
+	set, problems := problemsOf(os.DirFS(dir), proc.Now())
 	others, err := otherSchemas(dir)
 	if err != nil {
 		return err

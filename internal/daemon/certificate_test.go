@@ -96,6 +96,22 @@ func TestCertificateIsRenewed(t *testing.T) {
 	}
 }
 
+// TestHandshakesAreToldOnce: who does not get as far as a question fills no log.
+func TestHandshakesAreToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said bytes.Buffer
+		server := slog.NewLogLogger(&handshakes{Handler: slog.NewTextHandler(&said, nil)}, slog.LevelWarn)
+		for range 1000 {
+			server.Print("http: TLS handshake error from 127.0.0.1:1: EOF")
+			time.Sleep(100 * time.Millisecond)
+		}
+		server.Print("http: panic serving")
+		if n := strings.Count(said.String(), "\n"); n != 3 || !strings.Contains(said.String(), "level=WARN") || !strings.Contains(said.String(), "panic serving") {
+			t.Errorf("%d lines:\n%s", n, said.String())
+		}
+	})
+}
+
 // TestListenByTLS: plain HTTP and old versions get no page.
 func TestListenByTLS(t *testing.T) {
 	dir := t.TempDir()

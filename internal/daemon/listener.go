@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -33,7 +34,7 @@ func Listen(ctx context.Context, address string, certificate *Certificate, handl
 		handler.ServeHTTP(answer{w, func() { guests.stay(r.RemoteAddr) }}, r)
 	})
 	server := &http.Server{Handler: staying, ReadHeaderTimeout: headerWithin, ReadTimeout: pageWithin, WriteTimeout: pageWithin,
-		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(&handshakes{Handler: log.Handler()}, slog.LevelWarn)}
 	server.SetKeepAlivesEnabled(false)
 	serve := server.Serve
 	if certificate != nil {
@@ -54,6 +55,28 @@ func Listen(ctx context.Context, address string, certificate *Certificate, handl
 			_ = server.Close() // nobody waits for a client that is slow to ask
 		}
 	}, nil
+}
+
+// handshakes passes on one line a minute about handshakes that failed, and all others: else
+// anybody could fill the log, who need not even ask a question.
+type handshakes struct {
+	slog.Handler
+
+	mu   sync.Mutex
+	said time.Time
+}
+
+// Handle implements slog.Handler.
+func (h *handshakes) Handle(ctx context.Context, r slog.Record) error {
+	if strings.HasPrefix(r.Message, "http: TLS handshake error") {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if !h.said.IsZero() && r.Time.Sub(h.said) < time.Minute {
+			return nil
+		}
+		h.said = r.Time
+	}
+	return h.Handler.Handle(ctx, r)
 }
 
 // crowd is a listener of whose connections so many are open at a time. One more takes the

@@ -105,6 +105,9 @@ func (e *Environment) approval(r Report, target, hash string, a Approval) Approv
 		a.Remediations = append(a.Remediations, plan.Remediation{Kind: kind, Text: text, Command: plan.Command{"--dry-run", "--env", e.Name}})
 	}
 	switch {
+	case r.PreviewOf != "":
+		a.Text = "this is a preview, so there is nothing to approve yet"
+		a.Remediations = append(a.Remediations, plan.Remediation{Kind: plan.ByStep, Text: "merge it, then approve what the daemon holds"})
 	case slices.ContainsFunc(e.Changes, func(c Change) bool { return wrote(c) && (target == e.Name || c.Connection == target) }):
 		a.Text = "what is still held is another plan now"
 		look(plan.ByCommand, "look at it, then approve it")

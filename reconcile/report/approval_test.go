@@ -1,6 +1,7 @@
 package report
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -79,6 +80,42 @@ func TestApproval(t *testing.T) {
 		}
 		if got.State != row.state || got.Command.String() != row.command || got.Text != row.text || strings.Join(next, "; ") != row.next {
 			t.Errorf("%s:\ngot  %s %s\n     %s\n     %q\nwant %s %s\n     %s\n     %s", row.name, got.State, got.Command, got.Text, next, row.state, row.command, row.text, row.next)
+		}
+	}
+}
+
+// TestPreviewApprovesNothing: whatever was approved before, a preview names no command that
+// approves, in any form.
+func TestPreviewApprovesNothing(t *testing.T) {
+	for _, lock := range []LockOwner{"", LockedByDaemon, LockedByUnknown} {
+		for _, state := range []ApprovalState{"", ApprovalPending, ApprovalExpired, ApprovalSuperseded} {
+			r := planned()
+			r.StateLock, r.PreviewOf = lock, "refs/heads/topic"
+			e := &r.Environments[0]
+			e.Changes[1].Remediations = []plan.Remediation{{Kind: plan.ByApproval, Text: "approve this connection"}}
+			e.Approval = Approval{State: state, Releases: 1, ReleasesNow: 2, By: []string{"jo"}}
+			e.Connections = []Connection{{Name: "production/oura", PlanHash: "sha256:" + strings.Repeat("1", 64), Approval: e.Approval}}
+			r.Finish(r.StartedAt)
+			if a := r.Environments[0].Approval; len(a.Command) > 0 || len(r.Environments[0].Connections[0].Approval.Command) > 0 || !strings.Contains(a.Text, "preview") {
+				t.Errorf("%s %s: %s: %s", lock, state, a.Text, a.Command)
+			}
+			for name, form := range map[string]func(io.Writer) error{
+				"text":     func(w io.Writer) error { return Text(w, r, TextOptions{Verbose: true}) },
+				"short":    func(w io.Writer) error { return Text(w, r, TextOptions{}) },
+				"json":     func(w io.Writer) error { return JSON(w, r) },
+				"markdown": func(w io.Writer) error { return Markdown(w, r) },
+				"html":     func(w io.Writer) error { return HTML(w, r) },
+			} {
+				var out strings.Builder
+				if err := form(&out); err != nil {
+					t.Fatal(err)
+				}
+				for _, command := range []string{"reconcile approve", "--approve", "reconcile now"} {
+					if strings.Contains(out.String(), command) {
+						t.Errorf("%s after %q beside %q says %s:\n%s", name, state, lock, command, out.String())
+					}
+				}
+			}
 		}
 	}
 }

@@ -88,6 +88,8 @@ func isPlan(r Report) error {
 	switch {
 	case r.Mode != DryRun:
 		return fmt.Errorf("it is the report of a run with mode %q, not of a dry run", r.Mode)
+	case r.PreviewOf != "":
+		return fmt.Errorf("it is a preview of %s, which is no plan to apply: merge the commit first", clean(r.PreviewOf))
 	case r.Error != "":
 		return fmt.Errorf("it holds an error instead of a plan: %s", r.Error)
 	case r.Commit == "worktree":

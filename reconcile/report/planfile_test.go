@@ -90,6 +90,8 @@ func TestPlanFileIsRefused(t *testing.T) {
 		"a byte after the end":         {good + "\n", "not as reconcile wrote it"},
 		"a field in other letters":     {edit(`"mode"`, `"Mode"`), "not as reconcile wrote it"},
 		"an apply":                     {changed(func(r *Report) { r.Mode = Apply }), `mode "apply"`},
+		"a preview":                    {changed(func(r *Report) { r.PreviewOf = "refs/heads/topic" }), "a preview of refs/heads/topic, which is no plan to apply"},
+		"a preview without the word":   {strings.Replace(changed(func(r *Report) { r.PreviewOf = "refs/heads/topic" }), "\n  \"preview_of\": \"refs/heads/topic\",", "", 1), "not as reconcile wrote it"},
 		"an error":                     {changed(func(r *Report) { r.Error = "no\x1b[2Jgit" }), `error instead of a plan: no\u001B[2Jgit`},
 		"an error of an environment":   {changed(func(r *Report) { r.Environments[0].Error = "token" }), "production has an error instead of a plan: token"},
 		"a dry run that wrote":         {changed(func(r *Report) { r.Environments[0].MayHaveWritten = []string{"x/client_secret"} }), "may have been changed by the dry run itself"},

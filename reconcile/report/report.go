@@ -52,6 +52,9 @@ type Report struct {
 	Remediations  []plan.Remediation `json:"remediations"` // of Error
 	Environments  []Environment      `json:"environments"`
 	StateLock     LockOwner          `json:"state_lock"` // who else writes the state, and so takes approvals
+	// PreviewOf is the full name of a ref, not the one that is followed, of whose commit a
+	// daemon was asked what it would do; "" for a dry run. A preview approves nothing.
+	PreviewOf string `json:"preview_of,omitempty"`
 	// Digest is, in the JSON of a dry run alone, the SHA-256 of the document in which
 	// it is made of zeros. It shows a slip of the hand, and proves nothing.
 	Digest string `json:"digest,omitempty"`

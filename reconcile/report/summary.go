@@ -275,8 +275,11 @@ func occasion(r Report) string { return ran(r) + " in " + duration(r.DurationMS)
 // ran says what ran, and on what.
 func ran(r Report) string {
 	what := "Dry run"
-	if r.Mode == Apply {
+	switch {
+	case r.Mode == Apply:
 		what = "Apply"
+	case r.PreviewOf != "":
+		what = "Preview"
 	}
 	return what + " of " + commitName(r.Commit)
 }

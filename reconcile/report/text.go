@@ -125,7 +125,7 @@ func (t *text) closing() {
 	}
 	last := totals.closing(t.r, occasion(t.r))
 	for _, of := range []string{occasion(t.r), ran(t.r), "Dry run"} {
-		if of == "Dry run" && t.r.Mode != DryRun {
+		if of == "Dry run" && (t.r.Mode != DryRun || t.r.PreviewOf != "") {
 			break
 		}
 		sentence := totals.closing(t.r, of)
@@ -226,7 +226,7 @@ func (t *text) oneOf() string {
 // unexplained is the command that explains, of the connections of a dry run that need a
 // person, the one that can harm most; "" where there is none, or some are explained.
 func (t *text) unexplained() string {
-	if t.r.Mode != DryRun || t.o.Verbose || t.o.Outcomes || len(t.o.Explain) > 0 {
+	if t.r.Mode != DryRun || t.r.PreviewOf != "" || t.o.Verbose || t.o.Outcomes || len(t.o.Explain) > 0 {
 		return ""
 	}
 	var worst row

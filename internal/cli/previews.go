@@ -1,0 +1,146 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime/debug"
+	"slices"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
+	"github.com/terra-reconcile/terra-reconcile/internal/gitsource"
+	"github.com/terra-reconcile/terra-reconcile/internal/preview"
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
+	"github.com/terra-reconcile/terra-reconcile/reconcile"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+	"github.com/terra-reconcile/terra-reconcile/spec"
+)
+
+// problemsShown is how many errors of files a preview lists.
+const problemsShown = 100
+
+// previews plans what the daemon does not follow. It uses what the daemon has and changes
+// none of it.
+type previews struct {
+	source *commitSource
+	limits *terra.Limits // behind those of the daemon's runs
+}
+
+// plan is a dry run of the newest commit of a ref, as a document.
+func (p previews) plan(ctx context.Context, q preview.Request, tell func(preview.Progress)) preview.Result {
+	defer debug.FreeOSMemory() // what was revealed of secrets is not kept until the next collection
+	r, err := p.dryRun(ctx, q, tell)
+	if ctx.Err() != nil {
+		err = errors.New("it took too long, or the daemon ends")
+	}
+	if err != nil {
+		r = report.New(report.DryRun, r.Commit, p.source.proc.Now())
+		r.PreviewOf, r.Error = q.Ref, err.Error()
+		r.Finish(p.source.proc.Now())
+	}
+	result := preview.Result{Commit: r.Commit, ExitCode: r.ExitCode}
+	if err != nil {
+		result.Error = err.Error()
+	}
+	var document bytes.Buffer
+	if err := (&runFlags{}).print(p.source.proc, &document, r, q.Format); err != nil {
+		return preview.Result{Commit: r.Commit, ExitCode: exitFailed, Error: err.Error()}
+	}
+	result.Document = document.String()
+	return result
+}
+
+func (p previews) dryRun(ctx context.Context, q preview.Request, tell func(preview.Progress)) (report.Report, error) {
+	s := p.source
+	for _, name := range q.Environments {
+		if !chosen(s.config.Environments, name) {
+			return report.Report{}, fmt.Errorf("choose environment %q: this daemon does not handle it", visible.Text(name))
+		}
+	}
+	commit, files, err := fetchPreview(ctx, s.config.Repo, q)
+	r := report.Report{Commit: commit.Hash}
+	if err != nil {
+		return r, err
+	}
+	store, err := p.memory()
+	if err != nil {
+		return r, fmt.Errorf("copy the memory of the daemon: %w", err)
+	}
+	defer func() { _ = store.Close() }()
+	heard := &notices{}
+	engine := newEngine(engineParts{proc: s.proc, config: s.config, mode: report.DryRun, applies: s.config.Apply, store: store, prober: s.prober,
+		transport: s.transport, limits: p.limits, heard: heard, progress: func(at reconcile.Progress) { tell(preview.Progress(at)) }})
+	run := reconcile.Run{Commit: commit.Hash, Author: commit.Author, Only: s.config.Environments, Mode: report.DryRun, LockOwner: report.LockedByDaemon, PreviewOf: q.Ref}
+	if s.mode == report.DryRun {
+		run.LockOwner = report.LockedByObserver
+	}
+	if len(q.Environments) > 0 {
+		run.Only = q.Environments
+	}
+	run.Set, run.Problems = loadFor(store, files)
+	r = engine.Run(ctx, run)
+	r.Warnings = append(plan.Warnings(heard.warnings()...), r.Warnings...)
+	r.Warn(plan.Warnings(invalidFiles(files, run, s.proc)...)...)
+	s.proc.asked.elsewhere().completeReport(&r)
+	return r, nil
+}
+
+// memory is a copy of what the daemon remembers at this moment, so that a preview sees one
+// state and keeps no run waiting.
+func (p previews) memory() (*state.Store, error) {
+	var copied bytes.Buffer
+	if err := p.source.store.Backup(&copied); err != nil {
+		return nil, err
+	}
+	return state.OpenCopy(p.source.config.StateDir, &copied)
+}
+
+// fetchPreview fetches the newest commit of a ref from the daemon's own remote, apart from
+// what the daemon follows and holds.
+func fetchPreview(ctx context.Context, repo config.Repo, q preview.Request) (commit gitsource.Commit, files fs.FS, err error) {
+	repo.Ref = q.Ref
+	git, err := openSource(repo, 0)
+	if err != nil {
+		return commit, nil, err
+	}
+	commit, err = git.Fetch(ctx)
+	name := visible.Text(preview.ShortRef(q.Ref))
+	var missing *gitsource.MissingRefError
+	switch {
+	case errors.As(err, &missing): // it lists others, which are nobody's business here
+		return commit, nil, fmt.Errorf("there is no %s in %s, as the daemon sees it; push it first", name, git)
+	case err != nil:
+		return commit, nil, err
+	case q.Commit != "" && q.Commit != commit.Hash:
+		return commit, nil, fmt.Errorf("%s is at %s by now, and not at %s any more (or not yet); preview what it is at, or leave --commit away", name, short(commit.Hash), short(q.Commit))
+	}
+	files, err = git.FS(commit.Hash)
+	return commit, files, err
+}
+
+// invalidFiles are, where a run could not use files, all that is wrong with them, as
+// `validate` prints it.
+func invalidFiles(files fs.FS, run reconcile.Run, proc *Process) []string {
+	broken := func(p spec.Problem) bool {
+		return p.Severity == spec.Error && (p.Environment == "" || chosen(run.Only, p.Environment))
+	}
+	if !slices.ContainsFunc(run.Problems, broken) {
+		return nil
+	}
+	var lines []string
+	_, all := problemsOf(files, proc.Now())
+	for _, p := range all {
+		if broken(p) {
+			lines = append(lines, p.String()+typedFor(proc, p))
+		}
+	}
+	if more := len(lines) - problemsShown; more > 0 {
+		lines = append(lines[:problemsShown], visible.Plural(more, "more error", "more errors")+" in the files")
+	}
+	return lines
+}
