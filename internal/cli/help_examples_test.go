@@ -35,6 +35,7 @@ type exampleRun struct {
 type typedExample struct {
 	*example
 	home, bin string
+	byTLS     bool // its daemon speaks TLS
 }
 
 const anotherStravaSecret = "6e2f4d1c8b7a6f5e4d3c2b1a0908070605040302"
@@ -129,9 +130,15 @@ func examples() map[string]exampleRun {
 			before: (*typedExample).forge,
 			as:     `reconcile notify-commit --forge github --project acme/terra-config --commit "$SHA" --proposed HOME/report.json --url "$FORGE"`,
 		},
-		"reconcile completion bash > /etc/bash_completion.d/reconcile": {as: "reconcile completion bash > HOME/reconcile.bash"},
+		"reconcile preview --url https://daemon.example --ref topic":                  {before: (*typedExample).topic, served: true, code: 2, as: "reconcile preview --url http://" + listening + " --ref topic"},
+		"reconcile preview --url http://127.0.0.1:8080 --ref topic -o markdown":       {before: (*typedExample).topic, served: true, code: 2, as: "reconcile preview --url http://" + listening + " --ref topic -o markdown"},
+		"reconcile preview --url https://daemon.example --ref topic --ca-file ca.pem": {before: func(w *typedExample) { w.topic(); w.byTLS = true }, served: true, code: 2, as: "reconcile preview --url https://" + listening + " --ref topic --ca-file HOME/ca.pem"},
+		"reconcile completion bash > /etc/bash_completion.d/reconcile":                {as: "reconcile completion bash > HOME/reconcile.bash"},
 	}
 }
+
+// listening is where the daemon beside a line listens.
+const listening = `$(grep -o '127.0.0.1:[1-9][0-9]*' HOME/log | head -1)`
 
 func paused(w *typedExample) { w.run(0, "pause", "production/strava", "--for", "7d", "--reason", "x") }
 
@@ -197,6 +204,17 @@ func (w *typedExample) forge() {
 	w.private("forge.yaml", string(text)+"notify_commit: {forge: github, url: "+server.URL+", project: acme/terra-config, token_env: RECONCILE_FORGE_TOKEN}\n")
 }
 
+// topic is a branch, and a daemon that plans it: by TLS for who knows its certificate.
+func (w *typedExample) topic() {
+	w.t.Helper()
+	w.types("version && git branch topic", "")
+	w.vars["RECONCILE_PREVIEW_TOKEN"] = strings.Repeat("7c1f4e9a", 5)
+	w.private("ca.pem", "")
+	if err := writeCertificate(filepath.Join(w.home, "ca.pem"), filepath.Join(w.home, "key.pem")); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
 // whoop is a connection with a key of an own app.
 func (w *typedExample) whoop() {
 	w.put("production/whoop.yaml", "provider: whoop\ncredentials:\n  client_id: 0a1b2c3d-0000-4000-8000-0123456789ab\n")
@@ -230,7 +248,14 @@ func (w *typedExample) hashes() (environment, connection string) {
 
 func (w *typedExample) daemonConfig(name string) {
 	w.t.Helper()
-	write(w.t, name, fmt.Sprintf("repo: {url: %q, poll: 1h}\nstate_dir: %q\nlisten: 127.0.0.1:0\napply: true\naccounts:\n  default: {token_env: TERRA_ADMIN_TOKEN, base_url: %q, dev_ids: [%s, %s]}\n",
+	more := ""
+	if w.vars["RECONCILE_PREVIEW_TOKEN"] != "" {
+		more = "preview: {token_env: RECONCILE_PREVIEW_TOKEN}\n"
+	}
+	if w.byTLS {
+		more += "tls: {cert_file: ca.pem, key_file: key.pem}\n"
+	}
+	write(w.t, name, more+fmt.Sprintf("repo: {url: %q, poll: 1h}\nstate_dir: %q\nlisten: 127.0.0.1:0\napply: true\naccounts:\n  default: {token_env: TERRA_ADMIN_TOKEN, base_url: %q, dev_ids: [%s, %s]}\n",
 		"file://"+w.repository(), w.vars["RECONCILE_STATE_DIR"], w.vars["TERRA_BASE_URL"], exampleProduction, exampleStaging))
 }
 
@@ -307,7 +332,7 @@ func builtIn(root *cobra.Command) (out []*cobra.Command) {
 }
 
 func runExample(t *testing.T, program, line string, how exampleRun) {
-	w := &typedExample{newExample(t, time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)), "", t.TempDir()}
+	w := &typedExample{example: newExample(t, time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)), bin: t.TempDir()}
 	w.home = filepath.Join(w.dir, "home")
 	w.becomeOwn()
 	if err := os.Symlink(program, filepath.Join(w.bin, "reconcile")); err != nil {

@@ -134,7 +134,7 @@ func invalidFiles(files fs.FS, run reconcile.Run, proc *Process) []string {
 	}
 	var lines []string
 	_, all := problemsOf(files, proc.Now())
-	for _, p := range all {
+	for _, p := range once(all) {
 		if broken(p) {
 			lines = append(lines, p.String()+typedFor(proc, p))
 		}
