@@ -56,6 +56,9 @@ func PrepareCommit(ctx context.Context, dir string, files []string) (*Pending, e
 // alone refuses what would slip into a commit of the files, and files that git was told
 // not to look at.
 func (g *localGit) alone(ctx context.Context, files []string) error {
+	if err := g.hush(ctx); err != nil {
+		return err
+	}
 	out, err := g.run(ctx, "status", "--porcelain=v1", "-z", "--untracked-files=all", "--ignore-submodules=dirty", "--no-renames")
 	if err != nil {
 		return g.explain(err)

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
 )
 
 // maxAnswer bounds what one call of git may print, in bytes.
@@ -35,12 +37,16 @@ type localGit struct {
 	inTree  bool     // whether dir lies in its work tree
 	prefix  string   // where in it, "" or ending in /
 	gitDir  string
-	partial bool // objects may be missing on purpose
+	partial bool // objects may be missing on purpose; once hushed
+
+	hash plumbing.Hash // of the name that was asked for with it; zero where git could not say
+	head string        // then: the branch that is checked out, refs/heads/…, or HEAD
 }
 
-// openGit asks git for the repository that dir is in; with exact, dir itself has to be
-// one. A folder outside of any is a [*NotFoundError].
-func openGit(ctx context.Context, dir string, exact bool) (localGit, error) {
+// openGit asks git for the repository that dir is in, and in the same breath for what name
+// stands for; with exact, dir itself has to be the repository. A folder outside of any is a
+// [*NotFoundError].
+func openGit(ctx context.Context, dir string, exact bool, name string) (localGit, error) {
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return localGit{}, &NotFoundError{Reason: "there is no such folder; check the path"}
 	}
@@ -52,32 +58,36 @@ func openGit(ctx context.Context, dir string, exact bool) (localGit, error) {
 	if exact {
 		g.env = append(g.env, "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))
 	}
-	err = g.find(ctx)
+	err = g.find(ctx, name)
 	if is[*NotFoundError](err) && !exact {
-		if named, ok := g.named(ctx); ok {
+		if named, ok := g.named(ctx, name); ok {
 			g, err = named, nil
 		}
 	}
 	if err != nil {
 		return localGit{}, err
 	}
-	return g, g.hush(ctx)
+	g.quiet = []string{
+		"-c", "core.fsmonitor=false", "-c", "core.hooksPath=" + os.DevNull, "-c", "safe.bareRepository=all",
+		"-c", "core.fileMode=false", "-c", "submodule.recurse=false",
+	}
+	return g, nil
 }
 
 // named is the repository of which GIT_DIR and GIT_WORK_TREE say that dir lies in it.
-func (g localGit) named(ctx context.Context) (localGit, bool) {
+func (g localGit) named(ctx context.Context, name string) (localGit, bool) {
 	store, tree := os.Getenv("GIT_DIR"), os.Getenv("GIT_WORK_TREE")
 	if store == "" || tree == "" {
 		return g, false
 	}
-	for name, path := range map[string]string{"GIT_DIR": store, "GIT_WORK_TREE": tree} {
+	for variable, path := range map[string]string{"GIT_DIR": store, "GIT_WORK_TREE": tree} {
 		full, err := filepath.Abs(path)
 		if err != nil {
 			return g, false
 		}
-		g.env = append(slices.Clone(g.env), name+"="+full)
+		g.env = append(slices.Clone(g.env), variable+"="+full)
 	}
-	return g, g.find(ctx) == nil && g.inTree
+	return g, g.find(ctx, name) == nil && g.inTree
 }
 
 // environmentForGit drops the variables by which a hook or an alias says which repository
@@ -104,15 +114,21 @@ func readingEnv(env []string) []string {
 		"GIT_NO_REPLACE_OBJECTS=1", "GIT_NO_LAZY_FETCH=1", "GIT_ALLOW_PROTOCOL=none")
 }
 
-// find fills in where the repository is.
-func (g *localGit) find(ctx context.Context) error {
-	out, err := g.run(ctx, "rev-parse", "--is-inside-work-tree", "--show-object-format", "--show-prefix", "--absolute-git-dir")
-	if err != nil {
-		return g.explain(err)
-	}
+// find fills in where the repository is, and what name stands for where git can tell at
+// once.
+func (g *localGit) find(ctx context.Context, name string) error {
+	place := []string{"rev-parse", "--is-inside-work-tree", "--show-object-format", "--show-prefix", "--absolute-git-dir"}
+	out, err := g.run(ctx, slices.Concat(place, []string{name, "--symbolic-full-name", "HEAD"})...)
 	lines := strings.Split(out, "\n")
-	if len(lines) != 5 {
-		return &CorruptError{Reason: "git can not say where the repository is", Next: "move it to a folder without line breaks in its name"}
+	if err == nil && len(lines) == 7 && plumbing.IsHash(lines[4]) {
+		g.hash, g.head = plumbing.NewHash(lines[4]), lines[5]
+	} else { // no such name, no commit, a line break in a folder, no repository
+		if out, err = g.run(ctx, place...); err != nil {
+			return g.explain(err)
+		}
+		if lines = strings.Split(out, "\n"); len(lines) != 5 {
+			return &CorruptError{Reason: "git can not say where the repository is", Next: "move it to a folder without line breaks in its name"}
+		}
 	}
 	if lines[1] != "sha1" {
 		return &UnsupportedError{What: clean("objectformat = " + lines[1])}
@@ -121,13 +137,10 @@ func (g *localGit) find(ctx context.Context) error {
 	return nil
 }
 
-// hush takes the programs away that the repository's own configuration names for
-// reading: the filters of .gitattributes. Those of the user's configuration stay.
+// hush takes the programs away that the repository's own configuration names for reading
+// files of a work tree: the filters of .gitattributes. Those of the user's configuration
+// stay.
 func (g *localGit) hush(ctx context.Context) error {
-	g.quiet = []string{
-		"-c", "core.fsmonitor=false", "-c", "core.hooksPath=" + os.DevNull, "-c", "safe.bareRepository=all",
-		"-c", "core.fileMode=false", "-c", "submodule.recurse=false",
-	}
 	out, err := g.run(ctx, "config", "--list", "--show-scope", "--name-only", "-z")
 	if err != nil {
 		return g.explain(err)

@@ -2,6 +2,7 @@ package gitsource
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,15 +29,9 @@ func (s *Source) fetchLocal(ctx context.Context, want plumbing.Hash) (*snapshot,
 	if err != nil {
 		return nil, err
 	}
-	head, err := g.run(ctx, "symbolic-ref", "--quiet", "HEAD")
-	var failure *gitError
-	if errors.As(err, &failure) && failure.said == "" {
-		err = nil // it names a commit, not a branch
+	if s.head, err = g.checkedOut(ctx); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return nil, g.explain(err)
-	}
-	s.head = strings.TrimSpace(head)
 	if !given && ref != "" {
 		both, _ := g.run(ctx, "for-each-ref", "--format=%(refname)", branches+ref, tags+ref) // what cannot be listed is not said
 		if both == branches+ref+"\n"+tags+ref+"\n" {
@@ -51,6 +46,22 @@ func (s *Source) fetchLocal(ctx context.Context, want plumbing.Hash) (*snapshot,
 		return nil, &UnknownCommitError{Hash: want.String()}
 	}
 	return snap, err
+}
+
+// checkedOut is the ref that HEAD names, "" where it names a commit.
+func (g *localGit) checkedOut(ctx context.Context) (string, error) {
+	if g.head != "" {
+		return strings.TrimPrefix(g.head, "HEAD"), nil
+	}
+	head, err := g.run(ctx, "symbolic-ref", "--quiet", "HEAD")
+	var failure *gitError
+	if errors.As(err, &failure) && failure.said == "" {
+		return "", nil
+	}
+	if err != nil {
+		return "", g.explain(err)
+	}
+	return strings.TrimSpace(head), nil
 }
 
 // snapshot reads what is wanted of a commit, or of an annotated tag of one, below where g
@@ -69,7 +80,7 @@ func (g *localGit) snapshot(ctx context.Context, before *snapshot, hash plumbing
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case errors.Is(err, errMissingObject) && g.partial:
+	case errors.Is(err, errMissingObject) && g.hush(ctx) == nil && g.partial:
 		return nil, &NotFoundError{Reason: "this clone is partial and lacks " + strings.TrimPrefix(err.Error(), errMissingObject.Error()+": ") +
 			"; clone it without --filter, or use the URL that it was cloned from"}
 	case errors.Is(err, errMissingObject):
@@ -88,9 +99,12 @@ const (
 // openRef opens the repository of dir and finds the object that ref stands for. Damage
 // counts as somebody else's write under way, and only after half a second as such.
 func openRef(ctx context.Context, dir string, exact bool, ref string) (g localGit, hash plumbing.Hash, err error) {
+	names := namesOf(ref)
 	for range brokenRefTries {
-		if g, err = openGit(ctx, dir, exact); err == nil {
-			hash, err = g.resolve(ctx, ref)
+		if g, err = openGit(ctx, dir, exact, names[0]); err == nil {
+			if hash = g.hash; hash.IsZero() {
+				hash, err = g.resolve(ctx, ref, names)
+			}
 		}
 		if !is[*CorruptError](err) {
 			break
@@ -104,14 +118,18 @@ func openRef(ctx context.Context, dir string, exact bool, ref string) (g localGi
 	return g, hash, err
 }
 
-func (g *localGit) resolve(ctx context.Context, ref string) (plumbing.Hash, error) {
-	names := append(candidates(ref), "refs/remotes/"+ref, "refs/remotes/origin/"+ref)
+// namesOf are the names that ref may be short for, the first first.
+func namesOf(ref string) []string {
 	switch {
 	case ref == "" || ref == "HEAD":
-		ref, names = "HEAD", []string{"HEAD"}
+		return []string{"HEAD"}
 	case plumbing.IsHash(ref) || strings.HasPrefix(ref, "refs/"):
-		names = []string{ref}
+		return []string{ref}
 	}
+	return append(candidates(ref), "refs/remotes/"+ref, "refs/remotes/origin/"+ref)
+}
+
+func (g *localGit) resolve(ctx context.Context, ref string, names []string) (plumbing.Hash, error) {
 	for _, name := range names {
 		out, err := g.run(ctx, "rev-parse", "--verify", "--quiet", name)
 		if err == nil {
@@ -128,7 +146,7 @@ func (g *localGit) resolve(ctx context.Context, ref string) (plumbing.Hash, erro
 	}
 	for line := range strings.Lines(warned) { // git goes on as if it were not there
 		_, broken, found := strings.Cut(strings.TrimSpace(line), "ignoring broken ref ")
-		if found && (ref == "HEAD" && strings.HasPrefix(broken, branches) || slices.Contains(names, broken)) {
+		if found && (names[0] == "HEAD" && strings.HasPrefix(broken, branches) || slices.Contains(names, broken)) {
 			return plumbing.ZeroHash, &CorruptError{Reason: "ref " + clean(broken) + " is empty or damaged"}
 		}
 	}
@@ -139,7 +157,7 @@ func (g *localGit) resolve(ctx context.Context, ref string) (plumbing.Hash, erro
 	for _, name := range strings.Fields(out) {
 		have[name] = plumbing.ZeroHash
 	}
-	return plumbing.ZeroHash, &MissingRefError{Ref: clean(ref), Have: branchNames(have)}
+	return plumbing.ZeroHash, &MissingRefError{Ref: clean(cmp.Or(ref, "HEAD")), Have: branchNames(have)}
 }
 
 // catFile reads objects through one running git, which undoes packs, alternates and

@@ -372,6 +372,8 @@ func layoutSituations() []situation {
 			dir := cloned(t, r, []string{"--filter=blob:none", "--sparse"})
 			_, err := WorkTree(t.Context(), dir, "", nil)
 			wantError[*NotFoundError](t, err, "this clone is partial and lacks blob", "clone it without --filter")
+			_, err = open(t, Options{URL: dir}).Fetch(t.Context())
+			wantError[*NotFoundError](t, err, "this clone is partial and lacks blob")
 		}},
 		{"a treeless clone that was filled", func(t *testing.T) {
 			r, head := plain(t)
@@ -395,7 +397,7 @@ func layoutSituations() []situation {
 		{"bare, and git is set to refuse what is not named", func(t *testing.T) {
 			r, head := plain(t)
 			dir := cloned(t, r, []string{"--bare"})
-			g, err := openGit(t.Context(), dir, false)
+			g, err := openGit(t.Context(), dir, false, "HEAD")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -446,13 +448,13 @@ func layoutSituations() []situation {
 		}},
 		{"a repository of another user", func(t *testing.T) {
 			r, _ := plain(t)
-			g, err := openGit(t.Context(), r.dir, false)
+			g, err := openGit(t.Context(), r.dir, false, "HEAD")
 			if err != nil {
 				t.Fatal(err)
 			}
 			g.env = append(g.env, "GIT_TEST_ASSUME_DIFFERENT_OWNER=1")
 			g.dir = filepath.Join(r.dir, "sub")
-			err = g.find(t.Context())
+			err = g.find(t.Context(), "HEAD")
 			wantError[*OwnerError](t, err, "belongs to another user", "git config --global --add safe.directory '"+r.dir+"'")
 		}},
 		{"no git at all in the folder", func(t *testing.T) {
@@ -937,8 +939,12 @@ func hostileSituations() []situation {
 	}
 	return append(all, situation{"a filter that -c could not name", func(t *testing.T) {
 		r, _ := plain(t)
-		r.git("config", "filter.a=b.clean", "true")
+		for _, set := range [][2]string{{"user.name", "Somebody"}, {"user.email", "somebody@example.com"}, {"filter.a=b.clean", "true"}} {
+			r.git("config", set[0], set[1])
+		}
 		_, err := WorkTree(t.Context(), r.dir, "", nil)
+		wantError[*CorruptError](t, err, "names a program for the filter")
+		_, err = PrepareCommit(t.Context(), r.dir, []string{"a.yaml"})
 		wantError[*CorruptError](t, err, "names a program for the filter")
 	}})
 }
@@ -947,6 +953,8 @@ func lookAtHostile(t *testing.T, where string, pairs [][2]string) {
 	t.Helper()
 	r, _ := plain(t)
 	r.write(".gitattributes", "*.yaml filter=evil diff=evil\n[attr]x filter=evil\n")
+	r.git("config", "user.name", "Somebody")
+	r.git("config", "user.email", "somebody@example.com")
 	head := r.commit("attributes")
 	marks, hooks := t.TempDir(), t.TempDir()
 	program := filepath.Join(hooks, "evil")

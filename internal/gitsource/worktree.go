@@ -103,6 +103,9 @@ func workTree(ctx context.Context, dir, sub string, counts func(string) bool) (T
 	defer cancel()
 	var listed func() (listing, error)
 	if g.inTree {
+		if err := g.hush(ctx); err != nil {
+			return Tree{}, err
+		}
 		listed = g.list(ctx, sub)
 	}
 	// A file is kept by its name, wherever it stands: at the top, or in a folder.
