@@ -1,12 +1,15 @@
 package reconcile
 
 import (
+	"os"
 	"runtime/debug"
 	"testing"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/walk"
 )
 
 // TestMain collects garbage less often: the tests make much of it and hold little.
 func TestMain(m *testing.M) {
 	debug.SetGCPercent(400)
-	m.Run()
+	os.Exit(walk.Quick(m).Run())
 }

@@ -77,8 +77,7 @@ func flatCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 {
 		ts.Fatalf("usage: [!] flat TEXT")
 	}
-	flat := func(text string) string { return strings.Join(strings.Fields(text), " ") }
-	if strings.Contains(flat(ts.ReadFile("stdout")), flat(args[0])) == neg {
+	if strings.Contains(unfolded(ts.ReadFile("stdout")), unfolded(args[0])) == neg {
 		ts.Fatalf("standard output holds it: %v, want %v: %s", neg, !neg, args[0])
 	}
 }

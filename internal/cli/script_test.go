@@ -22,13 +22,14 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/emulator"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
+	"github.com/terra-reconcile/terra-reconcile/internal/walk"
 )
 
 var update = flag.Bool("update", false, "rewrite what the tests compare with")
 
 // TestMain also is the command: a script runs this binary under its name.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"bench-terra": serveBenchTerra})
+	testscript.Main(walk.Quick(m), map[string]func(){"bench-terra": serveBenchTerra})
 }
 
 // TestScripts runs every script in testdata/script against the real command as a
@@ -56,6 +57,7 @@ func TestMain(m *testing.M) {
 //
 // At the end nothing that was planted may stand in any output or file.
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	scripts, err := filepath.Glob("testdata/script/*.txtar")
 	if err != nil || len(scripts) == 0 {
 		t.Fatalf("got %d scripts, %v", len(scripts), err)

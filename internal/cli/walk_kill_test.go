@@ -47,6 +47,7 @@ type walked struct {
 // the end Terra, what is remembered and what was done to Terra must be what they
 // are without a death, and there must be nothing left to do.
 func TestKillWalk(t *testing.T) {
+	t.Parallel()
 	program := programAt(t, t.TempDir())
 	scenes := walkThrough(t, program)
 	t.Run("kills", func(t *testing.T) { kill(t, scenes) })

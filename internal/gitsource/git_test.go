@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/walk"
 )
 
 // TestMain keeps the git of this machine's user out of what is tested, too.
@@ -17,6 +19,7 @@ func TestMain(m *testing.M) {
 		fetchAndMeasure(url)
 		return
 	}
+	tests := walk.Quick(m)
 	home, err := os.MkdirTemp("", "home")
 	if err != nil {
 		panic(err)
@@ -26,7 +29,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	code := m.Run()
+	code := tests.Run()
 	_ = os.RemoveAll(home)
 	os.Exit(code)
 }

@@ -1,7 +1,6 @@
-// Package walk chooses the points that a walk tries: some of all, with a seed that
-// chooses them again, or each one.
+// Package walk says how much the tests try: of the points that a walk could disturb some,
+// with a seed that chooses them again, or each one. [Quick] runs what a person waits for
+// side by side, in memory.
 //
-// Its callers are tests that disturb the program at every point they can name. It
-// reads the variables WALK and WALK_SEED, and nothing else; it knows nothing of
-// what a point is.
+// It reads the variables WALK, WALK_SEED and TMPDIR, and knows nothing of what a point is.
 package walk

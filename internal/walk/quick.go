@@ -1,0 +1,74 @@
+package walk
+
+import (
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"testing"
+)
+
+const (
+	// sharedMemory is where Linux keeps files in memory.
+	sharedMemory = "/dev/shm"
+	// roomNeeded is how much of it has to be free, in bytes: the tests of a package take
+	// less than a fifth at a time.
+	roomNeeded = 1 << 30
+	// sideBySide is how many tests go at once for each processor. They wait for processes
+	// and for time more than they count.
+	sideBySide = 4
+)
+
+// Runner runs the tests of a package.
+type Runner interface{ Run() int }
+
+// Quick prepares m for a package whose tests wait for processes and disks: more of them go
+// side by side than there are processors, unless -parallel says how many, and where
+// nothing more was asked for than a person waits for, temporary folders lie in memory from
+// here on. The walks of CI, and whole ones, write to a disk.
+func Quick(m *testing.M) Runner {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", strconv.Itoa(sideBySide*runtime.GOMAXPROCS(0))) // at worst it stays as it was
+	}
+	q := quick{m: m}
+	if Large() || os.Getenv("TMPDIR") != "" || room(sharedMemory) < roomNeeded {
+		return q
+	}
+	// Its name is short: the path of a socket has a limit.
+	dir := filepath.Join(sharedMemory, "t"+strconv.FormatInt(int64(os.Getpid()), 36))
+	if os.Mkdir(dir, 0o700) != nil {
+		return q
+	}
+	if q.made = dir; runsPrograms(dir) {
+		_ = os.Setenv("TMPDIR", dir) // at worst they lie on the disk
+	}
+	return q
+}
+
+type quick struct {
+	m    *testing.M
+	made string // the folder in memory, "" for none
+}
+
+// Run runs the tests and leaves nothing of them behind.
+func (q quick) Run() int {
+	code := q.m.Run()
+	if q.made != "" {
+		_ = os.RemoveAll(q.made)
+	}
+	return code
+}
+
+// runsPrograms tells whether programs may be started from a folder.
+func runsPrograms(dir string) bool {
+	program := filepath.Join(dir, "program")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o700); err != nil {
+		return false
+	}
+	return exec.Command(program).Run() == nil //nolint:gosec // made right here
+}
