@@ -32,11 +32,13 @@ func newHelpCommand() *cobra.Command {
 			about.InitDefaultHelpFlag()
 			return about.Help()
 		},
-		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			var names []cobra.Completion
 			if about, _, err := cmd.Root().Find(args); err == nil {
 				for _, c := range about.Commands() {
-					names = append(names, c.Name())
+					if c.IsAvailableCommand() {
+						names = append(names, c.Name())
+					}
 				}
 			}
 			if len(args) == 0 {
@@ -44,7 +46,7 @@ func newHelpCommand() *cobra.Command {
 					names = append(names, t.name)
 				}
 			}
-			return names, cobra.ShellCompDirectiveNoFileComp
+			return begun(fixed(names...), cmd, typed)
 		},
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -307,7 +308,7 @@ func TestExamplesOfTheHelpRun(t *testing.T) {
 			}
 			seen[line] = true
 			count++
-			t.Run(line, func(t *testing.T) {
+			t.Run(strconv.Itoa(count), func(t *testing.T) { // its name becomes part of a socket's, which has to be short
 				t.Parallel()
 				runExample(t, program, line, known[line])
 			})

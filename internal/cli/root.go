@@ -137,9 +137,10 @@ it, after asking. With --dry-run it only shows. Its words are explained by
 		newPlanCommand(proc), newApplyCommand(proc), newInitCommand(proc), newImportCommand(proc), newValidateCommand(proc), newSchemaCommand(proc), newDemoCommand(proc), newDaemonCommand(proc),
 		newSecretCommand(proc), newRotateCommand(proc), newTokenCommand(proc), newProvidersCommand(proc), newDoctorCommand(proc),
 		newApproveCommand(proc), newPauseCommand(proc), newResumeCommand(proc), newNowCommand(proc), newPreviewCommand(proc), newStatusCommand(proc), newHistoryCommand(proc), newStateCommand(proc), newDiffCommand(proc), newNotifyCommitCommand(proc),
-		newVersionCommand(proc),
+		newVersionCommand(proc), newManCommand(proc),
 	)
 	completeShells(root)
+	completeWords(root)
 	root.SetHelpCommand(newHelpCommand())
 	return root
 }
