@@ -1,6 +1,7 @@
 package walk
 
 import (
+	"context"
 	"flag"
 	"os"
 	"os/exec"
@@ -70,5 +71,5 @@ func runsPrograms(dir string) bool {
 	if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o700); err != nil {
 		return false
 	}
-	return exec.Command(program).Run() == nil //nolint:gosec // made right here
+	return exec.CommandContext(context.Background(), program).Run() == nil //nolint:gosec // made right here
 }
