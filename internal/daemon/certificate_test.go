@@ -157,3 +157,70 @@ func TestListenByTLS(t *testing.T) {
 		t.Errorf("plain HTTP got %d, %v", code, err)
 	}
 }
+
+// TestHostileHandshakes: whatever others do before a handshake has ended, a health check by
+// TLS is answered, and one who may stay is not ended for them.
+func TestHostileHandshakes(t *testing.T) {
+	dir := t.TempDir()
+	writePair(t, dir, 1)
+	certificate, err := LoadCertificate(filepath.Join(dir, "cert"), filepath.Join(dir, "key"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		attack string
+		sends  string
+	}{
+		{attack: "callers who never begin a handshake", sends: ""},
+		{attack: "callers who stop in a handshake", sends: "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"},
+		{attack: "callers who speak plain HTTP", sends: "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"},
+		{attack: "callers who send anything", sends: strings.Repeat("\x00\xff", 1<<16)},
+	} {
+		t.Run(c.attack, func(t *testing.T) {
+			staying, ended := make(chan struct{}), make(chan struct{})
+			handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/stays" {
+					Stay(w)
+					close(staying)
+					<-ended
+				}
+			})
+			at, stop, err := Listen(t.Context(), "127.0.0.1:0", certificate, handler, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer stop()
+			client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true,
+				TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true}}}
+			get := func(path string) error {
+				answer, err := client.Get("https://" + at.String() + path)
+				if err != nil {
+					return err
+				}
+				return answer.Body.Close()
+			}
+			stayed := make(chan error, 1)
+			go func() { stayed <- get("/stays") }()
+			<-staying
+			for range 4 * maxConnections {
+				conn, err := net.Dial("tcp", at.String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = conn.Close() }()
+				go func() {
+					_, _ = conn.Write([]byte(c.sends)) // the server may have ended it
+				}()
+			}
+			for range 3 {
+				if err := get("/healthz"); err != nil {
+					t.Errorf("the health check got %v", err)
+				}
+			}
+			close(ended)
+			if err := <-stayed; err != nil {
+				t.Errorf("who may stay got %v", err)
+			}
+		})
+	}
+}

@@ -59,6 +59,10 @@ func secretFiles(_ context.Context, w *world) (out []Result) {
 	for _, account := range w.Config.Accounts {
 		files = append(files, account.Token.File())
 	}
+	files = append(files, w.Config.TLS.KeyFile)
+	if w.Config.Preview != nil {
+		files = append(files, w.Config.Preview.Token.File())
+	}
 	slices.Sort(files)
 	for _, file := range slices.Compact(files) {
 		if file != "" && isForAll(file, w.Top) {

@@ -2,9 +2,11 @@ package preview
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -146,3 +148,22 @@ type discard struct{}
 func (discard) Header() http.Header         { return http.Header{} }
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 func (discard) WriteHeader(int)             {}
+
+// TestFiguresOfPreviews: what the security page says is what the constants are.
+func TestFiguresOfPreviews(t *testing.T) {
+	page, err := os.ReadFile("../../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		fmt.Sprintf("a request of %d KiB, a document of %d MiB, one preview at a time and %d that wait; %d nonces |", maxRequest>>10, maxDocument>>20, maxWaiting, int(2*maxSkew/oftenest)+atOnce),
+		fmt.Sprintf("%.0f minutes for each, waiting included; five at once, then one in ten seconds |", within.Minutes()),
+	} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("docs/security.md lacks %q", want)
+		}
+	}
+	if atOnce != 5 || oftenest != 10*time.Second {
+		t.Error("the pages say five at once, then one in ten seconds")
+	}
+}
