@@ -36,7 +36,8 @@ type exampleRun struct {
 type typedExample struct {
 	*example
 	home, bin string
-	byTLS     bool // its daemon speaks TLS
+	stands    string // the folder that a person stands in, "" is the repository
+	byTLS     bool   // its daemon speaks TLS
 }
 
 const anotherStravaSecret = "6e2f4d1c8b7a6f5e4d3c2b1a0908070605040302"
@@ -332,7 +333,9 @@ func builtIn(root *cobra.Command) (out []*cobra.Command) {
 	return out
 }
 
-func runExample(t *testing.T, program, line string, how exampleRun) {
+// newTypedExample is a machine on which the examples have been applied.
+func newTypedExample(t *testing.T, program string) *typedExample {
+	t.Helper()
 	w := &typedExample{example: newExample(t, time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)), bin: t.TempDir()}
 	w.home = filepath.Join(w.dir, "home")
 	w.becomeOwn()
@@ -340,6 +343,11 @@ func runExample(t *testing.T, program, line string, how exampleRun) {
 		t.Fatal(err)
 	}
 	w.run(0, "--repo", w.repository(), "--yes")
+	return w
+}
+
+func runExample(t *testing.T, program, line string, how exampleRun) {
+	w := newTypedExample(t, program)
 	if how.before != nil {
 		how.before(w)
 	}
