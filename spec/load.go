@@ -323,6 +323,9 @@ func IsEnvironment(name string) bool {
 	return fs.ValidPath(name) && environmentName().MatchString(name)
 }
 
+// IsDevID tells whether a text can be a dev_id.
+func IsDevID(text string) bool { return plainName().MatchString(text) }
+
 // environmentName is what commands and URLs take without quoting.
 var environmentName = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$`)

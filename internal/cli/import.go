@@ -190,6 +190,9 @@ func (f *importFlags) place(r repoedit.Repository) (env spec.Environment, isNew 
 	if !spec.IsEnvironment(f.environment) {
 		return env, false, usageError("--env: no folder of an environment can have that name; write letters, digits, ., _ and -, as in production or eu/production")
 	}
+	if f.devID != "" && !spec.IsDevID(f.devID) {
+		return env, false, usageError("--dev-id: no environment of Terra has that name; copy the dev-id from its dashboard: letters, digits, ., _ and -")
+	}
 	if f.devID == "" {
 		return env, false, usageError("--env %s: the repository has no such environment yet; name its dev-id with --dev-id", f.environment)
 	}

@@ -266,6 +266,36 @@ func TestImport(t *testing.T) {
 	}
 }
 
+// TestImportOfNamesThatYAMLMisreads: as a slug, a client id and the name of a folder.
+func TestImportOfNamesThatYAMLMisreads(t *testing.T) {
+	words := []string{"no", "on", "y", "null", "true", "1e3", "0x10", "0o7", "1_000", "2026", "007"}
+	e := newAccount(t, terratest.EnvironmentOptions{})
+	own := func(slug, clientID string) {
+		e.terra.Enable(importedDevID, slug)
+		e.terra.SetCredential(importedDevID, slug, terratest.Credential{ClientID: clientID, Secret: "aSecretNobodyMayRead0001"})
+	}
+	for _, word := range words {
+		e.terra.SetSourceType("", terratest.SourceType{Provider: word, AuthType: "oauth2", CustomCredentialsAllowed: true, DataTypes: []string{}})
+		own(word, word)
+	}
+	for _, word := range []string{"~", ".inf", "2026-12-01", "1:30", "a: b", "- x", "=", "%", "@x", "[x", "x #y", "!x", "&x", "*x"} {
+		own("withings", word)
+		if err := os.RemoveAll(filepath.Join(e.repository(), "no")); err != nil {
+			t.Fatal(err)
+		}
+		e.run(0, "import", "--env", "no", "--dev-id", importedDevID, "--out", e.repository())
+		e.commit("Import")
+		for _, slug := range words { // as other readers of YAML take them, too
+			if want := fmt.Sprintf("provider: %q\n", slug); !strings.Contains(e.read("no/"+slug+".yaml"), want) {
+				t.Errorf("%s.yaml lacks %s", slug, want)
+			}
+		}
+		if out := e.run(0, "--repo", e.repository(), "--dry-run"); !strings.Contains(out, fmt.Sprintf("no: in sync, %d connections", len(words)+1)) || strings.Contains(e.read("no/withings.yaml"), "# Not in") {
+			t.Errorf("%q: %s\n%s", word, out, e.read("no/withings.yaml"))
+		}
+	}
+}
+
 // TestImportAddsWhatIsMissing leaves alone what is there.
 func TestImportAddsWhatIsMissing(t *testing.T) {
 	e := newAccount(t, terratest.EnvironmentOptions{})
@@ -333,6 +363,7 @@ func TestImportWritesAllOrNothing(t *testing.T) {
 				}
 			}, nil, 1, "live",
 		},
+		"a dev-id that is none": {func(*example) {}, []string{"--dev-id", "a/b"}, 64, "--dev-id: no environment of Terra has that name"},
 		"another environment has the dev-id": {
 			func(e *example) {
 				write(e.t, filepath.Join(e.repository(), "prod/environment.yaml"), "dev_id: "+importedDevID+"\nprune: never\n")

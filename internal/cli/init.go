@@ -70,6 +70,8 @@ func (f *initFlags) begin(proc *Process, dir string) error {
 		return usageError("--env and --dev-id go together: the name of the folder, and which environment of Terra it is")
 	case f.environment != "" && !spec.IsEnvironment(f.environment):
 		return usageError("--env: no folder of an environment can have that name; write letters, digits, ., _ and -, as in production or eu/production")
+	case f.devID != "" && !spec.IsDevID(f.devID):
+		return usageError("--dev-id: no environment of Terra has that name; copy the dev-id from its dashboard: letters, digits, ., _ and -")
 	case len(f.recipients) > 0 && (f.identity != "" || f.postQuantum):
 		return usageError("--recipient names who can open the secrets; --identity and --post-quantum are for making one who can")
 	}

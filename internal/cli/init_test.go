@@ -91,6 +91,7 @@ func TestInitOverwritesNothing(t *testing.T) {
 		"a repository, other spelling":            {map[string]string{"terra.yml": "version: 1\n"}, nil, 1, "there is a terra.yaml in "},
 		"a repository, and an environment for it": {map[string]string{"terra.yaml": "version: 1\n"}, []string{"--env", "staging", "--dev-id", "x"}, 1, "add an environment: reconcile import --env staging --dev-id x --out "},
 		"an environment alone":                    {nil, []string{"--env", "production"}, 64, "--env and --dev-id go together"},
+		"a dev-id that is none":                   {nil, []string{"--env", "live", "--dev-id", "~"}, 64, "--dev-id: no environment of Terra has that name"},
 		"an environment outside":                  {nil, []string{"--env", "../production", "--dev-id", "x"}, 64, "no folder of an environment can have that name"},
 		"an environment is a file":                {map[string]string{"live": ""}, []string{"--env", "live", "--dev-id", "x"}, 1, "live is no folder"},
 		"an identity in the repository":           {nil, []string{"--identity", "IN/me.txt"}, 64, "it would be a private key in a repository"},
