@@ -25,6 +25,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
 	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
 )
 
 // runsAtOnce is how many environments of one account the daemon runs at a time.
@@ -71,7 +72,8 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, log *slog.
 	if err != nil {
 		return err
 	}
-	git, err := openSource(c.Repo, 0)
+	heard := &secrets.Heard{}
+	git, err := openSource(c.Repo, 0, heard)
 	if err != nil {
 		return err
 	}
@@ -104,7 +106,7 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, log *slog.
 		return err
 	}
 	defer stopControl()
-	pages, stopPreviews := servePages(ctx, source, d)
+	pages, stopPreviews := servePages(ctx, previews{source, source.limits.Behind(), heard}, d)
 	_, stopHTTP, err := daemon.Listen(ctx, c.Listen, certificate, pages, log)
 	if err != nil {
 		return err
@@ -119,13 +121,13 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, log *slog.
 
 // servePages are what is served on listen: health, and previews where the runner has them.
 // stop waits for those under way, which end with ctx.
-func servePages(ctx context.Context, source *commitSource, d *daemon.Daemon) (pages http.Handler, stop func()) {
-	rule := source.config.Preview
+func servePages(ctx context.Context, p previews, d *daemon.Daemon) (pages http.Handler, stop func()) {
+	rule := p.source.config.Preview
 	if rule == nil {
 		return d.Handler(), func() {}
 	}
 	door := preview.NewDoor(preview.Options{
-		Key: rule.Key, Forks: rule.Forks, Plan: previews{source, source.limits.Behind()}.plan, Stay: daemon.Stay, Now: source.proc.Now, Log: source.log,
+		Key: rule.Key, Forks: rule.Forks, Plan: p.plan, Stay: daemon.Stay, Now: p.source.proc.Now, Log: p.source.log,
 	})
 	mux := http.NewServeMux()
 	mux.Handle("/", d.Handler())

@@ -24,6 +24,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
 	"github.com/terra-reconcile/terra-reconcile/internal/walk"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
 )
 
 // lines is a log that several goroutines write.
@@ -62,7 +63,7 @@ func (e *example) follow(now func() time.Time, log io.Writer) *commitSource {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	source, err := openSource(c.Repo, 0)
+	source, err := openSource(c.Repo, 0, &secrets.Heard{})
 	if err != nil {
 		e.t.Fatal(err)
 	}
@@ -493,7 +494,7 @@ func TestHeadIsNotAnOrder(t *testing.T) {
 	}
 	named := again
 	named.config.Repo.Ref = "try"
-	if named.git, err = openSource(named.config.Repo, 0); err != nil {
+	if named.git, err = openSource(named.config.Repo, 0, &secrets.Heard{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := poll(named); got == before {

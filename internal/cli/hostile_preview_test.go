@@ -12,6 +12,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/preview"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
 )
 
 // previewing is the previews of a daemon that follows master of the repository.
@@ -31,7 +32,7 @@ func (h *hostile) previewing() previews {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	git, err := openSource(c.Repo, 0)
+	git, err := openSource(c.Repo, 0, &secrets.Heard{})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -46,7 +47,7 @@ func (h *hostile) previewing() previews {
 	}
 	s := &commitSource{proc: proc, config: c, mode: report.Apply, git: git, store: store, log: slog.New(slog.DiscardHandler),
 		limits: terra.NewLimits(), transport: terra.NewTransport(), prober: ask, revisions: map[string]revision{}, last: map[string]report.Environment{}}
-	return previews{s, s.limits.Behind()}
+	return previews{s, s.limits.Behind(), &secrets.Heard{}}
 }
 
 // TestHostilePreviewedBranches: who may push a branch, and no more, gains by a preview of it

@@ -9,7 +9,6 @@ import (
 	"runtime/debug"
 	"slices"
 
-	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/gitsource"
 	"github.com/terra-reconcile/terra-reconcile/internal/preview"
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
@@ -18,6 +17,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/reconcile"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
@@ -28,7 +28,8 @@ const problemsShown = 100
 // none of it.
 type previews struct {
 	source *commitSource
-	limits *terra.Limits // behind those of the daemon's runs
+	limits *terra.Limits  // behind those of the daemon's runs
+	heard  *secrets.Heard // of the git server, by the daemon as well
 }
 
 // plan is a dry run of the newest commit of a ref, as a document.
@@ -62,7 +63,7 @@ func (p previews) dryRun(ctx context.Context, q preview.Request, tell func(previ
 			return report.Report{}, fmt.Errorf("choose environment %q: this daemon does not handle it", visible.Text(name))
 		}
 	}
-	commit, files, err := fetchPreview(ctx, s.config.Repo, q)
+	commit, files, err := p.fetch(ctx, q)
 	r := report.Report{Commit: commit.Hash}
 	if err != nil {
 		return r, err
@@ -100,11 +101,12 @@ func (p previews) memory() (*state.Store, error) {
 	return state.OpenCopy(p.source.config.StateDir, &copied)
 }
 
-// fetchPreview fetches the newest commit of a ref from the daemon's own remote, apart from
+// fetch fetches the newest commit of a ref from the daemon's own remote, apart from
 // what the daemon follows and holds.
-func fetchPreview(ctx context.Context, repo config.Repo, q preview.Request) (commit gitsource.Commit, files fs.FS, err error) {
+func (p previews) fetch(ctx context.Context, q preview.Request) (commit gitsource.Commit, files fs.FS, err error) {
+	repo := p.source.config.Repo
 	repo.Ref = q.Ref
-	git, err := openSource(repo, 0)
+	git, err := openSource(repo, 0, p.heard)
 	if err != nil {
 		return commit, nil, err
 	}

@@ -158,7 +158,7 @@ func openFiles(ctx context.Context, repo config.Repo, mode report.Mode) (fs.FS, 
 		why, next := doctor.Uncommitted(tree)
 		return nil, gitsource.Commit{}, fmt.Errorf("apply %s: %s; %s", repo.URL, why, next)
 	}
-	source, err := openSource(repo, 16<<20)
+	source, err := openSource(repo, 16<<20, &secrets.Heard{})
 	if err != nil {
 		return nil, gitsource.Commit{}, err
 	}
@@ -171,10 +171,11 @@ func openFiles(ctx context.Context, repo config.Repo, mode report.Mode) (fs.FS, 
 }
 
 // openSource opens a repository, of which the files of a configuration are kept, and so
-// many bytes of the others.
-func openSource(repo config.Repo, others int64) (*gitsource.Source, error) {
+// many bytes of the others. heard is what its server has said so far to whoever hears the
+// same.
+func openSource(repo config.Repo, others int64, heard *secrets.Heard) (*gitsource.Source, error) {
 	auth := gitsource.Auth{Username: repo.Auth.Username, SSHKeyFile: repo.Auth.SSHKeyFile, KnownHostsFile: repo.Auth.KnownHostsFile,
-		Settings: gitsource.Settings(repo.Auth.Settings), Repeats: repeatsToken, RepeatsLong: repeatsTokenLong, Tells: tellsOfToken(&secrets.Heard{})}
+		Settings: gitsource.Settings(repo.Auth.Settings), Repeats: repeatsToken, RepeatsLong: repeatsTokenLong, Tells: tellsOfToken(heard)}
 	if repo.Auth.Token.IsSet() {
 		auth.Token = repo.Auth.Token.Read
 	}
