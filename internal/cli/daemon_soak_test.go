@@ -124,7 +124,7 @@ func TestQuietWeeksWalk(t *testing.T) {
 		e.vars["TERRA_ADMIN_TOKEN"] = e.terra.AddToken(terratest.Token{}).Bearer
 		log := &lines{}
 		f := e.follow(now, log)
-		d, err := daemon.New(daemon.Options{Poller: f, Runner: f, Log: f.log, Poll: 10 * time.Minute, Deadline: time.Minute, AtOnce: 4, Now: now})
+		d, err := daemon.New(daemon.Options{Poller: f, Runner: f, Log: f.log, Poll: 10 * time.Minute, Deadline: time.Minute, AtOnce: 4, UnreadyAfter: 15 * time.Minute, Now: now})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -259,7 +259,7 @@ func (e *example) serveAhead(t *testing.T, first time.Time, ahead time.Duration,
 		e.vars["TERRA_ADMIN_TOKEN"] = e.terra.AddToken(terratest.Token{}).Bearer
 		log := &lines{}
 		f := e.follow(now, log)
-		d, err := daemon.New(daemon.Options{Poller: f, Runner: f, Log: f.log, Poll: 10 * time.Minute, Deadline: time.Minute, AtOnce: 4, Now: now})
+		d, err := daemon.New(daemon.Options{Poller: f, Runner: f, Log: f.log, Poll: 10 * time.Minute, Deadline: time.Minute, AtOnce: 4, UnreadyAfter: 15 * time.Minute, Now: now})
 		if err != nil {
 			t.Fatal(err)
 		}

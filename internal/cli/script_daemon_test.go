@@ -32,6 +32,7 @@ const (
 //	daemon says PATTERN         wait until a new line of its log matches
 //	daemon healthy CODE         GET /healthz where its log says that it serves
 //	daemon page PATTERN         GET /healthz says so
+//	daemon ready CODE [PATTERN] wait until GET /readyz answers with the code, and says so
 //	daemon never PATTERN        after stop: no line matched
 //	daemon said N PATTERN       after stop: N lines matched
 //	daemon config FILE          put FILE in the place of daemon.yaml, as editors do
@@ -60,6 +61,8 @@ func daemonCommand(ts *testscript.TestScript, neg bool, args []string) {
 		s.daemon.says(ts, strings.Join(args, " "))
 	case "healthy":
 		s.daemon.healthy(ts, number(ts, args[0]))
+	case "ready":
+		s.daemon.ready(ts, number(ts, args[0]), strings.Join(args[1:], " "))
 	case "config":
 		ts.Check(os.WriteFile(ts.MkAbs("daemon.yaml.new"), based(ts, args[0]), 0o600))
 		ts.Check(os.Rename(ts.MkAbs("daemon.yaml.new"), ts.MkAbs("daemon.yaml")))
@@ -216,6 +219,29 @@ func (b *background) said(ts *testscript.TestScript, want int, pattern string) {
 }
 
 func (b *background) healthy(ts *testscript.TestScript, want int) (page string) {
+	code, page := b.get(ts, "/healthz")
+	if want != 0 && code != want {
+		ts.Fatalf("/healthz answers %d, want %d", code, want)
+	}
+	return page
+}
+
+// ready waits until /readyz answers with a code, and wants its page to match.
+func (b *background) ready(ts *testscript.TestScript, want int, pattern string) {
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for until := time.Now().Add(patience); ; <-again.C {
+		code, page := b.get(ts, "/readyz")
+		if code == want && regexp.MustCompile(pattern).MatchString(page) {
+			return
+		}
+		if time.Now().After(until) {
+			ts.Fatalf("/readyz answers %d, want %d and %s:\n%s", code, want, pattern, page)
+		}
+	}
+}
+
+func (b *background) get(ts *testscript.TestScript, path string) (code int, page string) {
 	serving := regexp.MustCompile(`"address":"([^"]+)"`)
 	address := ""
 	for _, line := range b.all() {
@@ -223,14 +249,11 @@ func (b *background) healthy(ts *testscript.TestScript, want int) (page string) 
 			address = m[1]
 		}
 	}
-	answer, err := (&http.Client{Timeout: patience}).Get("http://" + address + "/healthz")
+	answer, err := (&http.Client{Timeout: patience}).Get("http://" + address + path)
 	ts.Check(err)
 	text, err := io.ReadAll(answer.Body)
 	ts.Check(errors.Join(err, answer.Body.Close()))
-	if want != 0 && answer.StatusCode != want {
-		ts.Fatalf("/healthz answers %d, want %d", answer.StatusCode, want)
-	}
-	return string(text)
+	return answer.StatusCode, string(text)
 }
 
 func (b *background) stop(ts *testscript.TestScript, signal string, want int, within string) {

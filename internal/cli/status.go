@@ -22,7 +22,8 @@ func newStatusCommand(proc *Process) *cobra.Command {
 		Short: "Show how the daemon stands",
 		Long: `Show how the daemon stands: for each environment the revision it is on, how its
 last run ended, when the next one is due, what is paused and what is gated. The
-exit code is 1 where no daemon answers or it makes no progress.`,
+exit code is 1 where no daemon answers, it makes no progress, or git or Terra
+has failed for longer than unready_after of daemon.yaml (15m).`,
 		Example: "  reconcile status\n  reconcile status -o json",
 		Args:    takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -39,7 +40,7 @@ exit code is 1 where no daemon answers or it makes no progress.`,
 			} else {
 				err = printStatus(proc, s)
 			}
-			return cmp.Or(err, stuck(s))
+			return cmp.Or(err, stuck(s), unready(s))
 		},
 	}
 	f.add(cmd)
@@ -53,6 +54,18 @@ func stuck(s daemon.Status) error {
 		return nil
 	}
 	return fmt.Errorf("the daemon makes no progress: %s should have ended; look into its log and start it again", strings.Join(s.Stuck, ", "))
+}
+
+// unready is the error of a daemon for which git or Terra has failed for too long.
+func unready(s daemon.Status) error {
+	var fails []string
+	for _, u := range s.Unready {
+		fails = append(fails, visible.Text(u.What)+" since "+minute(u.Since))
+	}
+	if len(fails) == 0 {
+		return nil
+	}
+	return fmt.Errorf("the daemon is not ready: %s; mend what is said above, then it tries again by itself", strings.Join(fails, ", "))
 }
 
 func printStatus(proc *Process, s daemon.Status) error {
@@ -74,6 +87,9 @@ func printStatus(proc *Process, s daemon.Status) error {
 	}
 	if s.TagAside != "" {
 		out.labelled("tag", "has the name of the branch, which was taken; to follow it name "+s.TagAside+" under repo.ref")
+	}
+	if s.Poll.FailingSince != nil {
+		out.labelled("failing", failingWords(s.Poll.Tries))
 	}
 	for _, p := range s.Paused {
 		out.labelled("no changes", fmt.Sprintf("%s until %s by %s: %s; lift it",
@@ -110,6 +126,9 @@ func environmentWords(out *page, e daemon.EnvironmentStatus) {
 		out.labelled("rewound", "from "+short(e.RewoundFrom)+", on which it was after this one: disruptive and destructive changes wait for approval, or for a new commit")
 	}
 	out.labelled("last run", lastRunWords(e.LastRun))
+	if e.FailingSince != nil {
+		out.labelled("failing", failingWords(e.Tries))
+	}
 	switch {
 	case e.Running != nil:
 		out.labelled("running", "since "+minute(*e.Running))
@@ -132,6 +151,15 @@ func environmentWords(out *page, e daemon.EnvironmentStatus) {
 	if slices.ContainsFunc(e.Gated, func(h daemon.GatedChange) bool { return h.Gate == "approval" }) && len(e.Approved) == 0 {
 		out.labelled("to approve", "see the plan as it is now, and how it is approved", "--dry-run", "--env", e.Name)
 	}
+}
+
+// failingWords say how long something has failed, and when it last did not.
+func failingWords(t daemon.Tries) string {
+	text := fmt.Sprintf("since %s, %s in a row", minute(*t.FailingSince), visible.Plural(t.Failures, "time", "times"))
+	if t.LastSuccess == nil {
+		return text + "; no success since the start"
+	}
+	return text + "; last success " + minute(*t.LastSuccess)
 }
 
 func appliedWords(e daemon.EnvironmentStatus) string {

@@ -23,6 +23,7 @@ const (
 	DefaultPoll          = time.Minute
 	DefaultListen        = "127.0.0.1:8080"
 	DefaultCycleDeadline = 15 * time.Minute
+	DefaultUnreadyAfter  = 15 * time.Minute
 	DefaultLogFormat     = "json"
 	DefaultLogLevel      = "info"
 	DefaultGitHub        = "https://api.github.com"
@@ -84,6 +85,9 @@ type Config struct {
 	// CycleDeadline is how long one run over one environment may take.
 	// daemon.yaml: cycle_deadline, default 15m, at least 1s, at most 24h.
 	CycleDeadline time.Duration
+	// UnreadyAfter is how long git, or Terra for an environment, may fail until the daemon
+	// is not ready. daemon.yaml: unready_after, default 15m, at least 1s, at most 24h.
+	UnreadyAfter time.Duration
 	// NotifyCommit is where commits get a status; nil posts none. daemon.yaml:
 	// notify_commit.
 	NotifyCommit *NotifyCommit

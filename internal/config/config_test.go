@@ -67,6 +67,7 @@ func TestLoadReadsEveryField(t *testing.T) {
 		}},
 		NotifyCommit:  &NotifyCommit{Forge: "gitea", URL: "https://git.acme.example", Project: "platform/terra", Token: FileSecret(dir + "/secrets/forge-token"), Context: "terra eu"},
 		CycleDeadline: 20 * time.Minute,
+		UnreadyAfter:  30 * time.Minute,
 		Log:           Log{Format: "text", Level: "debug"},
 	}
 	if diff := cmp.Diff(want, got, sameSecret()); diff != "" {
@@ -95,6 +96,7 @@ func TestParseFillsDefaults(t *testing.T) {
 		StateDir:      "/home/ada/.local/state/terra-reconcile",
 		Listen:        "127.0.0.1:8080",
 		CycleDeadline: 15 * time.Minute,
+		UnreadyAfter:  15 * time.Minute,
 		Log:           Log{Format: "json", Level: "info"},
 	}
 	if diff := cmp.Diff(want, got, sameSecret()); diff != "" {

@@ -106,6 +106,7 @@ func defaults(getenv func(string) string) Config {
 		StateDir:      stateDirFrom(getenv),
 		Listen:        DefaultListen,
 		CycleDeadline: DefaultCycleDeadline,
+		UnreadyAfter:  DefaultUnreadyAfter,
 		Log:           Log{Format: DefaultLogFormat, Level: DefaultLogLevel},
 	}
 }

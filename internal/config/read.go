@@ -176,6 +176,7 @@ func (r *reader) config(root *yamlpos.Node) Config {
 	c.Accounts = r.accounts(o)
 	c.Apply = o.Boolean("apply").Value
 	c.CycleDeadline = r.duration(o, "cycle_deadline", c.CycleDeadline)
+	c.UnreadyAfter = r.duration(o, "unready_after", c.UnreadyAfter)
 	c.Listen = cmp.Or(r.text(o, "listen", checkListen), c.Listen)
 	c.TLS = r.tls(o)
 	c.Preview = r.preview(o, c)

@@ -51,12 +51,15 @@ type Options struct {
 	Poller   Poller
 	Runner   Runner
 	Log      *slog.Logger
-	Poll     time.Duration    // between two polls
-	Deadline time.Duration    // of one run, and of one poll
-	AtOnce   int              // runs of one account at the same time
-	Wake     <-chan struct{}  // poll now; may be nil
-	Now      func() time.Time // what the wall shows, by which schedules and moments go; nil is the machine's clock
-	Check    func() error     // why nothing can be remembered, nil where it can; asked for each /healthz; may be nil
+	Poll     time.Duration // between two polls
+	Deadline time.Duration // of one run, and of one poll
+	AtOnce   int           // runs of one account at the same time
+	// UnreadyAfter is how long git, or Terra for an environment, may fail until the daemon
+	// is not ready.
+	UnreadyAfter time.Duration
+	Wake         <-chan struct{}  // poll now; may be nil
+	Now          func() time.Time // what the wall shows, by which schedules and moments go; nil is the machine's clock
+	Check        func() error     // why nothing can be remembered, nil where it can; asked for each /healthz; may be nil
 }
 
 // Daemon is the loop. Make one with New and call Run once.
@@ -70,6 +73,7 @@ type Daemon struct {
 	workers map[string]*worker
 	leaving map[string]*worker // gone from the repository, but not ended yet
 	polled  PollStatus
+	polls   successes
 	started time.Time
 
 	trouble trouble // Run's own
@@ -85,12 +89,13 @@ type worker struct {
 	logged   logged        // its own: what its runs have said
 	former   Environment
 	shown    EnvironmentStatus // what its runs are about; guarded by the Daemon's mu
+	runs     successes         // how they went; guarded by it, too
 }
 
 // New makes a Daemon.
 func New(o Options) (*Daemon, error) {
-	if o.Poller == nil || o.Runner == nil || o.Log == nil || o.Poll <= 0 || o.Deadline <= 0 || o.AtOnce <= 0 {
-		return nil, errors.New("start daemon: poller, runner, log, poll interval, deadline and runs at once are required")
+	if o.Poller == nil || o.Runner == nil || o.Log == nil || o.Poll <= 0 || o.Deadline <= 0 || o.UnreadyAfter <= 0 || o.AtOnce <= 0 {
+		return nil, errors.New("start daemon: poller, runner, log, poll interval, deadline, time until unready and runs at once are required")
 	}
 	if o.Now == nil {
 		o.Now = time.Now

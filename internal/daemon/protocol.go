@@ -128,7 +128,8 @@ type Status struct {
 	TagAside     string              `json:"tag_aside"`   // the full name of a tag that has the name of the branch, and is not followed; "" for none
 	StartedAt    time.Time           `json:"started_at"`
 	Poll         PollStatus          `json:"poll"`
-	Stuck        []string            `json:"stuck"` // what should have ended and has not: then /healthz answers 503
+	Stuck        []string            `json:"stuck"`   // what should have ended and has not: then /healthz answers 503
+	Unready      []Unready           `json:"unready"` // what has failed for too long: then /readyz answers 503
 	Paused       []Pause             `json:"paused"`
 	Environments []EnvironmentStatus `json:"environments"` // by name
 }
@@ -137,23 +138,25 @@ type Status struct {
 type PollStatus struct {
 	At    *time.Time `json:"at"`
 	Error string     `json:"error"`
+	Tries
 }
 
 // EnvironmentStatus is how one environment stands.
 type EnvironmentStatus struct {
-	Name              string        `json:"name"`
-	DevID             string        `json:"dev_id"`
-	Revision          string        `json:"revision"`           // the commit that its runs use; "" when there is none
-	AttemptedRevision string        `json:"attempted_revision"` // tried last
-	AppliedRevision   string        `json:"applied_revision"`   // last in effect as a whole
-	BehindReason      string        `json:"behind_reason"`      // why it is not on the newest commit
-	RewoundFrom       string        `json:"rewound_from"`       // the commit that it was on after this one: the branch went back
-	Running           *time.Time    `json:"running"`            // since when a run is under way
-	LastRun           *LastRun      `json:"last_run"`
-	NextRun           *time.Time    `json:"next_run"`        // by its schedule, or because something changes then by time alone
-	NextRunReason     string        `json:"next_run_reason"` // which of both, and what
-	Approved          []Approved    `json:"approved"`        // what the next run may apply
-	Gated             []GatedChange `json:"gated"`           // of the last run
+	Name              string     `json:"name"`
+	DevID             string     `json:"dev_id"`
+	Revision          string     `json:"revision"`           // the commit that its runs use; "" when there is none
+	AttemptedRevision string     `json:"attempted_revision"` // tried last
+	AppliedRevision   string     `json:"applied_revision"`   // last in effect as a whole
+	BehindReason      string     `json:"behind_reason"`      // why it is not on the newest commit
+	RewoundFrom       string     `json:"rewound_from"`       // the commit that it was on after this one: the branch went back
+	Running           *time.Time `json:"running"`            // since when a run is under way
+	LastRun           *LastRun   `json:"last_run"`
+	Tries
+	NextRun       *time.Time    `json:"next_run"`        // by its schedule, or because something changes then by time alone
+	NextRunReason string        `json:"next_run_reason"` // which of both, and what
+	Approved      []Approved    `json:"approved"`        // what the next run may apply
+	Gated         []GatedChange `json:"gated"`           // of the last run
 }
 
 // LastRun is how the last run of an environment ended.

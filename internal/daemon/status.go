@@ -19,11 +19,14 @@ import (
 func (d *Daemon) Status() Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := Status{Schema: StatusSchema, StartedAt: d.started.UTC(), Poll: d.polled, Stuck: d.health.stuck(time.Now()),
+	now := time.Now()
+	s := Status{Schema: StatusSchema, StartedAt: d.started.UTC(), Poll: d.polled, Stuck: d.health.stuck(now), Unready: d.unready(now),
 		Paused: []Pause{}, Environments: []EnvironmentStatus{}}
+	s.Poll.Tries = d.polls.tries()
 	for name, w := range d.workers {
 		e := w.shown
 		e.Name, e.DevID, e.Revision, e.BehindReason = name, w.former.DevID, w.former.Revision, w.former.Behind
+		e.Tries = w.runs.tries()
 		e.Gated = append([]GatedChange{}, e.Gated...)
 		s.Environments = append(s.Environments, e)
 	}
@@ -78,6 +81,7 @@ func (d *Daemon) notePoll(err error) {
 	if err != nil {
 		d.polled.Error = err.Error()
 	}
+	d.polls.note(d.polled.Error)
 }
 
 // Look asks again for the next moment of every environment: something was set or
@@ -121,6 +125,7 @@ func (d *Daemon) noteEnd(w *worker, r report.Report) {
 		}
 	}
 	w.shown.LastRun = &last
+	w.runs.note(failed(r))
 }
 
 const pollName = "git poll"
@@ -191,7 +196,8 @@ func (h *health) underWay() []string {
 
 // Handler answers GET /healthz: 200 while the daemon makes progress and can remember
 // what it does, with the names of the environments that are not on the newest commit,
-// 503 with the names of what is stuck, or why nothing is remembered, otherwise.
+// 503 with the names of what is stuck, or why nothing is remembered, otherwise. And GET
+// /readyz, which asks for success where that asks for progress.
 func (d *Daemon) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -216,6 +222,7 @@ func (d *Daemon) Handler() http.Handler {
 			}
 		}
 	})
+	mux.HandleFunc("GET /readyz", d.serveReady)
 	return mux
 }
 

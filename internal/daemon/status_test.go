@@ -75,7 +75,7 @@ func TestStatusFollowsPollsAndRuns(t *testing.T) {
 		}}
 		held := report.Change{Change: plan.Change{ID: "production/strava:pause", Gate: plan.Blocked, Guard: "pause", GateReason: "why"}, Outcome: report.Skipped}
 		done := report.Change{Change: plan.Change{ID: "production/polar:enable", Gate: plan.Ready}, Outcome: report.Applied}
-		d, err := New(Options{Poller: s, Log: discard(), Poll: time.Minute, Deadline: 10 * time.Minute, AtOnce: 2, Runner: outcomes{s, report.Report{
+		d, err := New(Options{Poller: s, Log: discard(), Poll: time.Minute, Deadline: 10 * time.Minute, AtOnce: 2, UnreadyAfter: 15 * time.Minute, Runner: outcomes{s, report.Report{
 			ExitCode: 3, DurationMS: 60_000,
 			Environments: []report.Environment{{Name: "production", PlanHash: "sha256:1", Summary: report.Summary{Applied: 1, Gated: 1}, Changes: []report.Change{held, done}}},
 		}}})
@@ -93,10 +93,11 @@ func TestStatusFollowsPollsAndRuns(t *testing.T) {
 		s.set(errors.New("no route"))
 		after(time.Minute)
 		got := d.Status()
-		polled, next := began.Add(2*time.Minute), began.Add(15*time.Minute)
-		want := Status{Schema: StatusSchema, StartedAt: began, Poll: PollStatus{At: &polled, Error: "no route"}, Paused: []Pause{}, Stuck: []string{}, Environments: []EnvironmentStatus{
+		before, polled, ended, next := began.Add(time.Minute), began.Add(2*time.Minute), began.Add(time.Minute), began.Add(15*time.Minute)
+		polls := PollStatus{At: &polled, Error: "no route", Tries: Tries{LastSuccess: &before, FailingSince: &polled, Failures: 1}}
+		want := Status{Schema: StatusSchema, StartedAt: began, Poll: polls, Paused: []Pause{}, Stuck: []string{}, Unready: []Unready{}, Environments: []EnvironmentStatus{
 			{Name: "broken", BehindReason: "no good commit is at hand", Gated: []GatedChange{}},
-			{Name: "production", DevID: "prod-1", Revision: "a", NextRun: &next, NextRunReason: "its schedule",
+			{Name: "production", DevID: "prod-1", Revision: "a", NextRun: &next, NextRunReason: "its schedule", Tries: Tries{LastSuccess: &ended},
 				LastRun: &LastRun{StartedAt: began.Add(time.Minute), DurationMS: 60_000, ExitCode: 3, PlanHash: "sha256:1", Summary: report.Summary{Applied: 1, Gated: 1}},
 				Gated:   []GatedChange{{Change: "production/strava:pause", Gate: "blocked", Guard: "pause", Reason: "why"}}},
 			{Name: "z\x1b[2J\u009b", BehindReason: "no good commit is at hand", Gated: []GatedChange{}},

@@ -1,0 +1,124 @@
+package daemon
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+// successes is how one thing that is tried again and again has gone: the polls, or the
+// runs of an environment. Its times are of this process.
+type successes struct {
+	last    time.Time // zero: never
+	failing time.Time // since when; zero: the last try was a success, or there was none
+	failed  int       // tries in a row
+	cause   string    // of the last one that failed
+}
+
+// note takes how a try ended; "" is a success.
+func (s *successes) note(cause string) {
+	now := time.Now()
+	if cause == "" {
+		*s = successes{last: now}
+		return
+	}
+	if s.failed++; s.failing.IsZero() {
+		s.failing = now
+	}
+	s.cause = cause
+}
+
+// failed is why a run does not count as a success, "" where it does. What a person has to
+// decide, or the clock, is no failure: git and Terra answered.
+func failed(r report.Report) string {
+	if r.ExitCode != report.ExitError && r.ExitCode != report.ExitFailed {
+		return ""
+	}
+	if r.Error != "" {
+		return r.Error
+	}
+	for _, e := range r.Environments { // a run is of one
+		if e.Error != "" {
+			return e.Error
+		}
+		for _, c := range e.Changes {
+			if c.Error != "" {
+				return c.ID + ": " + c.Error
+			}
+		}
+	}
+	return "the run failed"
+}
+
+// Tries is how polls or runs have gone since the start of the daemon.
+type Tries struct {
+	LastSuccess  *time.Time `json:"last_success"`
+	FailingSince *time.Time `json:"failing_since"` // null while the last try was a success
+	Failures     int        `json:"failures"`      // in a row
+}
+
+func (s successes) tries() Tries {
+	at := func(t time.Time) *time.Time {
+		if t.IsZero() {
+			return nil
+		}
+		t = t.UTC()
+		return &t
+	}
+	return Tries{LastSuccess: at(s.last), FailingSince: at(s.failing), Failures: s.failed}
+}
+
+// Unready is one thing for which the daemon is not ready.
+type Unready struct {
+	What  string    `json:"what"`  // "git", or the name of an environment
+	Since time.Time `json:"since"` // of the failures; of git before the first success the start
+	Cause string    `json:"cause"`
+}
+
+// gitName is what Unready calls the repository.
+const gitName = "git"
+
+// unready lists what has failed for longer than the limit, and git until it was read for
+// the first time. The caller holds mu.
+func (d *Daemon) unready(now time.Time) []Unready {
+	out := []Unready{}
+	late := func(what string, s successes) {
+		if !s.failing.IsZero() && now.Sub(s.failing) >= d.o.UnreadyAfter {
+			out = append(out, Unready{What: what, Since: s.failing.UTC(), Cause: s.cause})
+		}
+	}
+	if d.polls.last.IsZero() {
+		cause := "the repository was not read yet"
+		if d.polls.cause != "" {
+			cause += ": " + d.polls.cause
+		}
+		out = append(out, Unready{What: gitName, Since: d.started.UTC(), Cause: cause})
+	} else {
+		late(gitName, d.polls)
+	}
+	for _, name := range slices.Sorted(maps.Keys(d.workers)) {
+		late(name, d.workers[name].runs)
+	}
+	return out
+}
+
+// serveReady answers GET /readyz: 200 while git and Terra can be used, 503 with what
+// cannot and since when otherwise. Why is not said to whoever can reach the address.
+func (d *Daemon) serveReady(w http.ResponseWriter, _ *http.Request) {
+	d.mu.Lock()
+	unready := d.unready(time.Now())
+	d.mu.Unlock()
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	if len(unready) == 0 {
+		printLine(w, "ok")
+		return
+	}
+	w.WriteHeader(http.StatusServiceUnavailable)
+	for _, u := range unready {
+		printLine(w, "not ready: "+u.What+" fails since "+u.Since.Format(time.RFC3339)+" (reconcile status says why)")
+	}
+}

@@ -1,0 +1,108 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+// changing is a Runner whose outcome changes.
+type changing struct {
+	*stub
+	report *report.Report
+}
+
+func (c changing) Run(ctx context.Context, name string) report.Report {
+	_ = c.stub.Run(ctx, name)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return *c.report
+}
+
+// TestReadinessIsSuccess: the daemon is ready once the repository was read, and not ready
+// while git, or Terra for an environment, has failed for longer than the limit. A run that
+// a guard holds is a success; liveness is none of it.
+func TestReadinessIsSuccess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stub{takes: time.Second, running: map[string]int{}, began: time.Now()}
+		s.set(errors.New("no route"))
+		outcome := report.Report{ExitCode: report.ExitHeld}
+		d, err := New(Options{Poller: s, Runner: changing{s, &outcome}, Log: discard(), Poll: time.Minute, Deadline: 10 * time.Minute, AtOnce: 2, UnreadyAfter: 15 * time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { _ = d.Run(ctx) }()
+		page := func(path string) (int, string) {
+			w := httptest.NewRecorder()
+			d.Handler().ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+			return w.Code, w.Body.String()
+		}
+		wants := func(when string, code int, lines ...string) {
+			t.Helper()
+			got, text := page("/readyz")
+			for _, line := range lines {
+				if !strings.Contains(text, line) {
+					t.Errorf("%s: lacks %q:\n%s", when, line, text)
+				}
+			}
+			if got != code || strings.Contains(text, "no route") || strings.Contains(text, "refused") {
+				t.Errorf("%s: %d, want %d:\n%s", when, got, code, text)
+			}
+			if alive, text := page("/healthz"); alive != 200 {
+				t.Errorf("%s: healthz: %d %s", when, alive, text)
+			}
+			if unready := d.Status().Unready; (len(unready) > 0) != (code == 503) {
+				t.Errorf("%s: status: %+v", when, unready)
+			}
+		}
+		fails := func(at time.Time) string { return " fails since " + at.UTC().Format(time.RFC3339) }
+		began := time.Now()
+		after(time.Second)
+		wants("before the first success", 503, "not ready: git"+fails(began))
+		both := []Environment{{Name: "production", Revision: "a", Schedule: "* * * * *"}, {Name: "staging", Revision: "a"}}
+		s.set(nil, both...)
+		after(2 * time.Minute)
+		wants("held", 200, "ok")
+
+		since := time.Now()
+		s.set(errors.New("no route"))
+		after(15 * time.Minute)
+		wants("git fails for less than the limit", 200, "ok")
+		after(2 * time.Minute)
+		wants("git fails", 503, "not ready: git fails since ")
+		if st := d.Status(); st.Poll.Failures < 16 || st.Poll.FailingSince.Before(since) || st.Unready[0].Cause != "no route" {
+			t.Errorf("got %+v", st.Poll)
+		}
+		s.set(nil, both...)
+		after(time.Minute)
+		wants("git is back", 200, "ok")
+
+		s.mu.Lock()
+		outcome = report.Report{ExitCode: report.ExitFailed, Environments: []report.Environment{{Changes: []report.Change{
+			{Change: plan.Change{ID: "production/strava:enable"}, Outcome: report.Failed, Error: "refused"},
+		}}}}
+		s.mu.Unlock()
+		after(20 * time.Minute)
+		wants("Terra fails for one", 503, "not ready: production fails since ")
+		st := d.Status()
+		if len(st.Unready) != 1 || st.Unready[0].Cause != "production/strava:enable: refused" || st.Environments[0].LastSuccess == nil || st.Environments[1].FailingSince != nil {
+			t.Errorf("got %+v, %+v", st.Unready, st.Environments)
+		}
+		s.mu.Lock()
+		outcome = report.Report{}
+		s.mu.Unlock()
+		after(time.Minute)
+		wants("Terra is back", 200, "ok")
+		cancel()
+		synctest.Wait()
+	})
+}
