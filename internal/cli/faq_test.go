@@ -114,7 +114,7 @@ func TestFAQ(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	program := programAt(t, t.TempDir())
+	own := newOwnExample(t)
 	known, asked := answers(), 0
 	sections := strings.Split(string(page), "\n### ")[1:]
 	for _, section := range sections {
@@ -131,7 +131,7 @@ func TestFAQ(t *testing.T) {
 		asked++
 		t.Run(strconv.Itoa(asked), func(t *testing.T) {
 			t.Parallel()
-			typeAnswer(t, program, question, blocks[0][1], how)
+			typeAnswer(t, own, question, blocks[0][1], how)
 		})
 	}
 	for question := range maps.Keys(known) {
@@ -140,8 +140,8 @@ func TestFAQ(t *testing.T) {
 	t.Logf("COUNT faq_answers_typed=%d", asked)
 }
 
-func typeAnswer(t *testing.T, program, question, typed string, how faqRun) {
-	w := newTypedExample(t, program)
+func typeAnswer(t *testing.T, own ownExample, question, typed string, how faqRun) {
+	w := own.typed(t)
 	if how.before != nil {
 		how.before(w)
 	}

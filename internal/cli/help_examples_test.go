@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
@@ -148,18 +150,21 @@ func pausedAll(w *typedExample) { w.run(0, "pause", "--for", "2h", "--reason", "
 
 func newSecretFile(w *typedExample) { w.put("new-secret.txt", anotherStravaSecret+"\n") }
 
-// becomeOwn makes the example one that a person works with: its identity is their own.
-func (w *typedExample) becomeOwn() {
-	w.t.Helper()
-	file := filepath.Join(w.home, "own.txt")
-	if err := os.MkdirAll(w.home, 0o700); err != nil {
-		w.t.Fatal(err)
-	}
-	public := regexp.MustCompile(`age1[0-9a-z]+`).FindString(w.run(0, "secret", "keygen", "--out", file))
+// ownExample is examples/config as one that a person works with: its identity is their own.
+type ownExample struct{ program, repository, identity string }
+
+func newOwnExample(t *testing.T) ownExample {
+	t.Helper()
+	w := &typedExample{example: newExample(t, time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC))}
+	identity := filepath.Join(w.dir, "own.txt")
+	public := regexp.MustCompile(`age1[0-9a-z]+`).FindString(w.run(0, "secret", "keygen", "--out", identity))
 	w.put("terra.yaml", regexp.MustCompile(`age1[0-9a-z]+`).ReplaceAllString(w.example.read("terra.yaml"), public))
-	w.vars["RECONCILE_AGE_KEY_FILE"] += ":" + file
+	w.vars["RECONCILE_AGE_KEY_FILE"] += ":" + identity
 	w.run(0, "secret", "rekey", w.repository(), "--yes-new-recipients")
-	w.commit("Our own recipient")
+	if err := os.RemoveAll(filepath.Join(w.repository(), ".git")); err != nil {
+		t.Fatal(err)
+	}
+	return ownExample{programAt(t, t.TempDir()), w.repository(), identity}
 }
 
 // put writes a file of the repository, and does not commit it.
@@ -294,8 +299,7 @@ exit $code`
 // without an example is an error.
 func TestExamplesOfTheHelpRun(t *testing.T) {
 	t.Parallel()
-	bin := t.TempDir()
-	program := programAt(t, bin)
+	own := newOwnExample(t)
 	known, seen := examples(), map[string]bool{}
 	count := 0
 	for _, c := range append(commands(newRoot(&Process{})), builtIn(newRoot(&Process{}))...) {
@@ -311,7 +315,7 @@ func TestExamplesOfTheHelpRun(t *testing.T) {
 			count++
 			t.Run(strconv.Itoa(count), func(t *testing.T) { // its name becomes part of a socket's, which has to be short
 				t.Parallel()
-				runExample(t, program, line, known[line])
+				runExample(t, own, line, known[line])
 			})
 		}
 	}
@@ -333,21 +337,22 @@ func builtIn(root *cobra.Command) (out []*cobra.Command) {
 	return out
 }
 
-// newTypedExample is a machine on which the examples have been applied.
-func newTypedExample(t *testing.T, program string) *typedExample {
+// typed is a machine on which the examples have been applied.
+func (o ownExample) typed(t *testing.T) *typedExample {
 	t.Helper()
-	w := &typedExample{example: newExample(t, time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)), bin: t.TempDir()}
-	w.home = filepath.Join(w.dir, "home")
-	w.becomeOwn()
-	if err := os.Symlink(program, filepath.Join(w.bin, "reconcile")); err != nil {
+	w := &typedExample{example: newExampleOf(t, o.repository, time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)), bin: t.TempDir()}
+	w.terra.AddEnvironment(exampleProduction, terratest.EnvironmentOptions{})
+	w.terra.AddEnvironment(exampleStaging, terratest.EnvironmentOptions{})
+	w.home, w.vars["RECONCILE_AGE_KEY_FILE"] = filepath.Join(w.dir, "home"), o.identity
+	if err := errors.Join(os.MkdirAll(w.home, 0o700), os.Symlink(o.program, filepath.Join(w.bin, "reconcile"))); err != nil {
 		t.Fatal(err)
 	}
 	w.run(0, "--repo", w.repository(), "--yes")
 	return w
 }
 
-func runExample(t *testing.T, program, line string, how exampleRun) {
-	w := newTypedExample(t, program)
+func runExample(t *testing.T, own ownExample, line string, how exampleRun) {
+	w := own.typed(t)
 	if how.before != nil {
 		how.before(w)
 	}
