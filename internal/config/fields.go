@@ -25,7 +25,7 @@ func fields() yamlpos.Fields {
 			{Name: "state_dir", Value: "folder", Omitted: "`RECONCILE_STATE_DIR`, else `$XDG_STATE_HOME/terra-reconcile`, else `$HOME/.local/state/terra-reconcile`", Means: "the folder of the [state](#state)"},
 			{Name: "listen", Pattern: listenPattern, Value: "`host:port`", Default: DefaultListen, Means: "where `/healthz` is served; the default is this machine only"},
 			{Name: "tls", Form: yamlpos.Block, Omitted: "plain HTTP", Means: "serve `listen` by TLS, 1.2 or newer"},
-			{Name: "preview", Form: yamlpos.Block, Omitted: "no previews", Means: "answer `reconcile preview` at `listen`: plan a branch for who has a token ([below](#previews-of-pull-requests)). Where other machines reach `listen` it needs `tls`"},
+			{Name: "preview", Form: yamlpos.Block, Omitted: "no previews", Means: "plan a branch for who has a token and asks at `listen`, as for a pull request ([below](#previews-of-pull-requests)). Where other machines reach `listen` it needs `tls`"},
 			{Name: "environments", Form: yamlpos.Texts, Least: 1, Value: "list of names", Omitted: "all", Means: "the environments to handle. One that the repository lacks is an error of it in `status` and in the log"},
 			{Name: "cycle_deadline", Form: yamlpos.Span, Pattern: spanPattern, Shortest: time.Second, Longest: longestCycle, Value: "`1s` to `24h`", Default: "15m", Means: "how long one run over one environment may take"},
 			{Name: "unready_after", Form: yamlpos.Span, Pattern: spanPattern, Shortest: time.Second, Longest: longestCycle, Value: "`1s` to `24h`", Default: "15m", Means: "how long git, or Terra for an environment, may fail until `/readyz` answers 503 and `reconcile status` exits 1"},
