@@ -125,7 +125,11 @@ func runImport(ctx context.Context, proc *Process, f *importFlags) error {
 	case len(connections) == 0 && isNew:
 		return fmt.Errorf("import %s: Terra lists no connection of %s; check the dev-id; nothing was written", env.Name, env.DevID)
 	case len(connections) == 0:
-		return say(proc, tell(fmt.Sprintf("Terra lists no connection of %s that has no file yet; nothing was written", env.DevID)))
+		text := "Terra lists no connection of " + env.DevID
+		if len(env.Connections) > 0 {
+			text += " that has no file yet"
+		}
+		return say(proc, tell(text+"; nothing was written"))
 	}
 	files, err := missingSchemas(repository)
 	if err != nil {

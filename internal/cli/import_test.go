@@ -312,6 +312,15 @@ func TestImportAddsWhatIsMissing(t *testing.T) {
 	}
 }
 
+// TestImportOfNothing says so, and not that all of it has files.
+func TestImportOfNothing(t *testing.T) {
+	e := newAccount(t, terratest.EnvironmentOptions{})
+	write(t, filepath.Join(e.repository(), "live/environment.yaml"), "dev_id: "+importedDevID+"\nprune: never\n")
+	if out := flat(e.imports(0)); out != "Terra lists no connection of "+importedDevID+"; nothing was written" {
+		t.Errorf("got %q", out)
+	}
+}
+
 // TestImportOfFiveHundred is one wave of reads.
 func TestImportOfFiveHundred(t *testing.T) {
 	e := newAccount(t, terratest.EnvironmentOptions{})
