@@ -28,7 +28,7 @@ func fields() yamlpos.Fields {
 			{Name: "preview", Form: yamlpos.Block, Omitted: "no previews", Means: "plan a branch for who has a token and asks at `listen`, as for a pull request ([below](#previews-of-pull-requests)). Where other machines reach `listen` it needs `tls`"},
 			{Name: "environments", Form: yamlpos.Texts, Least: 1, Value: "list of names", Omitted: "all", Means: "the environments to handle. One that the repository lacks is an error of it in `status` and in the log"},
 			{Name: "cycle_deadline", Form: yamlpos.Span, Pattern: spanPattern, Shortest: time.Second, Longest: longestCycle, Value: "`1s` to `24h`", Default: "15m", Means: "how long one run over one environment may take"},
-			{Name: "unready_after", Form: yamlpos.Span, Pattern: spanPattern, Shortest: time.Second, Longest: longestCycle, Value: "`1s` to `24h`", Default: "15m", Means: "how long git, or Terra for an environment, may fail until `/readyz` answers 503 and `reconcile status` exits 1"},
+			{Name: "unready_after", Form: yamlpos.Span, Pattern: spanPattern, Shortest: time.Second, Longest: longestCycle, Value: "`1s` to `24h`", Default: "15m", Means: "how long git, or Terra for an environment, may fail until `/readyz` answers 503 and `status` exits 1"},
 			{Name: "notify_commit", Form: yamlpos.Block, Omitted: "none are posted", Means: "the forge at which commits get a status ([below](#commit-statuses))"},
 			{Name: "log", Form: yamlpos.Block, Means: "on standard error"},
 		},
