@@ -61,6 +61,7 @@ func (r *reader) connection(n, rotation *yamlpos.Node, whole bool) Connection {
 		Options:     o.options(words, known),
 		Setup:       o.setup(words, known),
 		Suspend:     o.suspend("suspend"),
+		After:       nullable(o, afterField, o.after),
 		Policy:      r.connectionPolicy(o),
 	}
 	c.Rotation = o.withDefault("rotation", rotation).rotation("rotation")

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,6 +76,7 @@ type Environment struct {
 	Windows           []Window // none: always open
 	WindowsOrigin     Origin
 	Suspend           *Suspend // nil: not suspended
+	After             Field[After]
 	Policy            EnvironmentPolicy
 	Connections       []Connection // sorted by Provider
 	Invalid           bool         // one of its files has an error: it must not be planned
@@ -98,6 +100,39 @@ type Suspend struct {
 	Reason, Owner string
 	Until         time.Time // UTC
 	Origin        Origin
+}
+
+// After lets changes wait until they have been in sync in another environment for a time.
+type After struct {
+	Environment       string // one of the set, and not one that waits for this one
+	For               time.Duration
+	EnvironmentOrigin Origin
+}
+
+// AfterOf is what the changes of a provider wait for in an environment; ok is false for
+// nothing.
+func (e Environment) AfterOf(provider string) (f Field[After], ok bool) {
+	f = e.After
+	for _, c := range e.Connections {
+		if c.Provider == provider && c.After.Presence != Omitted {
+			f = c.After
+		}
+	}
+	return f, f.Given()
+}
+
+// Awaits names the environments that changes of this one wait for, each once.
+func (e Environment) Awaits() (names []string) {
+	all := []Field[After]{e.After}
+	for _, c := range e.Connections {
+		all = append(all, c.After)
+	}
+	for _, f := range all {
+		if f.Given() && !slices.Contains(names, f.Value.Environment) {
+			names = append(names, f.Value.Environment)
+		}
+	}
+	return names
 }
 
 // Cap limits the counted changes of one run.
@@ -220,6 +255,7 @@ type Connection struct {
 	Options     map[string]Option
 	Setup       map[string]SetupStep
 	Suspend     *Suspend
+	After       Field[After] // omitted: as its environment says; null: none
 	Policy      ConnectionPolicy
 }
 

@@ -62,6 +62,7 @@ func (r *reader) environment(n *yamlpos.Node, whole bool) Environment {
 	e.DevID, e.DevIDOrigin = devID.Value, devID.Origin
 	e.PruneDisable, e.PruneOrigin = prune.Value == "disable", prune.Origin
 	e.Suspend = o.suspend("suspend")
+	e.After = nullable(o, afterField, o.after)
 	return e
 }
 

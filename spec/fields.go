@@ -58,6 +58,7 @@ func defaultsFields() yamlpos.Fields {
 		}
 	}
 	delete(b, "suspend")
+	delete(b, "after")
 	return b
 }
 
@@ -68,8 +69,10 @@ func environmentFields() yamlpos.Fields {
 			extendsDeclared("`../_base/environment.yaml`"),
 			{Name: "prune", Form: yamlpos.Word, Words: []string{"never", "disable"}, Required: true, Ask: "write `prune: never` or `prune: disable`", Means: "what to do with a connection that we enabled and no file names any more; to disable it also needs an approval"},
 			suspendField("every change of the environment is held until a moment; disruptive and destructive changes wait for approval afterwards"),
+			afterDeclared("changes wait until the same has been applied and in sync in another environment for a time ([promotion](reuse.md#promotion)). `null`: none"),
 		}, sharedFields()...),
 		"suspend": suspendFields(),
+		"after":   afterFields(),
 		"windows": {
 			{Name: "days", Form: yamlpos.Texts, Required: true, Least: 1, Words: []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}, Value: "list of `mon` … `sun`", Means: "the days on which the window begins"},
 			{Name: "from", Form: yamlpos.Clock, Required: true, Value: "`\"02:00\"`", Means: "inclusive"},
@@ -122,6 +125,7 @@ func connectionFields() yamlpos.Fields {
 			{Name: "options", Form: yamlpos.Foreign, Omitted: none, Means: "settings of this provider, each a text or a list: `reconcile providers SLUG` names them"},
 			{Name: "setup", Form: yamlpos.Foreign, Omitted: none, Means: "human steps of this provider by name, each a mapping: `done` is a moment, `value`, `state` and all else are one line of evidence"},
 			suspendField("as in environment.yaml, of this connection"),
+			afterDeclared("in the place of that of environment.yaml. `null`: changes of this connection do not wait"),
 			{Name: "policy", Form: yamlpos.Block},
 		},
 		"credentials": { // in the order of the alphabet, as messages list them
@@ -140,6 +144,7 @@ func connectionFields() yamlpos.Fields {
 		},
 		"rotation": rotationFields(),
 		"suspend":  suspendFields(),
+		"after":    afterFields(),
 		"policy": {
 			{Name: "protect", Form: yamlpos.Boolean, Omitted: "as the environment says", Means: "`true`: never paused, disabled or pruned. `false` lifts it"},
 			{Name: "ignore", Form: yamlpos.Texts, Words: fields(), Value: "list of fields", Omitted: none, Means: "their differences are neither reported nor changed: the fields [below](#words-of-an-approval)"},
@@ -171,6 +176,17 @@ func rotationFields() []yamlpos.Declared {
 
 func suspendField(means string) yamlpos.Declared {
 	return yamlpos.Declared{Name: "suspend", Form: yamlpos.Block, Omitted: none, Means: means}
+}
+
+func afterDeclared(means string) yamlpos.Declared {
+	return yamlpos.Declared{Name: afterField, Form: yamlpos.Block, Null: true, Omitted: none, Means: means}
+}
+
+func afterFields() []yamlpos.Declared {
+	return []yamlpos.Declared{
+		{Name: "environment", Required: true, Pattern: environmentName, Says: "write the path of its folder below the root", Value: "`staging`", Means: "the other environment, by its folder"},
+		{Name: "for", Form: yamlpos.Span, Longest: 90 * day, Required: true, Ask: "write how long, such as `for: 24h`; `0s` is as soon as it is in sync there", Means: "how long; `0s`: as soon as it is in sync there"},
+	}
 }
 
 func suspendFields() []yamlpos.Declared {

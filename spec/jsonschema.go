@@ -43,9 +43,11 @@ func JSONSchemas(vocabulary Vocabulary) ([]JSONSchema, error) {
 // extending lets what a file must hold stand in another one that it extends.
 func extending(s *yamlpos.JSONSchema) *yamlpos.JSONSchema {
 	alone := &yamlpos.JSONSchema{}
-	suspend := s.Properties.Get("suspend")
-	alone.Properties = yamlpos.Properties{{Name: "suspend", Schema: yamlpos.Having(suspend.Required...)}}
-	suspend.Required = nil
+	for _, block := range []string{"suspend", afterField} {
+		inner := s.Properties.Get(block)
+		alone.Properties = append(alone.Properties, yamlpos.Property{Name: block, Schema: yamlpos.Having(inner.Required...)})
+		inner.Required = nil
+	}
 	s.Required = slices.DeleteFunc(s.Required, func(name string) bool {
 		shared := name == "provider"
 		if shared {

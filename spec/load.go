@@ -77,6 +77,7 @@ func Load(fsys fs.FS, vocabulary Vocabulary) (Set, []Problem) {
 	slices.SortFunc(set.Environments, func(a, b Environment) int { return strings.Compare(a.Name, b.Name) })
 	set.Extended = slices.Sorted(maps.Keys(l.extended))
 	l.sameDevID(set.Environments)
+	l.promotions(set.Environments)
 	l.markInvalid(set.Environments)
 	l.atTheBeginning()
 	slices.SortStableFunc(l.problems, compareProblems)

@@ -99,7 +99,7 @@ func TestReusePageExamplesLoad(t *testing.T) {
 	for _, p := range problems {
 		t.Error(p)
 	}
-	if len(set.Environments) != 2 || len(set.Environments[1].Connections) != 1 || !set.Environments[1].Connections[0].Domain.Null() {
+	if len(set.Environments) != 3 || len(set.Environments[2].Connections) != 1 || !set.Environments[2].Connections[0].Domain.Null() {
 		t.Errorf("got %+v", set.Environments)
 	}
 }

@@ -32,7 +32,7 @@ import (
 func unknowable() map[string]*regexp.Regexp {
 	return map[string]*regexp.Regexp{
 		// A schema sees one file, and not its name.
-		"other files": regexp.MustCompile(` is already in |has the same dev_id$|with those of |extends? |takes over more than |this file is missing|there is no environment|the name of this environment is not valid|this file is ignored|terra.yaml may stand`),
+		"other files": regexp.MustCompile(` is already in |has the same dev_id$|with those of |extends? |takes over more than |there is no environment |cannot wait for itself|waits for this environment in turn|this file is missing|there is no environment|the name of this environment is not valid|this file is ignored|terra.yaml may stand`),
 		// A schema sees values. How they are written, in which order and how often, it
 		// does not: nothing and null, tags, quotes, 05, anchors, a field twice.
 		"how a value is written": regexp.MustCompile(` is empty$|is null by another name|unknown tag|!age stands before|is not a secret field|does not stand under !age|is not sealed under !age|must be a text$|is not a value|^(anchors|aliases) are|directive is not allowed|^this is not valid YAML`),
@@ -592,6 +592,8 @@ func beside(properties map[string]any, field string) []string {
 		return []string{"for"}
 	case has("extends") && has("provider") && field != "provider":
 		return []string{"provider"}
+	case has("for") && has("environment") && at(properties["environment"], "pattern") != nil:
+		return slices.DeleteFunc([]string{"environment", "for"}, func(name string) bool { return name == field })
 	case has("owner") && has("until"):
 		return slices.DeleteFunc([]string{"owner", "reason", "until"}, func(name string) bool { return name == field })
 	case field == "connection" || field == "change":
