@@ -27,6 +27,7 @@ type story struct {
 	Approved     bool
 	IgnoreTime   bool // --now
 	KillSwitches []KillSwitch
+	After        map[string]After
 	Asks         bool // this run asks the providers
 	Hosts        []string
 	Rewound      string `json:"rewound"`
@@ -119,7 +120,7 @@ func readStory(text []byte) (facts, error) {
 
 func (s story) input() (facts, error) {
 	in := facts{Now: s.Now, Environment: s.Environment.Environment, Observed: s.Terra, Types: s.Types, Users: map[string]Users{},
-		Probes: s.Probes, ApprovedAll: s.Approved, NowFlag: s.IgnoreTime, KillSwitches: s.KillSwitches, Asks: s.Asks,
+		Probes: s.Probes, ApprovedAll: s.Approved, NowFlag: s.IgnoreTime, KillSwitches: s.KillSwitches, After: s.After, Asks: s.Asks,
 		RedirectHosts: s.Hosts, Rewound: s.Rewound}
 	for _, w := range s.Environment.Windows {
 		window, err := w.window()

@@ -61,6 +61,7 @@
 //	classify     what a change may do to end users
 //	hosts        whose host end users are sent to
 //	allow        approvals by commit
+//	promotion    what has to be in sync elsewhere first
 //	guards       each guard: what it holds, what lifts it
 //	gate         guard a plan, approve a plan
 //	hash         the name of a plan; what differs between two

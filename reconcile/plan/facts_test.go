@@ -17,6 +17,7 @@ type facts struct {
 	Types         map[string]Type   // nil: unknown
 	Memory        Memory
 	KillSwitches  []KillSwitch
+	After         map[string]After // by provider
 	Rewound       string
 	RedirectHosts []string
 	Users         map[string]Users
@@ -33,6 +34,9 @@ func (f facts) input() Input {
 	of := func(provider string) *Connection {
 		if all[provider] == nil {
 			all[provider] = &Connection{Provider: provider, Remembered: f.Memory.Of(provider), Probe: f.Probes[provider]}
+			if after, ok := f.After[provider]; ok {
+				all[provider].After = &after
+			}
 		}
 		return all[provider]
 	}
@@ -58,7 +62,7 @@ func (f facts) input() Input {
 		}
 	}
 	in := Input{Now: f.Now, Environment: f.Environment, Suspended: f.Memory.Suspended, KillSwitches: f.KillSwitches, Rewound: f.Rewound,
-		RedirectHosts: f.RedirectHosts, Asks: f.Asks}
+		RedirectHosts: f.RedirectHosts, Asks: f.Asks, Gone: f.Memory.Gone}
 	for _, k := range slices.SortedFunc(maps.Values(all), func(a, b *Connection) int { return cmp.Compare(a.Provider, b.Provider) }) {
 		in.Connections = append(in.Connections, *k)
 	}

@@ -197,7 +197,7 @@ func (c Change) next() Gate {
 
 // gate sets the gate of a change from what one guard holds against it.
 func (c *Change) gate(h Hold) {
-	c.Gate, c.Guard, c.GateReason, c.Remediations = h.Gate, h.Guard, h.Reason, append([]Remediation{}, h.Remediations...)
+	c.Gate, c.Guard, c.GateReason, c.GateEnds, c.Remediations = h.Gate, h.Guard, h.Reason, h.Ends, append([]Remediation{}, h.Remediations...)
 }
 
 // capBy holds all counted changes of an environment when a cap trips. Those that a commit

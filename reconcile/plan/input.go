@@ -13,8 +13,9 @@ type Input struct {
 	Now         time.Time
 	ClockOff    time.Duration // how much later it may be than Now: a window must be open then too
 	Environment Environment
-	Connections []Connection // one for each provider that is named, live or remembered, sorted by provider
-	Suspended   bool         // the environment was suspended or paused in the last run
+	Connections []Connection         // one for each provider that is named, live or remembered, sorted by provider
+	Suspended   bool                 // the environment was suspended or paused in the last run
+	Gone        map[string]time.Time // as remembered, by provider
 	// KillSwitches that concern the environment.
 	KillSwitches []KillSwitch
 	// Rewound says, where the branch was rewound, to which commit and from which.
@@ -44,6 +45,7 @@ type Connection struct {
 	Domain     *Domain     // the custom domain of one that is not live; nil: none, or not read
 	Remembered *Remembered // nil: nothing is
 	Type       *Type       // what Terra offers; nil: unknown
+	After      *After      // what changes of it wait for in another environment; nil: nothing
 	Aside      bool        // the run is not about it: it is not compared, and what is remembered of it stays
 	Users      *Users      // nil: not counted, which is treated as more than zero
 	Probe      Probe       // the zero value: nobody asked
@@ -82,13 +84,19 @@ func (k Connection) offered() bool { return k.Type != nil && !k.Type.NotOffered 
 // id names a connection in a plan: production/strava.
 func (in Input) id(k Connection) string { return in.Environment.Name + "/" + k.Provider }
 
-// of gives the connection of a provider, an empty one where there is none.
-func (in Input) of(provider string) Connection {
+// find gives the connection of a provider; ok is false where there is none.
+func (in Input) find(provider string) (k Connection, ok bool) {
 	at, found := slices.BinarySearchFunc(in.Connections, provider, func(k Connection, p string) int { return cmp.Compare(k.Provider, p) })
 	if !found {
-		return Connection{Provider: provider}
+		return Connection{Provider: provider}, false
 	}
-	return in.Connections[at]
+	return in.Connections[at], true
+}
+
+// of gives the connection of a provider, an empty one where there is none.
+func (in Input) of(provider string) Connection {
+	k, _ := in.find(provider)
+	return k
 }
 
 // liveCount counts the connections that Terra lists.
@@ -120,6 +128,19 @@ func (in Input) isDoubtful() bool { return in.liveCount() == 0 && in.liveBefore(
 // namesNone tells whether no file names any connection.
 func (in Input) namesNone() bool {
 	return !slices.ContainsFunc(in.Connections, func(k Connection) bool { return k.Desired != nil || k.Aside })
+}
+
+// After is another environment in which a change has to have been in sync for a time, and
+// what is known of the connection there.
+type After struct {
+	Environment string
+	For         time.Duration
+	Origin      string
+	Unknown     string      // why nothing counts that is known of it; "" where it does
+	Next        Remediation // what ends that; the zero value where nothing is to be done
+	Wants       *Desired    // what its file there says but for secrets; nil: no file names it
+	There       *Remembered // nil: nothing is
+	Gone        time.Time   // since when it is gone there; zero: it is not, or was never there
 }
 
 // Environment is the part of environment.yaml that decides about changes.

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -115,6 +116,23 @@ func rulesOfTime(in facts, p Plan) []string {
 		})
 	})...)
 	out = append(out, each(p, "runs in mode observe", func(c Change) bool { return c.Gate == Ready && in.Environment.Observe })...)
+	out = append(out, each(p, "runs before it was elsewhere for long enough", func(c Change) bool {
+		after, ok := in.After[c.Provider]
+		if !ok || c.Gate != Ready || in.NowFlag || c.Cause == Drift || c.Cause == Rotation {
+			return false
+		}
+		if after.Unknown != "" && (c.Action == Enable || c.Action == SetScopes) {
+			return true
+		}
+		for _, field := range []string{FieldScopes, FieldState, FieldApp} {
+			there := cmp.Or(after.There, new(Remembered))
+			same := there.Fields[field] == desiredTokens(desiredOf(in, c.Provider))[field] && !there.Synced.IsZero() && !there.Since[field].IsZero()
+			if has(c.Fields, field) && c.Cause != Prune && (!same || in.Now.Sub(there.Since[field]) < after.For) {
+				return true
+			}
+		}
+		return false
+	})...)
 	return append(out, each(p, "runs outside the windows", func(c Change) bool {
 		return c.Gate == Ready && c.Class != Safe && !openNow(in.Environment.Windows, in.Now) && !(in.NowFlag && in.ApprovedAll)
 	})...)

@@ -9,9 +9,12 @@ import (
 
 // Memory is what was last agreed between the repository and one dev_id.
 type Memory struct {
-	Known       bool                  `json:"known"`     // a run has finished here before
-	Suspended   bool                  `json:"suspended"` // the environment was suspended or paused in the last run
-	Connections map[string]Remembered `json:"-"`         // by provider
+	Known     bool `json:"known"`     // a run has finished here before
+	Suspended bool `json:"suspended"` // the environment was suspended or paused in the last run
+	// Gone is, by provider, since when no file names a connection that was remembered, and
+	// Terra does not list it.
+	Gone        map[string]time.Time  `json:"gone,omitempty"`
+	Connections map[string]Remembered `json:"-"` // by provider
 }
 
 // Of gives what is remembered of a connection, nil when that is nothing. Where no run
@@ -52,9 +55,14 @@ type Remembered struct {
 	SharedDomain string `json:"shared_domain,omitempty"`
 	// KeysGone is since when Terra shows no keys although some were agreed; zero while it
 	// shows them.
-	KeysGone   time.Time `json:"keys_gone,omitzero"`
-	VerifiedAt time.Time `json:"verified_at"`
-	UpdatedAt  time.Time `json:"updated_at"`
+	KeysGone time.Time `json:"keys_gone,omitzero"`
+	// Since is, by field, since when Terra has been seen with what is agreed, without a run
+	// that saw it differ. Synced is that of the whole connection; zero where the last run
+	// did not see it in sync.
+	Since      map[string]time.Time `json:"since,omitempty"`
+	Synced     time.Time            `json:"synced,omitzero"`
+	VerifiedAt time.Time            `json:"verified_at"`
+	UpdatedAt  time.Time            `json:"updated_at"`
 }
 
 // Unshown is a write that Terra accepted and did not show. Both sides are tokens.
@@ -89,7 +97,7 @@ func (r Reverted) isOver(now time.Time) bool { return now.Sub(r.At) > revertedFo
 // Clone gives a copy that shares nothing with m.
 func (m Remembered) Clone() Remembered {
 	m.Fields, m.Held = maps.Clone(m.Fields), maps.Clone(m.Held)
-	m.Unshown, m.Reverted = maps.Clone(m.Unshown), maps.Clone(m.Reverted)
+	m.Unshown, m.Reverted, m.Since = maps.Clone(m.Unshown), maps.Clone(m.Reverted), maps.Clone(m.Since)
 	return m
 }
 

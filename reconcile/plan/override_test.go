@@ -152,12 +152,29 @@ func ends() map[string][]func(*facts, Change) {
 		"on-secret-drift": {accepted, sameKeys, func(in *facts, _ Change) { in.Environment.RevertSecretDrift = true }},
 		GuardKeysGone:     {later},
 		GuardNoWayBack:    {sameKeys, accepted},
-		"window":          {func(in *facts, _ Change) { in.Environment.Windows = nil }},
-		"max-changes":     {func(in *facts, _ Change) { in.Environment.CapCount, in.Environment.CapPercent = 99, 100 }},
-		"max-rotations":   {func(in *facts, _ Change) { in.Environment.MaxRotations = 99 }},
-		"setup":           {file(func(d *Desired) { d.Prerequisites = nil })},
-		"domain":          {terra(func(o *Observed) { o.Domain = &Domain{} }), serves},
-		GuardRejected:     {file(func(d *Desired) { d.Rejected = nil })},
+		GuardPromotion: {
+			later,
+			func(in *facts, _ Change) { in.After = nil },
+			func(in *facts, c Change) {
+				in.After = maps.Clone(in.After)
+				after, ago := in.After[c.Provider], in.Now.AddDate(-1, 0, 0)
+				there := Remembered{Fields: desiredTokens(desiredOf(*in, c.Provider)), Since: map[string]time.Time{}, Synced: ago}
+				for field := range there.Fields {
+					there.Since[field] = ago
+				}
+				after.Unknown, after.Wants, after.There, after.Gone = "", nil, &there, ago
+				if wants := desiredOf(*in, c.Provider); c.Cause != Prune {
+					after.Wants = &wants
+				}
+				in.After[c.Provider] = after
+			},
+		},
+		"window":        {func(in *facts, _ Change) { in.Environment.Windows = nil }},
+		"max-changes":   {func(in *facts, _ Change) { in.Environment.CapCount, in.Environment.CapPercent = 99, 100 }},
+		"max-rotations": {func(in *facts, _ Change) { in.Environment.MaxRotations = 99 }},
+		"setup":         {file(func(d *Desired) { d.Prerequisites = nil })},
+		"domain":        {terra(func(o *Observed) { o.Domain = &Domain{} }), serves},
+		GuardRejected:   {file(func(d *Desired) { d.Rejected = nil })},
 	}
 }
 

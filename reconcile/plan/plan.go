@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Action says what a change does to one connection.
@@ -135,12 +136,13 @@ type Change struct {
 	ActiveUsers  *Users        `json:"active_users"` // nil: not counted
 	Gate         Gate          `json:"gate"`
 	GateReason   string        `json:"gate_reason"`
-	Guard        string        `json:"guard"`           // the guard behind a gate that is not ready
-	Then         Gate          `json:"then,omitempty"`  // of what is blocked or waits: the gate by what holds it next, "" for ready
-	Remediations []Remediation `json:"remediations"`    // each on its own lets the change through, but for steps that come first
-	Origin       string        `json:"origin"`          // file:line in the repository
-	Proof        *Proof        `json:"proof,omitempty"` // of a change that writes a secret
-	Holds        []Hold        `json:"-"`               // of every guard; Approve sets the gate from them
+	Guard        string        `json:"guard"`              // the guard behind a gate that is not ready
+	GateEnds     time.Time     `json:"gate_ends,omitzero"` // when a wait for time alone ends; zero where nobody knows, or a window opens
+	Then         Gate          `json:"then,omitempty"`     // of what is blocked or waits: the gate by what holds it next, "" for ready
+	Remediations []Remediation `json:"remediations"`       // each on its own lets the change through, but for steps that come first
+	Origin       string        `json:"origin"`             // file:line in the repository
+	Proof        *Proof        `json:"proof,omitempty"`    // of a change that writes a secret
+	Holds        []Hold        `json:"-"`                  // of every guard; Approve sets the gate from them
 }
 
 // The guards that others ask about by name.
@@ -154,6 +156,7 @@ const (
 	GuardSecretDrift  = "on-secret-drift"
 	GuardSetup        = "setup"
 	GuardWindow       = "window"
+	GuardPromotion    = "promotion"
 	GuardSuspend      = "suspend"
 	GuardConflict     = "conflict"
 	GuardDrift        = "on-drift"
@@ -180,7 +183,8 @@ type Hold struct {
 	Reason       string
 	Remediations []Remediation
 	Lifts        Lifts
-	First        bool // about what Terra can do at all
+	Ends         time.Time // when it ends by time alone; zero where nobody knows
+	First        bool      // about what Terra can do at all
 }
 
 // block, wait and ask make the holds of a guard.

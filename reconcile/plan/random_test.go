@@ -71,6 +71,7 @@ func (r dice) input() facts {
 	if r.chance(90) {
 		in.Types = map[string]Type{}
 	}
+	in.After = map[string]After{}
 	empty := r.chance(5)
 	for _, provider := range []string{"dexcom", "garmin", "polar", "strava", "whoop"} {
 		if in.Types != nil && r.chance(95) {
@@ -85,6 +86,9 @@ func (r dice) input() facts {
 		}
 		if r.chance(60) {
 			in.Memory.Connections[provider] = r.remembered(d)
+		}
+		if r.chance(20) {
+			in.After[provider] = r.after(d, now)
 		}
 		if r.chance(70) {
 			in.Users[provider] = Users{Count: pick(r, 0, 0, 1, 50), Exact: r.chance(80)}
@@ -122,6 +126,35 @@ func (r dice) environment(now time.Time) Environment {
 		})
 	}
 	return e
+}
+
+func (r dice) after(d Desired, now time.Time) After {
+	ago := func() time.Time { return now.Add(-time.Duration(r.IntN(4)) * time.Hour) }
+	out := After{Environment: "staging", For: time.Duration(r.IntN(3)) * time.Hour, Origin: "environment.yaml:3"}
+	if wants := d; r.chance(80) {
+		if r.chance(10) {
+			wants.Scopes = set(r, []string{"a"}, []string{"b"})
+		}
+		out.Wants = &wants
+	}
+	if r.chance(80) {
+		m := r.remembered(d)
+		m.Since = map[string]time.Time{}
+		for field := range m.Fields {
+			if r.chance(90) {
+				m.Since[field] = ago()
+			}
+		}
+		if r.chance(80) {
+			m.Synced = ago()
+		}
+		out.There = &m
+	}
+	if r.chance(30) {
+		out.Gone = ago()
+	}
+	out.Unknown = pick(r, "", "", "", "", "it is paused")
+	return out
 }
 
 func (r dice) suspend(now time.Time) *Suspend {
@@ -239,7 +272,7 @@ func (r dice) remembered(d Desired) Remembered {
 // friendly takes away most of what holds a change, so that whole plans run.
 func (r dice) friendly(in facts) facts {
 	in.Environment.CapCount, in.Environment.CapPercent, in.Environment.MaxRotations = 100, 100, 100
-	in.Environment.Observe, in.Environment.Suspend, in.Environment.Windows = false, nil, nil
+	in.Environment.Observe, in.Environment.Suspend, in.Environment.Windows, in.After = false, nil, nil, nil
 	in.Environment.RevertDrift, in.ApprovedAll, in.ApprovedEach, in.Probes = true, true, true, nil
 	in.Environment.Protect = nil
 	for i := range in.Desired {

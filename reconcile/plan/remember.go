@@ -31,6 +31,7 @@ type Results struct {
 func Remember(in Input, p Plan, results Results) Memory {
 	applied := results.Applied
 	out := Memory{Known: true, Suspended: in.Environment.Suspend.isOn(in.Now) || slices.ContainsFunc(in.inForce(), func(s KillSwitch) bool { return s.Provider == "" }), Connections: map[string]Remembered{}}
+	out.Gone = goneAfter(in, p, applied)
 	for _, k := range in.Connections {
 		if k.Aside {
 			if out.Suspended = out.Suspended || in.Suspended; k.Remembered != nil {
@@ -59,6 +60,7 @@ func Remember(in Input, p Plan, results Results) Memory {
 		}
 		m.SharedDomain = sharedAfter(k, results)
 		m.KeysGone = keysGoneAfter(in, k, applied)
+		m.Synced, m.Since = syncedAfter(in, k, p, m, applied)
 		m.Unshown, m.Reverted = unshownAfter(in, k, p, results), revertedAfter(in, k, p, applied)
 		old := k.memory()
 		if m.UpdatedAt = old.UpdatedAt; old.UpdatedAt.IsZero() || !reflect.DeepEqual(m, *old) {
@@ -88,6 +90,87 @@ func settle(in Input, k Connection, p Plan, m Remembered, applied map[string]boo
 	m.Suspended = (in.Suspended || k.memory().Suspended) && unsettled ||
 		paused || in.Environment.Suspend.isOn(in.Now) || k.want().Suspend.isOn(in.Now)
 	return m
+}
+
+// latest is the time of the run by the later of two clocks that differ: what begins then
+// never began earlier.
+func (in Input) latest() time.Time { return in.Now.Add(in.ClockOff) }
+
+// from is since when something is so that is so now: since before, where that is known and
+// no clock was ahead then.
+func (in Input) from(before time.Time) time.Time {
+	if now := in.latest(); before.IsZero() || before.After(now) {
+		return now
+	}
+	return before
+}
+
+// syncedAfter says since when a connection has been in sync, and each of its fields. What a
+// run wrote begins with it, also where it put drift back.
+func syncedAfter(in Input, k Connection, p Plan, m Remembered, applied map[string]bool) (synced time.Time, since map[string]time.Time) {
+	if k.Desired == nil || m.Noted {
+		return synced, nil
+	}
+	r, begins, isSynced, unread := newRun(in, k, p, applied), k.memory().Synced, true, map[string]bool{}
+	for _, c := range p.Changes {
+		if c.Provider == k.Provider {
+			begins, isSynced = time.Time{}, isSynced && applied[c.ID]
+		}
+	}
+	for _, n := range p.NotCompared {
+		if n.Connection == in.id(k) {
+			isSynced, unread[n.Field] = false, true
+		}
+	}
+	since = map[string]time.Time{}
+	for field, token := range desiredTokens(r.want) {
+		before := k.memory().Since[field]
+		if k.memory().Fields[field] != token || r.written[field] {
+			before = time.Time{}
+		}
+		switch {
+		case r.agreed(field, token):
+			since[field] = in.from(before)
+		case !before.IsZero() && (unread[""] || unread[field]): // it may be as it was, and the connection is not in sync meanwhile
+			since[field] = before
+		}
+	}
+	if isSynced {
+		synced = in.from(begins)
+	}
+	if len(since) == 0 {
+		since = nil // as it comes back
+	}
+	return synced, since
+}
+
+// goneAfter remembers what is gone, as long as no file names it and Terra does not list it.
+func goneAfter(in Input, p Plan, applied map[string]bool) map[string]time.Time {
+	out := map[string]time.Time{}
+	for _, c := range p.Changes {
+		if c.Cause == Prune && applied[c.ID] {
+			out[c.Provider] = in.latest()
+		}
+	}
+	for _, k := range in.Connections {
+		before, was := in.Gone[k.Provider]
+		switch gone := k.Desired == nil && k.Observed == nil && !in.isDoubtful(); {
+		case k.Aside && was:
+			out[k.Provider] = before
+		case k.Aside:
+		case gone && (was || k.known()):
+			out[k.Provider] = in.from(before)
+		}
+	}
+	for provider, before := range in.Gone {
+		if _, named := in.find(provider); !named {
+			out[provider] = in.from(before)
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
 }
 
 // unshownAfter remembers what Terra accepted and did not show, as long as the file asks

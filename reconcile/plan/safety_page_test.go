@@ -93,6 +93,9 @@ cap is tripped.
 repeats a window is open twice, in a skipped hour it is not open at all. ` + "`to`" + ` before
 ` + "`from`" + ` means across midnight.
 
+**Promotion** (` + "`after`" + `) holds what a commit asks for, a first set-up and pruning, and not drift
+or keys alone: [reuse.md](reuse.md#promotion) says what counts as the same change.
+
 **Approval by hash** names one plan, or one connection of it: dev-id, actions, fields,
 what is live and what is wanted, and how a new secret is proved and watched (` + "`rotation.probe`,\n`soak`, `max_user_drop`" + `). If anything of that changes, the hash is refused; a
 change elsewhere does not touch the approval of a connection. 8 digits are enough

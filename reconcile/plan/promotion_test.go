@@ -1,0 +1,60 @@
+package plan
+
+import (
+	"testing"
+	"time"
+)
+
+// TestSinceWhenInSync: what a run writes begins with it, what it sees equal goes on, what
+// it sees differ or is to leave alone has no time.
+func TestSinceWhenInSync(t *testing.T) {
+	first := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+	in := facts{
+		Environment: Environment{Name: "staging", RevertDrift: true, CapCount: 9, CapPercent: 100}, Now: first,
+		Desired:  []Desired{{Provider: "polar", State: Active, Scopes: Setting[[]string]{Mode: Given, Value: []string{"a"}}}},
+		Observed: map[string]Observed{"polar": {Active: true, Variant: "standard", Scopes: &Scopes{Customised: true, Enabled: []string{"a"}, Offered: []string{"a", "b"}}}},
+		Types:    map[string]Type{"polar": {CustomScopes: true}},
+	}
+	run := func(apply bool) Remembered {
+		t.Helper()
+		p, applied := planOf(in), map[string]bool{}
+		for _, c := range p.Changes {
+			applied[c.ID] = apply
+		}
+		in.Memory = rememberOf(in, p, applied)
+		in.Now = in.Now.Add(time.Hour)
+		return in.Memory.Connections["polar"]
+	}
+	expect := func(what string, m Remembered, synced, state, scopes time.Duration) {
+		t.Helper()
+		for name, at := range map[string]struct {
+			got  time.Time
+			want time.Duration
+		}{"synced": {m.Synced, synced}, "state": {m.Since[FieldState], state}, "scopes": {m.Since[FieldScopes], scopes}} {
+			want := first.Add(at.want)
+			if at.want < 0 {
+				want = time.Time{}
+			}
+			if !at.got.Equal(want) {
+				t.Errorf("%s: %s since %v, want %v", what, name, at.got, want)
+			}
+		}
+	}
+	const none = -time.Second
+	see := func(scopes ...string) {
+		in.Observed = map[string]Observed{"polar": {Active: true, Variant: "standard", Scopes: &Scopes{Customised: true, Enabled: scopes, Offered: []string{"a", "b"}}}}
+	}
+	expect("found equal", run(true), 0, 0, 0)
+	expect("still equal", run(true), 0, 0, 0)
+	see("a", "b")
+	expect("drift that is held", run(false), none, 0, none)
+	expect("drift that is put back", run(true), 3*time.Hour, 0, 3*time.Hour)
+	see("a")
+	expect("equal again", run(true), 3*time.Hour, 0, 3*time.Hour)
+	in.Observed = map[string]Observed{"polar": {Failed: "503"}}
+	expect("not read", run(true), none, 0, 3*time.Hour)
+	see("a")
+	expect("read again", run(true), 6*time.Hour, 0, 3*time.Hour)
+	in.Desired[0].Ignore = []string{FieldScopes}
+	expect("left alone", run(true), 6*time.Hour, 0, none)
+}
