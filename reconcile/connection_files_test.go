@@ -25,6 +25,7 @@ func writers() map[string]string {
 		"resolve.go":     "Keys catalogue checked due found listed resolved sealed tokenLifetime verification waits",
 		"observe.go":     "Observed Remembered Type source",
 		"read.go":        "Domain answers",
+		"promotion.go":   "After",
 		"compare.go":     "Observed",
 		"shown.go":       "Observed",
 		"measure.go":     "Users",

@@ -45,7 +45,7 @@ func stagesOf(env *environment) []stage {
 			"Users Probe soakUsers dead warnings Keys keysAtStart Changes Desired"},
 	}
 	out := []stage{{"recall", func(ctx context.Context) error { err := env.recall(ctx); which = env.named(); return err },
-		"Provider Remembered Name File keysAtStart Keys"}}
+		"Provider Remembered Name File keysAtStart Keys After"}}
 	return append(slices.Concat(out, round, round),
 		stage{"guard", env.guard, "Changes"},
 		stage{"apply", env.apply, "Changes begun refusal keysAtStart"},

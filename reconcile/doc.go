@@ -20,6 +20,7 @@
 //	engine       a run: which environments, side by side
 //	moment       when time alone changes something next
 //	environment  the loop over one environment; recall; its report
+//	promotion    what is known of an environment that changes wait for
 //	resolve      what the files ask for at this time; check: what the catalogue says
 //	observe      what Terra shows, in one wave of reads
 //	measure      end users and the answers of providers, on which a class depends

@@ -223,7 +223,7 @@ func (env *environment) recall(ctx context.Context) error {
 		return err
 	}
 	env.memory = recalled(env.before, env.cache.lasting)
-	env.input.Suspended = env.memory.Suspended
+	env.input.Suspended, env.input.Gone = env.memory.Suspended, env.before.Gone
 	env.familiar = env.familiarise()
 	for i, c := range env.spec.Connections {
 		env.add(c.Provider).File = &env.spec.Connections[i]
@@ -237,6 +237,7 @@ func (env *environment) recall(ctx context.Context) error {
 	for _, c := range env.connections {
 		c.Remembered, c.keysAtStart, c.Keys.History = env.memory.Of(c.Provider), histories[c.Provider], histories[c.Provider].Clone()
 	}
+	env.lookElsewhere()
 	return nil
 }
 

@@ -314,7 +314,10 @@ func (env *environment) approvalOf(connection string) (report.Approval, error) {
 	with := func(now bool) plan.Consent { return approval{connection: connection, now: now}.consent() }
 	out.Releases, out.ReleasesNow = plan.Releases(in, env.plan, with(false)), plan.Releases(in, env.plan, with(true))
 	out.Required = env.required(with(true))
-	if at, ok := in.Environment.Opens(in.Now); ok && out.ReleasesNow > out.Releases {
+	windowed := slices.ContainsFunc(env.plan.Changes, func(c plan.Change) bool {
+		return slices.ContainsFunc(c.Holds, func(h plan.Hold) bool { return h.Guard == plan.GuardWindow })
+	})
+	if at, ok := in.Environment.Opens(in.Now); ok && windowed && out.ReleasesNow > out.Releases {
 		out.WindowOpens = at
 	}
 	left, used, err := env.o.Store.ApprovalsOf(env.id, connection, hash)

@@ -37,8 +37,10 @@ func (e *earliest) at(at time.Time, format string, args ...any) {
 // run was under way. Where no run decided anything it is the first after now. It
 // asks the files, the state and the report of the last run, and nobody else. What the
 // state cannot tell is an error, beside the moments that are known without it. id names the
-// environment's records in the state; zero where there are none yet.
-func NextMoment(store *state.Store, id state.Environment, env spec.Environment, last report.Environment, now time.Time) (Moment, error) {
+// environment's records in the state; zero where there are none yet. ended is when the last
+// run of each environment did, on the runner's clock: what waits for another one may go on
+// then.
+func NextMoment(store *state.Store, id state.Environment, env spec.Environment, last report.Environment, ended map[string]time.Time, now time.Time) (Moment, error) {
 	if !last.DecidedAt.IsZero() {
 		now = last.DecidedAt
 	}
@@ -58,6 +60,13 @@ func NextMoment(store *state.Store, id state.Environment, env spec.Environment, 
 		}
 	}
 	for _, c := range last.Changes {
+		if c.Guard == plan.GuardPromotion {
+			after, _ := env.AfterOf(c.Provider)
+			next.at(c.GateEnds, "%s has been in sync in %s for long enough", c.ID, after.Value.Environment)
+			if c.GateEnds.IsZero() { // a run that ended at the very moment of the decision may not have been seen
+				next.at(ended[after.Value.Environment].Add(time.Nanosecond-last.Ahead), "%s waits for %s, which was looked at", c.ID, after.Value.Environment)
+			}
+		}
 		if !c.GatedSince.IsZero() && c.Gate != plan.Ready {
 			next.at(c.GatedSince.Add(report.StuckAfter), "%s is held for a week", c.ID)
 		}

@@ -14,7 +14,7 @@ func (w *world) next(last report.Report) Moment {
 	set, _ := w.load()
 	var out Moment
 	w.inState(func(s *state.Store) (err error) {
-		out, err = NextMoment(s, here(), set.Environments[0], last.Environments[0], w.clock())
+		out, err = NextMoment(s, here(), set.Environments[0], last.Environments[0], nil, w.clock())
 		return err
 	})
 	return out

@@ -35,13 +35,7 @@ func (c *Connection) resolve(env *environment) {
 	history := c.Keys.History
 	c.found, c.sealed, c.Keys = findings{}, nil, KeysOf(*file)
 	c.Keys.History = history
-	c.resolved = plan.Desired{
-		Provider: c.Provider, Origin: at(file.Origin), State: plan.State(file.State.String()), StateOrigin: at(file.StateOrigin),
-		App: setting(file.App), Credentials: file.Credentials.Present, Keys: len(file.Credentials.Keys),
-		ClientID: setting(file.Credentials.ClientID), RedirectURL: setting(file.Credentials.RedirectURL),
-		Sandbox: setting(file.Credentials.Sandbox), Scopes: setting(file.Scopes), Domain: setting(file.Domain),
-		Ignore: file.Policy.Ignore, Protect: setting(file.Policy.Protect), Suspend: suspend(file.Suspend),
-	}
+	c.resolved = inTheClear(*file)
 	d := &c.resolved
 	d.Proof = plan.ProofOf(file.Rotation.Probe, file.Rotation.Soak, file.Rotation.MaxUserDrop)
 	switch {
@@ -52,9 +46,6 @@ func (c *Connection) resolve(env *environment) {
 	}
 	if file.Rotation.Probe == "require" {
 		d.ProbeRequired = at(file.Rotation.Origin)
-	}
-	if file.Webhooks {
-		d.Webhooks = plan.Setting[bool]{Mode: plan.Given, Value: true, Origin: at(file.Origin)}
 	}
 
 	for i, k := range file.Credentials.Keys {
@@ -90,6 +81,21 @@ func (c *Connection) resolve(env *environment) {
 		d.VerificationSecret = c.desiredSecret(c.verification, cache)
 	}
 	d.Unreadable, d.Warnings = c.found.unreadable, c.found.warnings
+}
+
+// inTheClear is what a file asks for, but for its secrets.
+func inTheClear(file spec.Connection) plan.Desired {
+	d := plan.Desired{
+		Provider: file.Provider, Origin: at(file.Origin), State: plan.State(file.State.String()), StateOrigin: at(file.StateOrigin),
+		App: setting(file.App), Credentials: file.Credentials.Present, Keys: len(file.Credentials.Keys),
+		ClientID: setting(file.Credentials.ClientID), RedirectURL: setting(file.Credentials.RedirectURL),
+		Sandbox: setting(file.Credentials.Sandbox), Scopes: setting(file.Scopes), Domain: setting(file.Domain),
+		Ignore: file.Policy.Ignore, Protect: setting(file.Policy.Protect), Suspend: suspend(file.Suspend),
+	}
+	if file.Webhooks {
+		d.Webhooks = plan.Setting[bool]{Mode: plan.Given, Value: true, Origin: at(file.Origin)}
+	}
+	return d
 }
 
 func (env *environment) bindingOf(c *Connection, field string) secrets.Binding {

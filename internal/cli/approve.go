@@ -95,7 +95,7 @@ RECONCILE_APPROVER_TOKEN.`,
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().BoolVar(&now, "now", false, "do not wait for a window")
+	cmd.Flags().BoolVar(&now, "now", false, "do not wait for a window or another environment")
 	return cmd
 }
 

@@ -256,6 +256,7 @@ func (e *example) serveAhead(t *testing.T, first time.Time, ahead time.Duration,
 		now := func() time.Time { return first.Add(time.Since(began)) }
 		e.terra = terratest.New(terratest.Config{Clock: func() time.Time { return now().Add(-ahead) }})
 		e.terra.AddEnvironment(exampleProduction, terratest.EnvironmentOptions{})
+		e.terra.AddEnvironment(exampleStaging, terratest.EnvironmentOptions{})
 		e.vars["TERRA_ADMIN_TOKEN"] = e.terra.AddToken(terratest.Token{}).Bearer
 		log := &lines{}
 		f := e.follow(now, log)

@@ -80,10 +80,10 @@ commit, write approvals: {digits: 32} into daemon.yaml (8 to 64; the default is
 The approval of an environment never covers a key that was set out of band (it
 may be an emergency fix), a host that the runner does not know, or a commit
 that the branch went back to. That connection is approved alone, and two
-approvals never add up. --now does not wait for a window. Lines in the
-repository approve as well: policy.allow, bound to their target and to a time.
-Several people: approvals.required in daemon.yaml. Who approved what: reconcile
-history.
+approvals never add up. --now waits neither for a window nor for another
+environment. Lines in the repository approve as well: policy.allow, bound to
+their target and to a time. Several people: approvals.required in daemon.yaml.
+Who approved what: reconcile history.
 `},
 		{"exit-codes", "what the end of a run says, and the signs of a report", "Exit codes of a run:\n\n" + exitCodes() + `
 Signs of a report, in front of a connection:

@@ -327,7 +327,7 @@ codes are those of a run: 1 when it is refused and nothing was written.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return applyPlan(cmd, proc, f, args[0], maxAge) },
 	}
 	f.add(cmd)
-	f.addApplying(cmd, "do not wait for a window")
+	f.addApplying(cmd, "do not wait for a window or another environment")
 	cmd.Flags().DurationVar(&maxAge, "max-age", planServes, "for how long after it was made a plan serves")
 	return cmd
 }

@@ -131,7 +131,7 @@ it, after asking. With --dry-run it only shows. Its words are explained by
 	root.SetErr(proc.Stderr)
 	root.SetFlagErrorFunc(flagError)
 	flags.add(root)
-	flags.addApplying(root, "with --approve: do not wait for a window")
+	flags.addApplying(root, "with --approve: do not wait for a window or another environment")
 	flags.addAsking(root)
 	root.AddCommand(
 		newPlanCommand(proc), newApplyCommand(proc), newInitCommand(proc), newImportCommand(proc), newValidateCommand(proc), newSchemaCommand(proc), newDemoCommand(proc), newDaemonCommand(proc),

@@ -52,6 +52,7 @@ type commitSource struct {
 	aside     string                        // the branch that HEAD names, and that is not followed
 	tag       string                        // that has the name of the branch
 	last      map[string]report.Environment // by environment: what its last run said
+	ended     map[string]time.Time          // by environment: when that ended
 	revisions map[string]revision           // by environment: what its runs use
 	running   map[string]bool               // by environment: a run of it is under way
 }
@@ -245,6 +246,10 @@ func (s *commitSource) Run(ctx context.Context, name string) report.Report {
 	for _, e := range out.Environments {
 		s.last[e.Name] = e
 	}
+	if s.ended == nil {
+		s.ended = map[string]time.Time{}
+	}
+	s.ended[name] = s.proc.Now()
 	return out
 }
 
@@ -252,7 +257,7 @@ func (s *commitSource) Run(ctx context.Context, name string) report.Report {
 // and logged: the environment runs by its schedule and by new commits all the same.
 func (s *commitSource) Next(name string) daemon.Moment {
 	s.mu.Lock()
-	g, last := s.revisions[name], s.last[name]
+	g, last, ended := s.revisions[name], s.last[name], maps.Clone(s.ended)
 	s.mu.Unlock()
 	i := slices.IndexFunc(g.set.Environments, func(e spec.Environment) bool { return e.Name == name })
 	if i < 0 {
@@ -262,7 +267,7 @@ func (s *commitSource) Next(name string) daemon.Moment {
 	if err != nil {
 		return daemon.Moment{} // its runs say why
 	}
-	next, err := reconcile.NextMoment(s.store, id, g.set.Environments[i], last, s.proc.Now())
+	next, err := reconcile.NextMoment(s.store, id, g.set.Environments[i], last, ended, s.proc.Now())
 	if err != nil {
 		s.log.Warn("when something changes by time alone is not known", "environment", name, "error", err.Error())
 	}
@@ -375,7 +380,7 @@ func (l loaded) firstError(environment string) (spec.Problem, bool) {
 
 func (l loaded) revisionOf(env spec.Environment) revision {
 	return revision{loaded: l, account: env.Account, recorded: state.Revision{DevID: env.DevID, Environment: env.Name, Commit: l.hash},
-		environment: daemon.Environment{Name: env.Name, DevID: env.DevID, Account: env.Account, Schedule: env.Schedule, Revision: l.hash}}
+		environment: daemon.Environment{Name: env.Name, DevID: env.DevID, Account: env.Account, Schedule: env.Schedule, Revision: l.hash, After: env.Awaits()}}
 }
 
 // incomplete tells whether an environment waits for its last valid commit, and there is

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +23,9 @@ type Environment struct {
 	Schedule string // cron expression of five fields, CRON_TZ= allowed; "" runs on new commits only
 	Revision string // the commit it is made from: a new one starts a run at once; "" never runs
 	Behind   string // why that is not the newest commit; "" when it is
+	// After are environments whose runs may let it do something: after each of them its
+	// next moment is asked for again.
+	After []string
 }
 
 // Poller looks for a new commit. The environments it returns are all there are;
@@ -222,7 +226,19 @@ func (d *Daemon) work(ctx context.Context, name string, w *worker) {
 		case <-w.trigger:
 		}
 		again.note(d.once(ctx, name, w))
+		d.lookAfter(name)
 		next = ask()
+	}
+}
+
+// lookAfter asks again for the next moment of those that wait for an environment.
+func (d *Daemon) lookAfter(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, w := range d.workers {
+		if slices.Contains(w.former.After, name) {
+			put(w.look)
+		}
 	}
 }
 

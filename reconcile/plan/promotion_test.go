@@ -55,6 +55,15 @@ func TestSinceWhenInSync(t *testing.T) {
 	expect("not read", run(true), none, 0, 3*time.Hour)
 	see("a")
 	expect("read again", run(true), 6*time.Hour, 0, 3*time.Hour)
+	see("a", "b")
+	expect("put back at once", run(true), 7*time.Hour, 0, 7*time.Hour)
+	see("a", "b")
+	in.Desired[0].Scopes.Value = []string{"a", "b"}
+	expect("another value, which is there already", run(true), 8*time.Hour, 0, 8*time.Hour)
+	m := in.Memory.Connections["polar"]
+	m.Synced, m.Since[FieldState] = first.AddDate(1, 0, 0), first.AddDate(1, 0, 0)
+	in.Memory.Connections["polar"] = m
+	expect("a clock was ahead", run(true), 9*time.Hour, 9*time.Hour, 8*time.Hour)
 	in.Desired[0].Ignore = []string{FieldScopes}
-	expect("left alone", run(true), 6*time.Hour, 0, none)
+	expect("left alone", run(true), 9*time.Hour, 9*time.Hour, none)
 }

@@ -137,6 +137,11 @@ func syncedAfter(in Input, k Connection, p Plan, m Remembered, applied map[strin
 	}
 	if isSynced {
 		synced = in.from(begins)
+		for _, field := range since { // also where a run wrote it that ended before it could remember
+			if field.After(synced) {
+				synced = field
+			}
+		}
 	}
 	if len(since) == 0 {
 		since = nil // as it comes back

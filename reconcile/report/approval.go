@@ -100,6 +100,8 @@ func (e *Environment) approval(r Report, target, hash string, a Approval) Approv
 	default:
 		a.State = ApprovalRequired
 	}
+	about := func(c Change) bool { return target == e.Name || c.Connection == target }
+	elsewhere := a.WindowOpens.IsZero() && slices.ContainsFunc(e.Changes, func(c Change) bool { return c.Guard == plan.GuardPromotion && about(c) })
 	wrote := func(c Change) bool { return c.Outcome == Applied || c.Outcome == Unknown }
 	look := func(kind plan.RemediationKind, text string) {
 		a.Remediations = append(a.Remediations, plan.Remediation{Kind: kind, Text: text, Command: plan.Command{"--dry-run", "--env", e.Name}})
@@ -108,7 +110,7 @@ func (e *Environment) approval(r Report, target, hash string, a Approval) Approv
 	case r.PreviewOf != "":
 		a.Text = "this is a preview, so there is nothing to approve yet"
 		a.Remediations = append(a.Remediations, plan.Remediation{Kind: plan.ByStep, Text: "merge it, then approve what the daemon holds"})
-	case slices.ContainsFunc(e.Changes, func(c Change) bool { return wrote(c) && (target == e.Name || c.Connection == target) }):
+	case slices.ContainsFunc(e.Changes, func(c Change) bool { return wrote(c) && about(c) }):
 		a.Text = "what is still held is another plan now"
 		look(plan.ByCommand, "look at it, then approve it")
 	case r.StateLock == LockedByObserver:
@@ -118,9 +120,9 @@ func (e *Environment) approval(r Report, target, hash string, a Approval) Approv
 		a.Text = "a run is under way and holds the state"
 		look(plan.ByWaiting, "look again when it has ended")
 	case a.State == ApprovalPending:
-		a.pending(r, e.Name, target, hash)
+		a.pending(r, e.Name, target, hash, elsewhere)
 	case !a.UsedAt.IsZero() && !byDaemon(r.StateLock):
-		a.Text = what + " was approved before, which was used " + minute(a.UsedAt) + a.rest()
+		a.Text = what + " was approved before, which was used " + minute(a.UsedAt) + a.rest(elsewhere)
 		apply := plan.NextCommand("then apply that", "apply", "plan.json")
 		if a.Releases == 0 {
 			apply.Command = append(apply.Command, "--now")
@@ -131,7 +133,7 @@ func (e *Environment) approval(r Report, target, hash string, a Approval) Approv
 		}
 		a.Remediations = append(a.Remediations, again, apply)
 	default:
-		a.Text, a.Command = a.former(r.StateLock, what)+a.rest(), a.command(r.StateLock, target, hash)
+		a.Text, a.Command = a.former(r.StateLock, what)+a.rest(elsewhere), a.command(r.StateLock, target, hash)
 		if a.Required > 1 {
 			a.Text += fmt.Sprintf("; %d people must", a.Required)
 		}
@@ -156,7 +158,7 @@ func (a Approval) former(l LockOwner, what string) string {
 }
 
 // pending says how an approval of this plan that was not used yet stands.
-func (a *Approval) pending(r Report, environment, target, hash string) {
+func (a *Approval) pending(r Report, environment, target, hash string, elsewhere bool) {
 	a.Text = "approved by " + strings.Join(a.By, ", ") + " " + minute(a.GivenAt)
 	if missing := a.Required - len(a.By); missing > 0 {
 		a.Text += "; " + counted(missing, "more person") + " must, until " + minute(a.ExpiresAt)
@@ -165,6 +167,8 @@ func (a *Approval) pending(r Report, environment, target, hash string) {
 	}
 	windowed := !a.IgnoresWindows && a.ReleasesNow > a.Releases
 	switch {
+	case windowed && a.Releases == 0 && elsewhere:
+		a.Text += ", waits for another environment"
 	case windowed && a.Releases == 0 && a.WindowOpens.IsZero():
 		a.Text += ", waits for a window"
 	case windowed && a.Releases == 0:
@@ -182,7 +186,7 @@ func (a *Approval) pending(r Report, environment, target, hash string) {
 	switch given := *a; {
 	case windowed:
 		given.Releases = 0 // what is left to approve needs --now
-		a.Text += "; approve it with --now not to wait for the window"
+		a.Text += "; approve it with --now not to wait for " + forWhat(elsewhere)
 		a.Command = given.command(r.StateLock, target, hash)
 	case !byDaemon(r.StateLock):
 		a.Text += "; approve it here to do without a daemon"
@@ -202,8 +206,16 @@ func (a Approval) command(l LockOwner, target, hash string) plan.Command {
 	return out
 }
 
-// rest is about what waits for a window.
-func (a Approval) rest() string {
+// forWhat is what --now does not wait for.
+func forWhat(elsewhere bool) string {
+	if elsewhere {
+		return "another environment"
+	}
+	return "the window"
+}
+
+// rest is about what waits for a window, or for another environment.
+func (a Approval) rest(elsewhere bool) string {
 	window := ""
 	if !a.WindowOpens.IsZero() {
 		window = " that opens " + a.WindowOpens.Format(openingForm)
@@ -212,7 +224,9 @@ func (a Approval) rest() string {
 	case left == 0:
 		return ""
 	case a.Releases == 0:
-		return " (--now does not wait for the window" + window + ")"
+		return " (--now does not wait for " + forWhat(elsewhere) + window + ")"
+	case elsewhere:
+		return " (" + counted(left, "change") + " more with --now, else after another environment)"
 	default:
 		return " (" + counted(left, "change") + " more with --now, else in the window" + window + ")"
 	}
