@@ -71,6 +71,7 @@ func (e *example) follow(now func() time.Time, log io.Writer) *commitSource {
 	if err != nil {
 		e.t.Fatal(err)
 	}
+	ask.emulated = true // no real provider is asked: a bubble has no network
 	store, err := state.Open(c.StateDir, state.Options{})
 	if err != nil {
 		e.t.Fatal(err)
