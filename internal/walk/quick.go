@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -40,8 +41,9 @@ func Quick(m *testing.M) Runner {
 	if Large() || os.Getenv("TMPDIR") != "" || room(sharedMemory) < roomNeeded {
 		return q
 	}
+	removeLeft(sharedMemory)
 	// Its name is short: the path of a socket has a limit.
-	dir := filepath.Join(sharedMemory, "t"+strconv.FormatInt(int64(os.Getpid()), 36))
+	dir := filepath.Join(sharedMemory, prefix+strconv.FormatInt(int64(os.Getpid()), 36))
 	if os.Mkdir(dir, 0o700) != nil {
 		return q
 	}
@@ -63,6 +65,20 @@ func (q quick) Run() int {
 		_ = os.RemoveAll(q.made)
 	}
 	return code
+}
+
+// prefix begins the name of each folder in memory; the number of its process follows.
+const prefix = "go-t"
+
+// removeLeft removes the folders of processes that ended without doing so.
+func removeLeft(dir string) {
+	left, _ := filepath.Glob(filepath.Join(dir, prefix+"*")) // at worst they stay
+	for _, path := range left {
+		pid, err := strconv.ParseInt(strings.TrimPrefix(filepath.Base(path), prefix), 36, 32)
+		if err == nil && !runs(int(pid)) {
+			_ = os.RemoveAll(path)
+		}
+	}
 }
 
 // runsPrograms tells whether programs may be started from a folder.
