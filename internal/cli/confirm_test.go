@@ -45,7 +45,7 @@ func TestQuestionOnATerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask("yes\n", exitFailed)
-	if asked() || !strings.Contains(errs.String(), "changes that are not committed") {
+	if asked() || !strings.Contains(unfolded(errs.String()), unfolded("changes that are not committed")) {
 		t.Errorf("not committed: asked %v\n%s", asked(), &errs)
 	}
 	if err := os.Remove(dirty); err != nil {

@@ -286,7 +286,7 @@ func (d *Daemon) poll(ctx context.Context) {
 	d.health.finished(pollName)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.notePoll(err)
+	d.notePoll(err, len(environments))
 	if ctx.Err() == nil {
 		d.logPoll(err)
 	}

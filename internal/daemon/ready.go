@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"slices"
@@ -74,15 +75,15 @@ func (s successes) tries() Tries {
 // Unready is one thing for which the daemon is not ready.
 type Unready struct {
 	What  string    `json:"what"`  // "git", or the name of an environment
-	Since time.Time `json:"since"` // of the failures; of git before the first success the start
+	Since time.Time `json:"since"` // of the failures; of git before its first success the start of the daemon
 	Cause string    `json:"cause"`
 }
 
 // gitName is what Unready calls the repository.
 const gitName = "git"
 
-// unready lists what has failed for longer than the limit, and git until it was read for
-// the first time. The caller holds mu.
+// unready lists what has failed for longer than the limit; until git was read for the first
+// time it fails since the start. The caller holds mu.
 func (d *Daemon) unready(now time.Time) []Unready {
 	out := []Unready{}
 	late := func(what string, s successes) {
@@ -90,15 +91,11 @@ func (d *Daemon) unready(now time.Time) []Unready {
 			out = append(out, Unready{What: what, Since: s.failing.UTC(), Cause: s.cause})
 		}
 	}
-	if d.polls.last.IsZero() {
-		cause := "the repository was not read yet"
-		if d.polls.cause != "" {
-			cause += ": " + d.polls.cause
-		}
-		out = append(out, Unready{What: gitName, Since: d.started.UTC(), Cause: cause})
-	} else {
-		late(gitName, d.polls)
+	polls := d.polls
+	if polls.last.IsZero() {
+		polls.failing, polls.cause = d.started, cmp.Or(polls.cause, "the repository was not read yet")
 	}
+	late(gitName, polls)
 	for _, name := range slices.Sorted(maps.Keys(d.workers)) {
 		late(name, d.workers[name].runs)
 	}
@@ -109,15 +106,18 @@ func (d *Daemon) unready(now time.Time) []Unready {
 // cannot and since when otherwise. Why is not said to whoever can reach the address.
 func (d *Daemon) serveReady(w http.ResponseWriter, _ *http.Request) {
 	d.mu.Lock()
-	unready := d.unready(time.Now())
+	unready, starting := d.unready(time.Now()), d.polls.last.IsZero()
 	d.mu.Unlock()
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	if len(unready) == 0 {
+	if len(unready) == 0 && !starting {
 		printLine(w, "ok")
 		return
 	}
 	w.WriteHeader(http.StatusServiceUnavailable)
+	if len(unready) == 0 {
+		printLine(w, "not ready: git was not read yet")
+	}
 	for _, u := range unready {
 		printLine(w, "not ready: "+u.What+" fails since "+u.Since.Format(time.RFC3339)+" (reconcile status says why)")
 	}

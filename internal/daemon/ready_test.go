@@ -60,13 +60,15 @@ func TestReadinessIsSuccess(t *testing.T) {
 			if alive, text := page("/healthz"); alive != 200 {
 				t.Errorf("%s: healthz: %d %s", when, alive, text)
 			}
-			if unready := d.Status().Unready; (len(unready) > 0) != (code == 503) {
+			if unready := d.Status().Unready; (len(unready) > 0) != (code == 503 && !strings.Contains(text, "not read yet")) {
 				t.Errorf("%s: status: %+v", when, unready)
 			}
 		}
 		fails := func(at time.Time) string { return " fails since " + at.UTC().Format(time.RFC3339) }
 		began := time.Now()
 		after(time.Second)
+		wants("at the start", 503, "not ready: git was not read yet")
+		after(15 * time.Minute)
 		wants("before the first success", 503, "not ready: git"+fails(began))
 		both := []Environment{{Name: "production", Revision: "a", Schedule: "* * * * *"}, {Name: "staging", Revision: "a"}}
 		s.set(nil, both...)
@@ -85,6 +87,12 @@ func TestReadinessIsSuccess(t *testing.T) {
 		s.set(nil, both...)
 		after(time.Minute)
 		wants("git is back", 200, "ok")
+
+		s.set(errors.New("terra.yaml is not valid"), both...)
+		after(20 * time.Minute)
+		wants("a commit is refused", 200, "ok")
+		s.set(nil, both...)
+		after(time.Minute)
 
 		s.mu.Lock()
 		outcome = report.Report{ExitCode: report.ExitFailed, Environments: []report.Environment{{Changes: []report.Change{

@@ -74,14 +74,19 @@ func listed(names []string) string {
 	return strings.Join(names, ", ")
 }
 
-// notePoll is called with mu held.
-func (d *Daemon) notePoll(err error) {
+// notePoll is called with mu held. A commit that is refused while environments stay on an
+// older one is no failure of git.
+func (d *Daemon) notePoll(err error, environments int) {
 	now := time.Now().UTC()
 	d.polled = PollStatus{At: &now}
 	if err != nil {
 		d.polled.Error = err.Error()
 	}
-	d.polls.note(d.polled.Error)
+	if environments > 0 {
+		d.polls.note("")
+	} else {
+		d.polls.note(d.polled.Error)
+	}
 }
 
 // Look asks again for the next moment of every environment: something was set or

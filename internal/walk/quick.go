@@ -68,7 +68,7 @@ func (q quick) Run() int {
 }
 
 // prefix begins the name of each folder in memory; the number of its process follows.
-const prefix = "go-t"
+const prefix = "gt"
 
 // removeLeft removes the folders of processes that ended without doing so.
 func removeLeft(dir string) {
