@@ -115,13 +115,17 @@ func readingEnv(env []string) []string {
 }
 
 // find fills in where the repository is, and what name stands for where git can tell at
-// once.
+// once. A full name stands for itself alone.
 func (g *localGit) find(ctx context.Context, name string) error {
 	place := []string{"rev-parse", "--is-inside-work-tree", "--show-object-format", "--show-prefix", "--absolute-git-dir"}
-	out, err := g.run(ctx, slices.Concat(place, []string{name, "--symbolic-full-name", "HEAD"})...)
-	lines := strings.Split(out, "\n")
-	if err == nil && len(lines) == 7 && plumbing.IsHash(lines[4]) {
-		g.hash, g.head = plumbing.NewHash(lines[4]), lines[5]
+	asked, itself := []string{name, "--symbolic-full-name", "HEAD"}, ""
+	if strings.HasPrefix(name, "refs/") { // git would also take refs/tags/refs/heads/NAME for refs/heads/NAME
+		asked, itself = []string{name, "--symbolic-full-name", name, "HEAD"}, name+"\n"
+	}
+	out, err := g.run(ctx, slices.Concat(place, asked)...)
+	lines := strings.SplitN(out, "\n", 6)
+	if head, ok := strings.CutPrefix(lines[len(lines)-1], itself); err == nil && len(lines) == 6 && plumbing.IsHash(lines[4]) && ok && strings.Count(head, "\n") == 1 {
+		g.hash, g.head = plumbing.NewHash(lines[4]), strings.TrimSuffix(head, "\n")
 	} else { // no such name, no commit, a line break in a folder, no repository
 		if out, err = g.run(ctx, place...); err != nil {
 			return g.explain(err)

@@ -131,12 +131,12 @@ func namesOf(ref string) []string {
 
 func (g *localGit) resolve(ctx context.Context, ref string, names []string) (plumbing.Hash, error) {
 	for _, name := range names {
-		out, err := g.run(ctx, "rev-parse", "--verify", "--quiet", name)
-		if err == nil {
-			return plumbing.NewHash(strings.TrimSpace(out)), nil
-		}
+		hash, err := g.lookUp(ctx, name)
 		var failure *gitError
-		if !errors.As(err, &failure) || failure.said != "" {
+		switch {
+		case err == nil && !hash.IsZero():
+			return hash, nil
+		case err != nil && (!errors.As(err, &failure) || failure.said != ""):
 			return plumbing.ZeroHash, g.explain(err)
 		}
 	}
@@ -158,6 +158,22 @@ func (g *localGit) resolve(ctx context.Context, ref string, names []string) (plu
 		have[name] = plumbing.ZeroHash
 	}
 	return plumbing.ZeroHash, &MissingRefError{Ref: clean(cmp.Or(ref, "HEAD")), Have: branchNames(have)}
+}
+
+// lookUp is what a name stands for, zero where there is no such ref: of a full one that ref
+// and none that git would take for it, such as refs/tags/refs/heads/NAME.
+func (g *localGit) lookUp(ctx context.Context, name string) (plumbing.Hash, error) {
+	if !strings.HasPrefix(name, "refs/") {
+		out, err := g.run(ctx, "rev-parse", "--verify", "--quiet", name)
+		return plumbing.NewHash(strings.TrimSpace(out)), err
+	}
+	out, err := g.run(ctx, "for-each-ref", "--format=%(objectname) %(refname)", name)
+	for line := range strings.Lines(out) { // also of those below it
+		if hash, found, _ := strings.Cut(strings.TrimSpace(line), " "); found == name {
+			return plumbing.NewHash(hash), err
+		}
+	}
+	return plumbing.ZeroHash, err
 }
 
 // catFile reads objects through one running git, which undoes packs, alternates and

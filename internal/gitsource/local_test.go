@@ -168,3 +168,23 @@ func TestLocalStoredOtherwise(t *testing.T) {
 		wantError[*CorruptError](t, err, says)
 	}
 }
+
+// A full name is of that ref alone: git itself goes on to look for one below refs/tags.
+func TestFullNameIsExact(t *testing.T) {
+	r := newRepository(t)
+	r.commit("first", "a", "1")
+	r.git("tag", "refs/heads/topic")
+	r.git("branch", "refs/heads/other")
+	bare := filepath.Join(t.TempDir(), "bare.git")
+	runGit(t, ".", "clone", "-q", "--mirror", r.dir, bare)
+	for _, url := range []string{r.dir, bare} {
+		for _, ref := range []string{"refs/heads/topic", "topic", "refs/heads/other", "refs/pull/7/head"} {
+			_, err := open(t, Options{URL: url, Ref: ref}).Fetch(t.Context())
+			wantError[*MissingRefError](t, err, ref)
+		}
+	}
+	second := r.commit("second", "a", "2")
+	r.git("branch", "topic")
+	fetch(t, open(t, Options{URL: r.dir, Ref: "refs/heads/topic"}), second)
+	fetch(t, open(t, Options{URL: r.dir, Ref: "refs/tags/refs/heads/topic"}), r.git("rev-parse", "refs/tags/refs/heads/topic"))
+}
