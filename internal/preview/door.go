@@ -24,6 +24,7 @@ const (
 	within     = 10 * time.Minute // from the request to its result, waiting included
 	tellEvery  = 10 * time.Second // something is said, so that nothing on the way gives up
 	writeIn    = 30 * time.Second // what is said must be taken
+	endIn      = 2 * time.Second  // the same when the daemon ends
 )
 
 // Options is what a Door works with. All are required.
@@ -214,8 +215,9 @@ func (d *Door) answer(w http.ResponseWriter, r *http.Request, request Request) {
 	w.Header().Set("X-Accel-Buffering", "no")
 	lines := json.NewEncoder(w)
 	lines.SetEscapeHTML(false)
+	defer d.patience(control)()
 	tell := func(l line) {
-		_ = control.SetWriteDeadline(time.Now().Add(writeIn))
+		d.setDeadline(control)
 		if lines.Encode(l) != nil || control.Flush() != nil {
 			cancel()
 		}
@@ -261,6 +263,32 @@ func (d *Door) answer(w http.ResponseWriter, r *http.Request, request Request) {
 			cancel()
 		}
 	}
+}
+
+// patience lets a client that reads nothing keep the daemon from ending for endIn at most.
+// It has to be given up when the answer is over.
+func (d *Door) patience(control *http.ResponseController) (over func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-d.stopping:
+			d.setDeadline(control)
+		case <-done:
+		}
+	}()
+	return func() { close(done); <-ended }
+}
+
+// setDeadline is until when what is said must be taken.
+func (d *Door) setDeadline(control *http.ResponseController) {
+	d.mu.Lock() // a deadline of before a stop may not follow that of the stop
+	defer d.mu.Unlock()
+	in := writeIn
+	if d.stopped {
+		in = endIn
+	}
+	_ = control.SetWriteDeadline(time.Now().Add(in))
 }
 
 // plan is a plan whose fault is nobody else's business.

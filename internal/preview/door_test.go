@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -259,6 +260,62 @@ func TestDoorDeadline(t *testing.T) {
 	})
 	if w := signed(t, large, 1, time.Now(), ofBranch("topic")); w.Body.Len() > 1<<10 || !strings.Contains(w.Body.String(), `"exit_code":1`) {
 		t.Errorf("a large document: %d bytes", w.Body.Len())
+	}
+}
+
+// unread is the answer of a client that takes nothing but the first line.
+type unread struct {
+	*httptest.ResponseRecorder
+	lines    int
+	deadline chan time.Time
+}
+
+func (u *unread) SetWriteDeadline(at time.Time) error {
+	select {
+	case <-u.deadline:
+	default:
+	}
+	u.deadline <- at
+	return nil
+}
+
+func (u *unread) Write(p []byte) (int, error) {
+	if u.lines++; u.lines == 1 {
+		return u.ResponseRecorder.Write(p)
+	}
+	var late <-chan time.Time
+	for {
+		select {
+		case at := <-u.deadline:
+			late = time.After(time.Until(at))
+		case <-late:
+			return 0, os.ErrDeadlineExceeded
+		}
+	}
+}
+
+// TestDoorStopsBesideWhoReadsNothing: a client that does not take its answer is waited for
+// while nothing else is to be done, and hardly when the daemon ends.
+func TestDoorStopsBesideWhoReadsNothing(t *testing.T) {
+	for _, stops := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			d := newDoor(t)
+			began := time.Now()
+			if stops {
+				time.AfterFunc(time.Second, d.Stop)
+			}
+			body := bodyOf(t, ofBranch("topic"))
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, Path, bytes.NewReader(body))
+			r.Header.Set("Authorization", sign(testKey, http.MethodPost, time.Now(), nonce(1), body).String())
+			d.ServeHTTP(&unread{httptest.NewRecorder(), 0, make(chan time.Time, 1)}, r)
+			want := 2 * writeIn // of a line on the way, and of the result
+			if stops {
+				want = time.Second + 2*endIn
+			}
+			if took := time.Since(began); took > want {
+				t.Errorf("stopped: %v, took %v, want at most %v", stops, took, want)
+			}
+		})
 	}
 }
 
