@@ -48,8 +48,12 @@ func (c *Certificate) Config() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current(), nil }}
 }
 
-// current looks whether the files are other ones, from time to time. What cannot be used is
-// not: the former certificate goes on.
+func isValid(pair *tls.Certificate, now time.Time) bool {
+	return !now.Before(pair.Leaf.NotBefore) && !now.After(pair.Leaf.NotAfter)
+}
+
+// current looks whether the files are other ones, from time to time. What cannot be used, or
+// is not valid now, is not: the former certificate goes on, while that is valid.
 func (c *Certificate) current() *tls.Certificate {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -59,6 +63,9 @@ func (c *Certificate) current() *tls.Certificate {
 	}
 	c.looked = now
 	pair, digest, err := c.load()
+	if err == nil && !isValid(pair, now) && isValid(c.pair, now) {
+		err = fmt.Errorf("load certificate %s: it is valid from %s until %s", c.certFile, pair.Leaf.NotBefore.UTC().Format(time.RFC3339), pair.Leaf.NotAfter.UTC().Format(time.RFC3339))
+	}
 	switch {
 	case err != nil && err.Error() != c.said:
 		c.said = err.Error()
@@ -92,7 +99,14 @@ func (c *Certificate) load() (*tls.Certificate, [sha256.Size]byte, error) {
 	return &pair, sha256.Sum256(bytes.Join(both[:], []byte{0})), nil
 }
 
+// readBounded reads a file. A pipe in its place could be waited for without an end, and with
+// it every caller.
 func readBounded(name string) ([]byte, error) {
+	if info, err := os.Stat(name); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no file", name)
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err

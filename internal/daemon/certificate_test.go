@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,11 +24,16 @@ import (
 // writePair makes a certificate of this machine in dir and gives its number.
 func writePair(t *testing.T, dir string, number int64) {
 	t.Helper()
+	writePairUntil(t, dir, number, time.Unix(1<<33, 0))
+}
+
+func writePairUntil(t *testing.T, dir string, number int64, until time.Time) {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(number), NotBefore: time.Unix(0, 0), NotAfter: time.Unix(1<<33, 0), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	template := &x509.Certificate{SerialNumber: big.NewInt(number), NotBefore: time.Unix(0, 0), NotAfter: until, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
 		t.Fatal(err)
@@ -93,6 +99,50 @@ func TestCertificateIsRenewed(t *testing.T) {
 		if _, err := LoadCertificate(filepath.Join(dir, "cert"), filepath.Join(dir, "key"), slog.New(slog.DiscardHandler)); err == nil {
 			t.Errorf("a bad %s was loaded", name)
 		}
+	}
+}
+
+// TestCertificateThatEndedIsNotTaken: for one that is still valid. Where neither is, the
+// newer one says best what is wrong.
+func TestCertificateThatEndedIsNotTaken(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		var said bytes.Buffer
+		writePairUntil(t, dir, 1, time.Now().Add(time.Hour))
+		c, err := LoadCertificate(filepath.Join(dir, "cert"), filepath.Join(dir, "key"), slog.New(slog.NewTextHandler(&said, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		writePairUntil(t, dir, 2, time.Now().Add(-time.Hour))
+		for _, want := range []int64{1, 1, 2} {
+			time.Sleep(25 * time.Minute)
+			if pair := c.current(); pair.Leaf.SerialNumber.Int64() != want {
+				t.Errorf("after %v certificate %v, want %d", time.Since(c.looked), pair.Leaf.SerialNumber, want)
+			}
+		}
+		if n := strings.Count(said.String(), "is not used"); n != 1 || !strings.Contains(said.String(), "it is valid from 1970-01-01T00:00:00Z until 1999-") {
+			t.Errorf("logged %d times:\n%s", n, said.String())
+		}
+	})
+}
+
+// TestCertificateOfAPipe: a pipe where a file was keeps nobody waiting.
+func TestCertificateOfAPipe(t *testing.T) {
+	dir := t.TempDir()
+	writePair(t, dir, 1)
+	c, err := LoadCertificate(filepath.Join(dir, "cert"), filepath.Join(dir, "key"), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(c.keyFile); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(c.keyFile, 0o600); err != nil {
+		t.Skip("no pipes here:", err)
+	}
+	c.looked = time.Time{}
+	if c.current().Leaf.SerialNumber.Int64() != 1 || !strings.Contains(c.said, "is no file") {
+		t.Errorf("another certificate, or not said: %q", c.said)
 	}
 }
 
