@@ -60,7 +60,7 @@ func stuck(s daemon.Status) error {
 func unready(s daemon.Status) error {
 	var fails []string
 	for _, u := range s.Unready {
-		fails = append(fails, visible.Text(u.What)+" since "+minute(u.Since))
+		fails = append(fails, visible.Text(u.String())+" since "+minute(u.Since))
 	}
 	if len(fails) == 0 {
 		return nil

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
@@ -74,30 +75,34 @@ func (s successes) tries() Tries {
 
 // Unready is one thing for which the daemon is not ready.
 type Unready struct {
-	What  string    `json:"what"`  // "git", or the name of an environment
-	Since time.Time `json:"since"` // of the failures; of git before its first success the start of the daemon
-	Cause string    `json:"cause"`
+	What        string    `json:"what"`        // git or environment
+	Environment string    `json:"environment"` // its name, "" for git
+	Since       time.Time `json:"since"`       // of the failures; of git before its first success the start of the daemon
+	Cause       string    `json:"cause"`
 }
 
-// gitName is what Unready calls the repository.
-const gitName = "git"
+// String names it for people. An environment may be called git.
+func (u Unready) String() string { return strings.TrimSpace(u.What + " " + u.Environment) }
+
+// What Unready may be about.
+const unreadyGit, unreadyEnvironment = "git", "environment"
 
 // unready lists what has failed for longer than the limit; until git was read for the first
 // time it fails since the start. The caller holds mu.
 func (d *Daemon) unready(now time.Time) []Unready {
 	out := []Unready{}
-	late := func(what string, s successes) {
+	late := func(what, environment string, s successes) {
 		if !s.failing.IsZero() && now.Sub(s.failing) >= d.o.UnreadyAfter {
-			out = append(out, Unready{What: what, Since: s.failing.UTC(), Cause: s.cause})
+			out = append(out, Unready{What: what, Environment: environment, Since: s.failing.UTC(), Cause: s.cause})
 		}
 	}
 	polls := d.polls
 	if polls.last.IsZero() {
 		polls.failing, polls.cause = d.started, cmp.Or(polls.cause, "the repository was not read yet")
 	}
-	late(gitName, polls)
+	late(unreadyGit, "", polls)
 	for _, name := range slices.Sorted(maps.Keys(d.workers)) {
-		late(name, d.workers[name].runs)
+		late(unreadyEnvironment, name, d.workers[name].runs)
 	}
 	return out
 }
@@ -119,6 +124,6 @@ func (d *Daemon) serveReady(w http.ResponseWriter, _ *http.Request) {
 		printLine(w, "not ready: git was not read yet")
 	}
 	for _, u := range unready {
-		printLine(w, "not ready: "+u.What+" fails since "+u.Since.Format(time.RFC3339)+" (reconcile status says why)")
+		printLine(w, "not ready: "+u.String()+" fails since "+u.Since.Format(time.RFC3339)+" (reconcile status says why)")
 	}
 }

@@ -70,7 +70,7 @@ func TestReadinessIsSuccess(t *testing.T) {
 		wants("at the start", 503, "not ready: git was not read yet")
 		after(15 * time.Minute)
 		wants("before the first success", 503, "not ready: git"+fails(began))
-		both := []Environment{{Name: "production", Revision: "a", Schedule: "* * * * *"}, {Name: "staging", Revision: "a"}}
+		both := []Environment{{Name: "git", Revision: "a", Schedule: "* * * * *"}, {Name: "staging", Revision: "a"}}
 		s.set(nil, both...)
 		after(2 * time.Minute)
 		wants("held", 200, "ok")
@@ -96,13 +96,13 @@ func TestReadinessIsSuccess(t *testing.T) {
 
 		s.mu.Lock()
 		outcome = report.Report{ExitCode: report.ExitFailed, Environments: []report.Environment{{Changes: []report.Change{
-			{Change: plan.Change{ID: "production/strava:enable"}, Outcome: report.Failed, Error: "refused"},
+			{Change: plan.Change{ID: "git/strava:enable"}, Outcome: report.Failed, Error: "refused"},
 		}}}}
 		s.mu.Unlock()
 		after(20 * time.Minute)
-		wants("Terra fails for one", 503, "not ready: production fails since ")
+		wants("Terra fails for one", 503, "not ready: environment git fails since ")
 		st := d.Status()
-		if len(st.Unready) != 1 || st.Unready[0].Cause != "production/strava:enable: refused" || st.Environments[0].LastSuccess == nil || st.Environments[1].FailingSince != nil {
+		if len(st.Unready) != 1 || st.Unready[0].Cause != "git/strava:enable: refused" || st.Environments[0].LastSuccess == nil || st.Environments[1].FailingSince != nil {
 			t.Errorf("got %+v, %+v", st.Unready, st.Environments)
 		}
 		s.mu.Lock()

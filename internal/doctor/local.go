@@ -362,7 +362,7 @@ func askDaemon(ctx context.Context, w *world) []Result {
 		out = one(Fail, "", "it makes no progress: "+strings.Join(s.Stuck, ", ")+" should have ended", runner("look into its log, and start it again"))
 	}
 	for _, u := range s.Unready {
-		out = append(out, one(Fail, "", fmt.Sprintf("%s fails since %s: %s", u.What, minute(u.Since), u.Cause))...)
+		out = append(out, one(Fail, "", fmt.Sprintf("%s fails since %s: %s", u, minute(u.Since), u.Cause))...)
 	}
 	does := "applies what is ready"
 	if s.Mode != report.Apply {
