@@ -77,6 +77,9 @@ func (f *previewFlags) run(cmd *cobra.Command, proc *Process) error {
 		}
 	}
 	result, err := f.ask(cmd, proc, request)
+	if err == nil && result.Error != "" && result.Document == "" {
+		err = fmt.Errorf("preview %s: %s", visible.Text(f.ref), result.Error)
+	}
 	if err != nil {
 		return errors.Join(err, f.notBegun(proc, request, err))
 	}

@@ -232,7 +232,7 @@ func (d *Door) answer(w http.ResponseWriter, r *http.Request, request Request) {
 			close(planning)
 			ended <- d.plan(ctx, request, progress)
 		case <-ctx.Done():
-			ended <- Result{ExitCode: 1, Error: "it did not begin, because others were under way"}
+			ended <- Result{ExitCode: 1, Error: "it did not begin, because others were under way, or the daemon ends"}
 		}
 	}()
 	ticks := time.NewTicker(tellEvery)
