@@ -138,7 +138,7 @@ func TestCertificateOfAPipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := syscall.Mkfifo(c.keyFile, 0o600); err != nil {
-		t.Skip("no pipes here:", err)
+		t.Fatal(err)
 	}
 	c.looked = time.Time{}
 	if c.current().Leaf.SerialNumber.Int64() != 1 || !strings.Contains(c.said, "is no file") {
