@@ -201,8 +201,8 @@ func (p Preview) Key() (string, error) {
 }
 
 // CheckServing refuses what a server cannot begin with: a token of previews that cannot be
-// used, and a file of the two blocks that another user of the machine can read. An error
-// stands at the place of daemon.yaml that is to blame.
+// used or read again, and a file of the two blocks that another user of the machine can
+// read. An error stands at the place of daemon.yaml that is to blame.
 func (c Config) CheckServing() error {
 	if c.TLS.IsSet() {
 		if err := neighbour.Unread("private key", c.TLS.KeyFile); err != nil {
@@ -215,6 +215,9 @@ func (c Config) CheckServing() error {
 	if file := c.Preview.Token.File(); file != "" {
 		if err := neighbour.Unread("token file", file); err != nil {
 			return problemAt(c.Preview.At, err)
+		}
+		if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() { // anybody who asks would leave a thread that waits
+			return problemAt(c.Preview.At, fmt.Errorf("%s is read for each request, so it has to be a file and no pipe", file))
 		}
 	}
 	if _, err := c.Preview.Key(); err != nil {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -425,5 +426,13 @@ func TestCheckServing(t *testing.T) {
 		if (err == nil) != (says == "") || err != nil && (!strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "daemon.yaml:5:10: ") || token != "" && strings.Contains(err.Error(), token)) {
 			t.Errorf("a token of %d characters: %v", len(token), err)
 		}
+	}
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = os.WriteFile(pipe, []byte(strings.Repeat("x", 32)), 0o600) }()
+	if err := (Config{Preview: &Preview{Token: FileSecret(pipe)}}).CheckServing(); err == nil || !strings.Contains(err.Error(), "no pipe") {
+		t.Errorf("a token in a pipe: %v", err)
 	}
 }
