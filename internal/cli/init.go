@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"cmp"
+	"context"
 	"embed"
 	"errors"
 	"fmt"
@@ -8,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -17,6 +20,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/importer"
 	"github.com/terra-reconcile/terra-reconcile/internal/repoedit"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
@@ -37,18 +41,27 @@ func newInitCommand(proc *Process) *cobra.Command {
 
 It writes terra.yaml, a .gitignore, JSON Schemas for editors, a check for pull
 requests and, with --env and --dev-id, an environment that only looks (mode:
-observe). Files that are there stay as they are. The identity that opens the
-secrets is made outside of the repository, readable by you alone; one that is
-there already is taken, and --recipient names those of others instead. What
-Terra already has comes into the repository with "reconcile import".`,
+observe). On a terminal it asks for what no flag says. Files that are there stay
+as they are. The identity that opens the secrets is made outside of the
+repository, readable by you alone; one that is there already is taken, and
+--recipient names those of others instead. What Terra already has comes into
+the repository with "reconcile import".`,
 		Example: `  reconcile init ~/terra-config
   reconcile init --env production --dev-id acme-prod-x81LmQ --ci gitlab
   reconcile init --post-quantum --identity ~/keys/identity.txt`,
 		Args: takes(0, 1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := "."
 			if len(args) == 1 {
 				dir = args[0]
+			}
+			if err := f.check(dir); err != nil {
+				return err
+			}
+			if proc.Terminals.Stdin && proc.Terminals.Stderr && f.environment == "" && f.devID == "" {
+				if err := f.ask(cmd.Context(), newQuestions(proc), cmd.Flags().Changed("ci")); err != nil {
+					return fmt.Errorf("init %s: %w", dir, err)
+				}
 			}
 			return f.begin(proc, dir)
 		},
@@ -60,18 +73,52 @@ Terra already has comes into the repository with "reconcile import".`,
 	p.StringArrayVar(&f.recipients, "recipient", nil, "`recipient` who can open the secrets, instead of an identity of yours (may repeat)")
 	p.BoolVar(&f.postQuantum, "post-quantum", false, "make an identity that is also safe against quantum computers")
 	f.forge = "github"
-	p.Var(choice{&f.forge, []string{"github", "gitlab", "forgejo", "none"}}, "ci", "check pull requests on this `forge`: github, gitlab, forgejo or none")
+	p.Var(choice{&f.forge, forgeNames()}, "ci", "check pull requests on this `forge`: github, gitlab, forgejo or none")
 	return cmd
 }
 
-func (f *initFlags) begin(proc *Process, dir string) error {
+func forgeNames() []string { return []string{"github", "gitlab", "forgejo", "none"} }
+
+const (
+	badEnvironment = "no folder of an environment can have that name; write letters, digits, ., _ and -, as in production or eu/production"
+	badDevID       = "no environment of Terra has that name; copy the dev-id from its dashboard: letters, digits, ., _ and -"
+)
+
+// ask asks on the terminal for the first environment and, unless a flag said it, the
+// forge. No name of an environment is none. What cannot be is said, and asked again.
+func (f *initFlags) ask(ctx context.Context, q questions, forgeIsKnown bool) (err error) {
+	until := func(question, standard, bad string, good func(string) bool) (answer string, err error) {
+		for {
+			if answer, err = q.ask(ctx, question); err != nil {
+				return "", err
+			}
+			if answer = cmp.Or(answer, standard); good(answer) {
+				return answer, nil
+			}
+			_, _ = fmt.Fprint(q.proc.Stderr, strings.Join(report.Lines(bad, width), "\n")+"\n")
+		}
+	}
+	f.environment, err = until("Name of a first environment, as production (empty: none yet): ", "", badEnvironment,
+		func(name string) bool { return name == "" || spec.IsEnvironment(name) })
+	if err == nil && f.environment != "" {
+		f.devID, err = until("Its dev-id, as Terra's dashboard shows it: ", "", badDevID, spec.IsDevID)
+	}
+	if err == nil && !forgeIsKnown {
+		f.forge, err = until("Check pull requests on github, gitlab, forgejo or none [github]: ", f.forge, "write one of these four",
+			func(name string) bool { return slices.Contains(forgeNames(), name) })
+	}
+	return err
+}
+
+// check refuses flags that make no sense, and a folder in which nothing can begin.
+func (f *initFlags) check(dir string) error {
 	switch {
 	case (f.environment == "") != (f.devID == ""):
 		return usageError("--env and --dev-id go together: the name of the folder, and which environment of Terra it is")
 	case f.environment != "" && !spec.IsEnvironment(f.environment):
-		return usageError("--env: no folder of an environment can have that name; write letters, digits, ., _ and -, as in production or eu/production")
+		return usageError("--env: %s", badEnvironment)
 	case f.devID != "" && !spec.IsDevID(f.devID):
-		return usageError("--dev-id: no environment of Terra has that name; copy the dev-id from its dashboard: letters, digits, ., _ and -")
+		return usageError("--dev-id: %s", badDevID)
 	case len(f.recipients) > 0 && (f.identity != "" || f.postQuantum):
 		return usageError("--recipient names who can open the secrets; --identity and --post-quantum are for making one who can")
 	}
@@ -88,6 +135,10 @@ func (f *initFlags) begin(proc *Process, dir string) error {
 	case root != "":
 		return advice.With(fmt.Errorf("init %s: there is a terra.yaml in %s already", dir, root), "check it", "validate", root)
 	}
+	return nil
+}
+
+func (f *initFlags) begin(proc *Process, dir string) error {
 	recipients, identity, isNew, err := f.readers(proc, dir)
 	if err != nil {
 		return err

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -271,31 +269,6 @@ func plans(r report.Report) map[string]plan.Plan {
 		}
 	}
 	return out
-}
-
-// confirm asks, and returns an error unless the answer is yes. An interrupt is
-// an answer too.
-func confirm(ctx context.Context, proc *Process, question string) error {
-	_, _ = fmt.Fprint(proc.Stderr, question)
-	answered := make(chan string, 1)
-	go func() {
-		line, err := bufio.NewReader(proc.Stdin).ReadString('\n')
-		if err != nil {
-			_, _ = fmt.Fprintln(proc.Stderr)
-			line = ""
-		}
-		answered <- strings.TrimSpace(line)
-	}()
-	select {
-	case <-ctx.Done():
-		_, _ = fmt.Fprintln(proc.Stderr)
-		return errors.New("interrupted; nothing was changed")
-	case answer := <-answered:
-		if answer != "yes" {
-			return errors.New("nothing was changed: the answer was not yes")
-		}
-		return nil
-	}
 }
 
 // planServes is how long a plan file may be applied.
