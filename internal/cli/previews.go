@@ -37,7 +37,7 @@ func (p previews) plan(ctx context.Context, q preview.Request, tell func(preview
 	defer debug.FreeOSMemory() // what was revealed of secrets is not kept until the next collection
 	r, err := p.dryRun(ctx, q, tell)
 	if ctx.Err() != nil {
-		err = errors.New("it took too long, or the daemon ends")
+		err = errors.New("it took too long, or who asked has gone, or the daemon ends")
 	}
 	if err != nil {
 		r = report.New(report.DryRun, r.Commit, p.source.proc.Now())
