@@ -13,8 +13,8 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 )
 
-// liveSecret is how a client secret stands to the one that is live at Terra: as far as its
-// mask tells, and where Terra compared the two, for sure.
+// liveSecret is how a secret stands to the one that is live at Terra: as far as the mask of
+// a client secret tells, and where Terra compared the two, for sure.
 type liveSecret struct {
 	mask   string
 	known  bool // they could be compared
@@ -35,7 +35,7 @@ func liveLook(proc *Process, runner config.Config) func(context.Context, secrets
 	clients := newClients(runner, terra.Options{Transport: terra.NewTransport(), Limits: terra.NewLimits(), Version: proc.Version, ReadOnly: true})
 	sources := map[string][]terra.Source{} // by dev-id
 	return func(ctx context.Context, at secrets.Binding, value secrets.Value) (liveSecret, error) {
-		if at.Field != providers.ClientSecret || !look.atHand(at.Account) {
+		if !look.atHand(at.Account) {
 			return liveSecret{}, nil
 		}
 		client, err := clients(at.Account, at.DevID)
@@ -45,18 +45,28 @@ func liveLook(proc *Process, runner config.Config) func(context.Context, secrets
 		reading, cancel := context.WithTimeout(ctx, lookDeadline)
 		defer cancel()
 		live, err := client.GetCredentials(reading, at.DevID, at.Provider)
-		if err != nil || live.Credential == nil || live.Credential.SecretMask == nil {
-			return liveSecret{none: err == nil && live.Credential == nil}, nil
+		if err != nil || live.Credential == nil {
+			return liveSecret{none: err == nil}, nil
 		}
-		out := liveSecret{mask: *live.Credential.SecretMask}
-		out.agrees, out.known = secrets.MaskAgrees(value, out.mask)
-		if out.known && !out.agrees {
+		out, patch := liveSecret{}, terra.CredentialPatch{ClientSecret: value}
+		switch mask := live.Credential.SecretMask; {
+		case at.Field != providers.ClientSecret: // Terra shows nothing of it
+			if out.none = !live.Credential.HasVerificationSecret; out.none {
+				return out, nil
+			}
+			patch = terra.CredentialPatch{VerificationSecret: terra.To(value)}
+		case mask == nil:
 			return out, nil
+		default:
+			out.mask = *mask
+			if out.agrees, out.known = secrets.MaskAgrees(value, out.mask); out.known && !out.agrees {
+				return out, nil
+			}
 		}
 		if _, isRead := sources[at.DevID]; !isRead {
 			sources[at.DevID], _ = client.ListSources(reading, at.DevID) // without them Terra is not asked
 		}
-		equal, asked, err := askWhetherLive(ctx, client, at, sources[at.DevID], live.Credential.ClientID, value)
+		equal, asked, err := askWhetherLive(ctx, client, at, sources[at.DevID], live.Credential.ClientID, patch)
 		if asked {
 			out.known, out.asked, out.agrees = true, true, equal
 		}
@@ -64,10 +74,10 @@ func liveLook(proc *Process, runner config.Config) func(context.Context, secrets
 	}
 }
 
-// askWhetherLive lets Terra compare a client secret with the live one, by a dry run. asked is
+// askWhetherLive lets Terra compare the secret of a patch with the live one, by a dry run. asked is
 // false where it does not tell. A question that has left is waited for, for its answer says
 // whether it was a write.
-func askWhetherLive(ctx context.Context, client *terra.Client, at secrets.Binding, sources []terra.Source, clientID string, value secrets.Value) (equal, asked bool, err error) {
+func askWhetherLive(ctx context.Context, client *terra.Client, at secrets.Binding, sources []terra.Source, clientID string, patch terra.CredentialPatch) (equal, asked bool, err error) {
 	for _, s := range sources {
 		if !strings.EqualFold(s.Provider, at.Provider) {
 			continue
@@ -77,7 +87,7 @@ func askWhetherLive(ctx context.Context, client *terra.Client, at secrets.Bindin
 		if client.ProveDryRun(ctx, at.DevID, s) != nil {
 			return false, false, nil
 		}
-		equal, err := client.CompareCredentials(ctx, at.DevID, at.Provider, clientID, terra.CredentialPatch{ClientSecret: value})
+		equal, err := client.CompareCredentials(ctx, at.DevID, at.Provider, clientID, patch)
 		if errors.As(err, new(*terra.MayHaveWrittenError)) {
 			return false, false, &exitError{report.ExitFailed, fmt.Errorf("%w; nothing was changed in the files", err)}
 		}
