@@ -58,7 +58,7 @@ func (l *loader) promotions(environments []Environment) {
 		case !known:
 			hint, looked := near[w.on.Environment]
 			if !looked {
-				hint = cmp.Or(yamlpos.DidYouMean(w.on.Environment, names), "write the path of its folder below the root")
+				hint = cmp.Or(yamlpos.DidYouMean(w.on.Environment, guessed(l, names)), "write the path of its folder below the root")
 				near[w.on.Environment] = hint
 			}
 			wrong(w, hint, "there is no environment "+yamlpos.Quoted(w.on.Environment))

@@ -214,10 +214,10 @@ func (l *loader) exists(s *sink, at Origin, written, names []string) bool {
 			s.errorf(at, "", "the folder of what this extends cannot be read: %v", reason(err))
 			return false
 		}
-		found := slices.IndexFunc(entries, func(e fs.DirEntry) bool { return e.Name() == name })
-		if found < 0 {
+		found, there := slices.BinarySearchFunc(entries, name, func(e fs.DirEntry, name string) int { return cmp.Compare(e.Name(), name) })
+		if !there {
 			var others []string
-			for _, e := range entries {
+			for _, e := range guessed(l, entries) {
 				if e.IsDir() != last && yamlpos.IsShown(e.Name(), false) {
 					others = append(others, e.Name())
 				}
@@ -244,6 +244,15 @@ func (l *loader) exists(s *sink, at Origin, written, names []string) bool {
 		}
 	}
 	return true
+}
+
+// guessed are the names that a wrong one is compared with; none, where that was done for
+// too many.
+func guessed[T any](l *loader, names []T) []T {
+	if l.compared += len(names); l.compared > maxCompared {
+		return nil
+	}
+	return names
 }
 
 func (l *loader) list(dir string) ([]fs.DirEntry, error) {

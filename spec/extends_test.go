@@ -146,6 +146,27 @@ func TestMergeOfManyFields(t *testing.T) {
 	}
 }
 
+// Guessing what a wrong path means ends before it takes a commit of many wrong ones minutes.
+func TestMissingBasesAreGuessedAtSoOften(t *testing.T) {
+	fsys := manyFiles(0, "")
+	for i := range 6_000 {
+		fsys[fmt.Sprintf("_base/shared_%04d.yaml", i)] = text("")
+	}
+	for i := range 20 {
+		fsys[fmt.Sprintf("many/%04d.yaml", i)] = text("extends: ../_base/shared_12x4.yaml\n")
+	}
+	_, problems := spec.Load(fsys, vocabulary())
+	guessed := 0
+	for _, p := range problems {
+		if p.Hint == "did you mean `../_base/shared_1204.yaml`?" {
+			guessed++
+		}
+	}
+	if guessed != 16 || len(problems) < 20 {
+		t.Errorf("guessed for %d of %d, want 16", guessed, len(problems))
+	}
+}
+
 // What is wrong in a shared file stops the environments that use it, and no other; one
 // that nobody extends is ignored as before.
 func TestExtendsIsolation(t *testing.T) {

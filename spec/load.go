@@ -22,6 +22,8 @@ import (
 const (
 	// maxSearches is for how many broken files the exact line is looked for.
 	maxSearches = 8
+	// maxCompared is how many names wrong ones are compared with, to guess what was meant.
+	maxCompared = 100_000
 	// maxBytes is how large all files may be together: git stores equal ones once.
 	maxBytes = 256 << 20
 	// maxListed is how many problems of one file are listed.
@@ -95,6 +97,7 @@ type loader struct {
 	defaults *yamlpos.Node
 	rotation *yamlpos.Node
 	searches int
+	compared int // names
 	bytes    int
 	stopped  bool
 	problems []Problem
