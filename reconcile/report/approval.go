@@ -101,7 +101,7 @@ func (e *Environment) approval(r Report, target, hash string, a Approval) Approv
 		a.State = ApprovalRequired
 	}
 	about := func(c Change) bool { return target == e.Name || c.Connection == target }
-	elsewhere := a.WindowOpens.IsZero() && slices.ContainsFunc(e.Changes, func(c Change) bool { return c.Guard == plan.GuardPromotion && about(c) })
+	elsewhere := slices.ContainsFunc(e.Changes, func(c Change) bool { return about(c) && isPromoted(c) })
 	wrote := func(c Change) bool { return c.Outcome == Applied || c.Outcome == Unknown }
 	look := func(kind plan.RemediationKind, text string) {
 		a.Remediations = append(a.Remediations, plan.Remediation{Kind: kind, Text: text, Command: plan.Command{"--dry-run", "--env", e.Name}})
@@ -167,12 +167,10 @@ func (a *Approval) pending(r Report, environment, target, hash string, elsewhere
 	}
 	windowed := !a.IgnoresWindows && a.ReleasesNow > a.Releases
 	switch {
-	case windowed && a.Releases == 0 && elsewhere:
-		a.Text += ", waits for another environment"
-	case windowed && a.Releases == 0 && a.WindowOpens.IsZero():
+	case windowed && a.Releases == 0 && !elsewhere && a.WindowOpens.IsZero():
 		a.Text += ", waits for a window"
 	case windowed && a.Releases == 0:
-		a.Text += ", waits for the window that opens " + a.WindowOpens.Format(openingForm)
+		a.Text += ", waits for " + a.forWhat(elsewhere)
 	case r.StateLock == LockedByDaemon:
 		a.Text += ", waits for the daemon's next run"
 		a.Remediations = append(a.Remediations, plan.NextCommand("run at once", "now", environment))
@@ -186,7 +184,7 @@ func (a *Approval) pending(r Report, environment, target, hash string, elsewhere
 	switch given := *a; {
 	case windowed:
 		given.Releases = 0 // what is left to approve needs --now
-		a.Text += "; approve it with --now not to wait for " + forWhat(elsewhere)
+		a.Text += "; approve it with --now not to wait"
 		a.Command = given.command(r.StateLock, target, hash)
 	case !byDaemon(r.StateLock):
 		a.Text += "; approve it here to do without a daemon"
@@ -206,30 +204,40 @@ func (a Approval) command(l LockOwner, target, hash string) plan.Command {
 	return out
 }
 
-// forWhat is what --now does not wait for.
-func forWhat(elsewhere bool) string {
-	if elsewhere {
+// forWhat is what --now does not wait for: a window, another environment, or both.
+func (a Approval) forWhat(elsewhere bool) string {
+	window := "the window"
+	if !a.WindowOpens.IsZero() {
+		window += " that opens " + a.WindowOpens.Format(openingForm)
+	}
+	switch {
+	case !elsewhere:
+		return window
+	case a.WindowOpens.IsZero():
 		return "another environment"
 	}
-	return "the window"
+	return "another environment and " + window
 }
 
 // rest is about what waits for a window, or for another environment.
 func (a Approval) rest(elsewhere bool) string {
-	window := ""
-	if !a.WindowOpens.IsZero() {
-		window = " that opens " + a.WindowOpens.Format(openingForm)
-	}
+	what := a.forWhat(elsewhere)
 	switch left := a.ReleasesNow - a.Releases; {
 	case left == 0:
 		return ""
 	case a.Releases == 0:
-		return " (--now does not wait for " + forWhat(elsewhere) + window + ")"
+		return " (--now does not wait for " + what + ")"
 	case elsewhere:
-		return " (" + counted(left, "change") + " more with --now, else after another environment)"
+		return " (" + counted(left, "change") + " more with --now, else after " + what + ")"
 	default:
-		return " (" + counted(left, "change") + " more with --now, else in the window" + window + ")"
+		return " (" + counted(left, "change") + " more with --now, else in " + what + ")"
 	}
+}
+
+// isPromoted tells whether a change waits for another environment, beside whatever else
+// holds it.
+func isPromoted(c Change) bool {
+	return c.Guard == plan.GuardPromotion || slices.ContainsFunc(c.Holds, func(h plan.Hold) bool { return h.Guard == plan.GuardPromotion })
 }
 
 // byDaemon tells whether whoever holds the state is to be asked: what may be a daemon

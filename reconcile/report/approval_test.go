@@ -57,8 +57,8 @@ func TestApproval(t *testing.T) {
 		{"used, by a daemon", LockedByDaemon, used, "", ApprovalUsed, there, "approve it once more: it was approved before, which was used 2026-11-27 09:00 UTC", ""},
 		{"waits for the daemon", LockedByDaemon, pending(false, 2), "", ApprovalPending, "", by + "the daemon's next run" + until, "run at once: reconcile now production"},
 		{"waits for a daemon that is not there", "", pending(false, 2), "", ApprovalPending, here, by + "the next run of a daemon" + until + "; approve it here to do without a daemon", ""},
-		{"waits for the window", LockedByDaemon, windowed, "", ApprovalPending, there + now, by + "the window that opens Fri 27 Nov 2026 20:00 UTC" + until + "; approve it with --now not to wait for the window", ""},
-		{"expires before the window", LockedByDaemon, late, "", ApprovalPending, there + now, by + "the window that opens Sun 29 Nov 2026 08:00 UTC" + until + ", before the window opens; approve it with --now not to wait for the window", ""},
+		{"waits for the window", LockedByDaemon, windowed, "", ApprovalPending, there + now, by + "the window that opens Fri 27 Nov 2026 20:00 UTC" + until + "; approve it with --now not to wait", ""},
+		{"expires before the window", LockedByDaemon, late, "", ApprovalPending, there + now, by + "the window that opens Sun 29 Nov 2026 08:00 UTC" + until + ", before the window opens; approve it with --now not to wait", ""},
 		{"pending, with --now", LockedByDaemon, pending(true, 0), "", ApprovalPending, "", by + "the daemon's next run" + until, "run at once: reconcile now production"},
 		{"expired", LockedByDaemon, remembered(ApprovalExpired), "", ApprovalExpired, there, "approve it again: jo did 2026-11-27 08:00 UTC, which expired unused 2026-11-27 09:00 UTC", ""},
 		{"another plan is approved", LockedByDaemon, remembered(ApprovalSuperseded), "", ApprovalSuperseded, there, "approve this plan instead: jo approved another one 2026-11-27 08:00 UTC, which the daemon's next run refuses", ""},
@@ -80,6 +80,42 @@ func TestApproval(t *testing.T) {
 		}
 		if got.State != row.state || got.Command.String() != row.command || got.Text != row.text || strings.Join(next, "; ") != row.next {
 			t.Errorf("%s:\ngot  %s %s\n     %s\n     %q\nwant %s %s\n     %s\n     %s", row.name, got.State, got.Command, got.Text, next, row.state, row.command, row.text, row.next)
+		}
+	}
+}
+
+// TestApprovalAfterAnotherEnvironment: what --now does not wait for is named whole.
+func TestApprovalAfterAnotherEnvironment(t *testing.T) {
+	first := plan.Change{Connection: "production/oura", Gate: plan.Waiting, Guard: plan.GuardPromotion}
+	beneath := plan.Change{Connection: "production/oura", Gate: plan.Approval, Guard: plan.GuardDrift, Holds: []plan.Hold{{Guard: plan.GuardDrift}, {Guard: plan.GuardPromotion}}}
+	other := plan.Change{Connection: "production/polar", Gate: plan.Waiting, Guard: plan.GuardWindow}
+	given := func(releases int, opens time.Time) Approval {
+		return Approval{Releases: releases, ReleasesNow: 2, WindowOpens: opens, State: ApprovalPending, By: []string{"jo"}, GivenAt: at(8), ExpiresAt: at(8).AddDate(0, 0, 1)}
+	}
+	const window = "the window that opens Fri 27 Nov 2026 20:00 UTC"
+	for _, row := range []struct {
+		name     string
+		change   plan.Change
+		approval Approval
+		want     string
+	}{
+		{"it alone", first, Approval{ReleasesNow: 2}, "approve this plan (--now does not wait for another environment)"},
+		{"for some", first, Approval{Releases: 1, ReleasesNow: 2}, "approve this plan (1 change more with --now, else after another environment)"},
+		{"a window beside it", first, Approval{ReleasesNow: 2, WindowOpens: at(20)}, "approve this plan (--now does not wait for another environment and " + window + ")"},
+		{"a window for others", other, Approval{ReleasesNow: 2, WindowOpens: at(20)}, "approve this plan (--now does not wait for " + window + ")"},
+		{"beneath another guard", beneath, Approval{ReleasesNow: 2}, "approve this plan (--now does not wait for another environment)"},
+		{"pending", first, given(0, time.Time{}), "waits for another environment; unused it expires 2026-11-28 08:00 UTC; approve it with --now not to wait"},
+		{"pending, a window beside it", first, given(0, at(20)), "waits for another environment and " + window + "; unused it expires 2026-11-28 08:00 UTC; approve it with --now not to wait"},
+		{"pending, for some", first, given(1, time.Time{}), "waits for the daemon's next run; unused it expires 2026-11-28 08:00 UTC; approve it with --now not to wait"},
+		{"pending, for a window of nobody knows when", other, given(0, time.Time{}), "waits for a window; unused it expires 2026-11-28 08:00 UTC; approve it with --now not to wait"},
+	} {
+		r := Report{Environments: []Environment{{Name: "production", PlanHash: "sha256:1", Approval: row.approval, Changes: []Change{{Change: row.change}}}}}
+		if row.approval.State == ApprovalPending {
+			r.StateLock = LockedByDaemon
+		}
+		r.Finish(r.StartedAt)
+		if got := r.Environments[0].Approval.Text; !strings.HasSuffix(got, row.want) {
+			t.Errorf("%s: got %q, want %q", row.name, got, row.want)
 		}
 	}
 }
