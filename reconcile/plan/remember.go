@@ -111,10 +111,10 @@ func syncedAfter(in Input, k Connection, p Plan, m Remembered, applied map[strin
 	if k.Desired == nil || m.Noted {
 		return synced, nil
 	}
-	r, begins, isSynced, unread := newRun(in, k, p, applied), k.memory().Synced, true, map[string]bool{}
+	r, isSynced, unread := newRun(in, k, p, applied), true, map[string]bool{}
 	for _, c := range p.Changes {
 		if c.Provider == k.Provider {
-			begins, isSynced = time.Time{}, isSynced && applied[c.ID]
+			isSynced = isSynced && applied[c.ID]
 		}
 	}
 	for _, n := range p.NotCompared {
@@ -136,8 +136,8 @@ func syncedAfter(in Input, k Connection, p Plan, m Remembered, applied map[strin
 		}
 	}
 	if isSynced {
-		synced = in.from(begins)
-		for _, field := range since { // also where a run wrote it that ended before it could remember
+		synced = in.from(k.memory().Synced)
+		for _, field := range since { // what was written now, or by a run that ended before it could remember
 			if field.After(synced) {
 				synced = field
 			}
