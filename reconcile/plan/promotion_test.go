@@ -67,3 +67,57 @@ func TestSinceWhenInSync(t *testing.T) {
 	in.Desired[0].Ignore = []string{FieldScopes}
 	expect("left alone", run(true), 9*time.Hour, 9*time.Hour, none)
 }
+
+// TestSinceIsTheLatestOfAllFields: one field that changed late holds the others with it,
+// and one that the other side leaves alone counts since that is in sync.
+func TestSinceIsTheLatestOfAllFields(t *testing.T) {
+	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+	early, late := now.Add(-48*time.Hour), now.Add(-time.Hour)
+	for _, row := range []struct {
+		name                 string
+		id, redirect, synced time.Time
+		manages              bool
+		want                 time.Time
+	}{
+		{"the first is later", late, early, early, true, late},
+		{"the second is later", early, late, early, true, late},
+		{"left alone there", early, time.Time{}, late, false, late},
+	} {
+		there := Remembered{Fields: map[string]string{FieldClientID: "1"}, Since: map[string]time.Time{FieldClientID: row.id}, Synced: row.synced}
+		if row.manages {
+			there.Fields[FieldRedirectURL], there.Since[FieldRedirectURL] = "https://b.example/x", row.redirect
+		}
+		after := After{Environment: "staging", Wants: &Desired{}, There: &there}
+		begins, lacks := after.since(Connection{Provider: "polar"}, Change{Cause: Commit, Fields: []FieldChange{{Field: FieldClientID}, {Field: FieldRedirectURL}}})
+		if !begins.Equal(row.want) || lacks != "" {
+			t.Errorf("%s: since %v, %q, want %v", row.name, begins, lacks, row.want)
+		}
+	}
+	bare := After{Environment: "staging", Wants: &Desired{}, There: &Remembered{Synced: late}}
+	if begins, _ := bare.since(Connection{Provider: "polar"}, Change{Cause: Commit}); !begins.Equal(late) {
+		t.Errorf("without fields since %v, want %v", begins, late)
+	}
+	disabled := Remembered{Fields: map[string]string{FieldState: string(Disabled)}, Since: map[string]time.Time{FieldState: early}, Synced: early}
+	gone := After{Environment: "staging", Wants: &Desired{State: Disabled}, There: &disabled}
+	if begins, lacks := gone.since(Connection{Provider: "polar"}, Change{Cause: Prune}); !begins.Equal(early) || lacks != "" {
+		t.Errorf("disabled since %v, %q", begins, lacks)
+	}
+	disabled.Synced = time.Time{}
+	if _, lacks := gone.since(Connection{Provider: "polar"}, Change{Cause: Prune}); lacks != "is still named there" {
+		t.Errorf("disabled and not in sync: %q", lacks)
+	}
+}
+
+// TestGoneIsNotBelievedOfADoubtfulList: a list that lacks everything proves nothing.
+func TestGoneIsNotBelievedOfADoubtfulList(t *testing.T) {
+	k := Connection{Provider: "polar", Remembered: &Remembered{Enabled: true, Fields: map[string]string{FieldState: "active"}}}
+	for _, doubtful := range []bool{false, true} {
+		in := Input{Now: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC), Connections: []Connection{k}}
+		if !doubtful {
+			in.Connections = append(in.Connections, Connection{Provider: "strava", Observed: &Observed{Active: true}})
+		}
+		if gone := goneAfter(in, Plan{}, nil); (len(gone) == 0) != doubtful {
+			t.Errorf("doubtful %v: gone %v", doubtful, gone)
+		}
+	}
+}
