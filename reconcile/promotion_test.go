@@ -164,6 +164,18 @@ func TestPromotionWaitsForWhatIsNotKnown(t *testing.T) {
 	}
 }
 
+// A window that holds nothing is not named to who approves.
+func TestPromotionBesideAWindow(t *testing.T) {
+	t.Parallel()
+	w := promoting(t, "24h")
+	w.write("production/environment.yaml", "dev_id: "+devID+"\nprune: disable\nwindows: [{days: [sat], from: '01:00', to: '02:00'}]\nafter: {environment: staging, for: 24h}\n")
+	r := w.only("production")
+	w.heldFor(r, "polar:enable", "the state has no run of it")
+	if a := r.Environments[0].Approval; !a.WindowOpens.IsZero() || a.ReleasesNow != 1 {
+		t.Errorf("got %+v", a)
+	}
+}
+
 // A run without a state knows nothing, and says so.
 func TestPromotionWithoutState(t *testing.T) {
 	t.Parallel()

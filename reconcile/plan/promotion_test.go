@@ -120,4 +120,10 @@ func TestGoneIsNotBelievedOfADoubtfulList(t *testing.T) {
 			t.Errorf("doubtful %v: gone %v", doubtful, gone)
 		}
 	}
+	early := time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
+	k.Aside = true
+	in := Input{Now: early.Add(time.Hour), Gone: map[string]time.Time{"polar": early}, Connections: []Connection{k}}
+	if gone := goneAfter(in, Plan{}, nil); !gone["polar"].Equal(early) {
+		t.Errorf("a run that is not about it: gone %v", gone)
+	}
 }
