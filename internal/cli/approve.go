@@ -88,7 +88,7 @@ RECONCILE_APPROVER_TOKEN.`,
 			}
 			what := "exactly this plan"
 			if a.Connection != "" {
-				request.Environment, what = args[0][:strings.LastIndexByte(args[0], '/')], "exactly this of "+a.Connection+", and nothing else"
+				request.Environment, what = args[0][:strings.LastIndexByte(args[0], '/')], "exactly this of "+a.Connection+", beside what is ready anyway"
 			}
 			return say(proc, tell(fmt.Sprintf("%s runs now and applies %s; unused, the approval expires %s", request.Environment, what, minute(a.Until))),
 				tell("see how it goes", "status"))

@@ -120,6 +120,16 @@ func (f *runFlags) applying(proc *Process, r report.Report) string {
 	if !f.dryRun || r.Commit == "worktree" {
 		return ""
 	}
+	switch r.StateLock { // nobody else can apply
+	case report.LockedByObserver:
+		return ""
+	case report.LockedByDaemon:
+		words := plan.Command{"now"}
+		if len(r.Environments) == 1 {
+			words = append(words, r.Environments[0].Name)
+		}
+		return proc.asked.command(words).String()
+	}
 	const anyFlag = "--yes" // so that the command is completed
 	words := proc.asked.command(append(f.chosen(), anyFlag))
 	return cmp.Or(words[:len(words)-1].String(), "reconcile")

@@ -59,7 +59,7 @@ func generateIdentity(proc *Process, out string, postQuantum bool) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(proc.Stdout, "Identity:  %s (keep it secret; RECONCILE_AGE_KEY_FILE names it)\nRecipient: %s (put it into terra.yaml)\n", out, public)
+	_, err = fmt.Fprintf(proc.Stdout, "Identity:  %s (keep it secret, and let RECONCILE_AGE_KEY_FILE name it)\nRecipient: %s (put it into terra.yaml)\n", out, public)
 	return err
 }
 

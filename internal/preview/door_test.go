@@ -247,12 +247,16 @@ func TestDoorDeadline(t *testing.T) {
 			t.Errorf("after the stop: %d", w.Code)
 		}
 	})
-	fault := newDoor(t, func(o *Options) {
-		o.Plan = func(context.Context, Request, func(Progress)) Result { panic("planted") }
+	synctest.Test(t, func(t *testing.T) {
+		fault := newDoor(t, func(o *Options) {
+			o.Plan = func(context.Context, Request, func(Progress)) Result { panic("planted") }
+		})
+		w := signed(t, fault, 1, time.Now(), ofBranch("topic"))
+		synctest.Wait() // its place is given back behind the answer
+		if !strings.Contains(w.Body.String(), "a fault of this program") || strings.Contains(w.Body.String(), "planted") || len(fault.turn)+len(fault.queue) != 0 {
+			t.Errorf("a fault: %s", w.Body)
+		}
 	})
-	if w := signed(t, fault, 1, time.Now(), ofBranch("topic")); !strings.Contains(w.Body.String(), "a fault of this program") || strings.Contains(w.Body.String(), "planted") || len(fault.turn)+len(fault.queue) != 0 {
-		t.Errorf("a fault: %s", w.Body)
-	}
 	large := newDoor(t, func(o *Options) {
 		o.Plan = func(context.Context, Request, func(Progress)) Result {
 			return Result{Document: strings.Repeat("x", maxDocument+1)}

@@ -250,6 +250,13 @@ func TestScenes(t *testing.T) {
 		}
 		golden(t, "scenes/"+s.name+".md", everyForm(t, s.r)["markdown"])
 	}
+	// Beside a daemon nobody else applies.
+	beside := scene(DryRun, 0, ten...)
+	beside.StateLock = LockedByDaemon
+	text := render(t, func(w io.Writer) error { return Text(w, beside, TextOptions{Apply: "reconcile now production"}) })
+	if flat := strings.Join(strings.Fields(text), " "); !strings.Contains(flat, "The daemon applies it, at once with: reconcile now production") || strings.Contains(flat, "One alone") {
+		t.Errorf("beside a daemon:\n%s", text)
+	}
 	// More names than a line holds are counted.
 	many := scene(Apply, 3, ten...)
 	many.Environments[0].Error = "apply plan: refused"

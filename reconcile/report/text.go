@@ -122,6 +122,9 @@ func (t *text) closing() {
 		if all, one = "Apply (asks first): ", t.oneOf(); one != "" {
 			all = "Apply all that is ready (asks first): "
 		}
+		if t.r.StateLock == LockedByDaemon {
+			all, one = "The daemon applies it, at once with: ", ""
+		}
 	}
 	last := totals.closing(t.r, occasion(t.r))
 	for _, of := range []string{occasion(t.r), ran(t.r), "Dry run"} {
