@@ -88,7 +88,7 @@ func (env *environment) elsewhere(name string) (out elsewhere) {
 	case err != nil:
 		return unknown("%v", err)
 	case !out.memory.Known && store.Reason() != "":
-		return unknown("this run has no state, which would know")
+		return unknown("this run has no state")
 	case !out.memory.Known:
 		return unknown("the state has no run of it")
 	}

@@ -114,7 +114,7 @@ func TestPromotionWaitsForWhatIsNotKnown(t *testing.T) {
 		do   func(w *world)
 		want string
 	}{
-		"no run": {func(*world) {}, "of which nothing counts now: the state has no run of it"},
+		"no run": {func(*world) {}, "which is not known to have it: the state has no run of it"},
 		"not named": {func(w *world) {
 			delete(w.files, "staging/polar.yaml")
 			w.write("staging/oura.yaml", "provider: oura\n")
@@ -185,7 +185,7 @@ func TestPromotionWithoutState(t *testing.T) {
 		t.Fatalf("%s: %s", got.Gate, got.GateReason)
 	}
 	w.stateDir = t.TempDir()
-	w.heldFor(w.dryRun(), "polar:enable", "of which nothing counts now")
+	w.heldFor(w.dryRun(), "polar:enable", "which is not known to have it: this run has no state")
 }
 
 // A state of before knows no times: they begin with the next run there.

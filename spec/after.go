@@ -2,7 +2,9 @@ package spec
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/yamlpos"
 )
@@ -66,6 +68,55 @@ func (l *loader) promotions(environments []Environment) {
 			wrong(w, "let one of them wait for none", yamlpos.Quoted(w.on.Environment)+" waits for this environment in turn")
 		}
 	}
+}
+
+// counterparts warns of connections that would wait for ever, since the environment that
+// they wait for has no file of theirs: once for each `after`. One with errors may have it.
+func (l *loader) counterparts(environments []Environment) {
+	has := map[string]map[string]bool{}
+	for _, e := range environments {
+		if e.Invalid {
+			continue
+		}
+		has[e.Name] = map[string]bool{}
+		for _, c := range e.Connections {
+			has[e.Name][c.Provider] = true
+		}
+	}
+	for _, e := range environments {
+		lacking, order := map[Origin][]string{}, []Field[After]{}
+		for _, c := range e.Connections {
+			after := e.After
+			if c.After.Presence != Omitted {
+				after = c.After
+			}
+			there := has[after.Value.Environment]
+			if !after.Given() || e.Invalid || there == nil || there[c.Provider] {
+				continue
+			}
+			if lacking[after.Origin] == nil {
+				order = append(order, after)
+			}
+			lacking[after.Origin] = append(lacking[after.Origin], yamlpos.Printable(e.Name+"/"+c.Provider))
+		}
+		for _, after := range order {
+			names, there := lacking[after.Origin], yamlpos.Printable(after.Value.Environment)
+			message, hint := names[0]+" has no file in "+there+", so it would wait for ever", "give it one there, or write `after: null` in its file"
+			if len(names) > 1 {
+				message, hint = some(names)+" have no file in "+there+", so they would wait for ever", "give them one there, or write `after: null` in theirs"
+			}
+			l.problems = append(l.problems, Problem{Severity: Warning, Environment: e.Name, Origin: after.Origin, Message: message, Hint: hint})
+		}
+	}
+}
+
+// some are the first of several names, and how many follow.
+func some(names []string) string {
+	const shown = 4
+	if len(names) <= shown {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:shown-1], ", "), len(names)-shown+1)
 }
 
 // inCircles are the environments that wait for each other, and those between two such

@@ -81,6 +81,7 @@ func Load(fsys fs.FS, vocabulary Vocabulary) (Set, []Problem) {
 	l.sameDevID(set.Environments)
 	l.promotions(set.Environments)
 	l.markInvalid(set.Environments)
+	l.counterparts(set.Environments)
 	l.atTheBeginning()
 	slices.SortStableFunc(l.problems, compareProblems)
 	return set, slices.Compact(l.problems) // what several files extend is wrong in each of them

@@ -92,7 +92,7 @@ func Guards() []GuardRow {
 		{Name: "after-suspend", Holds: "disruptive and destructive changes after a suspend, a pause or a restored state, until a run finds none of them", Lifts: byAny,
 			proof: true, holds: guardAfterSuspend},
 		{Name: GuardPromotion, Holds: "what a commit asks for, a first set-up or pruning, before the same has been applied and in sync in the environment that `after` names, for as long as it says; not keys alone, and not drift", Lifts: Lifts{Now: true},
-			Commit: "the file without after", Else: "that environment, and time", holds: guardPromotion},
+			Commit: "`after: null` in the file of the connection", Else: "that environment, and time", holds: guardPromotion},
 		{Name: GuardWindow, Holds: "disruptive and destructive changes outside the windows", Lifts: Lifts{Now: true},
 			Commit: "other windows", Else: "time", proof: true, holds: guardWindow},
 

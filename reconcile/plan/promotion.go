@@ -37,10 +37,16 @@ func guardPromotion(in Input, k Connection, c Change) Hold {
 	there := after.Environment + "/" + k.Provider
 	begins, lacks := after.since(k, c)
 	ends := begins.Add(after.For)
-	drop := edit(file(after.Origin), "", "the file without after, and it does not wait")
+	drop := edit(fileOf(in, k), "after: null", "so that this connection does not wait")
+	if k.Desired == nil {
+		drop = edit(file(after.Origin), "", "the file without after, and it does not wait")
+	}
 	switch {
 	case after.Unknown != "":
-		return promotion("after "+there+", of which nothing counts now: "+after.Unknown, after, drop)
+		return promotion("after "+there+", which is not known to have it: "+after.Unknown, after, drop)
+	case lacks == namedNowhere:
+		first := edit(there+".yaml", "", "the same connection there, to have it first")
+		return wait("after "+there+", which "+lacks+" ("+after.Origin+")", drop, first, approval(" with --now"))
 	case lacks != "":
 		return promotion("after "+there+", which "+lacks, after, drop)
 	case !in.Now.Before(ends):
@@ -59,6 +65,10 @@ func promotion(reason string, after *After, drop Remediation) Hold {
 	return wait(reason+" ("+after.Origin+")", next, approval(" with --now"), drop)
 }
 
+// namedNowhere is what lacks where the other environment has no such connection. Time does
+// not end that.
+const namedNowhere = "no file names"
+
 // since is from when the same change has been in sync there; where it is not, lacks says
 // why. Of a field that differs by environment its own last change there counts, whatever
 // it says.
@@ -68,7 +78,7 @@ func (a *After) since(k Connection, c Change) (begins time.Time, lacks string) {
 	}
 	switch there := a.There; {
 	case a.Wants == nil:
-		return begins, "no file names"
+		return begins, namedNowhere
 	case there == nil || there.Noted:
 		return begins, "no run has applied yet"
 	case there.Synced.IsZero():

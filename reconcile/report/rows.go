@@ -299,6 +299,13 @@ func reasonOf(c Change) string {
 		if known {
 			return "for the window that opens " + opens
 		}
+	case c.Guard == plan.GuardPromotion:
+		reason, _, _ := strings.Cut(clean(c.GateReason), " (")
+		if c.GateEnds.IsZero() {
+			return reason
+		}
+		after, _, _ := strings.Cut(reason, ", which ")
+		return "until " + minute(c.GateEnds) + ": " + after
 	case c.Guard == plan.GuardRejected: // the rest is what the row says
 		if _, refusal, ok := strings.Cut(clean(c.GateReason), "; "); ok {
 			return refusal

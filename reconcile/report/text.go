@@ -313,6 +313,10 @@ func (t *text) environment(e Environment) {
 		t.asBefore(asBefore)
 	} else {
 		for _, w := range asBefore {
+			if w.guard() == plan.GuardPromotion { // what changes is as new as a commit
+				t.row(e, w)
+				continue
+			}
 			t.waits(w)
 		}
 	}
@@ -500,7 +504,7 @@ func (t *text) row(e Environment, w row) {
 		line.reason = strings.TrimSuffix(w.stands+": "+w.reason, ": ")
 	}
 	if w.rank == rankWaits && w.reason != "" {
-		line.reason = strings.Replace("waits: "+w.reason, "waits: for ", "waits for ", 1)
+		line.reason = strings.NewReplacer("waits: for ", "waits for ", "waits: until ", "waits until ").Replace("waits: " + w.reason)
 		if step, is := strings.CutPrefix(w.reason, "step "); is {
 			line.reason = "waits for " + turnWords(step)
 		}
