@@ -17,6 +17,7 @@ type elsewhere struct {
 	memory  plan.Memory
 	pauses  []plan.KillSwitch
 	unknown string // why nothing counts
+	unread  bool   // its files say nothing, either
 	next    plan.Remediation
 }
 
@@ -41,7 +42,7 @@ func (env *environment) lookElsewhere() {
 
 // of is what is known there of one connection.
 func (e elsewhere) of(provider string, after spec.Field[spec.After], now time.Time) *plan.After {
-	out := &plan.After{Environment: after.Value.Environment, For: after.Value.For, Origin: at(after.Origin), Unknown: e.unknown, Next: e.next,
+	out := &plan.After{Environment: after.Value.Environment, For: after.Value.For, Origin: at(after.Origin), Unknown: e.unknown, Unread: e.unread, Next: e.next,
 		There: e.memory.Of(provider), Gone: e.memory.Gone[provider]}
 	suspends := []*spec.Suspend{e.spec.Suspend}
 	if i := slices.IndexFunc(e.spec.Connections, func(c spec.Connection) bool { return c.Provider == provider }); i >= 0 {
@@ -69,11 +70,12 @@ func (env *environment) elsewhere(name string) (out elsewhere) {
 	}
 	i := slices.IndexFunc(env.request.Set.Environments, func(e spec.Environment) bool { return e.Name == name })
 	if i < 0 {
+		out.unread = true
 		return unknown("the repository has no such environment")
 	}
 	out.spec = env.request.Set.Environments[i]
 	if err := firstError(env.request.Problems, name); err != nil || out.spec.Invalid {
-		out.next = plan.NextCommand("list all errors", "validate")
+		out.next, out.unread = plan.NextCommand("list all errors", "validate"), true
 		return unknown("its files have errors")
 	}
 	client, err := env.o.Client(out.spec.Account, out.spec.DevID)

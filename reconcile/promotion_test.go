@@ -3,9 +3,12 @@ package reconcile
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra/terratest"
@@ -107,6 +110,90 @@ func TestPromotion(t *testing.T) {
 	}
 }
 
+// The row of docs/reuse.md is what is printed of a change that waits, also when it waited
+// before.
+func TestReusePageShowsWhatWaits(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../docs/reuse.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, block, _ := strings.Cut(string(page), "    $ reconcile --dry-run --env eu/production\n")
+	block, _, _ = strings.Cut(block, "\n\n")
+	want := strings.ReplaceAll("\n"+block, "\n    ", "\n")
+
+	w := newWorld(t)
+	w.now = time.Date(2026, 11, 30, 10, 0, 0, 0, time.UTC)
+	const production = "dev_id: prod-eu-Rt5Yk2\nprune: never\n"
+	both := func(scopes string) {
+		w.write("staging/strava.yaml", "provider: strava\nscopes: ["+scopes+"]\n")
+		w.write("eu/production/strava.yaml", "provider: strava\nscopes: ["+scopes+"]\n")
+	}
+	delete(w.files, "production/environment.yaml")
+	w.terra.AddEnvironment(stagingID, terratest.EnvironmentOptions{})
+	w.terra.AddEnvironment("prod-eu-Rt5Yk2", terratest.EnvironmentOptions{})
+	w.write("staging/environment.yaml", "dev_id: "+stagingID+"\nprune: disable\n")
+	w.write("eu/production/environment.yaml", production)
+	w.write("eu/production/whoop.yaml", "provider: whoop\nafter: null\n")
+	both("activity:read_all")
+	w.apply()
+	w.apply()
+	w.passes(24 * time.Hour)
+	w.write("eu/production/environment.yaml", production+"after: {environment: staging, for: 24h}\n")
+	both("activity:read_all, activity:write")
+	w.only("staging")
+	for _, look := range []string{"first", "as before"} {
+		r := w.run(Run{Mode: report.DryRun, Only: []string{"eu/production"}})
+		got, _, _ := strings.Cut(printed(t, r), "\n\n")
+		if diff := cmp.Diff(want, "\n"+got); diff != "" {
+			t.Errorf("%s (-docs/reuse.md +printed):\n%s", look, diff)
+		}
+		whole := strings.Join(strings.Fields(printed(t, r, "strava")), " ")
+		if why := "which has this in sync since 2026-12-01 10:00 UTC; 24h end 2026-12-02 10:00 UTC (eu/production/environment.yaml:3)"; !strings.Contains(whole, why) {
+			t.Errorf("%s: --explain does not say %q:\n%s", look, why, whole)
+		}
+		w.only("eu/production")
+		w.passes(time.Hour)
+	}
+}
+
+func printed(t *testing.T, r report.Report, explain ...string) string {
+	t.Helper()
+	var out strings.Builder
+	if err := report.Text(&out, r, report.TextOptions{Explain: explain}); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// A connection that the other environment does not have is not to wait for it: a line in
+// its own file says so, and nothing advises to wait.
+func TestPromotionOfWhatIsNotThere(t *testing.T) {
+	t.Parallel()
+	w := promoting(t, "0s")
+	delete(w.files, "staging/polar.yaml")
+	w.heldFor(w.only("production"), "polar:enable", "which no file names") // nor does a run there end it
+	w.write("staging/oura.yaml", "provider: oura\n")
+	w.only("staging")
+	c := w.heldFor(w.only("production"), "polar:enable", "staging/polar, which no file names (production/environment.yaml:3)")
+	if len(c.Remediations) == 0 {
+		t.Fatal("nothing ends it")
+	}
+	want := plan.Remediation{Kind: plan.ByCommit, Text: "so that this connection does not wait", File: "production/polar.yaml", YAML: "after: null"}
+	if diff := cmp.Diff(want, c.Remediations[0]); diff != "" {
+		t.Error(diff)
+	}
+	for _, r := range c.Remediations {
+		if r.Kind == plan.ByWaiting {
+			t.Errorf("%q does not end it", r.Text)
+		}
+	}
+	w.write(want.File, "provider: polar\n"+want.YAML+"\n")
+	if r := w.only("production"); r.Environments[0].Summary.Applied != 1 {
+		t.Errorf("the line does not free it: %s", w.show(r))
+	}
+}
+
 // What is not known of the other environment is an answer: the change waits, and says so.
 func TestPromotionWaitsForWhatIsNotKnown(t *testing.T) {
 	t.Parallel()
@@ -120,7 +207,8 @@ func TestPromotionWaitsForWhatIsNotKnown(t *testing.T) {
 			w.write("staging/oura.yaml", "provider: oura\n")
 			w.only("staging")
 		}, "which no file names"},
-		"invalid": {func(w *world) { w.only("staging"); w.write("staging/x.yaml", "provider: [\n") }, "its files have errors"},
+		"invalid":          {func(w *world) { w.only("staging"); w.write("staging/x.yaml", "provider: [\n") }, "its files have errors"},
+		"its file invalid": {func(w *world) { w.only("staging"); w.write("staging/polar.yaml", "provider: [\n") }, "its files have errors"},
 		"suspended": {func(w *world) {
 			w.only("staging")
 			w.write("staging/environment.yaml", "dev_id: "+stagingID+"\nprune: disable\nsuspend: {reason: r, owner: o, until: 2027-01-01}\n")

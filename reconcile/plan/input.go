@@ -138,6 +138,7 @@ type After struct {
 	Origin      string
 	Unknown     string      // why nothing counts that is known of it; "" where it does
 	Next        Remediation // what ends that; the zero value where nothing is to be done
+	Unread      bool        // its files have errors, or it is not there: Wants says nothing
 	Wants       *Desired    // what its file there says but for secrets; nil: no file names it
 	There       *Remembered // nil: nothing is
 	Gone        time.Time   // since when it is gone there; zero: it is not, or was never there

@@ -42,11 +42,11 @@ func guardPromotion(in Input, k Connection, c Change) Hold {
 		drop = edit(file(after.Origin), "", "the file without after, and it does not wait")
 	}
 	switch {
-	case after.Unknown != "":
-		return promotion("after "+there+", which is not known to have it: "+after.Unknown, after, drop)
-	case lacks == namedNowhere:
+	case lacks == namedNowhere && !after.Unread: // whatever is known of its runs
 		first := edit(there+".yaml", "", "the same connection there, to have it first")
 		return wait("after "+there+", which "+lacks+" ("+after.Origin+")", drop, first, approval(" with --now"))
+	case after.Unknown != "":
+		return promotion("after "+there+", which is not known to have it: "+after.Unknown, after, drop)
 	case lacks != "":
 		return promotion("after "+there+", which "+lacks, after, drop)
 	case !in.Now.Before(ends):
