@@ -82,7 +82,7 @@ daemon.yaml, or named by --forge and --project; then the token comes from
 	p.StringVar(&f.commit, "commit", "", "whole `hash` of the commit (default: that of the report)")
 	p.BoolVar(&f.proposed, "proposed", false, "the commit is one of a pull request: to have a plan is success, whatever the plan would do")
 	p.StringVar(&f.config, "config", "", "`file` of a runner's configuration, for its notify_commit")
-	p.Var(choice{&f.forge, []string{"github", "gitlab", "gitea"}}, "forge", "whose `API` is spoken: github, gitlab, or gitea as Forgejo does")
+	p.Var(choice{&f.forge, config.Forges()}, "forge", "whose `API` is spoken: github, gitlab, gitea or forgejo")
 	p.StringVar(&f.url, "url", "", "`address` of the forge, of GitHub its API (default: that of github.com or gitlab.com)")
 	p.StringVar(&f.project, "project", "", "`owner/name` of the project")
 	p.StringVar(&f.context, "context", "", "`name` of the statuses, before the environment (default: "+config.DefaultStatusContext+")")
@@ -108,10 +108,11 @@ func (f *notifyFlags) what(proc *Process) (config.NotifyCommit, error) {
 	case f.forge == "" || f.project == "":
 		return none, usageError("notify-commit: name the forge with --forge and --project, or a configuration with --config")
 	}
+	f.forge = config.ForgeAPI(f.forge)
 	c := config.NotifyCommit{Forge: f.forge, Project: f.project, Token: config.EnvSecret(forgeToken, proc.Getenv),
 		URL: cmp.Or(f.url, config.DefaultForge(f.forge)), Context: cmp.Or(f.context, config.DefaultStatusContext)}
 	if c.URL == "" {
-		return none, usageError("notify-commit: --url is missing: gitea is at another address for everybody")
+		return none, usageError("notify-commit: --url is missing: each Gitea and Forgejo has an address of its own")
 	}
 	if c.URL, err = config.CheckForge(c.URL); err != nil {
 		return none, usageError("notify-commit: --url %w", err)

@@ -108,6 +108,17 @@ func checkListen(text string) error {
 	return nil
 }
 
+// Forges are the words for a forge.
+func Forges() []string { return []string{"github", "gitlab", "gitea", "forgejo"} }
+
+// ForgeAPI is whose API a forge speaks: Forgejo that of Gitea.
+func ForgeAPI(forge string) string {
+	if forge == "forgejo" {
+		return "gitea"
+	}
+	return forge
+}
+
 // DefaultForge is the address of a forge that there is once, "" for others.
 func DefaultForge(forge string) string {
 	switch forge {

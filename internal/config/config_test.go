@@ -82,6 +82,14 @@ accounts: {default: {token_env: T, dev_ids: [dev-1]}}
 apply: false
 `
 
+func TestForgejoSpeaksTheAPIOfGitea(t *testing.T) {
+	text := smallest + "notify_commit: {forge: forgejo, url: \"https://git.acme.example\", project: acme/terra, token_env: T}\n"
+	c, err := Parse("/etc/reconcile/daemon.yaml", []byte(text), env(map[string]string{"HOME": "/home/ada"}))
+	if err != nil || c.NotifyCommit.Forge != "gitea" {
+		t.Errorf("got %+v, %v", c.NotifyCommit, err)
+	}
+}
+
 func TestParseFillsDefaults(t *testing.T) {
 	got, err := Parse("/etc/reconcile/daemon.yaml", []byte(smallest), env(map[string]string{
 		"HOME": "/home/ada", "RECONCILE_AGE_KEY_FILE": "/a:/b",

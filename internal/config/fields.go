@@ -33,8 +33,8 @@ func fields() yamlpos.Fields {
 			{Name: "log", Form: yamlpos.Block, Means: "on standard error"},
 		},
 		"notify_commit": append([]yamlpos.Declared{
-			{Name: "forge", Form: yamlpos.Word, Required: true, Words: []string{"github", "gitlab", "gitea"}, Means: "whose API it speaks; Forgejo speaks that of `gitea`"},
-			{Name: "url", Pattern: addressPattern, Value: "address", Omitted: "`" + DefaultGitHub + "`, `" + DefaultGitLab + "`; required for `gitea`", Means: "of GitHub its API, of the others the forge itself. https, or http on this machine"},
+			{Name: "forge", Form: yamlpos.Word, Required: true, Words: Forges(), Means: "whose API it speaks"},
+			{Name: "url", Pattern: addressPattern, Value: "address", Omitted: "`" + DefaultGitHub + "`, `" + DefaultGitLab + "`; required for the others", Means: "of GitHub its API, of the others the forge itself. https, or http on this machine"},
 			{Name: "project", Required: true, Pattern: forgeProject, Chars: 255, Says: "a project; write it as in acme/terra-config", Value: "`OWNER/NAME`", Means: "the project whose commits these are; of GitLab also with groups, or its number"},
 			{Name: "context", Pattern: statusContext, Chars: 100, Says: "a name for statuses; write letters, digits, spaces, ., _, / and -, as in terra-reconcile", Value: "text", Default: DefaultStatusContext, Means: "a status is named so, with `/` and the environment after it"},
 		}, tokenFields("the token that may post statuses, and nothing else; one of the two")...),

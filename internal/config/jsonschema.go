@@ -48,5 +48,5 @@ func forge() []*yamlpos.JSONSchema {
 		return &yamlpos.JSONSchema{Properties: yamlpos.Properties{{Name: "forge", Schema: &yamlpos.JSONSchema{Enum: yamlpos.Literals(names)}}}, Required: []string{"forge"}}
 	}
 	owned := &yamlpos.JSONSchema{Properties: yamlpos.Properties{{Name: "project", Schema: &yamlpos.JSONSchema{Pattern: `^[^/]+/[^/]+$`}}}}
-	return []*yamlpos.JSONSchema{{If: is("gitea"), Then: yamlpos.Having("url")}, {If: is("github", "gitea"), Then: owned}}
+	return []*yamlpos.JSONSchema{{If: is("gitea", "forgejo"), Then: yamlpos.Having("url")}, {If: is("github", "gitea", "forgejo"), Then: owned}}
 }

@@ -358,7 +358,7 @@ func (r *reader) notifyCommit(o yamlpos.Object) *NotifyCommit {
 		return nil
 	}
 	one.Require()
-	forge := one.Word("forge").Value
+	forge := ForgeAPI(one.Word("forge").Value)
 	n := &NotifyCommit{
 		Forge:   forge,
 		URL:     r.text(one, "url", func(text string) error { _, err := CheckForge(text); return err }),
