@@ -217,14 +217,21 @@ func accountOf(c config.Config, devID string) string {
 func sayImported(proc *Process, environment string, connections []importer.Connection, files map[string]importer.File) error {
 	out, unknown, open := newPage(proc), []string{}, 0
 	out.add(environment + ": " + visible.Plural(len(connections), "connection", "connections") + " imported\n\n")
+	widest := 24
+	for _, c := range connections {
+		widest = max(widest, len(environment+"/"+c.Provider+".yaml"))
+	}
 	for _, c := range connections {
 		file := files[c.Provider]
 		words := "Terra's app"
 		if file.NoKeys {
 			words = "no app of yours yet, and it needs one"
 		}
-		if file.UnknownKey {
+		switch {
+		case file.UnknownKey:
 			words, unknown = "own app, a key that nobody can read", append(unknown, c.Provider)
+		case c.Credentials.HasCredentials && !c.Credentials.TerraOwned:
+			words = "own app, which stays as it is"
 		}
 		if !c.Source.Active {
 			words += ", paused"
@@ -233,7 +240,7 @@ func sayImported(proc *Process, environment string, connections []importer.Conne
 			open++
 			words += ", human steps to record"
 		}
-		out.folded(fmt.Sprintf("  %-24s ", environment+"/"+c.Provider+".yaml"), words)
+		out.folded(fmt.Sprintf("  %-*s ", widest, environment+"/"+c.Provider+".yaml"), words)
 		for _, left := range file.Left {
 			out.folded("    not in the file: ", left)
 		}

@@ -296,6 +296,17 @@ func TestImportOfNamesThatYAMLMisreads(t *testing.T) {
 	}
 }
 
+// TestImportOfAnOwnAppThatNoFileCanHold: the report does not call it Terra's.
+func TestImportOfAnOwnAppThatNoFileCanHold(t *testing.T) {
+	e := newAccount(t, terratest.EnvironmentOptions{})
+	e.terra.Enable(importedDevID, "huawei")
+	e.terra.SetCredential(importedDevID, "huawei", terratest.Credential{ClientID: "cid-5", Secret: "aSecretNobodyMayRead0001"})
+	out := e.run(0, "import", "--env", "live", "--dev-id", importedDevID, "--out", e.repository())
+	if !strings.Contains(out, "own app, which stays as it is") || !strings.Contains(out, "not in the file") || strings.Contains(out, "Terra's app") {
+		t.Errorf("got %s", out)
+	}
+}
+
 // TestImportAddsWhatIsMissing leaves alone what is there.
 func TestImportAddsWhatIsMissing(t *testing.T) {
 	e := newAccount(t, terratest.EnvironmentOptions{})
