@@ -203,6 +203,7 @@ func TestDoorQueue(t *testing.T) {
 			t.Errorf("one more got %d", answers[maxWaiting+1].Code)
 		}
 		time.Sleep(2 * tellEvery)
+		synctest.Wait()
 		if said := answers[1].Body.String(); strings.Count(said, `{"before":`) < 2 {
 			t.Errorf("who waits heard %q", said)
 		}
