@@ -41,6 +41,7 @@ type commitSource struct {
 	transport http.RoundTripper
 	prober    prober
 	statuses  func(...notify.Status) // what became of a commit; returns at once
+	hear      []func(report.Report)  // of each run that the end of the daemon did not cut short; return at once
 
 	// Poll's own:
 	latest  string // the commit last looked at, used or not
@@ -52,6 +53,7 @@ type commitSource struct {
 	aside     string                        // the branch that HEAD names, and that is not followed
 	tag       string                        // that has the name of the branch
 	last      map[string]report.Environment // by environment: what its last run said
+	reports   map[string]report.Report      // by environment: the whole of it
 	ended     map[string]time.Time          // by environment: when that ended
 	revisions map[string]revision           // by environment: what its runs use
 	running   map[string]bool               // by environment: a run of it is under way
@@ -240,12 +242,19 @@ func (s *commitSource) Run(ctx context.Context, name string) report.Report {
 	s.proc.asked.elsewhere().completeReport(&out)
 	if !errors.Is(ctx.Err(), context.Canceled) { // it would tell of the end of the daemon
 		s.statuses(notify.Of(out, false)...)
+		for _, hear := range s.hear {
+			hear(out)
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range out.Environments {
 		s.last[e.Name] = e
 	}
+	if s.reports == nil {
+		s.reports = map[string]report.Report{}
+	}
+	s.reports[name] = out
 	if s.ended == nil {
 		s.ended = map[string]time.Time{}
 	}
@@ -272,6 +281,14 @@ func (s *commitSource) Next(name string) daemon.Moment {
 		s.log.Warn("when something changes by time alone is not known", "environment", name, "error", err.Error())
 	}
 	return daemon.Moment{At: next.At, Why: next.Why}
+}
+
+// report is what the last run of an environment said; known is false before the first.
+func (s *commitSource) report(name string) (r report.Report, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, known = s.reports[name]
+	return r, known
 }
 
 // left is what the last run of an environment has left to do; known is false where that
