@@ -37,6 +37,10 @@ type outcome struct {
 	then   verdict
 	lost   bool          // sent, and the effect is unknown
 	after  time.Duration // what Retry-After asked for
+	status int           // of the answer; 0: none came whole
+	unsent bool          // kept back from a server that answers nothing
+	waited time.Duration // until it could leave
+	took   time.Duration // from there
 }
 
 // do makes the call: guards, then attempts. Every error of a write that may have
@@ -58,10 +62,12 @@ func (c *Client) do(ctx context.Context, k call) (answer, error) {
 	for failures, tries := 0, 0; ; tries++ {
 		o := c.attempt(ctx, k, token)
 		if o.err == nil {
+			c.tell(ctx, k, o, tries, 0)
 			return o.answer, nil
 		}
 		lost = lost || o.lost
 		if o.then == refresh {
+			c.tell(ctx, k, o, tries, 0)
 			fresh, ok := c.tokens.newer(token)
 			if !ok || tries > c.maxAttempts {
 				return answer{}, k.finish(o.err, lost)
@@ -69,29 +75,33 @@ func (c *Client) do(ctx context.Context, k call) (answer, error) {
 			token = fresh
 			continue
 		}
-		wait := o.after + backoff(tries)
+		wait, again := o.after+backoff(tries), true
 		switch {
 		case o.then == giveUp, o.after > maxPause:
+			again = false
 			if timedOut(o.err) {
 				limiter.silence.waitedInVain(began, time.Now())
 			}
-			return answer{}, k.finish(o.err, lost)
 		case o.then == holdOff:
 			if limiter.isSpent(time.Now()) {
-				return answer{}, k.finish(o.err, lost)
-			}
-			if patience += wait; patience > maxPause {
+				again = false
+			} else if patience += wait; patience > maxPause {
+				again = false
 				limiter.spend(time.Now())
-				return answer{}, k.finish(o.err, lost)
 			}
 		default:
 			if failures += cost(o.err); failures >= c.maxAttempts {
+				again = false
 				if timedOut(o.err) {
 					limiter.silence.waitedInVain(began, time.Now())
 				}
-				return answer{}, k.finish(o.err, lost)
 			}
 		}
+		if !again {
+			c.tell(ctx, k, o, tries, 0)
+			return answer{}, k.finish(o.err, lost)
+		}
+		c.tell(ctx, k, o, tries, wait)
 		if err := sleep(ctx, wait); err != nil {
 			return answer{}, k.finish(k.interrupted(err), lost)
 		}
@@ -164,18 +174,23 @@ type answer struct {
 const repeatsSecret = "it repeats a secret that it was sent, which Terra never does"
 
 // attempt sends the call once, when the limiter lets it, and judges the answer.
-func (c *Client) attempt(ctx context.Context, k call, token string) outcome {
+func (c *Client) attempt(ctx context.Context, k call, token string) (o outcome) {
 	limiter := c.limits.limiter(token)
+	asked := time.Now()
+	left := asked
+	defer func() { o.waited, o.took = left.Sub(asked), time.Since(left) }()
 	if !c.readOnly {
 		limiter.begin()
 	}
 	if err := c.limits.start(ctx, limiter, k.op.write, k.dryRun); err != nil {
+		left = time.Now()
 		return outcome{err: k.interrupted(err)}
 	}
+	left = time.Now()
 	defer c.limits.end(limiter, k.op.write)
 	silent := limiter.silence.lasts(time.Now())
 	if silent && k.commits() {
-		return outcome{err: k.unsent()}
+		return outcome{err: k.unsent(), unsent: true}
 	}
 	if k.commits() && c.hold != nil {
 		if err := c.hold(k.provider); err != nil {
@@ -202,7 +217,7 @@ func (c *Client) attempt(ctx context.Context, k call, token string) outcome {
 	response, err := c.transport.RoundTrip(request)
 	if err != nil {
 		k.hide = k.hide.with(proxyPassword(c.transport, request))
-		o := k.unanswered(ctx, err, "nothing came back", reach.sent(err), timeout)
+		o = k.unanswered(ctx, err, "nothing came back", reach.sent(err), timeout)
 		if silent {
 			o.then = giveUp
 		}
@@ -212,7 +227,7 @@ func (c *Client) attempt(ctx context.Context, k call, token string) outcome {
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	c.notices.see(k.op.id, response.Header, k.hide)
 	if err != nil { // half an answer is none: a server that sends a byte a second is silent
-		o := k.unanswered(ctx, err, "no whole answer came back", true, timeout)
+		o = k.unanswered(ctx, err, "no whole answer came back", true, timeout)
 		if silent {
 			o.then = giveUp
 		}
@@ -223,10 +238,11 @@ func (c *Client) attempt(ctx context.Context, k call, token string) outcome {
 	if k.op.write {
 		limiter.hint(now, readRateHint(response.Header, now))
 	}
-	o := k.judge(request.URL, response, body)
+	o = k.judge(request.URL, response, body)
 	if o.err == nil && c.told.inAnswer(k, body, hiddenPart(token)) {
 		o = outcome{err: k.bad(response.StatusCode, repeatsSecret), lost: true}
 	}
+	o.status = response.StatusCode
 	if !k.quiet {
 		o.answer.repeats = func(text string) bool { return c.told.inText(k, text, hiddenPart(token)) }
 	}

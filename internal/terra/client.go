@@ -46,6 +46,9 @@ type Options struct {
 	// plain line, with the id of the operation that brought it. It is called
 	// one call at a time and must not use the client. May be nil.
 	Notice func(operation, text string)
+	// Attempted is told of each attempt when it has ended, by several goroutines at once; it
+	// returns soon and must not use the client. May be nil.
+	Attempted func(Attempt)
 	// Timeout is the deadline of one attempt, from the moment it may leave until
 	// its answer is read whole; 0 is 30 s. Operations on webhook endpoints get
 	// at least 90 s. Waiting for a rate limit does not count: bound that, and
@@ -71,6 +74,7 @@ type Client struct {
 	tokens      *tokenReader
 	notices     *notices
 	told        *told
+	attempted   func(Attempt)               // nil: nobody wants to know
 	hold        func(provider string) error // nil never does
 }
 
@@ -128,6 +132,7 @@ func New(o Options) (*Client, error) {
 		maxAttempts: o.MaxAttempts,
 		tokens:      &tokenReader{read: o.Token},
 		notices:     &notices{report: o.Notice},
+		attempted:   o.Attempted,
 		told: &told{sent: map[place][]secrets.Value{}, places: map[string][]place{}, public: map[place][]string{}, openly: map[string]*secrets.Openly{},
 			opened: func(string) []secrets.Value { return nil }},
 	}
