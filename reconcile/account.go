@@ -14,6 +14,14 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
+// NotAllowedError says that a commit asks of an environment what the runner does not let it
+// have: an account, or a dev_id. Nothing was asked of Terra.
+type NotAllowedError struct{ Err error }
+
+func (e *NotAllowedError) Error() string { return e.Err.Error() }
+
+func (e *NotAllowedError) Unwrap() error { return e.Err }
+
 // unnamed begins the customer of an environment whose token Terra has not named one of:
 // what stands for the token follows.
 const unnamed = "token:"
@@ -30,8 +38,8 @@ func (env *environment) keepAccount() error {
 	if err != nil || was == "" || was == account {
 		return err
 	}
-	return advice.With(fmt.Errorf("use account %s for %s: it was account %s until now, and a commit does not change that", account, devID, was),
-		fmt.Sprintf("where it belongs to %s now, list it in daemon.yaml under dev_ids of that account alone; else name %s in environment.yaml again", account, was))
+	return &NotAllowedError{advice.With(fmt.Errorf("use account %s for %s: it was account %s until now, and a commit does not change that", account, devID, was),
+		fmt.Sprintf("where it belongs to %s now, list it in daemon.yaml under dev_ids of that account alone; else name %s in environment.yaml again", account, was))}
 }
 
 // identify finds out whose memory this run reads. State belongs to one account: to a

@@ -286,6 +286,8 @@ func (env *environment) report(err error) {
 	out.DecidedAt, out.Ahead = env.input.Now, env.ahead
 	if err != nil {
 		out.Error, out.Remediations = err.Error(), toDo(err)
+		var notAllowed *NotAllowedError
+		out.CommitAtFault = errors.As(err, &notAllowed) || terra.HasCode(err, terra.CodeDevIDNotFound)
 		if len(out.Remediations) == 0 && terra.Passes(err) {
 			out.Remediations = append(out.Remediations, plan.NextCommand("look again in some minutes", "--dry-run", "--env", out.Name))
 		}

@@ -65,11 +65,11 @@ func newClients(c config.Config, o terra.Options) func(account, devID string) (*
 		_, ok := c.Accounts[name]
 		switch {
 		case !ok:
-			return nil, fmt.Errorf("use account %q: this runner knows no such account", name)
+			return nil, &reconcile.NotAllowedError{Err: fmt.Errorf("use account %q: this runner knows no such account", name)}
 		case broken[name] != nil:
 			return nil, broken[name]
 		case !c.Allows(name, devID):
-			return nil, fmt.Errorf("use account %q: the runner does not let it touch %s; its dev_ids decide", name, devID)
+			return nil, &reconcile.NotAllowedError{Err: fmt.Errorf("use account %q: the runner does not let it touch %s; its dev_ids decide", name, devID)}
 		}
 		return clients[name], nil
 	}

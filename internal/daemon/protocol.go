@@ -165,6 +165,7 @@ type LastRun struct {
 	DurationMS int64          `json:"duration_ms"`
 	ExitCode   int            `json:"exit_code"` // as of the command reconcile
 	Error      string         `json:"error"`
+	Refused    bool           `json:"refused"` // the commit asks for an account or a dev_id that it may not use, or that is not there
 	PlanHash   string         `json:"plan_hash"`
 	Summary    report.Summary `json:"summary"`
 }

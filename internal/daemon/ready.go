@@ -20,6 +20,9 @@ type successes struct {
 	cause   string    // of the last one that failed
 }
 
+// forget says that there was a try that tells nothing: neither a success nor a failure.
+func (s *successes) forget() { *s = successes{last: s.last} }
+
 // note takes how a try ended; "" is a success.
 func (s *successes) note(cause string) {
 	now := time.Now()
@@ -31,6 +34,12 @@ func (s *successes) note(cause string) {
 		s.failing = now
 	}
 	s.cause = cause
+}
+
+// commitAtFault tells whether a run ended because of what the commit asks for, before git
+// or Terra could fail: one commit must not make the daemon unready.
+func commitAtFault(r report.Report) bool {
+	return r.Error == "" && len(r.Environments) == 1 && r.Environments[0].CommitAtFault
 }
 
 // failed is why a run does not count as a success, "" where it does. What a person has to

@@ -106,10 +106,49 @@ func TestReadinessIsSuccess(t *testing.T) {
 			t.Errorf("got %+v, %+v", st.Unready, st.Environments)
 		}
 		s.mu.Lock()
+		outcome = report.Report{ExitCode: report.ExitError, Environments: []report.Environment{{Error: "refused: the runner does not let it touch it", CommitAtFault: true}}}
+		s.mu.Unlock()
+		after(40 * time.Minute)
+		wants("a commit names what the runner does not allow", 200, "ok")
+		if e := d.Status().Environments[0]; !e.LastRun.Refused || e.LastRun.ExitCode != report.ExitError || e.FailingSince != nil || e.Failures != 0 ||
+			e.LastSuccess == nil || time.Since(*e.LastSuccess) < 20*time.Minute {
+			t.Errorf("what a commit may not have is neither a success nor a failure: %+v %+v", e.LastRun, e.Tries)
+		}
+
+		s.mu.Lock()
 		outcome = report.Report{}
 		s.mu.Unlock()
-		after(time.Minute)
+		after(time.Hour)
 		wants("Terra is back", 200, "ok")
+		cancel()
+		synctest.Wait()
+	})
+}
+
+// hanging is a Poller whose git server never answers.
+type hanging struct{ *stub }
+
+func (h hanging) Poll(ctx context.Context) ([]Environment, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestAFirstReadThatHangsCountsFromTheStart: nothing has failed yet, and nothing was read.
+func TestAFirstReadThatHangsCountsFromTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := hanging{&stub{running: map[string]int{}, began: time.Now()}}
+		d, err := New(Options{Poller: s, Runner: s, Log: discard(), Poll: time.Minute, Deadline: 10 * time.Minute, AtOnce: 2, UnreadyAfter: 5 * time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		began := time.Now()
+		go func() { _ = d.Run(ctx) }()
+		after(6 * time.Minute)
+		if unready := d.Status().Unready; len(unready) != 1 || !unready[0].Since.Equal(began) || unready[0].Cause != "the repository was not read yet" {
+			t.Errorf("got %+v", unready)
+		}
 		cancel()
 		synctest.Wait()
 	})

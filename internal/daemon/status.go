@@ -129,7 +129,12 @@ func (d *Daemon) noteEnd(w *worker, r report.Report) {
 			}
 		}
 	}
+	last.Refused = commitAtFault(r)
 	w.shown.LastRun = &last
+	if last.Refused {
+		w.runs.forget()
+		return
+	}
 	w.runs.note(failed(r))
 }
 

@@ -87,6 +87,10 @@ type Environment struct {
 	// MayHaveWritten names fields that a server changed, or may have, although it
 	// was asked for a dry run. Not empty, it ends the run.
 	MayHaveWritten []string `json:"may_have_written"`
+	// CommitAtFault says that Error is about what the commit asks for: an account or a dev_id
+	// that the runner does not let it use, or a dev_id that Terra does not have. Neither git
+	// nor Terra failed.
+	CommitAtFault bool `json:"-"`
 	// DecidedAt is the time by which the run decided what time alone decides, and Ahead how
 	// much later it was by the runner's clock. Zero where it came to no decision.
 	DecidedAt time.Time     `json:"-"`
