@@ -51,7 +51,7 @@ func (f familiar) unfamiliar(texts ...string) []string {
 // one of which a digest is known.
 func (f familiar) repeats(texts ...string) bool {
 	texts = f.unfamiliar(texts...)
-	return len(texts) > 0 && (slices.ContainsFunc(texts, f.cache.isSecret) || secrets.RepeatsInLines(strings.Join(texts, "\n"), f.ids, f.open()...))
+	return len(texts) > 0 && (slices.ContainsFunc(texts, f.cache.isSecret) || secrets.RepeatsInLines(strings.Join(texts, "\n"), func() string { return f.ids }, f.open()...))
 }
 
 // givesAway is repeats for what Terra shows of a connection.

@@ -184,11 +184,11 @@ func TestHostileLines(t *testing.T) {
 		{"a client id that is a half of it", secret[:21], secret[:21], false},
 		{"only words", words, "", false},
 	} {
-		if got := RepeatsInLines(c.text, c.public, v); got != c.want {
+		if got := RepeatsInLines(c.text, func() string { return c.public }, v); got != c.want {
 			t.Errorf("%s: got %v, want %v", c.attack, got, c.want)
 		}
 	}
-	if symbols := `%Q!"2<>#*&/+(]){;}~^:?`; !RepeatsInLines("x\n"+symbols, "", NewValue([]byte(symbols))) {
+	if symbols := `%Q!"2<>#*&/+(]){;}~^:?`; !RepeatsInLines("x\n"+symbols, func() string { return "" }, NewValue([]byte(symbols))) {
 		t.Error("a secret of signs is not found")
 	}
 	pieces := []string{"x " + secret[20:25], secret[5:10], strings.ToUpper(secret[:4]), "no"}

@@ -8,7 +8,8 @@ const window, overlap = 12 << 10, 4 << 10
 
 // RepeatsInLines is RepeatsMost for the texts that are kept of an answer, each a line, in
 // hardly any time and however long they are. A line that is only words is not unwrapped.
-func RepeatsInLines(text, public string, open ...Value) bool {
+// public is asked for only where a text may repeat something.
+func RepeatsInLines(text string, public func() string, open ...Value) bool {
 	var suspects []Value
 	shown := ""
 	for _, v := range open {
@@ -19,15 +20,17 @@ func RepeatsInLines(text, public string, open ...Value) bool {
 			suspects = append(suspects, v)
 		}
 	}
-	for ; len(suspects) > 0; text = text[window-overlap:] {
+	if len(suspects) == 0 {
+		return false
+	}
+	for known := public(); ; text = text[window-overlap:] {
 		if len(text) <= window {
-			return RepeatsMost(text, public, suspects...)
+			return RepeatsMost(text, known, suspects...)
 		}
-		if RepeatsMost(text[:window], public, suspects...) {
+		if RepeatsMost(text[:window], known, suspects...) {
 			return true
 		}
 	}
-	return false
 }
 
 // shownBy gives the letters and digits of a text and of what its lines may wrap.

@@ -57,15 +57,25 @@ const guessed = 12
 // however long: they give away nothing of the token and of what was sent to the
 // environment either.
 func (t *told) inText(k call, text string, token secrets.Value) bool {
-	t.mu.Lock()
-	public, open := "", []secrets.Value{}
+	var open []secrets.Value
 	if len(token.Reveal()) >= guessed {
 		open = append(open, token)
 	}
+	t.mu.Lock()
 	for _, at := range t.places[k.devID] {
 		open = append(open, t.sent[at]...)
-		public += "\n" + strings.Join(t.public[at], "\n")
 	}
 	t.mu.Unlock()
-	return secrets.RepeatsInLines(text, public, open...)
+	return secrets.RepeatsInLines(text, func() string { return t.publicOf(k.devID) }, open...)
+}
+
+// publicOf are the texts that were sent openly to an environment, each a line.
+func (t *told) publicOf(devID string) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var lines []string
+	for _, at := range t.places[devID] {
+		lines = append(lines, t.public[at]...)
+	}
+	return strings.Join(lines, "\n")
 }

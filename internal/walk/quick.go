@@ -32,16 +32,16 @@ type Runner interface{ Run() int }
 
 // Quick prepares m for a package whose tests wait for processes and disks: more of them go
 // side by side than there are processors, unless -parallel says how many, memory is
-// collected less often, unless GOGC says how often, and where nothing more was asked for than a person waits for, temporary folders lie in memory from
+// collected less often, unless GOGC says how often or benchmarks measure it, and where nothing more was asked for than a person waits for, temporary folders lie in memory from
 // here on. The walks of CI, and whole ones, write to a disk.
 func Quick(m *testing.M) Runner {
 	flag.Parse()
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
-	if !given {
+	given := map[string]bool{}
+	flag.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if !given["test.parallel"] {
 		_ = flag.Set("test.parallel", strconv.Itoa(sideBySide*runtime.GOMAXPROCS(0))) // at worst it stays as it was
 	}
-	if os.Getenv("GOGC") == "" {
+	if os.Getenv("GOGC") == "" && !given["test.bench"] {
 		debug.SetGCPercent(garbage)
 	}
 	q := quick{m: m}
