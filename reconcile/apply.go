@@ -46,20 +46,20 @@ func (env *environment) apply(ctx context.Context) error {
 	enables = env.stillAbsent(ctx, enables)
 	for together := range slices.Chunk(enables, batchMost) {
 		if len(together) >= batchFrom && ctx.Err() == nil && !env.stopped() {
-			env.enableTogether(ctx, together)
+			env.enableTogether(together)
 		}
 	}
 	if err := env.applyAll(ctx, writesAtOnce, func(a plan.Action) bool { return a == plan.Enable }); err != nil {
 		return err
 	}
-	env.confirm(ctx)
+	env.confirm()
 	if err := env.applyAll(ctx, writesAtOnce, func(a plan.Action) bool { return a != plan.Disable }); err != nil {
 		return err
 	}
 	if err := env.applyAll(ctx, 1, func(a plan.Action) bool { return a == plan.Disable }); err != nil {
 		return err
 	}
-	env.confirm(ctx)
+	env.confirm()
 	return nil
 }
 
@@ -92,7 +92,7 @@ func (env *environment) applyTo(ctx context.Context, c *Connection, kind func(pl
 				continue
 			}
 			started := env.o.Now()
-			outcome, err := env.step(ctx, c, change)
+			outcome, err := env.step(c, change)
 			if by, ok := paused(err); ok {
 				for i := range c.Changes { // those of other kinds, too
 					if rest := &c.Changes[i]; rest.Outcome == report.NotAttempted {
@@ -119,9 +119,8 @@ func (env *environment) applyTo(ctx context.Context, c *Connection, kind func(pl
 const accepted = report.Unknown + ", not read back yet"
 
 // step applies one change. After a fault it is not known what became of it.
-func (env *environment) step(ctx context.Context, c *Connection, change *report.Change) (outcome report.Outcome, err error) {
-	ctx, cancel := graceful(ctx)
-	defer cancel()
+func (env *environment) step(c *Connection, change *report.Change) (outcome report.Outcome, err error) {
+	ctx := env.request.inFlight()
 	defer func() {
 		if fault := caught(recover()); fault != nil {
 			outcome, err = report.Unknown, fault
@@ -311,9 +310,8 @@ func (env *environment) isAccepted(c *report.Change) bool {
 }
 
 // confirm reads back at once all that the list of sources shows.
-func (env *environment) confirm(ctx context.Context) {
-	ctx, cancel := graceful(ctx)
-	defer cancel()
+func (env *environment) confirm() {
+	ctx := env.request.inFlight()
 	open := env.unconfirmed
 	env.unconfirmed = nil
 	if len(open) == 0 {
@@ -388,9 +386,8 @@ func (env *environment) stillAbsent(ctx context.Context, enables []*report.Chang
 
 // enableTogether enables three or more sources in one call, all or none. When
 // Terra refuses the batch for one of them, each is enabled on its own.
-func (env *environment) enableTogether(ctx context.Context, enables []*report.Change) {
-	ctx, cancel := graceful(ctx)
-	defer cancel()
+func (env *environment) enableTogether(enables []*report.Change) {
+	ctx := env.request.inFlight()
 	key := terra.NewIdempotencyKey()
 	var slugs []string
 	intents := map[*report.Change]state.Intent{}

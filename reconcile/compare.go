@@ -263,9 +263,7 @@ func (env *environment) ask(ctx context.Context, provider, visibleID string, pat
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	ctx, cancel := graceful(ctx)
-	defer cancel()
-	equal, err := env.client.CompareCredentials(ctx, env.spec.DevID, provider, visibleID, patch)
+	equal, err := env.client.CompareCredentials(env.request.inFlight(), env.spec.DevID, provider, visibleID, patch)
 	env.wrote.compared(provider+"/"+field, err)
 	return equal, err
 }

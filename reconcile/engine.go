@@ -93,6 +93,8 @@ type Run struct {
 	tokens  *tokens
 	id      string       // of this run, in its report and in the history
 	stopped *atomic.Bool // nothing more is begun, in any environment
+	// inFlight is for what is not left half done: it lasts a little longer than the run may.
+	inFlight func() context.Context
 }
 
 // Engine runs the loop. It keeps nothing between runs but what Options hold.
@@ -166,8 +168,11 @@ func (e *Engine) Run(ctx context.Context, r Run) report.Report {
 	out.Warn(plan.Warnings(warnings...)...)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	grace, endGrace := graceful(ctx)
+	defer endGrace()
 	out.Environments = make([]report.Environment, len(environments))
 	r.tokens, r.stopped = newTokens(), &atomic.Bool{}
+	r.inFlight = func() context.Context { return grace }
 	eachAccount(environments, func(i int) {
 		out.Environments[i] = e.environment(ctx, r, environments[i], cache)
 		if r.Stop && out.Environments[i].Error != "" {

@@ -14,8 +14,10 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
-// inFlightGrace is how long a write that has left may still take after a stop.
-const inFlightGrace = 10 * time.Second
+// inFlightGrace is how long what has left may still take after a stop, all together: a
+// write to be answered and read back. The rest of a stop has to fit in what is left of the
+// ten seconds that Docker gives a process.
+const inFlightGrace = 5 * time.Second
 
 const module = "github.com/terra-reconcile/terra-reconcile/"
 
@@ -90,7 +92,8 @@ func together(one, other func() error) error {
 }
 
 // graceful is a context that outlives the stop of its parent by a short time, so
-// that a write that has left can be answered and read back.
+// that a write that has left can be answered and read back. One is made for each run: two
+// would be one time after the other.
 func graceful(parent context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
 	stop := context.AfterFunc(parent, func() { time.AfterFunc(inFlightGrace, cancel) })

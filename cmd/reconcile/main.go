@@ -31,8 +31,8 @@ func main() {
 }
 
 // grace is how long a process may take to end that was told to: more than a run under way
-// needs, and less than the container that docs/operations.md describes gives it.
-const grace = 35 * time.Second
+// needs, and less than the ten seconds that Docker gives it.
+const grace = 9 * time.Second
 
 // endLate calls end when ctx has ended for that long: reading a pipe waits for its other
 // end, whatever this process is told.

@@ -131,7 +131,6 @@ func TestComposeExample(t *testing.T) {
 			Tmpfs                 []string `yaml:"tmpfs"`
 			CapDrop               []string `yaml:"cap_drop"`
 			SecurityOpt           []string `yaml:"security_opt"`
-			Grace                 string   `yaml:"stop_grace_period"`
 			Volumes, Secrets      []string
 		}
 		Volumes map[string]struct{}
@@ -143,7 +142,7 @@ func TestComposeExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := file.Services["reconcile"]
-	if _, err := os.Stat(filepath.Join(dir, s.Build, "Dockerfile")); err != nil || !s.ReadOnly || s.Grace != "40s" {
+	if _, err := os.Stat(filepath.Join(dir, s.Build, "Dockerfile")); err != nil || !s.ReadOnly {
 		t.Errorf("%v, %+v", err, s)
 	}
 	if want := []string{"./runner:/etc/terra-reconcile:ro", "state:" + imageState}; !slices.Equal(s.Volumes, want) {
@@ -172,7 +171,6 @@ type manifest struct {
 		Strategy struct{ Type string }
 		Template struct {
 			Spec struct {
-				Grace      int            `yaml:"terminationGracePeriodSeconds"`
 				Security   map[string]any `yaml:"securityContext"`
 				Containers []struct {
 					Security map[string]any `yaml:"securityContext"`
@@ -216,7 +214,7 @@ func TestKubernetesExample(t *testing.T) {
 	}
 	spec := kinds["Deployment"].Spec
 	pod := spec.Template.Spec
-	if spec.Replicas != 1 || spec.Strategy.Type != "Recreate" || pod.Grace != 40 || len(pod.Containers) != 1 {
+	if spec.Replicas != 1 || spec.Strategy.Type != "Recreate" || len(pod.Containers) != 1 {
 		t.Fatalf("%+v", spec)
 	}
 	for _, id := range []string{"runAsUser", "runAsGroup", "fsGroup"} {

@@ -36,15 +36,44 @@ import (
 // token in GIT_TOKEN; sets REMOTE:
 //
 //	remote DIR
+//	remote hangs     it takes what it is asked and answers nothing from now on
+//	remote waits     until it is asked then
 func remoteCommand(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, neg, args, 1, 1, "remote DIR")
+	need(ts, neg, args, 1, 1, "remote DIR|hangs|waits")
+	switch s := sceneOf(ts); args[0] {
+	case "hangs":
+		hangs := make(chan struct{})
+		ts.Defer(func() { close(hangs) })
+		s.remoteHangs.Store(&hangs)
+		return
+	case "waits":
+		select {
+		case <-s.remoteAsked:
+		case <-time.After(patience):
+			ts.Fatalf("nobody asked within %s", patience)
+		}
+		return
+	}
 	const token = "gitTk7Wd0yQm3Rb9Xn5Lp2Vs"
 	sceneOf(ts).planted = append(sceneOf(ts).planted, token)
 	out, err := exec.Command("git", "--exec-path").Output()
 	ts.Check(err)
 	backend := &cgi.Handler{Path: filepath.Join(strings.TrimSpace(string(out)), "git-http-backend"), Stderr: io.Discard,
 		Env: []string{"GIT_PROJECT_ROOT=" + ts.MkAbs("."), "GIT_HTTP_EXPORT_ALL=1", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=*"}}
+	asked := sceneOf(ts)
+	asked.remoteAsked = make(chan struct{}, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if hangs := asked.remoteHangs.Load(); hangs != nil {
+			select {
+			case asked.remoteAsked <- struct{}{}:
+			default:
+			}
+			select {
+			case <-*hangs:
+			case <-r.Context().Done():
+			}
+			return
+		}
 		if _, password, _ := r.BasicAuth(); password != token {
 			w.Header().Set("WWW-Authenticate", `Basic realm="git"`)
 			http.Error(w, "no: "+password, http.StatusUnauthorized)

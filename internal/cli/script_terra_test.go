@@ -25,7 +25,7 @@ import (
 //	terra notice OPERATION TEXT           say so with each answer
 //	terra legacy DEV                      its addresses are on Terra's older host
 //	terra writes N                        so many writes came in since the last look
-//	terra arrived OPERATION               wait for a call
+//	terra arrived OPERATION               wait for a call, since the last look
 //	terra state DEV PROVIDER STATE        assert; STATE "none": never enabled
 //
 // Everything is served on loopback; TERRA_BASE_URL and TERRA_ADMIN_TOKEN say how

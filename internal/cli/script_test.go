@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -110,6 +111,9 @@ type scene struct {
 
 	provider *dataProvider
 	forge    *fakeForge
+
+	remoteHangs atomic.Pointer[chan struct{}] // the git server answers nothing until it is closed
+	remoteAsked chan struct{}
 }
 
 type sceneKey struct{}

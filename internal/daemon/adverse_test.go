@@ -168,8 +168,8 @@ func TestPollsThatFailForHoursAreNotALineEach(t *testing.T) {
 				t.Errorf("%q: %d lines, want %d", text, got, want)
 			}
 		}
-		if lines := strings.Count(log.String(), "\n"); lines != 8 {
-			t.Errorf("%d lines, want 8:\n%s", lines, log)
+		if lines := strings.Count(log.String(), "\n"); lines != 9 { // and that it stops
+			t.Errorf("%d lines, want 9:\n%s", lines, log)
 		}
 	})
 }

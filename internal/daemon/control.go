@@ -276,7 +276,7 @@ func (s *socket) keep(ctx context.Context) {
 
 // stop answers what is under way and takes the file away.
 func (s *socket) stop(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerStill)
 	defer cancel()
 	_ = s.server.Shutdown(ctx)
 	_ = s.listener.Close() // removes the socket also where serving had not begun yet

@@ -110,9 +110,9 @@ func New(o Options) (*Daemon, error) {
 	}, nil
 }
 
-// Run polls and runs until ctx ends, then waits for the runs under way, which
-// see the same end. It returns nil after a clean stop, and a *StuckError where a
-// run has not ended in time.
+// Run polls and runs until ctx ends, then waits for what is under way, which sees
+// the same end. It returns nil after a clean stop, and a *StuckError where a run or
+// the poll has not ended in time.
 func (d *Daemon) Run(ctx context.Context) error {
 	d.health.start(pollName, d.o.Poll)
 	timer := time.NewTimer(0)
@@ -124,7 +124,13 @@ func (d *Daemon) Run(ctx context.Context) error {
 		case <-timer.C:
 		case <-d.o.Wake:
 		}
-		d.poll(ctx)
+		polled := make(chan struct{})
+		d.running.Go(func() { defer close(polled); d.poll(ctx) })
+		select {
+		case <-ctx.Done():
+			return d.wait()
+		case <-polled:
+		}
 		timer.Reset(d.o.Poll)
 	}
 }
@@ -282,7 +288,9 @@ func (d *Daemon) once(ctx context.Context, name string, w *worker) (failed bool)
 func (d *Daemon) poll(ctx context.Context) {
 	pollCtx, cancel := context.WithTimeout(ctx, d.o.Deadline)
 	defer cancel()
+	d.health.polls(true)
 	environments, err := d.ask(pollCtx)
+	d.health.polls(false)
 	d.health.finished(pollName)
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -341,21 +349,22 @@ func (d *Daemon) logPoll(err error) {
 	d.o.Log.Error("poll failed; the environments stay on what they had", "error", err.Error(), "since", d.trouble.since.UTC())
 }
 
-// stopWithin is how long runs under way may take to end after the stop. It is
-// less than the 30 seconds after which Kubernetes kills a process.
-const stopWithin = 25 * time.Second
+// stopWithin is how long what is under way may take to end after the stop: longer than a
+// write that has left is waited for, and less than the ten seconds after which Docker kills
+// a process.
+const stopWithin = 7 * time.Second
 
-// StuckError names the environments whose runs did not end with the daemon.
+// StuckError names the environments whose runs did not end with the daemon, and the poll.
 type StuckError struct{ Names []string }
 
 // Error says what becomes of them.
 func (e *StuckError) Error() string {
-	return fmt.Sprintf("stop: what runs for %s has not ended within %s; the next start settles what it had under way",
-		strings.Join(e.Names, ", "), stopWithin)
+	return fmt.Sprintf("stop: not ended within %s: %s; the next start settles what was under way", stopWithin, strings.Join(e.Names, ", "))
 }
 
-// wait waits for the runs under way.
+// wait waits for what is under way.
 func (d *Daemon) wait() error {
+	d.o.Log.Info("stopping: what is under way ends", "under_way", d.health.underWay())
 	ended := make(chan struct{})
 	go func() {
 		d.running.Wait()

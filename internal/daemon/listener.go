@@ -20,6 +20,7 @@ const (
 	maxHeader      = 16 << 10 // bytes
 	headerWithin   = 5 * time.Second
 	pageWithin     = 10 * time.Second
+	answerStill    = 500 * time.Millisecond // what is being answered at the stop
 )
 
 // Listen serves pages to whoever can reach the address, until stop: by TLS where
@@ -49,7 +50,7 @@ func Listen(ctx context.Context, address string, certificate *Certificate, handl
 		}
 	}()
 	return listener.Addr(), func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerStill)
 		defer cancel()
 		if server.Shutdown(ctx) != nil {
 			_ = server.Close() // nobody waits for a client that is slow to ask

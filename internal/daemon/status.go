@@ -150,7 +150,8 @@ type health struct {
 	deadline time.Duration
 	mu       sync.Mutex
 	due      map[string]time.Time // to have ended
-	every    time.Duration        // between polls
+	polling  bool
+	every    time.Duration // between polls
 }
 
 func newHealth(deadline time.Duration) *health {
@@ -190,13 +191,19 @@ func (h *health) stuck(now time.Time) []string {
 	return out
 }
 
-// underWay names the environments that run, sorted.
+func (h *health) polls(now bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.polling = now
+}
+
+// underWay names the environments that run, and the poll, sorted.
 func (h *health) underWay() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var out []string
+	out := []string{}
 	for name := range h.due {
-		if name != pollName {
+		if name != pollName || h.polling {
 			out = append(out, name)
 		}
 	}
