@@ -27,11 +27,17 @@ func isOfEnvironment(field string) bool {
 	return isSecret(field) || field == FieldClientID || field == FieldRedirectURL || field == FieldDomain
 }
 
+// restoresKeys tells whether a change sets keys that Terra has lost, for the app that was
+// agreed: whatever else was committed meanwhile, nobody can sign in until it is applied.
+func restoresKeys(k Connection, c Change) bool {
+	return c.Action == SetCredentials && KeysVanished(k) && desiredTokens(*k.want())[FieldClientID] == k.memory().Fields[FieldClientID]
+}
+
 // guardPromotion holds a change until the same has been in sync elsewhere for a time. What
 // is not known there holds it, too.
 func guardPromotion(in Input, k Connection, c Change) Hold {
 	after := k.After
-	if after == nil || !isPromoted(c) {
+	if after == nil || !isPromoted(c) || restoresKeys(k, c) {
 		return Hold{}
 	}
 	there := after.Environment + "/" + k.Provider

@@ -127,3 +127,38 @@ func TestGoneIsNotBelievedOfADoubtfulList(t *testing.T) {
 		t.Errorf("a run that is not about it: gone %v", gone)
 	}
 }
+
+// TestLostKeysWaitForNoOtherEnvironment: keys that Terra has lost are set again although the
+// secret was changed meanwhile; another app is not.
+func TestLostKeysWaitForNoOtherEnvironment(t *testing.T) {
+	now := time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)
+	want := Desired{Provider: "strava", State: Active, Credentials: true, ClientID: Setting[string]{Mode: Given, Value: "one"},
+		Secret: Setting[Secret]{Mode: Given, Value: Secret{Sealed: "sha256:a", Digest: "a", Key: 1}}, Keys: 1}
+	in := facts{
+		Environment: Environment{Name: "production", CapCount: 9, CapPercent: 100}, Now: now, Desired: []Desired{want},
+		Observed: map[string]Observed{"strava": {Active: true, Variant: "byo", Credentials: &Credentials{Set: true, ClientID: "one"}, Secret: Comparison{Result: Equal}}},
+		Types:    map[string]Type{"strava": {BYO: true, CustomCredentials: true}},
+		After:    map[string]After{"strava": {Environment: "staging", For: time.Hour, Wants: &want}},
+	}
+	in.Memory = rememberOf(in, planOf(in), nil)
+	gone := in.Memory.Connections["strava"]
+	gone.KeysGone = now.Add(-time.Hour)
+	in.Memory.Connections["strava"] = gone
+	in.Observed = map[string]Observed{"strava": {Active: true, Variant: "byo", Credentials: &Credentials{}}}
+	guard := func() string {
+		t.Helper()
+		p := planOf(in)
+		if len(p.Changes) != 1 || p.Changes[0].Action != SetCredentials {
+			t.Fatalf("got %v, want one set-credentials", p.Changes)
+		}
+		return p.Changes[0].Guard
+	}
+	in.Desired[0].Secret.Value = Secret{Sealed: "sha256:b", Digest: "b", Key: 1}
+	if got := guard(); got == GuardPromotion {
+		t.Error("another secret of the same app waits")
+	}
+	in.Desired[0].ClientID.Value = "two"
+	if got := guard(); got != GuardPromotion {
+		t.Errorf("another app is held by %q, want %s", got, GuardPromotion)
+	}
+}
