@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"runtime/debug"
 	"slices"
+	"strings"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/gitsource"
 	"github.com/terra-reconcile/terra-reconcile/internal/preview"
@@ -86,7 +87,7 @@ func (p previews) dryRun(ctx context.Context, q preview.Request, tell func(previ
 	run.Set, run.Problems = loadFor(store, files)
 	r = engine.Run(ctx, run)
 	r.Warnings = append(plan.Warnings(heard.warnings()...), r.Warnings...)
-	r.Warn(plan.Warnings(invalidFiles(files, run, s.proc)...)...)
+	r.Warn(plan.Warnings(invalidFiles(files, run, s.proc, r)...)...)
 	s.proc.asked.elsewhere().completeReport(&r)
 	return r, nil
 }
@@ -125,9 +126,9 @@ func (p previews) fetch(ctx context.Context, q preview.Request) (commit gitsourc
 	return commit, files, err
 }
 
-// invalidFiles are, where a run could not use files, all that is wrong with them, as
-// `validate` prints it.
-func invalidFiles(files fs.FS, run reconcile.Run, proc *Process) []string {
+// invalidFiles are, where a run could not use files, what else is wrong with them than its
+// report says already, as `validate` prints it.
+func invalidFiles(files fs.FS, run reconcile.Run, proc *Process, r report.Report) []string {
 	broken := func(p spec.Problem) bool {
 		return p.Severity == spec.Error && (p.Environment == "" || chosen(run.Only, p.Environment))
 	}
@@ -137,8 +138,10 @@ func invalidFiles(files fs.FS, run reconcile.Run, proc *Process) []string {
 	var lines []string
 	_, all := problemsOf(files, proc.Now())
 	for _, p := range once(all) {
-		if broken(p) {
-			lines = append(lines, p.String()+typedFor(proc, p))
+		said := strings.Contains(r.Error, p.String()) ||
+			slices.ContainsFunc(r.Environments, func(e report.Environment) bool { return strings.Contains(e.Error, p.String()) })
+		if broken(p) && !said {
+			lines = append(lines, "also wrong: "+p.String()+typedFor(proc, p))
 		}
 	}
 	if more := len(lines) - problemsShown; more > 0 {

@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -26,12 +27,18 @@ const (
 	reachIn = 15 * time.Second
 	quietIn = time.Minute // a daemon says something sooner
 	patient = within + time.Minute
+
+	// askedAgain is how often a daemon that is busy is asked again, and longestPause for how
+	// long it may put that off.
+	askedAgain   = 5
+	longestPause = time.Minute
 )
 
 // Client asks one daemon.
 type Client struct {
 	address, key string
 	now          func() time.Time
+	pause        func(context.Context, time.Duration)
 	http         http.Client
 }
 
@@ -56,7 +63,7 @@ func NewClient(address, key string, issuers []byte, now func() time.Time) (*Clie
 			return nil, errors.New("is trusted by a file that holds no certificate as PEM")
 		}
 	}
-	return &Client{address: strings.TrimRight(u.String(), "/") + Path, key: key, now: now, http: http.Client{
+	return &Client{address: strings.TrimRight(u.String(), "/") + Path, key: key, now: now, pause: pause, http: http.Client{
 		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: protected, TLSHandshakeTimeout: reachIn, DisableKeepAlives: true,
 			DialContext: (&net.Dialer{Timeout: reachIn}).DialContext, MaxResponseHeaderBytes: maxRequest},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -68,8 +75,18 @@ func isLoopback(host string) bool {
 	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
-// Preview asks for a plan and waits for it. tell hears how far the daemon is. The error says
-// why there is none; a Result may have one of its own.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// Preview asks for a plan and waits for it, and asks again when the daemon says that it is
+// busy and when it will not be. tell hears how far the daemon is. The error says why there is
+// none; a Result may have one of its own.
 func (c *Client) Preview(ctx context.Context, r Request, tell func(Progress)) (Result, error) {
 	if err := r.Check(); err != nil {
 		return Result{}, err
@@ -83,7 +100,26 @@ func (c *Client) Preview(ctx context.Context, r Request, tell func(Progress)) (R
 	}
 	asking, cancel := context.WithTimeout(ctx, patient)
 	defer cancel()
-	request, err := http.NewRequestWithContext(asking, http.MethodPost, c.address, bytes.NewReader(body))
+	for attempt := 0; ; attempt++ {
+		result, err := c.once(asking, body, tell)
+		var busy *busyError
+		switch {
+		case err == nil:
+			return result, nil
+		case ctx.Err() != nil:
+			return result, ctx.Err()
+		case !errors.As(err, &busy), busy.after > longestPause, attempt == askedAgain:
+			return result, err
+		}
+		c.pause(asking, busy.after)
+	}
+}
+
+// once asks one time. A daemon that says nothing for too long is not heard any more.
+func (c *Client) once(ctx context.Context, body []byte, tell func(Progress)) (Result, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.address, bytes.NewReader(body))
 	if err != nil {
 		return Result{}, err
 	}
@@ -92,12 +128,7 @@ func (c *Client) Preview(ctx context.Context, r Request, tell func(Progress)) (R
 	quiet := time.AfterFunc(quietIn, cancel)
 	defer quiet.Stop()
 	result, err := c.ask(request, func(p Progress) { quiet.Reset(quietIn); tell(p) })
-	switch {
-	case err == nil:
-		return result, nil
-	case ctx.Err() != nil:
-		return result, ctx.Err()
-	case asking.Err() != nil:
+	if err != nil && ctx.Err() != nil {
 		return result, fmt.Errorf("%s says nothing any more; look into the daemon's log", c.address)
 	}
 	return result, err
@@ -163,6 +194,14 @@ func (c *Client) unreached(err error) error {
 	return fmt.Errorf("ask %s: no daemon answers there: %s; check --url and the network", c.address, visible.Text(err.Error()))
 }
 
+// busyError is the answer of a daemon that will plan later.
+type busyError struct {
+	text  string
+	after time.Duration
+}
+
+func (e *busyError) Error() string { return e.text }
+
 // refused says why there is no preview.
 func (c *Client) refused(answer *http.Response, body io.Reader) error {
 	var p problem
@@ -178,10 +217,11 @@ func (c *Client) refused(answer *http.Response, body io.Reader) error {
 	case code >= 300 && code < 400:
 		return fmt.Errorf("ask %s: it answers with a redirect, which is not followed; name the daemon itself with --url", c.address)
 	case code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable:
-		if after := answer.Header.Get("Retry-After"); after != "" {
-			said += ", in " + visible.Text(after) + " seconds"
+		seconds, err := strconv.Atoi(answer.Header.Get("Retry-After"))
+		if err != nil || seconds < 0 {
+			return fmt.Errorf("ask %s: %s", c.address, said)
 		}
-		return fmt.Errorf("ask %s: %s", c.address, said)
+		return &busyError{fmt.Sprintf("ask %s: %s, in %d seconds", c.address, said, seconds), time.Duration(seconds) * time.Second}
 	default:
 		return fmt.Errorf("ask %s: refused (%d): %s", c.address, code, said)
 	}

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -406,6 +407,50 @@ func TestClientRefuses(t *testing.T) {
 	}
 }
 
+// TestClientAsksABusyDaemonAgain: after as long as the daemon says, each time signed anew,
+// and not for ever.
+func TestClientAsksABusyDaemonAgain(t *testing.T) {
+	for name, c := range map[string]struct {
+		busy   int    // answers before it has time
+		after  string // what it says then
+		asked  int
+		result bool
+	}{
+		"at once":      {0, "7", 1, true},
+		"a while":      {askedAgain, "7", askedAgain + 1, true},
+		"for too long": {askedAgain + 1, "7", askedAgain + 1, false},
+		"much later":   {1, "3600", 1, false},
+		"nobody knows": {1, "soon", 1, false},
+	} {
+		var signatures []string
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if slices.Contains(signatures, r.Header.Get("Authorization")) {
+				t.Errorf("%s: a signature is used twice", name)
+			}
+			if signatures = append(signatures, r.Header.Get("Authorization")); len(signatures) <= c.busy {
+				w.Header().Set("Retry-After", c.after)
+				w.WriteHeader(http.StatusTooManyRequests)
+				return
+			}
+			_, _ = io.WriteString(w, `{"result":{"commit":"abc"}}`+"\n")
+		}))
+		client, err := NewClient(server.URL, testKey, nil, time.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var paused time.Duration
+		client.pause = func(_ context.Context, d time.Duration) { paused += d }
+		result, err := client.Preview(t.Context(), ofBranch("topic"), func(Progress) {})
+		server.Close()
+		if (err == nil) != c.result || c.result && result.Commit != "abc" || len(signatures) != c.asked {
+			t.Errorf("%s: asked %d times, %v, %v", name, len(signatures), result, err)
+		}
+		if want := time.Duration(c.asked-1) * 7 * time.Second; paused != want {
+			t.Errorf("%s: paused for %s, want %s", name, paused, want)
+		}
+	}
+}
+
 // TestClientSaysWhy: each answer that is none says what to do.
 func TestClientSaysWhy(t *testing.T) {
 	answer := func(code int, text string, headers ...string) http.HandlerFunc {
@@ -435,6 +480,7 @@ func TestClientSaysWhy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		client.pause = func(context.Context, time.Duration) {}
 		if _, err := client.Preview(t.Context(), ofBranch("topic"), func(Progress) {}); err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), testKey) {
 			t.Errorf("%s: %v", name, err)
 		}
