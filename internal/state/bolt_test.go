@@ -29,6 +29,7 @@ func filled(t testing.TB) string {
 			s.Begin(here(), intent("open", noon())),
 			s.Begin(here(), intent("done", noon())),
 			s.End(here(), "done"),
+			s.SaveHeard(heardOf("ops")),
 			s.SaveOpenEvents(here(), OpenEvents{Gated: map[string]GatedChange{"production/strava:pause": {Since: noon()}}}, nil),
 			s.Close(),
 		)
@@ -54,7 +55,10 @@ func readAll(s *Store) error {
 	_, _, err11 := s.Token("a", "f")
 	_, _, err12 := s.Locate(here().API, dev)
 	_, err13 := s.AccountOf(dev)
-	for _, err := range []error{err, err2, err3, err4, err5, err6, err7, err8, err9, err10, err11, err12, err13} {
+	_, _, err14 := s.HeardUntil()
+	_, err15 := s.Conditions()
+	_, _, err16 := s.Waiting("ops")
+	for _, err := range []error{err14, err15, err16, err, err2, err3, err4, err5, err6, err7, err8, err9, err10, err11, err12, err13} {
 		if err != nil {
 			return err
 		}
@@ -274,6 +278,9 @@ func places() map[string][]byte {
 		"customer":     place(kindCustomer, Environment{}, here().API+" "+dev),
 		"account":      place(kindAccount, Environment{}, dev),
 		"kill switch":  place(kindKillSwitch, Environment{}, "production"),
+		"message":      place(kindMessage, Environment{}, messageKey("ops", 1)),
+		"receiver":     place(kindReceiver, Environment{}, "ops"),
+		"conditions":   place(kindConditions, Environment{}, "run production"),
 	}
 }
 

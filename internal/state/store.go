@@ -206,6 +206,11 @@ func (s *Store) catchUp() error {
 				return err
 			}
 		}
+		if _, told, err := kindHeard.get(w, Environment{}, ""); err == nil && told { // by the messages of the newer state
+			if err := kindHeard.put(w, Environment{}, "", s.notes.lastSequence()); err != nil {
+				return err
+			}
+		}
 		return errors.Join(err, kindSequence.put(w, Environment{}, "", s.notes.lastSequence()))
 	})
 }

@@ -1,0 +1,194 @@
+package state
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// heardOf is a step of telling that says one thing to a receiver.
+func heardOf(receiver string, ids ...string) Heard {
+	if len(ids) == 0 {
+		ids = []string{"a"}
+	}
+	h := Heard{Sequence: 1, Most: 100, Messages: map[string][]Message{}, Conditions: map[string]map[string]Condition{
+		"run production": {"held production/strava": {Event: "held", Environment: "production", Text: "held", Since: noon(), Told: noon()}},
+	}}
+	for _, id := range ids {
+		h.Messages[receiver] = append(h.Messages[receiver], Message{ID: id, At: noon(), Body: json.RawMessage(`{}`)})
+	}
+	return h
+}
+
+func waitingFor(t *testing.T, s *Store, receiver string) (ids string, of Receiver) {
+	t.Helper()
+	all, of, err := s.Waiting(receiver)
+	must(t, err)
+	var out []string
+	for _, m := range all {
+		out = append(out, m.ID)
+	}
+	return strings.Join(out, " "), of
+}
+
+// TestHeardIsOneStep: what is to be told, what lasts and how far it was heard come back
+// together, also after the process that saved it is gone.
+func TestHeardIsOneStep(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := opened(t, dir)
+	if _, known, err := s.HeardUntil(); known || err != nil {
+		t.Errorf("a new state knows what was told: %v, %v", known, err)
+	}
+	h := heardOf("ops", "a", "b")
+	must(t, s.SaveHeard(h))
+	closed(t, s)
+	s = opened(t, dir)
+	until, known, err := s.HeardUntil()
+	if until != 1 || !known || err != nil {
+		t.Errorf("got %d, %v, %v", until, known, err)
+	}
+	lasting, err := s.Conditions()
+	must(t, err)
+	if diff := cmp.Diff(h.Conditions, lasting); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got, _ := waitingFor(t, s, "ops"); got != "a b" {
+		t.Errorf("got %q, want a b", got)
+	}
+	must(t, s.SaveHeard(Heard{Sequence: 2, Conditions: map[string]map[string]Condition{"run production": nil}}))
+	if lasting, err = s.Conditions(); len(lasting) > 0 || err != nil {
+		t.Errorf("got %v, %v, want no conditions", lasting, err)
+	}
+}
+
+// TestMessagesAreBounded: the oldest of the lowest rank goes first and is counted; who has
+// been told of it is not told again.
+func TestMessagesAreBounded(t *testing.T) {
+	t.Parallel()
+	s := opened(t, t.TempDir())
+	h := Heard{Most: 3, Messages: map[string][]Message{}}
+	for n, rank := range []int{2, 0, 1, 0, 2} {
+		h.Messages["ops"] = append(h.Messages["ops"], Message{ID: fmt.Sprint(n), Rank: rank, At: noon(), Body: json.RawMessage(`1`)})
+	}
+	h.Messages["other"] = h.Messages["ops"][:1]
+	must(t, s.SaveHeard(h))
+	ids, of := waitingFor(t, s, "ops")
+	if ids != "0 2 4" || of.Dropped != 2 || !of.Since.Equal(noon()) {
+		t.Errorf("got %q and %+v, want 0 2 4 and two dropped", ids, of)
+	}
+	all, _, err := s.Waiting("ops")
+	must(t, err)
+	of.Success = noon()
+	must(t, s.SaveReceiver("ops", of, 2, all[0].Number))
+	ids, of = waitingFor(t, s, "ops")
+	if ids != "2 4" || of.Dropped != 0 || !of.Since.IsZero() || of.Last != 5 || !of.Success.Equal(noon()) {
+		t.Errorf("got %q and %+v", ids, of)
+	}
+	must(t, s.SaveReceiver("ops", Receiver{Last: 1, Dropped: 9}, 0))
+	if _, of = waitingFor(t, s, "ops"); of.Last != 5 || of.Dropped != 0 {
+		t.Errorf("got %+v: what the state counts is not what its user says", of)
+	}
+	waited, err := s.ForgetReceivers([]string{"ops"})
+	if diff := cmp.Diff(map[string]int{"other": 1}, waited); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	if ids, of := waitingFor(t, s, "other"); ids != "" || of.Last != 0 {
+		t.Errorf("got %q, %+v of a receiver that was forgotten", ids, of)
+	}
+}
+
+// TestLinesAfter: each line once and in order, over rotated files and both series, without
+// reading what is older.
+func TestLinesAfter(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := opened(t, dir)
+	s.notes.size = 3000
+	for n := range 40 {
+		e := line(fmt.Sprint(n + 1))
+		if n%3 == 0 {
+			e.Event = EventGated
+		}
+		must(t, s.Record(e))
+	}
+	for _, after := range []int64{0, 1, 17, 38, 39} {
+		lines, until, err := s.LinesAfter(after)
+		must(t, err)
+		var want []string
+		for n := after + 1; n <= 40; n++ {
+			want = append(want, fmt.Sprint(n))
+		}
+		if got := ids(lines); got != strings.Join(want, " ") || until != 40 {
+			t.Errorf("after %d: got %q until %d", after, got, until)
+		}
+	}
+	if lines, until, err := s.LinesAfter(40); len(lines) > 0 || until != 40 || err != nil {
+		t.Errorf("got %d lines, %d, %v", len(lines), until, err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "history-*.jsonl"))
+	must(t, err)
+	if len(files) == 0 {
+		t.Fatal("nothing was rotated")
+	}
+	must(t, os.WriteFile(files[0], []byte("damaged\n"), 0o600))
+	if lines, _, err := s.LinesAfter(39); len(lines) != 1 || err != nil {
+		t.Errorf("got %d lines, %v beside an old damaged file", len(lines), err)
+	}
+	long := line("long")
+	long.Reason = strings.Repeat("x", 70<<10)
+	must(t, s.Record(long, line("after")))
+	if lines, _, err := s.LinesAfter(40); ids(lines) != "long after" || err != nil {
+		t.Errorf("got %q, %v", ids(lines), err)
+	}
+}
+
+// TestRestoredStateTellsNothingAgain: a state that is older than its history begins at the
+// end of it.
+func TestRestoredStateTellsNothingAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := opened(t, dir)
+	must(t, s.Record(line("1")))
+	must(t, s.SaveHeard(Heard{Sequence: 1}))
+	closed(t, s)
+	old, err := os.ReadFile(filepath.Join(dir, fileName))
+	must(t, err)
+	s = opened(t, dir)
+	must(t, s.Record(line("2"), line("3")))
+	must(t, s.SaveHeard(Heard{Sequence: 3}))
+	closed(t, s)
+	must(t, os.WriteFile(filepath.Join(dir, fileName), old, 0o600))
+	s = opened(t, dir)
+	until, _, err := s.HeardUntil()
+	if until != 3 || err != nil {
+		t.Errorf("got %d, %v, want 3", until, err)
+	}
+	if lines, _, err := s.LinesAfter(until); len(lines) > 0 || err != nil {
+		t.Errorf("told again: %q, %v", ids(lines), err)
+	}
+}
+
+// TestForgetMessages: who tells nobody any more remembers nothing of it, and goes on with
+// nothing when that changes.
+func TestForgetMessages(t *testing.T) {
+	t.Parallel()
+	s := opened(t, t.TempDir())
+	must(t, s.SaveHeard(heardOf("ops", "a", "b")))
+	must(t, s.SaveCommits(here(), Commits{"production", "bbb", "aaa"}))
+	must(t, s.ForgetMessages())
+	_, known, err := s.HeardUntil()
+	lasting, err2 := s.Conditions()
+	ids, of := waitingFor(t, s, "ops")
+	if known || len(lasting) > 0 || ids != "" || of.Last > 0 || err != nil || err2 != nil {
+		t.Errorf("got %v, %v, %q, %+v, %v, %v", known, lasting, ids, of, err, err2)
+	}
+	if c, err := s.Commits(here()); c.Applied != "aaa" || err != nil {
+		t.Errorf("got %+v, %v: other things are kept", c, err)
+	}
+}
