@@ -14,7 +14,8 @@ import (
 type Prerequisite struct {
 	Step   string // its name under `setup`
 	Reason string // what is missing, and where to write it
-	Turn   string // who has to do it, as far as the file tells: by you, then Samsung
+	Yours  bool   // it is your turn, as far as the file tells
+	By     string // who else has to do something for it, then or now: Samsung; "" nobody
 	Do     string // what there is to do, in sentences
 	Once   string // when it is over: Once Samsung has confirmed
 	Record string // the lines of the connection's file that say that it was done
@@ -54,7 +55,7 @@ func (p Provider) Prerequisites(c spec.Connection, seen Seen, requireSetup bool)
 			if s.Until != "" {
 				reason += "; until then " + s.Until
 			}
-			gates = append(gates, Prerequisite{Step: s.Name, Reason: reason, Turn: s.turn(c.Setup[s.Name]), Do: p.briefly(s), Once: s.once(), Record: s.record(c), Blanks: s.blanks(c), OwnApp: s.OwnApp})
+			gates = append(gates, Prerequisite{Step: s.Name, Reason: reason, Yours: s.yours(c.Setup[s.Name]), By: s.By, Do: p.briefly(s), Once: s.once(), Record: s.record(c), Blanks: s.blanks(c), OwnApp: s.OwnApp})
 		case s.Proof == ByEvidence && reach == reachUnsure:
 			unsure = append(unsure, s)
 		case s.Proof == ByEvidence:
@@ -196,18 +197,12 @@ func done() Evidence {
 }
 
 // turn is who has to do it: others once the file says that they were asked.
-func (s Step) turn(written spec.SetupStep) string {
+func (s Step) yours(written spec.SetupStep) bool {
 	asked := slices.ContainsFunc(s.Evidence, func(e Evidence) bool {
 		got := evidence(written, e.Name)
 		return len(e.Values) > 0 && got != "" && got != e.Want && e.allows(got)
 	})
-	switch {
-	case s.By == "":
-		return "by you"
-	case asked:
-		return "by " + s.By
-	}
-	return "by you, then " + s.By
+	return s.By == "" || !asked
 }
 
 // briefly is what to do in about two lines: where it is longer, its first sentence. An

@@ -101,8 +101,8 @@ func TestWaitsSayWhatIsMissing(t *testing.T) {
 	gates, _ := p.Prerequisites(c, Seen{Now: on(9)}, false)
 	want := []Prerequisite{
 		{Step: "practice", Reason: "setup.practice.doctor_licence is missing: where the licence is filed (a reference, not the document)",
-			Turn: "by you", Once: "Once done", Do: "Register a practice in LibreView with a doctor's licence. Note the practice id.", Record: "setup: {practice: {practice_id: \"P-1\", doctor_licence: DOCTOR_LICENCE}}", Blanks: "DOCTOR_LICENCE: where the licence is filed (a reference, not the document), as legal/2026-014"},
-		{Step: "activation", Reason: `setup.activation.state is "requested", not yet "active"`, Turn: "by Terra support", Once: "Once Terra support has confirmed",
+			Yours: true, Once: "Once done", Do: "Register a practice in LibreView with a doctor's licence. Note the practice id.", Record: "setup: {practice: {practice_id: \"P-1\", doctor_licence: DOCTOR_LICENCE}}", Blanks: "DOCTOR_LICENCE: where the licence is filed (a reference, not the document), as legal/2026-014"},
+		{Step: "activation", Reason: `setup.activation.state is "requested", not yet "active"`, By: "Terra support", Once: "Once Terra support has confirmed",
 			Do: "Send Terra support the ticket (`reconcile providers freestylelibre --ticket` prints it) and wait until Terra has activated the region.", Record: "setup: {activation: {ticket: \"T-1\", state: active}}"},
 	}
 	if !slices.Equal(gates, want) {

@@ -481,5 +481,6 @@ func paused(err error) (by plan.Pauses, ok bool) {
 
 // hold gates a change that was ready when the run began.
 func hold(c *report.Change, by plan.Pauses) {
-	c.Gate, c.Guard, c.GateReason, c.Remediations, c.Outcome = plan.Blocked, plan.GuardPause, by.String(), by.Resume(), report.Skipped
+	c.Gate, c.Guard, c.GateReason, c.GateBrief, c.GateYours = plan.Blocked, plan.GuardPause, by.String(), "", false
+	c.Remediations, c.Outcome = by.Resume(), report.Skipped
 }

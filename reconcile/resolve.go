@@ -242,7 +242,7 @@ func (c *Connection) check(env *environment) {
 	c.checked.take(found)
 	gates, open := provider.Prerequisites(*c.File, seen, env.spec.Policy.RequireSetup)
 	for _, g := range gates {
-		c.waits = append(c.waits, plan.Prerequisite{Step: g.Step, Reason: g.Reason, Turn: g.Turn, Do: g.Do, Once: g.Once, Record: g.Record, Blanks: g.Blanks, OwnApp: g.OwnApp})
+		c.waits = append(c.waits, plan.Prerequisite{Step: g.Step, Reason: g.Reason, Yours: g.Yours, By: g.By, Do: g.Do, Once: g.Once, Record: g.Record, Blanks: g.Blanks, OwnApp: g.OwnApp})
 	}
 	for _, text := range open {
 		c.checked.warnings = append(c.checked.warnings, plan.Warning{Connection: c.Name, Cause: text.Cause, Text: c.Name + ": " + text.Text,

@@ -128,7 +128,7 @@ func guardBy(rows []GuardRow, in Input, p Plan) Plan {
 			continue
 		}
 		follows := c.Holds[0]
-		follows.Reason = enableFirst
+		follows.Reason = EnableFirst
 		for j := i + 1; j < len(p.Changes) && p.Changes[j].Connection == c.Connection; j++ {
 			if len(p.Changes[j].Holds) == 0 {
 				p.Changes[j].Holds = []Hold{follows}
@@ -197,7 +197,8 @@ func (c Change) next() Gate {
 
 // gate sets the gate of a change from what one guard holds against it.
 func (c *Change) gate(h Hold) {
-	c.Gate, c.Guard, c.GateReason, c.GateEnds, c.Remediations = h.Gate, h.Guard, h.Reason, h.Ends, append([]Remediation{}, h.Remediations...)
+	c.Gate, c.Guard, c.GateReason, c.GateBrief, c.GateYours, c.GateEnds = h.Gate, h.Guard, h.Reason, h.Brief, h.Yours, h.Ends
+	c.Remediations = append([]Remediation{}, h.Remediations...)
 }
 
 // capBy holds all counted changes of an environment when a cap trips. Those that a commit
@@ -224,7 +225,8 @@ func capBy(in Input, p Plan, g GuardRow, consent Consent) {
 	}
 }
 
-const enableFirst = "enabling comes first"
+// EnableFirst is the reason of what only waits with its enable, which says why.
+const EnableFirst = "enabling comes first"
 
 // followEnable makes the changes of a connection that is not enabled wait with the
 // enable that precedes them. A connection that is to be paused at once is not enabled
@@ -242,7 +244,7 @@ func followEnable(changes []Change) {
 		}
 		for j := range rest {
 			if c := &rest[j]; c.Connection == first.Connection && c.Gate == Ready && first.Gate != Ready {
-				c.follow(*first, enableFirst)
+				c.follow(*first, EnableFirst)
 			}
 		}
 	}

@@ -133,7 +133,9 @@ func guardRejected(_ Input, k Connection, c Change) Hold {
 	default:
 		stays += ", users sync as before"
 	}
-	return block(stays+"; "+refused.refusal(), next)
+	h := block(stays+"; "+refused.refusal(), next)
+	h.Brief = refused.refusal()
+	return h
 }
 
 func guardProvider(_ Input, k Connection, c Change) Hold {
@@ -266,9 +268,23 @@ func guardSetup(in Input, k Connection, c Change) Hold {
 	if step.Blanks != "" {
 		once += " (" + step.Blanks + ")"
 	}
-	return wait("step "+step.Step+" "+step.Turn+": "+step.Reason,
+	brief := "step " + step.Step + " by " + step.turn()
+	h := wait(brief+": "+step.Reason,
 		Remediation{Kind: ByStep, Text: step.Do + once, File: fileOf(in, k), YAML: step.Record},
 		Remediation{Kind: ByStep, Text: "all steps, and what to paste where", Command: Command{"providers", k.Provider}})
+	h.Brief, h.Yours = brief, step.Yours
+	return h
+}
+
+// turn says who has to do a step: you, then Samsung.
+func (p Prerequisite) turn() string {
+	switch {
+	case p.By == "":
+		return "you"
+	case p.Yours:
+		return "you, then " + p.By
+	}
+	return p.By
 }
 
 func waitsForOwnApp(k Connection) *Prerequisite {
@@ -599,8 +615,11 @@ func guardWindow(in Input, _ Connection, c Change) Hold {
 		return Hold{}
 	}
 	reason := "outside the windows (" + in.Environment.WindowsOrigin + ")"
+	h := wait(reason, Remediation{Kind: ByWaiting, Text: "wait for a window"}, approval(" with --now"))
 	if in.windows.comes {
-		reason += "; the next one opens " + in.windows.next.Format("Mon 2 Jan 2006 15:04 MST")
+		opens := in.windows.next.Format("Mon 2 Jan 2006 15:04 MST")
+		h.Reason += "; the next one opens " + opens
+		h.Brief = "for the window that opens " + opens
 	}
-	return wait(reason, Remediation{Kind: ByWaiting, Text: "wait for a window"}, approval(" with --now"))
+	return h
 }

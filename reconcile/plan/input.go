@@ -281,7 +281,8 @@ func (d Desired) nextKey() string { return number(d.NextKey) + " is due on " + s
 // the own app holds its credentials too, where the connection is live already.
 type Prerequisite struct {
 	Step, Reason string
-	Turn         string // who has to do it: by you, then Samsung
+	Yours        bool   // it is your turn
+	By           string // who else has to do something for it, then or now: Samsung; "" nobody
 	Do           string // what there is to do, in sentences
 	Once         string // when it is over: Once Samsung has confirmed
 	Record       string // the lines of the connection's file that say that it was done

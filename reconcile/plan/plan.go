@@ -136,13 +136,15 @@ type Change struct {
 	ActiveUsers  *Users        `json:"active_users"` // nil: not counted
 	Gate         Gate          `json:"gate"`
 	GateReason   string        `json:"gate_reason"`
-	Guard        string        `json:"guard"`              // the guard behind a gate that is not ready
-	GateEnds     time.Time     `json:"gate_ends,omitzero"` // when a wait for time alone ends; zero where nobody knows, or a window opens
-	Then         Gate          `json:"then,omitempty"`     // of what is blocked or waits: the gate by what holds it next, "" for ready
-	Remediations []Remediation `json:"remediations"`       // each on its own lets the change through, but for steps that come first
-	Origin       string        `json:"origin"`             // file:line in the repository
-	Proof        *Proof        `json:"proof,omitempty"`    // of a change that writes a secret
-	Holds        []Hold        `json:"-"`                  // of every guard; Approve sets the gate from them
+	GateBrief    string        `json:"gate_brief,omitempty"` // as much of it as stands in a row; "" for all of it
+	GateYours    bool          `json:"gate_yours,omitempty"` // it waits for a step that a person here takes
+	Guard        string        `json:"guard"`                // the guard behind a gate that is not ready
+	GateEnds     time.Time     `json:"gate_ends,omitzero"`   // when a wait for time alone ends; zero where nobody knows, or a window opens
+	Then         Gate          `json:"then,omitempty"`       // of what is blocked or waits: the gate by what holds it next, "" for ready
+	Remediations []Remediation `json:"remediations"`         // each on its own lets the change through, but for steps that come first
+	Origin       string        `json:"origin"`               // file:line in the repository
+	Proof        *Proof        `json:"proof,omitempty"`      // of a change that writes a secret
+	Holds        []Hold        `json:"-"`                    // of every guard; Approve sets the gate from them
 }
 
 // The guards that others ask about by name.
@@ -181,6 +183,8 @@ type Hold struct {
 	Guard        string
 	Gate         Gate // the zero value: nothing
 	Reason       string
+	Brief        string // as much of Reason as stands in a row of a report; "" for all of it
+	Yours        bool   // it waits for a step that a person here takes
 	Remediations []Remediation
 	Lifts        Lifts
 	Ends         time.Time // when it ends by time alone; zero where nobody knows

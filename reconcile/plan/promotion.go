@@ -50,7 +50,7 @@ func guardPromotion(in Input, k Connection, c Change) Hold {
 	switch {
 	case lacks == namedNowhere && !after.Unread: // whatever is known of its runs
 		first := edit(there+".yaml", "", "the same connection there, to have it first")
-		return wait("after "+there+", which "+lacks+" ("+after.Origin+")", drop, first, approval(" with --now"))
+		return briefly("after "+there+", which "+lacks, after, drop, first, approval(" with --now"))
 	case after.Unknown != "":
 		return promotion("after "+there+", which is not known to have it: "+after.Unknown, after, drop)
 	case lacks != "":
@@ -59,7 +59,7 @@ func guardPromotion(in Input, k Connection, c Change) Hold {
 		return Hold{}
 	}
 	h := promotion(fmt.Sprintf("after %s, which has this in sync since %s; %s end %s", there, stamp(begins), span(after.For), stamp(ends)), after, drop)
-	h.Ends = ends
+	h.Ends, h.Brief = ends, "until "+stamp(ends)+": after "+there
 	return h
 }
 
@@ -68,7 +68,14 @@ func promotion(reason string, after *After, drop Remediation) Hold {
 	if next.Text == "" {
 		next = Remediation{Kind: ByWaiting, Text: "wait for " + after.Environment}
 	}
-	return wait(reason+" ("+after.Origin+")", next, approval(" with --now"), drop)
+	return briefly(reason, after, next, approval(" with --now"), drop)
+}
+
+// briefly waits for a reason, to which it adds where a file says so.
+func briefly(reason string, after *After, by ...Remediation) Hold {
+	h := wait(reason+" ("+after.Origin+")", by...)
+	h.Brief = reason
+	return h
 }
 
 // namedNowhere is what lacks where the other environment has no such connection. Time does

@@ -186,9 +186,6 @@ func (w row) guard() string {
 	return ""
 }
 
-// followsEnable is the reason of what only waits with its enable, which says why.
-const followsEnable = "enabling comes first"
-
 func same1(a, b plan.Remediation) bool {
 	return a.Kind == b.Kind && a.Text == b.Text && a.File == b.File && a.YAML == b.YAML && slices.Equal(a.Command, b.Command)
 }
@@ -241,7 +238,7 @@ func newParts(changes []Change) []string {
 // phrase is what one change changes.
 func phrase(c Change) string {
 	if c.Guard == plan.GuardRejected {
-		stays, _, _ := strings.Cut(clean(c.GateReason), "; ")
+		stays, _, _ := strings.Cut(clean(c.GateReason), "; "+clean(c.GateBrief))
 		return fmt.Sprintf("key %d is rejected; %s", keyOf(c), stays)
 	}
 	if len(c.Fields) == 0 {
@@ -291,30 +288,10 @@ func reasonOf(c Change) string {
 		return clean(c.Error)
 	case c.Outcome == Unknown:
 		return "sent, and nobody could read back whether it took effect"
-	case c.Gate == plan.Ready || c.Outcome == Applied || c.GateReason == followsEnable || c.Guard == "destructive" || setOutOfBand(c):
+	case c.Gate == plan.Ready || c.Outcome == Applied || c.GateReason == plan.EnableFirst || c.Guard == "destructive" || setOutOfBand(c):
 		return ""
-	case c.Guard == plan.GuardWindow:
-		_, opens, known := strings.Cut(clean(c.GateReason), "; the next one opens ")
-		opens, _, _ = strings.Cut(opens, ";")
-		if known {
-			return "for the window that opens " + opens
-		}
-	case c.Guard == plan.GuardPromotion:
-		reason, _, _ := strings.Cut(clean(c.GateReason), " (")
-		if c.GateEnds.IsZero() {
-			return reason
-		}
-		after, _, _ := strings.Cut(reason, ", which ")
-		return "until " + minute(c.GateEnds) + ": " + after
-	case c.Guard == plan.GuardRejected: // the rest is what the row says
-		if _, refusal, ok := strings.Cut(clean(c.GateReason), "; "); ok {
-			return refusal
-		}
-	case c.Guard == plan.GuardSetup:
-		reason, _, _ := strings.Cut(clean(c.GateReason), ": ")
-		return reason
 	}
-	return clean(c.GateReason)
+	return clean(cmp.Or(c.GateBrief, c.GateReason))
 }
 
 // keyOf is the number of the key that a change writes or shows.

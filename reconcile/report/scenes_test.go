@@ -27,6 +27,12 @@ func change(provider string, action plan.Action, class plan.Class, cause plan.Ca
 	}}
 }
 
+// briefly is as much of the reason of a gate as stands in a row.
+func (c Change) briefly(reason string) Change {
+	c.GateBrief = reason
+	return c
+}
+
 // held gates a change.
 func (c Change) held(gate plan.Gate, guard, reason string, by ...plan.Remediation) Change {
 	c.Gate, c.Guard, c.GateReason, c.Remediations = gate, guard, reason, by
@@ -92,7 +98,8 @@ func sevenHeld() []Change {
 			held(plan.Blocked, plan.GuardPause, pause.String(), pause.Resume()),
 		change("fitbit", plan.RotateSecret, plan.Safe, plan.Rotation, plan.FieldChange{Field: plan.FieldClientSecret, From: plan.FieldValue{Mask: "****9876", Key: 1}, To: plan.FieldValue{Key: 2}}).
 			held(plan.Blocked, plan.GuardRejected, "key 1 stays live, users sync as before; the provider refused key 2: invalid_client (2026-11-27 02:00 UTC)",
-				plan.NextCommand("asks for a working secret and seals it into the file, to be committed", "rotate", "add", "production/fitbit")),
+				plan.NextCommand("asks for a working secret and seals it into the file, to be committed", "rotate", "add", "production/fitbit")).
+			briefly("the provider refused key 2: invalid_client (2026-11-27 02:00 UTC)"),
 	}
 	list[slices.IndexFunc(list, func(c Change) bool { return c.Provider == "oura" })].Then = plan.Approval // adopt
 	return list
@@ -140,8 +147,8 @@ func TestScenes(t *testing.T) {
 			held(plan.Waiting, plan.GuardSetup, "step "+step+" by you, then "+by+": setup."+step+".done is missing: the day it was done",
 				plan.Remediation{Kind: plan.ByStep, Text: do + " Once " + by + " has confirmed (" + blanks + ")", File: "production/" + provider + ".yaml", YAML: "setup: {" + step + ": {" + record + "}}"},
 				plan.Remediation{Kind: plan.ByStep, Text: "all steps, and what to paste where", Command: plan.Command{"providers", provider}})
-		c.GatedSince = sceneAt().Add(-since)
-		return c
+		c.GatedSince, c.GateYours = sceneAt().Add(-since), true
+		return c.briefly("step " + step + " by you, then " + by)
 	}
 	wrong := scene(Apply, 3, sevenHeld()...)
 	e := &wrong.Environments[0]

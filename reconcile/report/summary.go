@@ -85,10 +85,7 @@ func appliedWords(e Environment, applied, left, needs int, do string) string {
 // needsYou tells whether something is held until a person decides, or takes the step for
 // which it waits.
 func (w row) needsYou() bool {
-	return w.rank.needs() || w.rank == rankWaits && slices.ContainsFunc(w.changes, func(c Change) bool {
-		step, _, _ := strings.Cut(c.GateReason, ": ")
-		return c.Guard == plan.GuardSetup && strings.Contains(step, " by you")
-	})
+	return w.rank.needs() || w.rank == rankWaits && slices.ContainsFunc(w.changes, func(c Change) bool { return c.GateYours })
 }
 
 // totals counts over a whole run: connections, each by what is most urgent of it.
