@@ -40,12 +40,13 @@ func (env *environment) apply(ctx context.Context) error {
 		}
 	}
 	env.endStale()
+	env.announce()
 	if err := env.applyAll(ctx, writesAtOnce, func(a plan.Action) bool { return a == plan.SetDomain }); err != nil {
 		return err
 	}
 	enables = env.stillAbsent(ctx, enables)
 	for together := range slices.Chunk(enables, batchMost) {
-		if len(together) >= batchFrom && ctx.Err() == nil && !env.stopped() {
+		if len(together) >= batchFrom && ctx.Err() == nil && !env.stopped() && env.overtaken() == "" {
 			env.enableTogether(together)
 		}
 	}
@@ -91,6 +92,11 @@ func (env *environment) applyTo(ctx context.Context, c *Connection, kind func(pl
 				change.Error = "the run ended before"
 				continue
 			}
+			if why := env.overtaken(); why != "" && !c.isBegun() {
+				env.request.left.Store(why)
+				change.Error = "the run ended before: " + why
+				continue
+			}
 			started := env.o.Now()
 			outcome, err := env.step(c, change)
 			if by, ok := paused(err); ok {
@@ -112,6 +118,35 @@ func (env *environment) applyTo(ctx context.Context, c *Connection, kind func(pl
 			return
 		}
 	}
+}
+
+// announce tells of which connections the run writes.
+func (env *environment) announce() {
+	var writes []string
+	for _, c := range env.connections {
+		if slices.ContainsFunc(c.Changes, func(change report.Change) bool { return change.Gate == plan.Ready }) {
+			writes = append(writes, c.Name)
+		}
+	}
+	if env.request.Writes != nil && len(writes) > 0 {
+		env.request.Writes(writes)
+	}
+}
+
+// overtaken is why no other connection is begun, "" where the run goes on.
+func (env *environment) overtaken() string {
+	if env.request.Overtaken == nil {
+		return ""
+	}
+	return env.request.Overtaken()
+}
+
+// isBegun tells whether something of a connection was sent: then the rest follows, so that
+// none stays half done for a reason that has nothing to do with it.
+func (c *Connection) isBegun() bool {
+	return slices.ContainsFunc(c.Changes, func(change report.Change) bool {
+		return change.Outcome == report.Applied || change.Outcome == report.Unknown || change.Outcome == accepted
+	})
 }
 
 // accepted is the outcome of a write that Terra answered well, and that the list of

@@ -89,10 +89,16 @@ type Run struct {
 	Probe     bool                 // ask the providers in a dry run too
 	LockOwner report.LockOwner     // who else writes the state
 	PreviewOf string               // full name of the ref of a commit that is not followed; "" for none
+	// Overtaken is why no other connection is begun any more, "" where the run goes on; nil is
+	// never. What was begun is finished.
+	Overtaken func() string
+	// Writes is told of which connections the run writes, before it does; nil is not told.
+	Writes func(connections []string)
 
 	tokens  *tokens
-	id      string       // of this run, in its report and in the history
-	stopped *atomic.Bool // nothing more is begun, in any environment
+	id      string        // of this run, in its report and in the history
+	stopped *atomic.Bool  // nothing more is begun, in any environment
+	left    *atomic.Value // of string: why something was not begun, because the run is overtaken
 	// inFlight is for what is not left half done: it lasts a little longer than the run may.
 	inFlight func() context.Context
 }
@@ -166,12 +172,13 @@ func (e *Engine) Run(ctx context.Context, r Run) report.Report {
 	}
 	defer cache.identities.Forget()
 	out.Warn(plan.Warnings(warnings...)...)
+	outer := ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	grace, endGrace := graceful(ctx)
 	defer endGrace()
 	out.Environments = make([]report.Environment, len(environments))
-	r.tokens, r.stopped = newTokens(), &atomic.Bool{}
+	r.tokens, r.stopped, r.left = newTokens(), &atomic.Bool{}, &atomic.Value{}
 	r.inFlight = func() context.Context { return grace }
 	eachAccount(environments, func(i int) {
 		out.Environments[i] = e.environment(ctx, r, environments[i], cache)
@@ -188,8 +195,25 @@ func (e *Engine) Run(ctx context.Context, r Run) report.Report {
 			out.Warn(plan.Warning{Text: err.Error()})
 		}
 	}
+	endedEarly(outer, r, &out)
 	out.Finish(e.o.Now())
 	return out
+}
+
+// endedEarly says of a run whether it was ended early, and why, in the place of errors that
+// tell of nothing else.
+func endedEarly(ctx context.Context, r Run, out *report.Report) {
+	why, _ := r.left.Load().(string)
+	var early *report.EndedEarlyError
+	if errors.As(context.Cause(ctx), &early) {
+		why = early.Why
+		for i := range out.Environments {
+			if env := &out.Environments[i]; env.Error != "" {
+				env.Error, env.Remediations = early.Error(), []plan.Remediation{}
+			}
+		}
+	}
+	out.EndedEarly = why
 }
 
 // eachAccount does something for each environment, in order but a few side by side. Each

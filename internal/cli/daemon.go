@@ -97,6 +97,7 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, log *slog.
 	defer stopWatching()
 	d, err := daemon.New(daemon.Options{
 		Poller: source, Runner: source, Log: log, Poll: c.Repo.Poll, Deadline: c.CycleDeadline, UnreadyAfter: c.UnreadyAfter, AtOnce: runsAtOnce, Wake: wake, Now: proc.Now, Check: func() error { return withAdvice(store.Check()) },
+		Paused: source.paused,
 	})
 	if err != nil {
 		return err

@@ -31,6 +31,7 @@ type engineParts struct {
 	limits    *terra.Limits
 	heard     *notices                 // what Terra says beside its answers
 	progress  func(reconcile.Progress) // may be nil
+	attempted func(terra.Attempt)      // may be nil
 }
 
 // newEngine is the one place where an Engine is made. It can write only when its mode
@@ -39,7 +40,7 @@ func newEngine(p engineParts) *reconcile.Engine {
 	clock := terra.NewClock(p.transport, p.proc.Now)
 	return reconcile.New(reconcile.Options{
 		Client: newClients(p.config, terra.Options{Transport: clock, Limits: p.limits, Version: p.proc.Version,
-			ReadOnly: p.mode == report.DryRun, Notice: p.heard.hear}),
+			ReadOnly: p.mode == report.DryRun, Notice: p.heard.hear, Attempted: p.attempted}),
 		Store:         p.store,
 		Identities:    identities(p.config.Identities),
 		Now:           p.proc.Now,

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
 	"github.com/terra-reconcile/terra-reconcile/internal/notify"
 )
 
@@ -59,9 +60,9 @@ func TestStatusesOfCommits(t *testing.T) {
 	expect("a good commit")
 	cut, stop := context.WithCancel(t.Context())
 	stop()
-	source.Run(cut, "production")
+	source.Run(cut, "production", &daemon.Course{})
 	expect("a run that is cut off")
-	source.Run(t.Context(), "production")
+	source.Run(t.Context(), "production", &daemon.Course{})
 	expect("a run", "production: success: 5 connections applied.")
 
 	write("terra.yaml", "version: 2\n")

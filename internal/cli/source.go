@@ -92,7 +92,7 @@ func (s *commitSource) Poll(ctx context.Context) ([]daemon.Environment, error) {
 		s.log.Info("new commit", "commit", commit.Hash, "author", commit.Author, "subject", commit.Subject)
 		for _, p := range found.problems {
 			if p.Severity == spec.Error {
-				s.log.Error(p.String(), "commit", commit.Hash, "environment", p.Environment)
+				s.log.Error("a file is wrong", "commit", commit.Hash, "environment", p.Environment, "error", p.String())
 			}
 		}
 	}
@@ -206,7 +206,7 @@ func (s *commitSource) environments() []daemon.Environment {
 }
 
 // Run runs one environment from its last valid commit.
-func (s *commitSource) Run(ctx context.Context, name string) report.Report {
+func (s *commitSource) Run(ctx context.Context, name string, course *daemon.Course) report.Report {
 	s.mu.Lock()
 	g, ok := s.revisions[name]
 	if s.running == nil {
@@ -230,9 +230,14 @@ func (s *commitSource) Run(ctx context.Context, name string) report.Report {
 	// It is made again for each run, so that a token that was replaced is read; limits
 	// and connections outlive it.
 	engine := newEngine(engineParts{proc: s.proc, config: s.config, mode: s.mode, applies: s.config.Apply, store: s.memory(), prober: s.prober,
-		transport: s.transport, limits: s.limits, heard: heard})
+		transport: s.transport, limits: s.limits, heard: heard, attempted: func(a terra.Attempt) {
+			if getsOn(a) {
+				course.Answered()
+			}
+		}})
+	course.Of(g.hash)
 	r := reconcile.Run{Set: g.set, Problems: g.problems, Commit: g.hash, Author: g.author, Only: []string{name}, Mode: s.mode,
-		Waiting: s.mode == report.Apply, LockOwner: report.LockedByDaemon}
+		Waiting: s.mode == report.Apply, LockOwner: report.LockedByDaemon, Overtaken: course.Overtaken, Writes: course.Writes}
 	if s.mode == report.DryRun {
 		r.LockOwner = report.LockedByObserver
 	}
@@ -240,14 +245,20 @@ func (s *commitSource) Run(ctx context.Context, name string) report.Report {
 	debug.FreeOSMemory() // what was revealed of secrets is not kept until the next collection
 	out.Warnings = append(plan.Warnings(heard.warnings()...), out.Warnings...)
 	s.proc.asked.elsewhere().completeReport(&out)
-	if !errors.Is(ctx.Err(), context.Canceled) { // it would tell of the end of the daemon
+	early := out.EndedEarly != ""                          // another run follows, and tells
+	if !early && !errors.Is(ctx.Err(), context.Canceled) { // it would tell of the end of the daemon
 		s.statuses(notify.Of(out, false)...)
+	}
+	if early && wrote(out) || !early && !errors.Is(ctx.Err(), context.Canceled) {
 		for _, hear := range s.hear {
 			hear(out)
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if early && !wrote(out) {
+		return out // it has found out nothing
+	}
 	for _, e := range out.Environments {
 		s.last[e.Name] = e
 	}
@@ -260,6 +271,48 @@ func (s *commitSource) Run(ctx context.Context, name string) report.Report {
 	}
 	s.ended[name] = s.proc.Now()
 	return out
+}
+
+// getsOn tells whether an attempt has come to something: it is answered, and not by a
+// server that asks for patience.
+func getsOn(a terra.Attempt) bool {
+	return a.Pause == 0 && (a.Problem == "" || a.Problem == terra.ProblemStatus && a.Status < 500 && a.Status != http.StatusTooManyRequests)
+}
+
+// wrote tells whether a run has sent a write.
+func wrote(r report.Report) bool {
+	for _, e := range r.Environments {
+		if e.Summary.Applied+e.Summary.Failed+e.Summary.Unknown > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// paused is why nothing of an environment may be changed now, or none of some connections.
+// What the state cannot tell is told by the run itself, right before it writes.
+func (s *commitSource) paused(name string, connections []string) string {
+	g, known := s.revision(name)
+	all, err := s.store.KillSwitches(s.proc.Now())
+	if !known || err != nil {
+		return ""
+	}
+	var in []plan.KillSwitch
+	for _, k := range all {
+		if provider, holds := k.Holds(name, g.environment.DevID); holds {
+			in = append(in, plan.KillSwitch{Provider: provider, Target: k.Target(), Reason: k.Reason, Owner: k.Owner, Until: k.Until})
+		}
+	}
+	by := plan.PausesOf("", in)
+	for _, c := range connections {
+		if by = plan.PausesOf(strings.TrimPrefix(c, name+"/"), in); len(by) == 0 {
+			return ""
+		}
+	}
+	if len(by) == 0 {
+		return ""
+	}
+	return by.String()
 }
 
 // Next is when time alone changes something. What the state cannot tell is left out,
@@ -490,7 +543,7 @@ func (s *commitSource) recordRefused(found loaded, name, devID, why string) {
 	}
 	r := reconcile.Run{Commit: found.hash, Author: found.author}
 	if err := reconcile.RecordRefusedCommit(s.store, r, name, devID, errors.New(why), s.proc.Now()); err != nil {
-		s.log.Error(err.Error())
+		s.log.Error("a refused commit could not be noted", "commit", found.hash, "environment", name, "error", err.Error())
 	}
 }
 

@@ -82,12 +82,12 @@ func TestRunThatDoesNotEndIsNamedAtTheStop(t *testing.T) {
 // bomb is a Runner that panics in one environment.
 type bomb struct{ *stub }
 
-func (b bomb) Run(ctx context.Context, name string) report.Report {
+func (b bomb) Run(ctx context.Context, name string, _ *Course) report.Report {
 	if name == "broken" {
-		runs := len(b.stub.Run(ctx, name).Environments)
+		runs := len(b.stub.Run(ctx, name, nil).Environments)
 		_ = make([]string, runs)[runs+1]
 	}
-	return b.stub.Run(ctx, name)
+	return b.stub.Run(ctx, name, nil)
 }
 
 // TestRunThatPanicsIsAFailedRun: it is said with its stack, others go on, and it
@@ -228,7 +228,7 @@ func (c *counter) Poll(context.Context) ([]Environment, error) {
 
 func (*counter) Next(string) Moment { return Moment{} }
 
-func (c *counter) Run(context.Context, string) report.Report {
+func (c *counter) Run(context.Context, string, *Course) report.Report {
 	c.runs++
 	return report.Report{}
 }

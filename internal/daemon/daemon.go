@@ -35,9 +35,11 @@ type Poller interface {
 }
 
 // Runner runs one environment once. It is never called twice at a time for the
-// same name, and returns soon after its context ends.
+// same name, and returns soon after its context ends. Where the cause of that is a
+// *report.EndedEarlyError, or the course says that the run is overtaken and something was
+// left for that, the report says so.
 type Runner interface {
-	Run(ctx context.Context, environment string) report.Report
+	Run(ctx context.Context, environment string, course *Course) report.Report
 	// Next is the first moment at which a run could find something else to do by time
 	// alone, its schedule apart. It is asked after each run and whenever [Daemon.Look]
 	// says so.
@@ -50,7 +52,7 @@ type Moment struct {
 	Why string
 }
 
-// Options of a Daemon. All but Wake, Now and Check are required.
+// Options of a Daemon. All but Wake, Now, Check and Paused are required.
 type Options struct {
 	Poller   Poller
 	Runner   Runner
@@ -63,7 +65,10 @@ type Options struct {
 	UnreadyAfter time.Duration
 	Wake         <-chan struct{}  // poll now; may be nil
 	Now          func() time.Time // what the wall shows, by which schedules and moments go; nil is the machine's clock
-	Check        func() error     // why nothing can be remembered, nil where it can; asked for each /healthz; may be nil
+	// Paused is why nothing of an environment may be changed now; where connections is not nil, none
+	// of these. "" where something may.
+	Paused func(environment string, connections []string) string
+	Check  func() error // why nothing can be remembered, nil where it can; asked for each /healthz; may be nil
 }
 
 // Daemon is the loop. Make one with New and call Run once.
@@ -89,11 +94,14 @@ type worker struct {
 	schedule chan string   // a changed schedule
 	trigger  chan struct{} // run soon; holds one
 	look     chan struct{} // ask for the next moment again; holds one
-	done     chan struct{} // closed when it has ended
-	logged   logged        // its own: what its runs have said
-	former   Environment
-	shown    EnvironmentStatus // what its runs are about; guarded by the Daemon's mu
-	runs     successes         // how they went; guarded by it, too
+	// overtaken says that there may be no point in the run under way any more; holds one.
+	overtaken chan struct{}
+	early     int           // runs that were ended early, in a row; guarded by the Daemon's mu
+	done      chan struct{} // closed when it has ended
+	logged    logged        // its own: what its runs have said
+	former    Environment
+	shown     EnvironmentStatus // what its runs are about; guarded by the Daemon's mu
+	runs      successes         // how they went; guarded by it, too
 }
 
 // New makes a Daemon.
@@ -141,7 +149,7 @@ func (d *Daemon) update(ctx context.Context, e Environment) {
 	w, known := d.workers[e.Name]
 	if !known {
 		workerCtx, stop := context.WithCancel(ctx)
-		w = &worker{stop: stop, schedule: make(chan string, 1), trigger: make(chan struct{}, 1), look: make(chan struct{}, 1), done: make(chan struct{})}
+		w = &worker{stop: stop, schedule: make(chan string, 1), trigger: make(chan struct{}, 1), look: make(chan struct{}, 1), overtaken: make(chan struct{}, 1), done: make(chan struct{})}
 		d.workers[e.Name] = w
 		former := d.leaving[e.Name]
 		d.running.Go(func() {
@@ -159,10 +167,11 @@ func (d *Daemon) update(ctx context.Context, e Environment) {
 		}
 		w.schedule <- e.Schedule
 	}
-	if (!known || w.former.Revision != e.Revision) && e.Revision != "" {
+	arrived := (!known || w.former.Revision != e.Revision) && e.Revision != ""
+	if w.former = e; arrived {
 		w.soon()
+		put(w.overtaken)
 	}
-	w.former = e
 }
 
 // leave ends the worker of an environment that is gone. The caller holds mu.
@@ -230,8 +239,16 @@ func (d *Daemon) work(ctx context.Context, name string, w *worker) {
 			next = ask()
 			continue
 		case <-w.trigger:
+			again.after = 0 // something is another than when it failed
 		}
-		again.note(d.once(ctx, name, w))
+		switch r, ran := d.once(ctx, name, w); {
+		case !ran:
+			return
+		case r.EndedEarly != "": // what overtook it has left a trigger, but for a pause
+			again.soon()
+		default:
+			again.note(r.ExitCode == report.ExitError || r.ExitCode == report.ExitFailed)
+		}
 		d.lookAfter(name)
 		next = ask()
 	}
@@ -260,28 +277,35 @@ func (d *Daemon) room(w *worker) chan struct{} {
 	return slots
 }
 
-// once runs one environment in a free slot, within the deadline, and tells whether
-// that failed.
-func (d *Daemon) once(ctx context.Context, name string, w *worker) (failed bool) {
+// once runs one environment in a free slot, within the deadline. It has not run where ctx
+// ended before.
+func (d *Daemon) once(ctx context.Context, name string, w *worker) (r report.Report, ran bool) {
 	slots := d.room(w)
 	select {
 	case slots <- struct{}{}:
 	case <-ctx.Done():
-		return false
+		return r, false
 	}
 	defer func() { <-slots }()
 	if ctx.Err() != nil {
-		return false // both were ready
+		return r, false // both were ready
 	}
 	d.health.start(name, 0)
 	defer d.health.finished(name)
 	runCtx, cancel := context.WithTimeout(ctx, d.o.Deadline)
 	defer cancel()
+	runCtx, end := context.WithCancelCause(runCtx)
+	defer end(nil)
 	d.noteStart(w)
-	r := d.run(runCtx, name)
+	course := &Course{}
+	var watching sync.WaitGroup
+	watching.Go(func() { d.watch(runCtx, name, w, course, end) })
+	r = d.run(runCtx, name, course)
+	end(nil)
+	watching.Wait()
 	d.noteEnd(w, r)
 	w.logged = logRun(ctx, d.o.Log, name, r, w.logged)
-	return r.ExitCode == report.ExitError || r.ExitCode == report.ExitFailed
+	return r, true
 }
 
 // poll looks at the repository and follows what it says.
@@ -382,7 +406,7 @@ func (d *Daemon) wait() error {
 
 // run is a run whose panic is no other environment's business: it is a failed run,
 // of which it is not known what it has written.
-func (d *Daemon) run(ctx context.Context, name string) (r report.Report) {
+func (d *Daemon) run(ctx context.Context, name string, course *Course) (r report.Report) {
 	began := time.Now()
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -391,7 +415,7 @@ func (d *Daemon) run(ctx context.Context, name string) (r report.Report) {
 				Error: fmt.Sprintf("%s: %v; the next run settles what it had under way", fault, cause)}
 		}
 	}()
-	return d.o.Runner.Run(ctx, name)
+	return d.o.Runner.Run(ctx, name, course)
 }
 
 // next asks for the moment of an environment. A panic is none.

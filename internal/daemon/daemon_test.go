@@ -44,7 +44,7 @@ func (s *stub) Poll(context.Context) ([]Environment, error) {
 	return slices.Clone(s.environments), s.err
 }
 
-func (s *stub) Run(ctx context.Context, name string) report.Report {
+func (s *stub) Run(ctx context.Context, name string, _ *Course) report.Report {
 	s.mu.Lock()
 	s.running[name]++
 	s.overlaps = s.overlaps || s.running[name] > 1

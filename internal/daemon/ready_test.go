@@ -19,8 +19,8 @@ type changing struct {
 	report *report.Report
 }
 
-func (c changing) Run(ctx context.Context, name string) report.Report {
-	_ = c.stub.Run(ctx, name)
+func (c changing) Run(ctx context.Context, name string, _ *Course) report.Report {
+	_ = c.stub.Run(ctx, name, nil)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return *c.report

@@ -136,6 +136,9 @@ func (a *again) note(failed bool) {
 	a.set(a.now().Round(0).Add(a.after))
 }
 
+// soon is for a run that was ended early, which says nothing about whether the next fails.
+func (a *again) soon() { a.set(a.now().Round(0).Add(firstAgain)) }
+
 // first is the earliest of moments that come.
 func first(moments ...Moment) (next Moment) {
 	for _, m := range moments {

@@ -89,13 +89,14 @@ func (d *Daemon) notePoll(err error, environments int) {
 	}
 }
 
-// Look asks again for the next moment of every environment: something was set or
-// lifted on which they depend.
+// Look asks again for the next moment of every environment, and whether there is still a
+// point in the runs under way: something was set or lifted on which they depend.
 func (d *Daemon) Look() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, w := range d.workers {
 		put(w.look)
+		put(w.overtaken)
 	}
 }
 
@@ -119,7 +120,13 @@ func (d *Daemon) noteStart(w *worker) {
 func (d *Daemon) noteEnd(w *worker, r report.Report) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	w.shown.Running, w.shown.Gated = nil, nil
+	w.shown.Running = nil
+	if r.EndedEarly != "" {
+		w.early++
+		w.shown.LastRun = &LastRun{StartedAt: r.StartedAt.UTC(), DurationMS: r.DurationMS, ExitCode: r.ExitCode, Error: "ended early: " + r.EndedEarly}
+		return // neither a success nor a failure, and what was held before it still is
+	}
+	w.early, w.shown.Gated = 0, nil
 	last := LastRun{StartedAt: r.StartedAt.UTC(), DurationMS: r.DurationMS, ExitCode: r.ExitCode, Error: r.Error}
 	for _, e := range r.Environments { // a run is of one
 		last.Error, last.PlanHash, last.Summary = cmp.Or(last.Error, e.Error), e.PlanHash, e.Summary

@@ -45,12 +45,15 @@ type Report struct {
 	DurationMS int64     `json:"duration_ms"`
 	ExitCode   int       `json:"exit_code"`
 	// MissingScopes are those of all environments, which say whose token it is.
-	MissingScopes []string           `json:"missing_scopes"`
-	Warnings      []plan.Warning     `json:"warnings"`     // of the whole run
-	Error         string             `json:"error"`        // of the whole run
-	Remediations  []plan.Remediation `json:"remediations"` // of Error
-	Environments  []Environment      `json:"environments"`
-	StateLock     LockOwner          `json:"state_lock"` // who else writes the state, and so takes approvals
+	MissingScopes []string       `json:"missing_scopes"`
+	Warnings      []plan.Warning `json:"warnings"` // of the whole run
+	Error         string         `json:"error"`    // of the whole run
+	// EndedEarly is why a daemon ended the run before it was done ("commit 1a2b3c4d5e6f
+	// arrived"); it is neither a success nor a failure then, and another run follows.
+	EndedEarly   string             `json:"ended_early,omitempty"`
+	Remediations []plan.Remediation `json:"remediations"` // of Error
+	Environments []Environment      `json:"environments"`
+	StateLock    LockOwner          `json:"state_lock"` // who else writes the state, and so takes approvals
 	// PreviewOf is the full name of a ref, not the one that is followed, of whose commit a
 	// daemon was asked what it would do; "" for a dry run. A preview approves nothing.
 	PreviewOf string `json:"preview_of,omitempty"`
@@ -58,6 +61,12 @@ type Report struct {
 	// it is made of zeros. It shows a slip of the hand, and proves nothing.
 	Digest string `json:"digest,omitempty"`
 }
+
+// EndedEarlyError is the cause of a context by which a run is ended early.
+type EndedEarlyError struct{ Why string }
+
+// Error says so.
+func (e *EndedEarlyError) Error() string { return "ended early: " + e.Why }
 
 // Environment is the part of a report about one environment.
 type Environment struct {
