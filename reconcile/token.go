@@ -65,10 +65,11 @@ func (t *tokens) ask(ctx context.Context, client *terra.Client) (terra.Me, error
 // environment up: the end of the token is then unknown, which is said.
 func (env *environment) beginToken(ctx context.Context) (wait func(readable bool)) {
 	texts := make(chan []string, 1)
+	var ends, renewable time.Time
 	go func() {
 		var found []string
 		err := contained(func() error {
-			found = env.reviewToken(ctx)
+			found, ends, renewable = env.reviewToken(ctx)
 			return nil
 		})()
 		if err != nil {
@@ -80,21 +81,21 @@ func (env *environment) beginToken(ctx context.Context) (wait func(readable bool
 		if found := <-texts; readable {
 			env.request.tokens.warn(env.spec.Account, found...)
 			env.out.MissingScopes = env.lacks
+			env.out.TokenEnds, env.out.TokenRenewable = ends, renewable
 		}
 	}
 }
 
 // reviewToken gives what everybody should know of a token, asking Terra at most
-// once a day where there is a memory.
-func (env *environment) reviewToken(ctx context.Context) []string {
+// once a day where there is a memory, and its ends as far as they are known.
+func (env *environment) reviewToken(ctx context.Context) (texts []string, ends, renewable time.Time) {
 	now, store, api := env.o.Now(), env.o.Store, env.client.Address()
-	var texts []string
 	fingerprint := env.client.TokenFingerprint()
 	known, asked, err := store.Token(api, fingerprint)
 	if err != nil || !asked || now.Sub(known.At) >= tokenFresh || known.At.After(now) || known.Scopes == "" {
 		me, err := env.request.tokens.ask(ctx, env.client)
 		if err != nil {
-			return []string{"its end is unknown: " + err.Error()}
+			return []string{"its end is unknown: " + err.Error()}, ends, renewable
 		}
 		known = state.Token{API: api, Fingerprint: fingerprint, Customer: me.CustomerID, At: now, ExpiresAt: me.ExpiresAt, GrantAnchorAt: me.GrantAnchorAt, Scopes: strings.Join(me.Scopes, " ")}
 		if err := store.SaveToken(known); err != nil && !errors.Is(err, state.ErrReadOnly) {
@@ -109,5 +110,8 @@ func (env *environment) reviewToken(ctx context.Context) []string {
 	for _, end := range review.Endings {
 		texts = append(texts, end.What+"; "+end.Next)
 	}
-	return texts
+	if known.ExpiresAt != nil {
+		ends = *known.ExpiresAt
+	}
+	return texts, ends, review.WindowEnds
 }

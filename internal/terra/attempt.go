@@ -20,6 +20,7 @@ type Attempt struct {
 	Status    int           // 0: no whole answer came, or nothing was sent
 	Problem   string        // why it did not succeed: one of the constants below; "" where it did
 	Pause     time.Duration // until it is tried again; 0 where it is not, or at once
+	Remaining *int          // mutations that the answer of one says may still be sent; nil where it does not say
 }
 
 // Why an attempt did not succeed.
@@ -65,5 +66,6 @@ func (c *Client) tell(ctx context.Context, k call, o outcome, tries int, pause t
 	c.attempted(Attempt{
 		Operation: k.op.id, Write: k.commits(), DryRun: k.dryRun, DevID: k.devID, Provider: k.provider,
 		Try: tries + 1, Waited: o.waited, Took: o.took, Status: o.status, Problem: o.problem(ctx), Pause: pause,
+		Remaining: o.remaining,
 	})
 }

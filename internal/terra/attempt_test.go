@@ -25,13 +25,13 @@ func TestAttempted(t *testing.T) {
 			case 0:
 				return reply(503, "text/plain", "canary answer"), nil
 			case 1:
-				return replyProblem(429, "rate_limited", "Retry-After", "7"), nil
+				return replyProblem(429, "rate_limited", "Retry-After", "7", "X-RateLimit-Remaining", "3", "X-RateLimit-Reset", "60"), nil
 			case 2:
 				return nil, errors.New("canary network")
 			case 3:
 				return replyJSON(`{"canary": "half`), nil
 			}
-			return replyProblem(403, "forbidden"), nil
+			return replyProblem(403, "forbidden", "X-RateLimit-Remaining", "41", "X-RateLimit-Reset", "60"), nil
 		}}
 		var mu sync.Mutex
 		var told []Attempt
@@ -68,7 +68,7 @@ func TestAttempted(t *testing.T) {
 			{Operation: "listSources", DevID: "dev", Try: 2, Took: time.Second, Status: 429, Problem: ProblemStatus, Pause: 1},
 			{Operation: "listSources", DevID: "dev", Try: 3, Took: time.Second, Problem: ProblemNetwork, Pause: 1},
 			{Operation: "listSources", DevID: "dev", Try: 4, Took: time.Second, Status: 200},
-			{Operation: "updateSourceCredentials", Write: true, DevID: "dev", Provider: "strava", Try: 1, Took: time.Second, Status: 403, Problem: ProblemStatus},
+			{Operation: "updateSourceCredentials", Write: true, DevID: "dev", Provider: "strava", Try: 1, Took: time.Second, Status: 403, Problem: ProblemStatus, Remaining: ptr(41)},
 			{Operation: "updateSourceCredentials", Write: true, DevID: "dev", Provider: "strava", Try: 1, Problem: ProblemHeld},
 		}
 		if d := cmp.Diff(want, told); d != "" {

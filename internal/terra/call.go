@@ -41,6 +41,8 @@ type outcome struct {
 	unsent bool          // kept back from a server that answers nothing
 	waited time.Duration // until it could leave
 	took   time.Duration // from there
+	// remaining is what the server announced about mutations; nil where it did not.
+	remaining *int
 }
 
 // do makes the call: guards, then attempts. Every error of a write that may have
@@ -235,14 +237,19 @@ func (c *Client) attempt(ctx context.Context, k call, token string) (o outcome) 
 	}
 	now := time.Now()
 	limiter.silence.answered(now)
+	var hint rateHint
 	if k.op.write {
-		limiter.hint(now, readRateHint(response.Header, now))
+		hint = readRateHint(response.Header, now)
+		limiter.hint(now, hint)
 	}
 	o = k.judge(request.URL, response, body)
 	if o.err == nil && c.told.inAnswer(k, body, hiddenPart(token)) {
 		o = outcome{err: k.bad(response.StatusCode, repeatsSecret), lost: true}
 	}
 	o.status = response.StatusCode
+	if hint.known {
+		o.remaining = &hint.remaining
+	}
 	if !k.quiet {
 		o.answer.repeats = func(text string) bool { return c.told.inText(k, text, hiddenPart(token)) }
 	}

@@ -99,6 +99,10 @@ type Environment struct {
 	// that the runner does not let it use, or a dev_id that Terra does not have. Neither git
 	// nor Terra failed.
 	CommitAtFault bool `json:"-"`
+	// TokenEnds is when the account's token ends, and TokenRenewable until when it can be
+	// renewed; zero where the run does not know.
+	TokenEnds      time.Time `json:"-"`
+	TokenRenewable time.Time `json:"-"`
 	// DecidedAt is the time by which the run decided what time alone decides, and Ahead how
 	// much later it was by the runner's clock. Zero where it came to no decision.
 	DecidedAt time.Time     `json:"-"`
