@@ -45,6 +45,7 @@ func law() []row {
 		{name: "internal/daemon", may: []string{"reconcile/report"}},
 		{name: "internal/config", may: []string{"internal/yamlpos", "internal/neighbour", "internal/advice"}},
 		{name: "internal/notify", may: []string{"reconcile/report", "secrets"}},
+		{name: "internal/metrics", may: []string{"reconcile/plan", "reconcile/keys", "reconcile/report", "internal/daemon", "internal/visible"}},
 		{name: "internal/preview", may: []string{"internal/visible"}},
 		{name: "internal/visible"},
 		{name: "internal/yamlpos", may: []string{"internal/visible"}},

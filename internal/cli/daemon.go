@@ -20,6 +20,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/advice"
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
+	"github.com/terra-reconcile/terra-reconcile/internal/metrics"
 	"github.com/terra-reconcile/terra-reconcile/internal/neighbour"
 	"github.com/terra-reconcile/terra-reconcile/internal/preview"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
@@ -102,7 +103,9 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, log *slog.
 	if err != nil {
 		return err
 	}
-	stopControl, err := daemon.Serve(ctx, c.StateDir, daemonControl{source.controlServer(), d, source}, reconciler{d, source}, log)
+	answers := reconciler{d, source}
+	source.metrics = metrics.New(metrics.Options{Version: proc.Version, Snapshot: answers.snapshot})
+	stopControl, err := daemon.Serve(ctx, c.StateDir, daemonControl{source.controlServer(), d, source}, answers, log)
 	if err != nil {
 		return err
 	}
@@ -120,18 +123,20 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, log *slog.
 	return err
 }
 
-// servePages are what is served on listen: health, and previews where the runner has them.
+// servePages are what is served on listen: health, metrics, and previews where the runner has
+// them.
 // stop waits for those under way, which end with ctx.
 func servePages(ctx context.Context, p previews, d *daemon.Daemon) (pages http.Handler, stop func()) {
+	mux := http.NewServeMux()
+	mux.Handle("/", d.Handler())
+	mux.Handle("GET /metrics", metricsPage(p.source.config, p.source.metrics))
 	rule := p.source.config.Preview
 	if rule == nil {
-		return d.Handler(), func() {}
+		return mux, func() {}
 	}
 	door := preview.NewDoor(preview.Options{
 		Key: rule.Key, Forks: rule.Forks, Plan: p.plan, Stay: daemon.Stay, Now: p.source.proc.Now, Log: p.source.log,
 	})
-	mux := http.NewServeMux()
-	mux.Handle("/", d.Handler())
 	mux.Handle(preview.Path, door)
 	context.AfterFunc(ctx, door.Stop)
 	return mux, door.Stop

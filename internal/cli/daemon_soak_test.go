@@ -18,6 +18,7 @@ import (
 
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
+	"github.com/terra-reconcile/terra-reconcile/internal/metrics"
 	"github.com/terra-reconcile/terra-reconcile/internal/notify"
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
@@ -77,7 +78,7 @@ func (e *example) follow(now func() time.Time, log io.Writer) *commitSource {
 		e.t.Fatal(err)
 	}
 	e.t.Cleanup(func() { _ = store.Close() })
-	return &commitSource{proc: proc, statuses: func(...notify.Status) {}, config: c, mode: report.Apply, git: source, store: store, log: logger, limits: terra.NewLimits(),
+	return &commitSource{metrics: metrics.New(metrics.Options{}), proc: proc, statuses: func(...notify.Status) {}, config: c, mode: report.Apply, git: source, store: store, log: logger, limits: terra.NewLimits(),
 		transport: e.terra.RoundTripper(), prober: ask, revisions: map[string]revision{}, last: map[string]report.Environment{}}
 }
 

@@ -31,7 +31,8 @@ type engineParts struct {
 	limits    *terra.Limits
 	heard     *notices                 // what Terra says beside its answers
 	progress  func(reconcile.Progress) // may be nil
-	attempted func(terra.Attempt)      // may be nil
+	// attempted is told of each attempt at a call, with the account; may be nil.
+	attempted func(account string, a terra.Attempt)
 }
 
 // newEngine is the one place where an Engine is made. It can write only when its mode
@@ -39,8 +40,8 @@ type engineParts struct {
 func newEngine(p engineParts) *reconcile.Engine {
 	clock := terra.NewClock(p.transport, p.proc.Now)
 	return reconcile.New(reconcile.Options{
-		Client: newClients(p.config, terra.Options{Transport: clock, Limits: p.limits, Version: p.proc.Version,
-			ReadOnly: p.mode == report.DryRun, Notice: p.heard.hear, Attempted: p.attempted}),
+		Client: newCountedClients(p.config, terra.Options{Transport: clock, Limits: p.limits, Version: p.proc.Version,
+			ReadOnly: p.mode == report.DryRun, Notice: p.heard.hear}, p.attempted),
 		Store:         p.store,
 		Identities:    identities(p.config.Identities),
 		Now:           p.proc.Now,
@@ -57,9 +58,18 @@ func newEngine(p engineParts) *reconcile.Engine {
 // newClients makes one client an account. The runner decides which dev-ids an
 // account may touch; the repository only names it.
 func newClients(c config.Config, o terra.Options) func(account, devID string) (*terra.Client, error) {
+	return newCountedClients(c, o, nil)
+}
+
+// newCountedClients is newClients, and tells of each attempt at a call with the account;
+// attempted may be nil.
+func newCountedClients(c config.Config, o terra.Options, attempted func(account string, a terra.Attempt)) func(account, devID string) (*terra.Client, error) {
 	clients, broken := map[string]*terra.Client{}, map[string]error{}
 	for name, account := range c.Accounts {
 		o.BaseURL, o.Token = account.BaseURL, account.Token.Read
+		if attempted != nil {
+			o.Attempted = func(a terra.Attempt) { attempted(name, a) }
+		}
 		clients[name], broken[name] = terra.New(o)
 	}
 	return func(name, devID string) (*terra.Client, error) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
+	"github.com/terra-reconcile/terra-reconcile/internal/metrics"
 	"github.com/terra-reconcile/terra-reconcile/internal/preview"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
@@ -45,7 +46,7 @@ func (h *hostile) previewing() previews {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	s := &commitSource{proc: proc, config: c, mode: report.Apply, git: git, store: store, log: slog.New(slog.DiscardHandler),
+	s := &commitSource{metrics: metrics.New(metrics.Options{}), proc: proc, config: c, mode: report.Apply, git: git, store: store, log: slog.New(slog.DiscardHandler),
 		limits: terra.NewLimits(), transport: terra.NewTransport(), prober: ask, revisions: map[string]revision{}, last: map[string]report.Environment{}}
 	return previews{s, s.limits.Behind(), &secrets.Heard{}}
 }

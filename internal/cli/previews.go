@@ -76,7 +76,7 @@ func (p previews) dryRun(ctx context.Context, q preview.Request, tell func(previ
 	defer func() { _ = store.Close() }()
 	heard := &notices{}
 	engine := newEngine(engineParts{proc: s.proc, config: s.config, mode: report.DryRun, applies: s.config.Apply, store: store, prober: s.prober,
-		transport: s.transport, limits: p.limits, heard: heard, progress: func(at reconcile.Progress) { tell(preview.Progress(at)) }})
+		transport: s.transport, limits: p.limits, heard: heard, progress: func(at reconcile.Progress) { tell(preview.Progress(at)) }, attempted: s.countCall})
 	run := reconcile.Run{Commit: commit.Hash, Author: commit.Author, Only: s.config.Environments, Mode: report.DryRun, LockOwner: report.LockedByDaemon, PreviewOf: q.Ref}
 	if s.mode == report.DryRun {
 		run.LockOwner = report.LockedByObserver

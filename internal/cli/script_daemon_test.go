@@ -32,6 +32,8 @@ const (
 //	daemon says PATTERN         wait until a new line of its log matches
 //	daemon healthy CODE         GET /healthz where its log says that it serves
 //	daemon page PATTERN         GET /healthz says so
+//	daemon metric PATTERN       wait until a line of GET /metrics matches from its beginning to its end
+//	daemon unmetered PATTERN    no line of it does
 //	daemon ready CODE [PATTERN] wait until GET /readyz answers with the code, and says so
 //	daemon never PATTERN        after stop: no line matched
 //	daemon said N PATTERN       after stop: N lines matched
@@ -63,6 +65,12 @@ func daemonCommand(ts *testscript.TestScript, neg bool, args []string) {
 		s.daemon.healthy(ts, number(ts, args[0]))
 	case "ready":
 		s.daemon.ready(ts, number(ts, args[0]), strings.Join(args[1:], " "))
+	case "metric":
+		s.metric(ts, strings.Join(args, " "))
+	case "unmetered":
+		if line := s.measured(ts, strings.Join(args, " ")); line != "" {
+			ts.Fatalf("/metrics says %s", line)
+		}
 	case "config":
 		ts.Check(os.WriteFile(ts.MkAbs("daemon.yaml.new"), based(ts, args[0]), 0o600))
 		ts.Check(os.Rename(ts.MkAbs("daemon.yaml.new"), ts.MkAbs("daemon.yaml")))
@@ -239,6 +247,34 @@ func (b *background) ready(ts *testscript.TestScript, want int, pattern string) 
 			ts.Fatalf("/readyz answers %d, want %d and %s:\n%s", code, want, pattern, page)
 		}
 	}
+}
+
+// metric waits until a line of /metrics matches.
+func (s *scene) metric(ts *testscript.TestScript, pattern string) {
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for until := time.Now().Add(patience); s.measured(ts, pattern) == ""; <-again.C {
+		if time.Now().After(until) {
+			_, page := s.daemon.get(ts, "/metrics")
+			ts.Fatalf("/metrics has no line %s:\n%s", pattern, page)
+		}
+	}
+}
+
+// measured gives the line of /metrics that matches, and keeps all of it.
+func (s *scene) measured(ts *testscript.TestScript, pattern string) string {
+	want := regexp.MustCompile("^(?:" + pattern + ")$")
+	code, page := s.daemon.get(ts, "/metrics")
+	if code != http.StatusOK {
+		ts.Fatalf("/metrics answers %d: %s", code, page)
+	}
+	s.keep(ts, "metrics", page)
+	for line := range strings.SplitSeq(page, "\n") {
+		if want.MatchString(line) {
+			return line
+		}
+	}
+	return ""
 }
 
 func (b *background) get(ts *testscript.TestScript, path string) (code int, page string) {

@@ -18,6 +18,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
 	"github.com/terra-reconcile/terra-reconcile/internal/gitsource"
+	"github.com/terra-reconcile/terra-reconcile/internal/metrics"
 	"github.com/terra-reconcile/terra-reconcile/internal/notify"
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
@@ -41,7 +42,8 @@ type commitSource struct {
 	transport http.RoundTripper
 	prober    prober
 	statuses  func(...notify.Status) // what became of a commit; returns at once
-	hear      []func(report.Report)  // of each run that the end of the daemon did not cut short; return at once
+	metrics   *metrics.Metrics
+	hear      []func(report.Report) // of each run that the end of the daemon did not cut short; return at once
 
 	// Poll's own:
 	latest  string // the commit last looked at, used or not
@@ -57,6 +59,8 @@ type commitSource struct {
 	ended     map[string]time.Time          // by environment: when that ended
 	revisions map[string]revision           // by environment: what its runs use
 	running   map[string]bool               // by environment: a run of it is under way
+	newest    string                        // the newest commit that was fetched, used or not
+	lagging   map[string]time.Time          // by environment: since when there has been a newer commit than that of its last run
 }
 
 // Poll fetches the newest commit. A commit whose terra.yaml is wrong, or that
@@ -66,10 +70,13 @@ func (s *commitSource) Poll(ctx context.Context) ([]daemon.Environment, error) {
 	if err := s.stay(); err != nil {
 		return nil, err
 	}
+	began := time.Now()
 	commit, err := s.git.Fetch(ctx)
+	s.metrics.Fetched(time.Since(began), err == nil)
 	if err != nil {
 		return nil, err
 	}
+	defer s.noteLag(commit.Hash)
 	if err := s.notice(); err != nil {
 		return nil, err
 	}
@@ -230,7 +237,8 @@ func (s *commitSource) Run(ctx context.Context, name string, course *daemon.Cour
 	// It is made again for each run, so that a token that was replaced is read; limits
 	// and connections outlive it.
 	engine := newEngine(engineParts{proc: s.proc, config: s.config, mode: s.mode, applies: s.config.Apply, store: s.memory(), prober: s.prober,
-		transport: s.transport, limits: s.limits, heard: heard, attempted: func(a terra.Attempt) {
+		transport: s.transport, limits: s.limits, heard: heard, attempted: func(account string, a terra.Attempt) {
+			s.countCall(account, a)
 			if getsOn(a) {
 				course.Answered()
 			}
@@ -250,6 +258,7 @@ func (s *commitSource) Run(ctx context.Context, name string, course *daemon.Cour
 		s.statuses(notify.Of(out, false)...)
 	}
 	if early && wrote(out) || !early && !errors.Is(ctx.Err(), context.Canceled) {
+		s.metrics.Ran(name, out)
 		for _, hear := range s.hear {
 			hear(out)
 		}
@@ -266,6 +275,9 @@ func (s *commitSource) Run(ctx context.Context, name string, course *daemon.Cour
 		s.reports = map[string]report.Report{}
 	}
 	s.reports[name] = out
+	if out.Commit == s.newest {
+		delete(s.lagging, name)
+	}
 	if s.ended == nil {
 		s.ended = map[string]time.Time{}
 	}

@@ -200,6 +200,9 @@ func (p Preview) Key() (string, error) {
 	return token, nil
 }
 
+// ListensHere tells whether nobody but this machine reaches Listen.
+func (c Config) ListensHere() bool { return loopbackListen().MatchString(c.Listen) }
+
 // CheckServing refuses what a server cannot begin with: a token of previews that cannot be
 // used or read again, and a file of the two blocks that another user of the machine can
 // read. An error stands at the place of daemon.yaml that is to blame.

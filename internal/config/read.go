@@ -331,7 +331,7 @@ func (r *reader) preview(o yamlpos.Object, c Config) *Preview {
 	if !rule.Has("token_file") && !rule.Has("token_env") {
 		r.report(rule.At(), "set token_file or token_env", "%s has no token", rule.Path)
 	}
-	if !o.Has("tls") && !loopbackListen().MatchString(c.Listen) {
+	if !o.Has("tls") && !c.ListensHere() {
 		r.report(rule.At(), "set tls, or listen on 127.0.0.1", "preview needs tls, because other machines reach listen")
 	}
 	return p

@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
+	"github.com/terra-reconcile/terra-reconcile/internal/metrics"
+	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+)
+
+// metricsPage serves metrics where whoever can reach listen may read them.
+func metricsPage(c config.Config, m *metrics.Metrics) http.Handler {
+	if closed := metricsClosed(c); closed != "" {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = fmt.Fprintln(w, closed)
+		})
+	}
+	return m.Handler()
+}
+
+// metricsClosed is why metrics are not served, "" where they are. They name environments,
+// connections, and what waits for approval.
+func metricsClosed(c config.Config) string {
+	if c.ListensHere() {
+		return ""
+	}
+	return "metrics are served on the loopback interface only: set listen to 127.0.0.1:8080, and let Prometheus or a proxy ask there"
+}
+
+// snapshot is what a scrape is made from.
+func (r reconciler) snapshot() metrics.Snapshot {
+	s, err := r.Status() // where the state does not tell, the rest stands there
+	out := metrics.Snapshot{Now: r.source.proc.Now(), Status: s, StateUsable: err == nil && r.source.store.Check() == nil, Environments: map[string]metrics.Environment{}}
+	r.source.mu.Lock()
+	defer r.source.mu.Unlock()
+	for _, e := range s.Environments {
+		out.Environments[e.Name] = metrics.Environment{
+			Account: r.source.revisions[e.Name].account, Report: r.source.reports[e.Name], Lagging: r.source.lagging[e.Name],
+		}
+	}
+	return out
+}
+
+// noteLag notes which environments are behind a commit that was fetched, and forgets what
+// was noted of those that are gone.
+func (s *commitSource) noteLag(newest string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.newest = newest
+	if s.lagging == nil {
+		s.lagging = map[string]time.Time{}
+	}
+	for name := range s.reports {
+		if _, there := s.revisions[name]; !there {
+			delete(s.reports, name)
+		}
+	}
+	for name := range s.lagging {
+		if _, there := s.revisions[name]; !there {
+			delete(s.lagging, name)
+		}
+	}
+	for name := range s.revisions {
+		if s.lagging[name].IsZero() && s.reports[name].Commit != newest {
+			s.lagging[name] = s.proc.Now()
+		}
+	}
+}
+
+// countCall counts an attempt at a call of an account.
+func (s *commitSource) countCall(account string, a terra.Attempt) {
+	c := metrics.Call{Account: account, Operation: a.Operation, Sent: true, Status: a.Status, Waited: a.Waited, Took: a.Took, Remaining: a.Remaining}
+	switch a.Problem {
+	case terra.ProblemHeld, terra.ProblemUnsent:
+		c.Sent = false
+	case terra.ProblemTimeout, terra.ProblemNetwork, terra.ProblemCanceled:
+		c.Failure = a.Problem
+	}
+	s.metrics.Called(c)
+}
