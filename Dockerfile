@@ -13,8 +13,8 @@
 # that image stands here: one that nobody here has looked at would be a promise without
 # ground. Give the one that you have looked at (docker buildx imagetools inspect
 # golang:1.26-bookworm) with --build-arg GO_IMAGE=golang:1.26-bookworm@sha256:DIGEST, and
-# compare the binary with one that you build elsewhere: .ci/reproducible shows that it is
-# the same, byte for byte. The compiler is the release that go.mod names, which Go itself
+# compare the binary with one that you build elsewhere: .ci/release-snapshot shows that
+# it is the same, byte for byte. The compiler is the release that go.mod names, which Go itself
 # checks against sum.golang.org where the image has another, and so are all modules.
 
 ARG GO_IMAGE=golang:1.26-bookworm
