@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -64,11 +65,16 @@ type Config struct {
 	// Listen is the address of the daemon's HTTP server, host:port.
 	// daemon.yaml: listen, default 127.0.0.1:8080 (this machine only).
 	Listen string
+	// ListenAt is where daemon.yaml says so, for messages; zero where it does not.
+	ListenAt yamlpos.Origin
 	// TLS is what the HTTP server shows to prove who it is; zero where it speaks plain
 	// HTTP. daemon.yaml: tls.
 	TLS TLS
 	// Preview says who may have a branch planned; nil: nobody. daemon.yaml: preview.
 	Preview *Preview
+	// Web says who may read the page and the API, and who may approve there; nil: whoever
+	// reaches a listener of this machine alone may read. daemon.yaml: web.
+	Web *Web
 	// Environments names the environments this runner handles; empty means all.
 	// daemon.yaml: environments, without which it is all; there it may not be empty.
 	Environments []string
@@ -203,25 +209,23 @@ func (p Preview) Key() (string, error) {
 // ListensHere tells whether nobody but this machine reaches Listen.
 func (c Config) ListensHere() bool { return loopbackListen().MatchString(c.Listen) }
 
-// CheckServing refuses what a server cannot begin with: a token of previews that cannot be
-// used or read again, and a file of the two blocks that another user of the machine can
-// read. An error stands at the place of daemon.yaml that is to blame.
+// CheckServing refuses what a server cannot begin with: a token of previews or of the page
+// that cannot be used or read again, and a file of these blocks that another user of the
+// machine can read. An error stands at the place of daemon.yaml that is to blame.
 func (c Config) CheckServing() error {
 	if c.TLS.IsSet() {
 		if err := neighbour.Unread("private key", c.TLS.KeyFile); err != nil {
 			return c.TLS.Problem(err)
 		}
 	}
+	if err := c.checkWeb(); err != nil {
+		return err
+	}
 	if c.Preview == nil {
 		return nil
 	}
-	if file := c.Preview.Token.File(); file != "" {
-		if err := neighbour.Unread("token file", file); err != nil {
-			return problemAt(c.Preview.At, err)
-		}
-		if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() { // anybody who asks would leave a thread that waits
-			return problemAt(c.Preview.At, fmt.Errorf("%s is read for each request, so it has to be a file and no pipe", file))
-		}
+	if err := serves(c.Preview.Token); err != nil {
+		return problemAt(c.Preview.At, err)
 	}
 	if _, err := c.Preview.Key(); err != nil {
 		return problemAt(c.Preview.At, err)
@@ -238,6 +242,109 @@ func problemAt(at yamlpos.Origin, err error) error {
 	}
 	p.Hint = strings.Join(hints, "; ")
 	return &InvalidError{Problems: []Problem{p}}
+}
+
+// Web says who may read the page and the API, and who may approve and pause there.
+type Web struct {
+	// Read lets read; not set, whoever reaches a listener of this machine alone may.
+	// daemon.yaml: web.read.token_file or web.read.token_env.
+	Read Secret
+	// Approve lets approve, pause, resume and run, where no person has a token of their
+	// own; not set, nobody does that here. daemon.yaml: web.approve.token_file or
+	// web.approve.token_env.
+	Approve Secret
+	// At and its parts are where daemon.yaml says so, for messages.
+	At, ReadAt, ApproveAt yamlpos.Origin
+}
+
+// ShowsPage reports whether the page and the API are served: to this machine, or by TLS to
+// who has the token that reads.
+func (c Config) ShowsPage() bool {
+	return c.ListensHere() || c.TLS.IsSet() && c.Web != nil && c.Web.Read.IsSet()
+}
+
+// Approvers are the tokens that approve on the page, by the name under which the history
+// has it: those of the people, or else the one of the page.
+func (c Config) Approvers() map[string]Secret {
+	switch {
+	case len(c.Approvals.People) > 0:
+		return c.Approvals.People
+	case c.Web != nil && c.Web.Approve.IsSet():
+		return map[string]Secret{WebApprover: c.Web.Approve}
+	}
+	return nil
+}
+
+// WebApprover is who approved by the token of the page.
+const WebApprover = "web"
+
+// ShortestWebToken is how many characters a token has at least that travels to the page: a
+// person does not make up so many.
+const ShortestWebToken = ShortestPreviewToken
+
+// WebToken reads a token of the page or of a person, and refuses one that is short.
+func WebToken(s Secret) (string, error) {
+	token, err := s.Read()
+	if err != nil {
+		return "", err
+	}
+	if n := utf8.RuneCountInString(token); n < ShortestWebToken {
+		return "", fmt.Errorf("read secret: %s has %d characters, and a token of the page has at least %d; make one with `openssl rand -hex 32`", s, n, ShortestWebToken)
+	}
+	return token, nil
+}
+
+// checkWeb refuses tokens of the page that cannot be used or read again, that another user
+// of the machine can read, and that are equal: who reads must not approve.
+func (c Config) checkWeb() error {
+	if c.Web == nil {
+		return nil
+	}
+	type token struct {
+		name string
+		Secret
+		at yamlpos.Origin
+	}
+	all := []token{{"web.read", c.Web.Read, c.Web.ReadAt}, {"web.approve", c.Web.Approve, c.Web.ApproveAt}}
+	if c.Preview != nil {
+		all = append(all, token{"preview", c.Preview.Token, c.Preview.At}) // it never travels, and these do
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Approvals.People)) {
+		all = append(all, token{"approvals.people." + name, c.Approvals.People[name], c.Web.At})
+	}
+	seen := map[string]string{}
+	for _, t := range all {
+		if !t.IsSet() {
+			continue
+		}
+		if err := serves(t.Secret); err != nil {
+			return problemAt(t.at, err)
+		}
+		text, err := WebToken(t.Secret)
+		if err != nil {
+			return problemAt(t.at, err)
+		}
+		if other, taken := seen[text]; taken {
+			return problemAt(t.at, fmt.Errorf("%s and %s are one token; make another one with `openssl rand -hex 32`", other, t.name))
+		}
+		seen[text] = t.name
+	}
+	return nil
+}
+
+// serves refuses a token file that cannot be read for each request, or that others read.
+func serves(token Secret) error {
+	file := token.File()
+	if file == "" {
+		return nil
+	}
+	if err := neighbour.Unread("token file", file); err != nil {
+		return err
+	}
+	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() { // anybody who asks would leave a thread that waits
+		return fmt.Errorf("%s is read for each request, so it has to be a file and no pipe", file)
+	}
+	return nil
 }
 
 // Account is one way into Terra's Admin API.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/yamlpos"
 )
@@ -56,6 +57,8 @@ func TestLoadReadsEveryField(t *testing.T) {
 		Identities:   Identities{Files: []string{dir + "/keys/age.txt", "/run/secrets/age-2"}, AllowPlugins: []string{"yubikey"}},
 		StateDir:     dir + "/state",
 		Listen:       "0.0.0.0:9090",
+		ListenAt:     yamlpos.Origin{File: "testdata/full.yaml", Line: 26, Column: 9},
+		Web:          &Web{Read: FileSecret(dir + "/secrets/web-read"), At: yamlpos.Origin{File: "testdata/full.yaml", Line: 47, Column: 6}, ReadAt: yamlpos.Origin{File: "testdata/full.yaml", Line: 47, Column: 13}},
 		TLS:          TLS{CertFile: dir + "/tls/tls.crt", KeyFile: "/run/secrets/tls.key", At: yamlpos.Origin{File: "testdata/full.yaml", Line: 27, Column: 6}},
 		Preview:      &Preview{Token: FileSecret(dir + "/secrets/preview-token"), Forks: true, At: yamlpos.Origin{File: "testdata/full.yaml", Line: 28, Column: 10}},
 		Environments: []string{"production", "staging"},
@@ -392,7 +395,7 @@ func TestDefaultsAreWhatOmittedMeans(t *testing.T) {
 				omitted = smallest + "preview: {token_env: P}\n"
 				text = smallest + "preview: {token_env: P, " + d.Name + ": " + d.Default + "}\n"
 			}
-			if diff := cmp.Diff(parse(omitted), parse(text), sameSecret()); diff != "" {
+			if diff := cmp.Diff(parse(omitted), parse(text), sameSecret(), cmpopts.IgnoreFields(Config{}, "ListenAt")); diff != "" {
 				t.Errorf("%s: omitted is not %s (-omitted +said):\n%s", d.Name, d.Default, diff)
 			}
 		}
@@ -449,5 +452,56 @@ func TestCheckServing(t *testing.T) {
 	}
 	if err := (Config{Preview: &Preview{Token: FileSecret(pipe)}}).CheckServing(); err == nil || !strings.Contains(err.Error(), "no pipe") {
 		t.Errorf("a token in a pipe: %v", err)
+	}
+}
+
+// TestWebIsProtected: where other machines reach the listener there is no page without TLS
+// and a token that reads, and a page that was asked for is an error then.
+func TestWebIsProtected(t *testing.T) {
+	const tls, read = "tls: {cert_file: c, key_file: k}\n", "web: {read: {token_env: R}}\n"
+	for _, c := range []struct {
+		text, says string
+		shows      bool
+	}{
+		{text: "", shows: true},
+		{text: "listen: localhost:1\nweb: {approve: {token_env: A}}\n", shows: true},
+		{text: "listen: 0.0.0.0:8080\n"},
+		{text: "listen: 0.0.0.0:8080\n" + tls},
+		{text: "listen: 0.0.0.0:8080\n" + tls + read, shows: true},
+		{text: "listen: 0.0.0.0:8080\n" + read, says: "daemon.yaml:6:6: web needs tls"},
+		{text: "listen: 0.0.0.0:8080\n" + tls + "web: {approve: {token_env: A}}\n", says: "daemon.yaml:7:6: web.read is missing"},
+	} {
+		got, err := Parse("/etc/reconcile/daemon.yaml", []byte(smallest+c.text), env(map[string]string{"HOME": "/home/ada"}))
+		if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) || err == nil && got.ShowsPage() != c.shows {
+			t.Errorf("%s: shows the page: %t, %v", c.text, got.ShowsPage(), err)
+		}
+	}
+}
+
+// TestCheckServingThePage: no page begins with a token that can be guessed, or with one
+// that does two things.
+func TestCheckServingThePage(t *testing.T) {
+	long, other := strings.Repeat("a", 32), strings.Repeat("b", 32)
+	for _, c := range []struct {
+		text, r, a string
+		says       string
+	}{
+		{text: "web: {read: {token_env: R}, approve: {token_env: A}}", r: long, a: other},
+		{text: "web: {read: {token_env: R}, approve: {token_env: A}}", r: long, a: long, says: "daemon.yaml:5:38: web.read and web.approve are one token"},
+		{text: "web: {read: {token_env: R}, approve: {token_env: A}}", r: long[1:], a: other, says: "daemon.yaml:5:13: read secret: environment variable R has 31 characters"},
+		{text: "web: {read: {token_env: R}, approve: {token_env: A}}", r: long, says: "daemon.yaml:5:38: read secret: environment variable A is empty"},
+		{text: "web: {read: {token_env: R}}\napprovals: {people: {jo: {token_env: A}}}", r: long, a: long, says: "web.read and approvals.people.jo are one token"},
+		{text: "web: {read: {token_env: R}}\napprovals: {people: {jo: {token_env: A}}}", r: long, a: "short", says: "environment variable A has 5 characters"},
+		{text: "web: {read: {token_env: R}}\npreview: {token_env: A}", r: long, a: long, says: "daemon.yaml:6:10: web.read and preview are one token"},
+		{text: "approvals: {people: {jo: {token_env: A}}}", a: "short"}, // nothing is said of the page: as before there was one
+	} {
+		parsed, err := Parse("/etc/reconcile/daemon.yaml", []byte(smallest+c.text+"\n"), env(map[string]string{"HOME": "/home/ada", "R": c.r, "A": c.a}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = parsed.CheckServing()
+		if (err == nil) != (c.says == "") || err != nil && (!strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), long)) {
+			t.Errorf("%s: %v", c.text, err)
+		}
 	}
 }

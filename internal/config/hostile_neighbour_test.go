@@ -39,8 +39,9 @@ identities: {files: [identity]}
 tls: {cert_file: cert, key_file: tlskey}
 preview: {token_file: preview}
 notify_commit: {forge: github, project: acme/terra, token_file: forge}
+web: {read: {token_file: reader}}
 apply: true
-`, "forge": "x", "cert": "x", "tlskey": "x", "preview": "0123456789abcdef0123456789abcdef", "git": "x", "key": "x", "hosts": "x", "token": "x", "ada": "x", "identity": "x",
+`, "reader": "abcdef0123456789abcdef0123456789", "forge": "x", "cert": "x", "tlskey": "x", "preview": "0123456789abcdef0123456789abcdef", "git": "x", "key": "x", "hosts": "x", "token": "x", "ada": "6789abcdef0123456789abcdef012345", "identity": "x",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -83,6 +84,7 @@ func TestHostileNeighbour(t *testing.T) {
 		{attack: "a certificate of hers", make: give("cert"), says: "cert belongs to user 12345"},
 		{attack: "a private key that every user can write to", make: open("tlskey"), says: "every user of this machine can write to private key"},
 		{attack: "a token of previews of hers", make: give("preview"), says: "preview belongs to user 12345"},
+		{attack: "a token of the page of hers", make: give("reader"), says: "reader belongs to user 12345"},
 		{attack: "an identity of hers", make: give("identity"), says: "identity belongs to user 12345"},
 		{attack: "an identity that every user can write to", make: open("identity"), says: "every user of this machine can write to identity file"},
 		{attack: "a token file of an account of hers", make: give("token"), says: "token belongs to user 12345"},
@@ -158,6 +160,9 @@ func TestHostileReader(t *testing.T) {
 	}{
 		{attack: "a token of previews that every user can read", make: mode("preview", 0o604), says: "daemon.yaml:6:10: every user of this machine can read token file"},
 		{attack: "a token of previews that her group can read", make: mode("preview", 0o640), says: "the members of group 54321 can read token file"},
+		{attack: "a token of the page that every user can read", make: mode("reader", 0o604), says: "daemon.yaml:8:13: every user of this machine can read token file"},
+		{attack: "a token of the page that her group can read", make: mode("reader", 0o640), says: "the members of group 54321 can read token file"},
+		{attack: "a token of who approves that every user can read", make: mode("ada", 0o604), says: "daemon.yaml:8:6: every user of this machine can read token file"},
 		{attack: "a private key that every user can read", make: mode("tlskey", 0o604), says: "daemon.yaml:5:6: every user of this machine can read private key"},
 		{attack: "a private key that her group can read", make: mode("tlskey", 0o640), says: "the members of group 54321 can read private key"},
 	} {

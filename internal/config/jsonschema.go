@@ -13,8 +13,10 @@ func JSONSchema() ([]byte, error) {
 	some := &yamlpos.JSONSchema{AnyOf: []*yamlpos.JSONSchema{yamlpos.Having("token_file"), yamlpos.Having("token_env")}}
 	several := 2
 	s := fields().JSON("", yamlpos.JSONOptions{Also: map[string][]*yamlpos.JSONSchema{
-		"":                   {previewIsProtected()},
+		"":                   append(webIsProtected(), isProtected("preview")),
 		"preview":            {one, some},
+		"web.read":           {one, some},
+		"web.approve":        {one, some},
 		"repo.auth":          {one, together("ssh_key_file", "known_hosts_file")},
 		"accounts.*":         {one, some, anyDevIDAlone()},
 		"notify_commit":      append(forge(), one, some),
@@ -34,11 +36,34 @@ func anyDevIDAlone() *yamlpos.JSONSchema {
 	return yamlpos.Refuse(&yamlpos.JSONSchema{Properties: yamlpos.Properties{{Name: "dev_ids", Schema: star}}, Required: []string{"dev_ids"}})
 }
 
-// previewIsProtected wants tls beside preview where other machines reach listen.
-func previewIsProtected() *yamlpos.JSONSchema {
-	plain := &yamlpos.JSONSchema{Required: []string{"preview"}, Not: yamlpos.Having("tls")}
+// isProtected wants tls beside a block where other machines reach listen.
+func isProtected(block string) *yamlpos.JSONSchema {
+	plain := &yamlpos.JSONSchema{Required: []string{block}, Not: yamlpos.Having("tls")}
+	return &yamlpos.JSONSchema{If: plain, Then: listensHere()}
+}
+
+func listensHere() *yamlpos.JSONSchema {
 	here := &yamlpos.JSONSchema{Types: []string{"string"}, Pattern: loopbackListen().String()}
-	return &yamlpos.JSONSchema{If: plain, Then: &yamlpos.JSONSchema{Properties: yamlpos.Properties{{Name: "listen", Schema: here}}}}
+	return &yamlpos.JSONSchema{Properties: yamlpos.Properties{{Name: "listen", Schema: here}}}
+}
+
+// inside is a schema of what stands in a block, which has to be there.
+func inside(block string, s *yamlpos.JSONSchema) *yamlpos.JSONSchema {
+	return &yamlpos.JSONSchema{Properties: yamlpos.Properties{{Name: block, Schema: s}}, Required: []string{block}}
+}
+
+// webIsProtected wants tls and a token that reads beside web where other machines reach
+// listen, and one token that approves only where nobody has one of their own.
+func webIsProtected() []*yamlpos.JSONSchema {
+	several := 2
+	unread := inside("web", &yamlpos.JSONSchema{Not: yamlpos.Having("read")})
+	people := inside("approvals", inside("people", &yamlpos.JSONSchema{MinProperties: 1}))
+	required := inside("approvals", inside("required", &yamlpos.JSONSchema{Types: []string{"integer"}, Minimum: &several}))
+	return []*yamlpos.JSONSchema{
+		isProtected("web"),
+		{If: unread, Then: listensHere()},
+		{If: inside("web", yamlpos.Having("approve")), Then: yamlpos.Refuse(&yamlpos.JSONSchema{AnyOf: []*yamlpos.JSONSchema{people, required}})},
+	}
 }
 
 // forge asks for the address of a forge that everybody runs themselves, and for an owner

@@ -73,6 +73,9 @@ func (c *Config) ownFiles() error {
 	if c.Preview != nil {
 		tokens = append(tokens, c.Preview.Token)
 	}
+	if c.Web != nil {
+		tokens = append(tokens, c.Web.Read, c.Web.Approve)
+	}
 	for _, token := range tokens {
 		named = append(named, [2]string{"token file", token.File()})
 	}
@@ -177,7 +180,9 @@ func (r *reader) config(root *yamlpos.Node) Config {
 	c.Apply = o.Boolean("apply").Value
 	c.CycleDeadline = r.duration(o, "cycle_deadline", c.CycleDeadline)
 	c.UnreadyAfter = r.duration(o, "unready_after", c.UnreadyAfter)
-	c.Listen = cmp.Or(r.text(o, "listen", checkListen), c.Listen)
+	if listen := r.text(o, "listen", checkListen); listen != "" {
+		c.Listen, c.ListenAt = listen, o.Get("listen").Origin
+	}
 	c.TLS = r.tls(o)
 	c.Preview = r.preview(o, c)
 	c.StateDir = cmp.Or(r.text(o, "state_dir"), c.StateDir)
@@ -192,6 +197,7 @@ func (r *reader) config(root *yamlpos.Node) Config {
 		}
 	}
 	c.Approvals = r.approvals(o)
+	c.Web = r.web(o, c)
 	c.Probes = r.probes(o)
 	c.NotifyCommit = r.notifyCommit(o)
 	log, _ := o.Object("log")
@@ -335,6 +341,42 @@ func (r *reader) preview(o yamlpos.Object, c Config) *Preview {
 		r.report(rule.At(), "set tls, or listen on 127.0.0.1", "preview needs tls, because other machines reach listen")
 	}
 	return p
+}
+
+// web reads who may read the page and approve there.
+func (r *reader) web(o yamlpos.Object, c Config) *Web {
+	rule, ok := o.Object("web")
+	if !ok {
+		return nil
+	}
+	w := &Web{At: rule.At()}
+	token := func(name string) (Secret, yamlpos.Origin) {
+		one, ok := rule.Object(name)
+		if !ok {
+			return Secret{}, yamlpos.Origin{}
+		}
+		if !one.Has("token_file") && !one.Has("token_env") {
+			r.report(one.At(), "set token_file or token_env", "%s has no token", one.Path)
+		}
+		return r.secret(one), one.At()
+	}
+	w.Read, w.ReadAt = token("read")
+	w.Approve, w.ApproveAt = token("approve")
+	switch {
+	case c.ListensHere():
+	case !o.Has("tls"):
+		r.report(rule.At(), "set tls, or listen on 127.0.0.1", "web needs tls, because other machines reach listen")
+	case !rule.Has("read"):
+		r.report(rule.At(), "set web.read, or listen on 127.0.0.1", "web.read is missing, because other machines reach listen")
+	}
+	switch {
+	case !rule.Has("approve"):
+	case len(c.Approvals.People) > 0:
+		r.report(w.ApproveAt, "take web.approve out; they approve on the page by their own tokens", "approvals.people says who approves")
+	case c.Approvals.Required > 1:
+		r.report(w.ApproveAt, "give each person a token under approvals.people", "web.approve is one token, and %d people must approve", c.Approvals.Required)
+	}
+	return w
 }
 
 func (r *reader) probes(o yamlpos.Object) map[string]string {
@@ -510,6 +552,10 @@ func (c *Config) resolve(dir string) error {
 	}
 	if c.Preview != nil {
 		at(&c.Preview.Token.file)
+	}
+	if c.Web != nil {
+		at(&c.Web.Read.file)
+		at(&c.Web.Approve.file)
 	}
 	at(&c.TLS.CertFile)
 	at(&c.TLS.KeyFile)

@@ -16,14 +16,24 @@ import (
 //go:embed page.html
 var pageTemplate string
 
+//go:embed parts.html
+var partsTemplate string
+
 //go:embed page.css
 var pageStyle string
+
+// Style is the style sheet of the page, which other pages of this program share.
+func Style() string { return pageStyle }
+
+// Parts are the templates "step" of a [Step] and "change" of a [RowChange], which other
+// pages of this program share.
+func Parts() string { return partsTemplate }
 
 // HTML writes r as one page that needs nothing else: no script, no font, no
 // address outside of itself. Its content security policy allows its own style
 // and nothing more.
 func HTML(w io.Writer, r Report) error {
-	page, err := template.New("page").Parse(pageTemplate)
+	page, err := template.New("page").Parse(partsTemplate + pageTemplate)
 	if err != nil {
 		return fmt.Errorf("read page template: %w", err)
 	}
@@ -56,13 +66,15 @@ type page struct {
 // pageNext is what there is to do about one connection.
 type pageNext struct {
 	Name  string
-	Steps []pageStep
+	Steps []Step
 }
 
-type pageStep struct{ Choice, Text, Command, Commit, File, YAML string }
+// Step is one thing that a person does next, in words that are safe to show: a command to
+// type, or lines to commit to a file.
+type Step struct{ Choice, Text, Command, Commit, File, YAML string }
 
-func pageStepOf(s step) pageStep {
-	return pageStep{s.choice, s.words(), s.command, s.commit(), s.file, s.yaml}
+func shownStep(s step) Step {
+	return Step{s.choice, s.words(), s.command, s.commit(), s.file, s.yaml}
 }
 
 type pageQuiet struct{ Name, DevID, Connections string }
@@ -74,35 +86,50 @@ type pageEnvironment struct {
 	Standing              string
 	Error                 []string
 	MayHaveWritten        string
-	Rows                  []pageRow
-	NotCompared           []pageNote
+	Rows                  []Row
+	NotCompared           []Note
 	Unmanaged             []string
 }
 
 type pageNotice struct {
 	Words string
-	Next  []pageStep
+	Next  []Step
 	Texts []string // in full, where Words leaves something out
 }
 
-// pageRow is one connection.
-type pageRow struct {
+// Row is one connection of an environment as every form of a report tells it, in words that
+// are safe to show: what becomes of it, whom that touches, and why it does not happen now.
+type Row struct {
+	Connection                                     string // production/strava; "" where the row is about no change
 	Sign, Name, What, Also, Impact, Stands, Reason string
-	Tone                                           string // of how it stands
+	Tone                                           string // of how it stands: bad, held, soft or good
 	Danger                                         bool   // destructive
-	Changes                                        []pageChange
+	Changes                                        []RowChange
 }
 
-type pageChange struct {
+// Rows are what there is to say of an environment of a report, in the order in which a
+// person has to read it.
+func Rows(r Report, e Environment) []Row {
+	var out []Row
+	for _, w := range rows(r, e) {
+		out = append(out, newRow(e, w))
+	}
+	return out
+}
+
+// RowChange is one change of a row.
+type RowChange struct {
 	Head   string
-	Fields []pageField
-	Notes  []pageNote
-	Next   []pageStep
+	Fields []RowField
+	Notes  []Note
+	Next   []Step
 }
 
-type pageField struct{ Field, From, To string }
+// RowField is what a change makes of a field.
+type RowField struct{ Field, From, To string }
 
-type pageNote struct{ Label, Text string }
+// Note is a text with what it is about.
+type Note struct{ Label, Text string }
 
 func newPage(r Report) page {
 	t := total(r)
@@ -124,7 +151,7 @@ func newPage(r Report) page {
 		for _, group := range groups {
 			next := pageNext{Name: group[0].name}
 			for _, s := range group {
-				next.Steps = append(next.Steps, pageStepOf(s))
+				next.Steps = append(next.Steps, shownStep(s))
 			}
 			p.Next = append(p.Next, next)
 		}
@@ -141,7 +168,7 @@ func newPage(r Report) page {
 	for _, n := range found {
 		w := pageNotice{Words: n.words}
 		for _, s := range n.next {
-			w.Next = append(w.Next, pageStepOf(s))
+			w.Next = append(w.Next, shownStep(s))
 		}
 		if len(n.texts) > 1 {
 			w.Texts = n.texts
@@ -161,28 +188,29 @@ func newPageEnvironment(r Report, e Environment, at int) pageEnvironment {
 		out.MayHaveWritten = mayHaveWritten(e)
 	}
 	for _, w := range list {
-		out.Rows = append(out.Rows, newPageRow(e, w))
+		out.Rows = append(out.Rows, newRow(e, w))
 	}
 	for _, n := range notCompared(e) {
-		out.NotCompared = append(out.NotCompared, pageNote{n.what, n.why})
+		out.NotCompared = append(out.NotCompared, Note{n.what, n.why})
 	}
 	return out
 }
 
-func newPageRow(e Environment, w row) pageRow {
-	out := pageRow{
+func newRow(e Environment, w row) Row {
+	out := Row{
+		Connection: w.connection,
 		Sign: w.sign, Name: w.name, What: w.what, Also: w.also, Impact: w.impact, Reason: w.reason,
 		Stands: cmp.Or(w.stands, string(plan.Ready)), Danger: w.class == plan.Destructive,
 		Tone: map[rank]string{rankFailed: "bad", rankTold: "held", rankApproval: "held", rankBlocked: "held", rankWaits: "soft", rankReady: "good"}[w.rank],
 	}
 	for _, c := range w.changes {
-		change := pageChange{Head: strings.Trim(words(string(c.Action))+", "+words(string(c.Class))+", "+cmp.Or(standing(c), string(plan.Ready)), ", ")}
+		change := RowChange{Head: strings.Trim(words(string(c.Action))+", "+words(string(c.Class))+", "+cmp.Or(standing(c), string(plan.Ready)), ", ")}
 		for _, f := range c.Fields {
-			change.Fields = append(change.Fields, pageField{clean(f.Field), side(f.From), side(f.To)})
+			change.Fields = append(change.Fields, RowField{clean(f.Field), side(f.From), side(f.To)})
 		}
 		add := func(label, text string) {
 			if text != "" {
-				change.Notes = append(change.Notes, pageNote{label, text})
+				change.Notes = append(change.Notes, Note{label, text})
 			}
 		}
 		add("why", why(c))
@@ -194,7 +222,7 @@ func newPageRow(e Environment, w row) pageRow {
 			add("held", heldBy(c))
 			for _, s := range e.waysOut(c) {
 				s.text = sentence(s.text)
-				change.Next = append(change.Next, pageStepOf(s))
+				change.Next = append(change.Next, shownStep(s))
 			}
 		}
 		add("error", clean(c.Error))
