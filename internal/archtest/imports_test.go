@@ -47,6 +47,7 @@ func law() []row {
 		{name: "internal/notify", may: []string{"reconcile/report", "secrets"}},
 		{name: "internal/metrics", may: []string{"reconcile/plan", "reconcile/keys", "reconcile/report", "internal/daemon", "internal/visible"}},
 		{name: "internal/preview", may: []string{"internal/visible"}},
+		{name: "internal/web", may: []string{"reconcile/plan", "reconcile/keys", "reconcile/report", "internal/daemon", "internal/state", "internal/visible"}},
 		{name: "internal/visible"},
 		{name: "internal/yamlpos", may: []string{"internal/visible"}},
 		{name: "internal/neighbour", may: []string{"internal/advice"}},

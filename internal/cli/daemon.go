@@ -25,6 +25,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/preview"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
 	"github.com/terra-reconcile/terra-reconcile/internal/visible"
+	"github.com/terra-reconcile/terra-reconcile/internal/web"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 )
@@ -105,12 +106,17 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, log *slog.
 	}
 	answers := reconciler{d, source}
 	source.metrics = metrics.New(metrics.Options{Version: proc.Version, Snapshot: answers.snapshot})
-	stopControl, err := daemon.Serve(ctx, c.StateDir, daemonControl{source.controlServer(), d, source}, answers, log)
+	control := daemonControl{source.controlServer(), d, source}
+	stopControl, err := daemon.Serve(ctx, c.StateDir, control, answers, log)
 	if err != nil {
 		return err
 	}
 	defer stopControl()
-	pages, stopPreviews := servePages(ctx, previews{source, source.limits.Behind(), heard}, d)
+	site, err := newSite(c, webSource{answers, control}, source.metrics.Handler(), proc.Now, log)
+	if err != nil {
+		return err
+	}
+	pages, stopPreviews := servePages(ctx, previews{source, source.limits.Behind(), heard}, d, site)
 	_, stopHTTP, err := daemon.Listen(ctx, c.Listen, certificate, pages, log)
 	if err != nil {
 		return err
@@ -123,13 +129,17 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, log *slog.
 	return err
 }
 
-// servePages are what is served on listen: health, metrics, and previews where the runner has
-// them.
-// stop waits for those under way, which end with ctx.
-func servePages(ctx context.Context, p previews, d *daemon.Daemon) (pages http.Handler, stop func()) {
+// servePages are what is served on listen: health, the page, the API and the metrics where
+// they are protected, and previews where the runner has them. stop waits for those under way,
+// which end with ctx.
+func servePages(ctx context.Context, p previews, d *daemon.Daemon, site *web.Site) (pages http.Handler, stop func()) {
 	mux := http.NewServeMux()
-	mux.Handle("/", d.Handler())
-	mux.Handle("GET /metrics", metricsPage(p.source.config, p.source.metrics))
+	mux.Handle("/healthz", d.Handler())
+	mux.Handle("/readyz", d.Handler())
+	mux.Handle("GET /metrics", metricsPage(site, p.source.metrics))
+	if site != nil {
+		mux.Handle("/", site)
+	}
 	rule := p.source.config.Preview
 	if rule == nil {
 		return mux, func() {}

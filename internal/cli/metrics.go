@@ -5,30 +5,22 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/metrics"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/internal/web"
 )
 
-// metricsPage serves metrics where whoever can reach listen may read them.
-func metricsPage(c config.Config, m *metrics.Metrics) http.Handler {
-	if closed := metricsClosed(c); closed != "" {
-		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-			w.WriteHeader(http.StatusNotFound)
-			_, _ = fmt.Fprintln(w, closed)
-		})
-	}
-	return m.Handler()
-}
-
-// metricsClosed is why metrics are not served, "" where they are. They name environments,
+// metricsPage serves metrics to whoever may read the page: they name environments,
 // connections, and what waits for approval.
-func metricsClosed(c config.Config) string {
-	if c.ListensHere() {
-		return ""
+func metricsPage(site *web.Site, m *metrics.Metrics) http.Handler {
+	if site != nil {
+		return site.Reading(m.Handler())
 	}
-	return "metrics are served on the loopback interface only: set listen to 127.0.0.1:8080, and let Prometheus or a proxy ask there"
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = fmt.Fprintln(w, "metrics are served to who may read the page: set tls and web.read in daemon.yaml, or listen to 127.0.0.1:8080")
+	})
 }
 
 // snapshot is what a scrape is made from.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -13,18 +14,37 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
-// TestMetricsStayOnThisMachine: they name environments and what waits for whom, and nothing
-// asks who reads them.
-func TestMetricsStayOnThisMachine(t *testing.T) {
+// TestMetricsAreForReaders: they name environments and what waits for whom, so those read
+// them who may read the page.
+func TestMetricsAreForReaders(t *testing.T) {
 	t.Parallel()
 	m := metrics.New(metrics.Options{Snapshot: func() metrics.Snapshot { return metrics.Snapshot{} }})
+	token := strings.Repeat("r", 32)
+	read := &config.Web{Read: config.EnvSecret("R", func(string) string { return token })}
 	for listen, served := range map[string]bool{
 		"127.0.0.1:8080": true, "[::1]:8080": true, "localhost:0": true,
 		"0.0.0.0:8080": false, ":8080": false, "[::]:8080": false, "192.0.2.1:8080": false, "127.0.0.1.example.com:8080": false,
 	} {
-		w := httptest.NewRecorder()
-		metricsPage(config.Config{Listen: listen}, m).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", http.NoBody))
-		page := w.Body.String()
+		scrape := func(c config.Config, token string) (*httptest.ResponseRecorder, string) {
+			site, err := newSite(c, webSource{}, m.Handler(), time.Now, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "http://127.0.0.1:8080/metrics", http.NoBody)
+			if token != "" {
+				r.Header.Set("Authorization", "Bearer "+token)
+			}
+			metricsPage(site, m).ServeHTTP(w, r)
+			return w, w.Body.String()
+		}
+		protected := config.Config{Listen: listen, TLS: config.TLS{CertFile: "cert"}, Web: read}
+		if w, page := scrape(protected, token); w.Code != http.StatusOK || !strings.Contains(page, "terra_reconcile_") {
+			t.Errorf("%s with a token: %d: %s", listen, w.Code, page)
+		}
+		if w, page := scrape(protected, "wrong"); w.Code != http.StatusUnauthorized || strings.Contains(page, "terra_reconcile_") {
+			t.Errorf("%s with a wrong token: %d: %s", listen, w.Code, page)
+		}
+		w, page := scrape(config.Config{Listen: listen}, "")
 		if served != (w.Code == http.StatusOK) || served != strings.Contains(page, "terra_reconcile_") {
 			t.Errorf("%s: %d: %s", listen, w.Code, page)
 		}

@@ -156,7 +156,7 @@ func programEnv(ts *testscript.TestScript) []string {
 	for _, name := range []string{
 		"HOME", "PATH", "TMPDIR", "TERM", "NO_COLOR", "TERRA_BASE_URL", "TERRA_ADMIN_TOKEN",
 		"RECONCILE_STATE_DIR", "RECONCILE_AGE_KEY_FILE", "RECONCILE_AGE_KEY",
-		"RECONCILE_PREVIEW_TOKEN", "GIT_TOKEN", "APPROVER_JO", "APPROVER_KIM", "EDITOR", "VISUAL", "WORK", "RECONCILE_FORGE_TOKEN",
+		"RECONCILE_PREVIEW_TOKEN", "GIT_TOKEN", "APPROVER_JO", "APPROVER_KIM", "READER", "APPROVER", "EDITOR", "VISUAL", "WORK", "RECONCILE_FORGE_TOKEN",
 	} {
 		if value := ts.Getenv(name); value != "" {
 			out = append(out, name+"="+value)

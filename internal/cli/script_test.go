@@ -46,6 +46,7 @@ func TestMain(m *testing.M) {
 //	terminal …                see terminalCommand
 //	provider …                see providerCommand
 //	forge …                   see forgeCommand
+//	page, form, guess         see pageCommand, formCommand and guessCommand
 //	cut FILE BYTES            take bytes off its end
 //	newer FILE                make a state file one of the next format
 //	fill FILE                 put variables into it
@@ -89,6 +90,9 @@ func TestScripts(t *testing.T) {
 			"provider": providerCommand,
 			"forge":    forgeCommand,
 			"types":    typesCommand,
+			"page":     pageCommand,
+			"form":     formCommand,
+			"guess":    guessCommand,
 
 			"remote":      remoteCommand,
 			"certificate": certificateCommand,
@@ -111,6 +115,7 @@ type scene struct {
 
 	provider *dataProvider
 	forge    *fakeForge
+	visitor  *visitor
 
 	remoteHangs atomic.Pointer[chan struct{}] // the git server answers nothing until it is closed
 	remoteAsked chan struct{}

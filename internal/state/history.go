@@ -1,10 +1,12 @@
 package state
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"slices"
@@ -219,9 +221,14 @@ type HistoryFilter struct {
 	Connection  string    // strava, or production/strava
 	Since       time.Time // not before
 	Limit       int       // the latest; 0 means all
+	Within      int64     // bytes at the end of each part of the history that are looked at; 0 means all
+	Before      int64     // with a lower sequence number; 0 means all
 }
 
 func (f HistoryFilter) chooses(e Entry) bool {
+	if f.Before > 0 && e.Sequence >= f.Before {
+		return false
+	}
 	if e.Event == EventPause || e.Event == EventResume {
 		return f.meets(e) && !e.At.Before(f.Since)
 	}
@@ -258,8 +265,13 @@ func History(dir string, filter HistoryFilter) (entries []Entry, warnings []stri
 	}
 	for _, part := range bothSeries() {
 		var of []Entry
+		looked := int64(0)
 		err = eachFile(dir, part, func(f *os.File) (enough bool, err error) {
 			var found []Entry
+			whole, err := filter.begin(f, &looked)
+			if err != nil {
+				return false, err
+			}
 			damaged, err := eachLine(f, func(line []byte) error {
 				e, err := decodeEntry(line)
 				if err == nil && filter.chooses(e) {
@@ -267,8 +279,10 @@ func History(dir string, filter HistoryFilter) (entries []Entry, warnings []stri
 				}
 				return err
 			})
-			warnings, of = append(damaged, warnings...), append(found, of...)
-			return filter.Limit > 0 && len(of) >= filter.Limit, err
+			if of = append(found, of...); whole { // of the rest of a file no line has its number
+				warnings = append(damaged, warnings...)
+			}
+			return filter.Limit > 0 && len(of) >= filter.Limit || !whole, err
 		})
 		if err != nil {
 			return nil, nil, fmt.Errorf("read history: %w", err)
@@ -280,6 +294,32 @@ func History(dir string, filter HistoryFilter) (entries []Entry, warnings []stri
 		entries = entries[max(0, len(entries)-filter.Limit):]
 	}
 	return entries, warnings, nil
+}
+
+// begin goes to where the filter begins to look at a file, at the beginning of a line, and
+// tells whether it looks at all of it.
+func (f HistoryFilter) begin(file *os.File, looked *int64) (whole bool, err error) {
+	info, err := file.Stat()
+	if err != nil || f.Within <= 0 {
+		return true, err
+	}
+	skip := info.Size() - max(0, f.Within-*looked)
+	*looked += info.Size()
+	if skip <= 0 {
+		return true, nil
+	}
+	// To the end of the line that it is in.
+	around := make([]byte, longestLine+1)
+	n, err := file.ReadAt(around, skip-1)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	at := bytes.IndexByte(around[:n], '\n')
+	if at < 0 {
+		at = n
+	}
+	_, err = file.Seek(skip+int64(at), io.SeekStart)
+	return false, err
 }
 
 func decodeEntry(line []byte) (Entry, error) {

@@ -96,6 +96,29 @@ func TestHistoryFilter(t *testing.T) {
 }
 
 // The history is rotated by size, loses no line but the oldest, and is bounded.
+// TestHistoryWithin: of a long history only its end is looked at, whole lines of it, and
+// what is before a line.
+func TestHistoryWithin(t *testing.T) {
+	dir := t.TempDir()
+	s := opened(t, dir)
+	for i := range 20 {
+		must(t, s.Record(line(fmt.Sprintf("%02d", i))))
+	}
+	closed(t, s)
+	info, err := os.Stat(filepath.Join(dir, "history.jsonl"))
+	must(t, err)
+	one := info.Size() / 20
+	for within, want := range map[int64]string{1: "", one - 40: "", 2*one + 20: "18 19", info.Size() - 1: "01", info.Size(): "00", 1 << 40: "00"} {
+		got := ids(read(t, dir, HistoryFilter{Within: within}))
+		if want == "" && got != "" || want != "" && !strings.HasPrefix(got, want) {
+			t.Errorf("within %d bytes: %q, want %q", within, got, want)
+		}
+	}
+	if got := ids(read(t, dir, HistoryFilter{Limit: 2, Before: 11})); got != "08 09" {
+		t.Errorf("before line 11: %q", got)
+	}
+}
+
 func TestHistoryRotates(t *testing.T) {
 	dir := t.TempDir()
 	s := opened(t, dir)

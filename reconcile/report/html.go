@@ -73,6 +73,17 @@ type pageNext struct {
 // type, or lines to commit to a file.
 type Step struct{ Choice, Text, Command, Commit, File, YAML string }
 
+// Steps are remediations as what a person does next.
+func Steps(list []plan.Remediation) []Step {
+	var out []Step
+	for _, n := range list {
+		s := stepOf(n.Text, n)
+		s.text = sentence(s.text)
+		out = append(out, shownStep(s))
+	}
+	return out
+}
+
 func shownStep(s step) Step {
 	return Step{s.choice, s.words(), s.command, s.commit(), s.file, s.yaml}
 }
@@ -199,7 +210,7 @@ func newPageEnvironment(r Report, e Environment, at int) pageEnvironment {
 func newRow(e Environment, w row) Row {
 	out := Row{
 		Connection: w.connection,
-		Sign: w.sign, Name: w.name, What: w.what, Also: w.also, Impact: w.impact, Reason: w.reason,
+		Sign:       w.sign, Name: w.name, What: w.what, Also: w.also, Impact: w.impact, Reason: w.reason,
 		Stands: cmp.Or(w.stands, string(plan.Ready)), Danger: w.class == plan.Destructive,
 		Tone: map[rank]string{rankFailed: "bad", rankTold: "held", rankApproval: "held", rankBlocked: "held", rankWaits: "soft", rankReady: "good"}[w.rank],
 	}
