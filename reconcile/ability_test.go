@@ -22,7 +22,7 @@ func (w *world) begun(e *Engine, mode report.Mode) *environment {
 	if mode != report.Apply {
 		e = e.readOnly()
 	}
-	r := Run{Mode: mode, Commit: "c0ffee", id: "a run", tokens: newTokens(), stopped: &atomic.Bool{}, inFlight: w.t.Context}
+	r := Run{Mode: mode, Commit: "c0ffee", ID: "a run", tokens: newTokens(), stopped: &atomic.Bool{}, inFlight: w.t.Context}
 	r.Set, r.Problems = w.load()
 	cache, _, err := e.openCache(r)
 	if err != nil {

@@ -88,6 +88,7 @@ type Run struct {
 	Stop      bool                 // begin nothing more after the first failure, in any environment
 	Probe     bool                 // ask the providers in a dry run too
 	LockOwner report.LockOwner     // who else writes the state
+	ID        string               // of this run, in its report and in the history; "" makes one
 	PreviewOf string               // full name of the ref of a commit that is not followed; "" for none
 	// Overtaken is why no other connection is begun any more, "" where the run goes on; nil is
 	// never. What was begun is finished.
@@ -96,7 +97,6 @@ type Run struct {
 	Writes func(connections []string)
 
 	tokens  *tokens
-	id      string        // of this run, in its report and in the history
 	stopped *atomic.Bool  // nothing more is begun, in any environment
 	left    *atomic.Value // of string: why something was not begun, because the run is overtaken
 	// inFlight is for what is not left half done: it lasts a little longer than the run may.
@@ -144,8 +144,8 @@ func (e *Engine) Run(ctx context.Context, r Run) report.Report {
 		e = e.readOnly()
 	}
 	started := e.o.Now()
-	r.id = rand.Text()
-	out := report.Report{Schema: report.Schema, RunID: r.id, Mode: r.Mode, Commit: r.Commit, StartedAt: started, Warnings: []plan.Warning{}, Remediations: []plan.Remediation{}, StateLock: r.LockOwner, PreviewOf: r.PreviewOf}
+	r.ID = cmp.Or(r.ID, rand.Text())
+	out := report.Report{Schema: report.Schema, RunID: r.ID, Mode: r.Mode, Commit: r.Commit, StartedAt: started, Warnings: []plan.Warning{}, Remediations: []plan.Remediation{}, StateLock: r.LockOwner, PreviewOf: r.PreviewOf}
 	err := usable(r)
 	if err != nil && r.Mode == report.Apply {
 		if err := RecordRefusedCommit(e.o.Store, r, "", "", err, started); err != nil {

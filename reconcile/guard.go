@@ -186,7 +186,7 @@ func (env *environment) permitted() error {
 		if a.short > 0 || !env.writesFor(a) {
 			continue
 		}
-		if err := store.UseApproval(stored, a.hash, a.at, env.o.Now(), env.request.id); err != nil {
+		if err := store.UseApproval(stored, a.hash, a.at, env.o.Now(), env.request.ID); err != nil {
 			return unusable(err)
 		}
 	}

@@ -158,7 +158,7 @@ func (env *environment) line(event string) state.Entry {
 }
 
 func (r Run) line(environment, devID, event string, at time.Time) state.Entry {
-	return state.Entry{ID: rand.Text(), At: at, Event: event, Run: r.id, Environment: environment, DevID: devID, Commit: r.Commit, Author: r.Author}
+	return state.Entry{ID: rand.Text(), At: at, Event: event, Run: r.ID, Environment: environment, DevID: devID, Commit: r.Commit, Author: r.Author}
 }
 
 func about(e state.Entry, c plan.Change) state.Entry {
@@ -187,10 +187,10 @@ func (env *environment) forget(i state.Intent) {
 
 func (env *environment) record(i state.Intent, outcome string, err error, took time.Duration) error {
 	e := i.Entry
-	if e.Run != env.request.id {
+	if e.Run != env.request.ID {
 		e.Since = i.At
 	}
-	e.At, e.Run, e.Outcome, e.DurationMS = env.o.Now(), env.request.id, outcome, took.Milliseconds()
+	e.At, e.Run, e.Outcome, e.DurationMS = env.o.Now(), env.request.ID, outcome, took.Milliseconds()
 	if err != nil {
 		e.Error = err.Error()
 	}

@@ -149,12 +149,12 @@ func TestPauseRequestsThatAreRefused(t *testing.T) {
 func TestFor(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]time.Duration{"45m": 45 * time.Minute, "2h": 2 * time.Hour, "7d": 168 * time.Hour, "1h30m": 90 * time.Minute, "0.5d": 12 * time.Hour, "30d": longestPause} {
-		if got, err := parseFor(newPauseCommand(&Process{}), text); got != want || err != nil {
+		if got, err := parseFor(newPauseCommand(&Process{}), text, "too long"); got != want || err != nil {
 			t.Errorf("%s: got %s, %v, want %s", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"", "0", "0s", "-1h", "10ms", "d", "soon", "2", "-1d", "31d", "721h"} {
-		_, err := parseFor(newPauseCommand(&Process{}), text)
+		_, err := parseFor(newPauseCommand(&Process{}), text, "too long")
 		var exit *exitError
 		if !errors.As(err, &exit) || exit.code != exitUsage {
 			t.Errorf("%q: got %v, want a usage error", text, err)

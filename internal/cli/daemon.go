@@ -44,7 +44,9 @@ It runs an environment when a new commit arrives and whenever its schedule says
 so. A commit whose terra.yaml is wrong is not used; an environment whose files
 are wrong stays on its last valid commit. SIGTERM lets a call that has left be
 answered, then ends. GET /healthz answers 200 while it makes progress. A changed
-daemon.yaml is taken by itself, or at once by SIGHUP; one that is wrong is not.`,
+daemon.yaml is taken by itself, or at once by SIGHUP; one that is wrong is not.
+SIGUSR1 runs all environments now. SIGUSR2 logs at debug for an hour, or ends
+that.`,
 		Example: "  reconcile daemon --config /etc/terra-reconcile/daemon.yaml",
 		Args:    takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -56,7 +58,7 @@ daemon.yaml is taken by itself, or at once by SIGHUP; one that is wrong is not.`
 }
 
 // serveDaemon serves until ctx ends, and calls started as soon as it does.
-func serveDaemon(ctx context.Context, proc *Process, c config.Config, log *slog.Logger, started func()) (err error) {
+func serveDaemon(ctx context.Context, proc *Process, c config.Config, by operator, log *slog.Logger, started func()) (err error) {
 	mode := report.DryRun
 	if c.Apply {
 		mode = report.Apply
@@ -92,7 +94,7 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, log *slog.
 	}
 	defer stopStatuses()
 	source := &commitSource{
-		proc: proc, config: c, mode: mode, git: git, store: store, log: log,
+		proc: proc, config: c, mode: mode, git: git, store: store, log: log, level: by.level,
 		limits: terra.NewLimits(), transport: transport, prober: ask, statuses: statuses, revisions: map[string]revision{}, last: map[string]report.Environment{},
 	}
 	wake, stopWatching := watch(c.Repo.URL, log)
@@ -124,6 +126,7 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, log *slog.
 	defer func() { stopPreviews(); stopHTTP() }()
 	started()
 	log.Info("started", "version", proc.Version, "repository", git.String(), "mode", string(mode), "listen", c.Listen)
+	go by.listen(ctx, d, proc.Now, log)
 	err = d.Run(ctx)
 	log.Info("stopped")
 	return err
@@ -152,11 +155,12 @@ func servePages(ctx context.Context, p previews, d *daemon.Daemon, site *web.Sit
 	return mux, door.Stop
 }
 
-func newLog(proc *Process, c config.Log) (*slog.Logger, error) {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+func newLog(proc *Process, c config.Log, level *logLevel) (*slog.Logger, error) {
+	var configured slog.Level
+	if err := configured.UnmarshalText([]byte(c.Level)); err != nil {
 		return nil, fmt.Errorf("configure log: %w", err)
 	}
+	level.asConfigured(configured)
 	options := &slog.HandlerOptions{Level: level}
 	if c.Format == "text" {
 		options.ReplaceAttr = visibleAttr
@@ -213,15 +217,19 @@ func keepServing(ctx context.Context, proc *Process, file string) error {
 	hangUp := make(chan os.Signal, 1)
 	signal.Notify(hangUp, syscall.SIGHUP)
 	defer signal.Stop(hangUp)
+	by := operator{level: &logLevel{}}
+	var stopSignals func()
+	by.runNow, by.toggleDebug, stopSignals = listenSignals()
+	defer stopSignals()
 	w := &configWatch{file: file, getenv: proc.Getenv, asked: hangUp}
 	var former *configured
 	for {
-		log, err := newLog(proc, current.Log)
+		log, err := newLog(proc, current.Log, by.level)
 		if err != nil {
 			return err
 		}
 		w.running = current.digest
-		next, started, err := serveUntilChanged(ctx, proc, current.Config, w, log)
+		next, started, err := serveUntilChanged(ctx, proc, current.Config, by, w, log)
 		notStarted := err != nil && !started && former != nil
 		if notStarted {
 			log.Error("the changed configuration cannot be started with", "file", file, "error", err.Error())
@@ -246,14 +254,14 @@ func keepServing(ctx context.Context, proc *Process, file string) error {
 
 // serveUntilChanged serves until ctx ends, then next is nil, or until there is
 // another configuration. A run under way ends as with SIGTERM.
-func serveUntilChanged(ctx context.Context, proc *Process, c config.Config, w *configWatch, log *slog.Logger) (next *configured, started bool, err error) {
+func serveUntilChanged(ctx context.Context, proc *Process, c config.Config, by operator, w *configWatch, log *slog.Logger) (next *configured, started bool, err error) {
 	ctx, stop := context.WithCancel(ctx)
 	found := make(chan *configured, 1)
 	go func() {
 		defer stop()
 		found <- w.wait(ctx, log)
 	}()
-	err = serveDaemon(ctx, proc, c, log, func() { started = true })
+	err = serveDaemon(ctx, proc, c, by, log, func() { started = true })
 	stop()
 	return <-found, started, err
 }

@@ -17,7 +17,7 @@ func TestLogIsFitForATerminal(t *testing.T) {
 	hostile := "a\x1b[2Jb\u009b31mc\u202ed\u2028e\u200bf\U000e0041g\r\nh"
 	for _, format := range []string{"json", "text"} {
 		var out bytes.Buffer
-		log, err := newLog(&Process{Stderr: &out}, config.Log{Format: format, Level: "info"})
+		log, err := newLog(&Process{Stderr: &out}, config.Log{Format: format, Level: "info"}, &logLevel{})
 		if err != nil {
 			t.Fatal(err)
 		}

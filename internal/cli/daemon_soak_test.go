@@ -60,7 +60,7 @@ func (e *example) follow(now func() time.Time, log io.Writer) *commitSource {
 		e.t.Fatal(err)
 	}
 	proc := &Process{Stderr: log, Getenv: getenv, Now: now, Version: "test"}
-	logger, err := newLog(proc, c.Log)
+	logger, err := newLog(proc, c.Log, &logLevel{})
 	if err != nil {
 		e.t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ itself.`,
   reconcile pause production/strava --for 7d --reason "moving their app"`,
 		Args: takes(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			length, err := parseFor(cmd, lasts)
+			length, err := parseFor(cmd, lasts, "a pause lasts at most 30d; for longer commit a suspend")
 			if err != nil {
 				return err
 			}
@@ -50,8 +50,9 @@ itself.`,
 	return cmd
 }
 
-// parseFor reads how long a pause lasts; days are 24 hours.
-func parseFor(cmd *cobra.Command, text string) (time.Duration, error) {
+// parseFor reads how long something lasts, 30 days at most, which tooLong says; days are 24
+// hours.
+func parseFor(cmd *cobra.Command, text, tooLong string) (time.Duration, error) {
 	hours := text
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		hours = days + "h"
@@ -64,7 +65,7 @@ func parseFor(cmd *cobra.Command, text string) (time.Duration, error) {
 	case err != nil || d < time.Second:
 		return 0, misused(cmd, "--for %q: use a duration such as 45m, 2h or 7d", text)
 	case d > longestPause:
-		return 0, misused(cmd, "--for %q: a pause lasts at most 30d; for longer commit a suspend", text)
+		return 0, misused(cmd, "--for %q: %s", text, tooLong)
 	}
 	return d, nil
 }

@@ -30,6 +30,9 @@ func (r reconciler) Status() (daemon.Status, error) {
 	s.Version, s.Mode, s.Repository = r.source.proc.Version, r.source.mode, r.source.git.String()
 	s.Branch, s.HeadBranch = r.source.branches()
 	s.TagAside = r.source.tagAside()
+	if r.source.level != nil {
+		s.LogLevel = r.source.level.shown()
+	}
 	pauses, err := r.source.controlServer().Pauses()
 	if err != nil {
 		return s, err

@@ -38,7 +38,7 @@ const (
 //	daemon never PATTERN        after stop: no line matched
 //	daemon said N PATTERN       after stop: N lines matched
 //	daemon config FILE          put FILE in the place of daemon.yaml, as editors do
-//	daemon signal SIGNAL        send HUP, and go on
+//	daemon signal SIGNAL        send HUP, USR1 or USR2, and go on
 //	daemon deaf                 nobody reads its log any more
 //	daemon stop SIGNAL CODE D   send TERM, INT or KILL (code -1); it must end within D on a quiet machine, with CODE
 func daemonCommand(ts *testscript.TestScript, neg bool, args []string) {
@@ -127,6 +127,7 @@ func (s *scene) startDaemon(ts *testscript.TestScript, args []string) {
 	ts.Defer(func() {
 		_ = cmd.Process.Kill() // it may have ended already
 		<-b.ended
+		ts.Check(logged(b.all()))
 		ts.Logf("[daemon]\n%s", strings.Join(b.all(), "\n"))
 	})
 }
@@ -143,9 +144,9 @@ func based(ts *testscript.TestScript, name string) []byte {
 }
 
 func signalOf(ts *testscript.TestScript, name string) syscall.Signal {
-	number, ok := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL}[name]
+	number, ok := map[string]syscall.Signal{"HUP": syscall.SIGHUP, "USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2, "TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL}[name]
 	if !ok {
-		ts.Fatalf("signal %s: use HUP, TERM, INT or KILL", name)
+		ts.Fatalf("signal %s: use HUP, USR1, USR2, TERM, INT or KILL", name)
 	}
 	return number
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -38,6 +39,7 @@ type commitSource struct {
 	git       *gitsource.Source
 	store     *state.Store
 	log       *slog.Logger
+	level     *logLevel // of log; nil where it has none
 	limits    *terra.Limits
 	transport http.RoundTripper
 	prober    prober
@@ -230,10 +232,12 @@ func (s *commitSource) Run(ctx context.Context, name string, course *daemon.Cour
 		defer s.mu.Unlock()
 		delete(s.running, name)
 	}()
+	id := rand.Text()
 	if !ok {
 		return s.failed("", fmt.Sprintf("run environment %q: the repository does not name it any more", name))
 	}
 	heard := &notices{}
+	run := s.log.With("run", id, "commit", g.hash, "environment", name)
 	// It is made again for each run, so that a token that was replaced is read; limits
 	// and connections outlive it.
 	engine := newEngine(engineParts{proc: s.proc, config: s.config, mode: s.mode, applies: s.config.Apply, store: s.memory(), prober: s.prober,
@@ -242,10 +246,11 @@ func (s *commitSource) Run(ctx context.Context, name string, course *daemon.Cour
 			if getsOn(a) {
 				course.Answered()
 			}
+			logAttempt(ctx, run, name, a)
 		}})
 	course.Of(g.hash)
 	r := reconcile.Run{Set: g.set, Problems: g.problems, Commit: g.hash, Author: g.author, Only: []string{name}, Mode: s.mode,
-		Waiting: s.mode == report.Apply, LockOwner: report.LockedByDaemon, Overtaken: course.Overtaken, Writes: course.Writes}
+		Waiting: s.mode == report.Apply, LockOwner: report.LockedByDaemon, ID: id, Overtaken: course.Overtaken, Writes: course.Writes}
 	if s.mode == report.DryRun {
 		r.LockOwner = report.LockedByObserver
 	}
@@ -289,6 +294,20 @@ func (s *commitSource) Run(ctx context.Context, name string, course *daemon.Cour
 // server that asks for patience.
 func getsOn(a terra.Attempt) bool {
 	return a.Pause == 0 && (a.Problem == "" || a.Problem == terra.ProblemStatus && a.Status < 500 && a.Status != http.StatusTooManyRequests)
+}
+
+// logAttempt tells of one try of a call to who looks for what takes so long: what it was
+// about and how it went, and nothing that was sent or answered.
+func logAttempt(ctx context.Context, log *slog.Logger, environment string, a terra.Attempt) {
+	if !log.Enabled(ctx, slog.LevelDebug) {
+		return
+	}
+	connection := ""
+	if a.Provider != "" {
+		connection = environment + "/" + a.Provider
+	}
+	log.DebugContext(ctx, "call", "connection", connection, "operation", a.Operation, "write", a.Write, "dry_run", a.DryRun, "try", a.Try,
+		"status", a.Status, "problem", a.Problem, "waited_ms", a.Waited.Milliseconds(), "duration_ms", a.Took.Milliseconds(), "again_in_ms", a.Pause.Milliseconds())
 }
 
 // wrote tells whether a run has sent a write.

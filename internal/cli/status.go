@@ -91,6 +91,9 @@ func printStatus(proc *Process, s daemon.Status) error {
 	if s.Poll.FailingSince != nil {
 		out.labelled("failing", failingWords(s.Poll.Tries))
 	}
+	if s.LogLevel.Until != nil {
+		out.labelled("log", strings.TrimPrefix(logLevelWords(s.LogLevel), "logs "))
+	}
 	for _, p := range s.Paused {
 		out.labelled("no changes", fmt.Sprintf("%s until %s by %s: %s; lift it",
 			targetWords(p.Target), minute(p.Until), p.Owner, p.Reason), resumeOf(p.Target)...)

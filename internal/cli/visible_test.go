@@ -38,7 +38,7 @@ func TestLogShowsNothingThatActs(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"json", "text"} {
 		var out bytes.Buffer
-		log, err := newLog(&Process{Stderr: &out}, config.Log{Level: "debug", Format: format})
+		log, err := newLog(&Process{Stderr: &out}, config.Log{Level: "debug", Format: format}, &logLevel{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -41,6 +41,8 @@ type Reconciler interface {
 	Status() (Status, error)
 	// RunNow starts runs soon and names their environments.
 	RunNow(NowRequest) ([]string, error)
+	// LogLevel sets from which level on it logs, and tells.
+	LogLevel(LogLevelRequest) (LogLevel, error)
 	Approve(Approval) (Approved, error)
 	// Approvable tells what Approve would be of, and keeps nothing.
 	Approvable(Approval) (Approved, error)
@@ -110,6 +112,13 @@ func (c *controls) handler() http.Handler {
 			return nil, errRunOnly
 		}
 		return c.reconciler.RunNow(r)
+	}))
+	mux.HandleFunc("POST "+pathLog, answered(func(r LogLevelRequest, owner string) (LogLevel, error) {
+		if c.reconciler == nil {
+			return LogLevel{}, errRunOnly
+		}
+		r.Owner = owner
+		return c.reconciler.LogLevel(r)
 	}))
 	mux.HandleFunc("POST "+pathApprove, answered(func(r Approval, owner string) (Approved, error) {
 		if c.reconciler == nil {

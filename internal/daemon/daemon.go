@@ -99,6 +99,7 @@ type worker struct {
 	early     int           // runs that were ended early, in a row; guarded by the Daemon's mu
 	done      chan struct{} // closed when it has ended
 	logged    logged        // its own: what its runs have said
+	said      Moment        // its own: the next run, as it was logged
 	former    Environment
 	shown     EnvironmentStatus // what its runs are about; guarded by the Daemon's mu
 	runs      successes         // how they went; guarded by it, too
@@ -214,7 +215,7 @@ func (d *Daemon) work(ctx context.Context, name string, w *worker) {
 	}
 	next := ask()
 	for {
-		d.noteNext(w, first(Moment{again.at, "the last run failed"}, next, Moment{clock.at, "its schedule"}))
+		d.noteNext(name, w, first(Moment{again.at, "the last run failed"}, next, Moment{clock.at, "its schedule"}))
 		select {
 		case <-ctx.Done():
 			return

@@ -31,6 +31,7 @@ const (
 	pathLook    = protocol + "/approvable"
 	pathKey     = protocol + "/key-accepted"
 	pathForget  = protocol + "/forget"
+	pathLog     = protocol + "/log-level"
 )
 
 // StatusSchema is the version of a Status as a document.
@@ -111,6 +112,21 @@ type ForgetRequest struct {
 	Owner      string `json:"-"`          // who asks; a server decides
 }
 
+// LogLevelRequest asks to log from a level on: debug, info, warn, error, or configured; ""
+// only asks which there is.
+type LogLevelRequest struct {
+	Level   string `json:"level"`
+	Seconds int64  `json:"seconds"` // how long
+	Owner   string `json:"-"`
+}
+
+// LogLevel is from which level on a daemon logs.
+type LogLevel struct {
+	Level      string     `json:"level"`
+	Configured string     `json:"configured"` // by daemon.yaml
+	Until      *time.Time `json:"until"`      // when that is back; null where it is in force
+}
+
 // NowRequest asks for a run soon; "" is every environment.
 type NowRequest struct {
 	Environment string `json:"environment"`
@@ -131,6 +147,7 @@ type Status struct {
 	Stuck        []string            `json:"stuck"`   // what should have ended and has not: then /healthz answers 503
 	Unready      []Unready           `json:"unready"` // what has failed for too long: then /readyz answers 503
 	Paused       []Pause             `json:"paused"`
+	LogLevel     LogLevel            `json:"log_level"`
 	Environments []EnvironmentStatus `json:"environments"` // by name
 }
 
@@ -262,6 +279,11 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 // RunNow asks a daemon for runs, and names the environments they are of.
 func (c *Client) RunNow(ctx context.Context, r NowRequest) ([]string, error) {
 	return ask[[]string](ctx, c, http.MethodPost, pathNow, r)
+}
+
+// LogLevel asks a daemon for another log level, and which there is.
+func (c *Client) LogLevel(ctx context.Context, r LogLevelRequest) (LogLevel, error) {
+	return ask[LogLevel](ctx, c, http.MethodPost, pathLog, r)
 }
 
 // Approvable asks a daemon what an approval would be of, and changes nothing.

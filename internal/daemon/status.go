@@ -100,7 +100,15 @@ func (d *Daemon) Look() {
 	}
 }
 
-func (d *Daemon) noteNext(w *worker, next Moment) {
+func (d *Daemon) noteNext(name string, w *worker, next Moment) {
+	if next != w.said { // the decision to wait, for who looks
+		w.said = next
+		at := "" // never by time alone
+		if !next.At.IsZero() {
+			at = next.At.UTC().Format(time.RFC3339)
+		}
+		d.o.Log.Debug("waiting", "environment", name, "next_run", at, "reason", next.Why)
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	w.shown.NextRun, w.shown.NextRunReason = nil, ""
