@@ -26,6 +26,7 @@ import (
 //	terra legacy DEV                      its addresses are on Terra's older host
 //	terra writes N                        so many writes came in since the last look
 //	terra arrived OPERATION               wait for a call, since the last look
+//	terra forget                          look, and want nothing
 //	terra state DEV PROVIDER STATE        assert; STATE "none": never enabled
 //
 // Everything is served on loopback; TERRA_BASE_URL and TERRA_ADMIN_TOKEN say how
@@ -59,6 +60,7 @@ func terraCommand(ts *testscript.TestScript, neg bool, args []string) {
 		"legacy":     {1, 1, func() { s.terra.AddEnvironment(args[0], terratest.EnvironmentOptions{LegacyHost: true}) }},
 		"close":      {1, 1, func() { s.terra.DisableEnvironment(args[0]) }},
 		"writes":     {1, 1, func() { s.writes(ts, number(ts, args[0])) }},
+		"forget":     {0, 0, func() { s.terra.ResetLog() }},
 		"arrived":    {1, 1, func() { s.arrived(ts, args[0]) }},
 		"state":      {3, 3, func() { s.state(ts, args) }},
 	}
