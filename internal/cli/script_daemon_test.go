@@ -279,6 +279,16 @@ func (s *scene) measured(ts *testscript.TestScript, pattern string) string {
 }
 
 func (b *background) get(ts *testscript.TestScript, path string) (code int, page string) {
+	address := b.address(ts)
+	answer, err := (&http.Client{Timeout: patience}).Get("http://" + address + path)
+	ts.Check(err)
+	text, err := io.ReadAll(answer.Body)
+	ts.Check(errors.Join(err, answer.Body.Close()))
+	return answer.StatusCode, string(text)
+}
+
+// address is where its log says that it serves.
+func (b *background) address(ts *testscript.TestScript) string {
 	serving := regexp.MustCompile(`"address":"([^"]+)"`)
 	address := ""
 	for _, line := range b.all() {
@@ -286,11 +296,10 @@ func (b *background) get(ts *testscript.TestScript, path string) (code int, page
 			address = m[1]
 		}
 	}
-	answer, err := (&http.Client{Timeout: patience}).Get("http://" + address + path)
-	ts.Check(err)
-	text, err := io.ReadAll(answer.Body)
-	ts.Check(errors.Join(err, answer.Body.Close()))
-	return answer.StatusCode, string(text)
+	if address == "" {
+		ts.Fatalf("its log does not say where it serves")
+	}
+	return address
 }
 
 func (b *background) stop(ts *testscript.TestScript, signal string, want int, within string) {

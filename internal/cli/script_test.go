@@ -46,6 +46,7 @@ func TestMain(m *testing.M) {
 //	terminal …                see terminalCommand
 //	provider …                see providerCommand
 //	forge …                   see forgeCommand
+//	prometheus …              see prometheusCommand
 //	page, form, guess         see pageCommand, formCommand and guessCommand
 //	cut FILE BYTES            take bytes off its end
 //	newer FILE                make a state file one of the next format
@@ -89,10 +90,12 @@ func TestScripts(t *testing.T) {
 			"terminal": terminalCommand,
 			"provider": providerCommand,
 			"forge":    forgeCommand,
-			"types":    typesCommand,
-			"page":     pageCommand,
-			"form":     formCommand,
-			"guess":    guessCommand,
+
+			"prometheus": prometheusCommand,
+			"types":      typesCommand,
+			"page":       pageCommand,
+			"form":       formCommand,
+			"guess":      guessCommand,
 
 			"remote":      remoteCommand,
 			"certificate": certificateCommand,
@@ -112,6 +115,8 @@ type scene struct {
 	outputs []string // file names below out/
 	terra   *terratest.Server
 	daemon  *background
+
+	prometheus string // its address
 
 	provider *dataProvider
 	forge    *fakeForge
