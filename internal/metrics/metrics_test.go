@@ -305,6 +305,7 @@ func TestNobodyFloodsTheMetrics(t *testing.T) {
 		Prefix + `dropped_labels{kind="connection"} 1503` + "\n", // aaa's, beside those of the small ones
 		`key_state{environment="production",connection="production/polar",state="soaking"} 1`,
 		`environment_info{environment="production"`,
+		`key_state{environment="env000000",connection="env000000/000000",state="ok"} 1`,
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("lacks %s", want)
