@@ -19,8 +19,16 @@ var version string
 
 func main() {
 	harden()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	ctx, stop := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		<-signals
+		stop()
+		if number, ok := (<-signals).(syscall.Signal); ok { // a second one ends the process at once
+			os.Exit(128 + int(number)) // as a shell says it of a process that a signal ended
+		}
+	}()
 	endLate(ctx, grace, func() {
 		fmt.Fprintf(os.Stderr, "reconcile: did not end within %s, so it was ended; is a file that it reads a pipe that nobody writes to?\n", grace)
 		os.Exit(1)

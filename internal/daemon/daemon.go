@@ -302,6 +302,9 @@ func (d *Daemon) once(ctx context.Context, name string, w *worker) (r report.Rep
 	var watching sync.WaitGroup
 	watching.Go(func() { d.watch(runCtx, name, w, course, end) })
 	r = d.run(runCtx, name, course)
+	if ctx.Err() != nil && r.EndedEarly == "" && (r.ExitCode == report.ExitError || r.ExitCode == report.ExitFailed) {
+		r.EndedEarly = "stopped" // with the daemon, or because the environment is gone
+	}
 	end(nil)
 	watching.Wait()
 	d.noteEnd(w, r)
