@@ -25,6 +25,7 @@ bench: ## Measure speed and memory against what is possible (two minutes).
 	go test -run '^$$' -bench ColdDryRun -benchtime 15x ./internal/cli
 	go test -run '^$$' -bench Passes -benchtime 2x ./internal/cli
 	go test -run '^$$' -bench BesideTerraform -benchtime 5x ./internal/cli
+	go test -run '^$$' -bench Page -benchtime 50x ./internal/web
 
 walk: ## Kill and disturb the program at every point, of which CI tries a sample.
 	WALK=all go test -count=1 -v -timeout 30m -run Walk ./internal/cli ./reconcile

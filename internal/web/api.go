@@ -404,6 +404,9 @@ func (s *Site) apiPause(r *http.Request, _, who string) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	if q.Target, err = targetOf(q.Target); err != nil {
+		return answer{}, &wrongError{http.StatusBadRequest, err.Error()}
+	}
 	q.Owner = who
 	p, err := s.o.Source.Pause(q)
 	if err != nil {
@@ -416,6 +419,9 @@ func (s *Site) apiResume(r *http.Request, _, who string) (answer, error) {
 	q, err := decode[daemon.ResumeRequest](r)
 	if err != nil {
 		return answer{}, err
+	}
+	if q.Target, err = targetOf(q.Target); err != nil {
+		return answer{}, &wrongError{http.StatusBadRequest, err.Error()}
 	}
 	q.Owner = who
 	out, err := s.o.Source.Resume(q)

@@ -179,7 +179,7 @@ func subjectNotices(e seen, status daemon.Status, name string, now time.Time) []
 	}
 	for _, p := range status.Paused {
 		if p.Target == "" || p.Target == e.status.Name || p.Target == e.status.DevID || p.Target == name || strings.HasPrefix(p.Target, name+"/") {
-			target := cmp.Or(p.Target, "everything")
+			target := cmp.Or(p.Target, everythingWord)
 			out = append(out, notice{Label: "Paused", Text: fmt.Sprintf("%s until %s, by %s: %s", clean(target), clock(p.Until, now), clean(p.Owner), clean(p.Reason)),
 				Link: &link{query("/resume", "target", cmp.Or(p.Target, everything)), "Resume " + clean(target)}})
 		}

@@ -16,8 +16,14 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
-// everything is the target of a pause of everything, where a form names one.
-const everything = "everything"
+// everything is the target of a pause of everything, where a form or a request names one: no
+// environment has that name, and an empty one, as of a variable that is not set, is none.
+const (
+	everything     = "*"
+	everythingWord = "everything"
+)
+
+var errNoTarget = errors.New("name an environment or a connection as the target, or * for everything")
 
 // act is something that a person does here: first a page that shows exactly what, then its
 // form with the token that may.
@@ -155,7 +161,10 @@ func (s *Site) showApprove(r *http.Request, p *formPage) error {
 	if err != nil {
 		return err
 	}
-	p.LinesTitle, p.Lines = "Exactly this is applied, or nothing", cleanAll(found.Covers)
+	p.LinesTitle = "Exactly this is applied, or nothing"
+	for _, line := range found.Covers {
+		p.Lines = append(p.Lines, arrows(clean(line)))
+	}
 	a := left.Approval
 	for _, c := range left.Connections {
 		if provider != "" && c.Name == name {
@@ -214,12 +223,15 @@ func (s *Site) doApprove(r *http.Request, who string) (string, error) {
 	return query(subjectPath(environment, provider), "done", "approve"), nil
 }
 
-// target is what a pause is about, as the daemon names it.
-func target(r *http.Request) string {
-	if name := r.FormValue("target"); name != everything {
-		return name
+// targetOf is what a pause is about, as the daemon names it: "" is everything.
+func targetOf(asked string) (string, error) {
+	switch asked {
+	case "":
+		return "", errNoTarget
+	case everything:
+		return "", nil
 	}
-	return ""
+	return asked, nil
 }
 
 // seenAt is the page on which a pause is seen.
@@ -234,9 +246,12 @@ func (s *Site) seenAt(target string) string {
 }
 
 func (s *Site) showPause(r *http.Request, p *formPage) error {
-	name := target(r)
-	words := cmp.Or(clean(name), everything)
+	name, err := targetOf(r.FormValue("target"))
+	words := cmp.Or(clean(name), everythingWord)
 	p.Heading, p.Button, p.Back = "Pause "+words, "Pause "+words, link{s.seenAt(name), "Back"}
+	if err != nil {
+		return err
+	}
 	p.Lead = "Nothing of " + words + " is changed until the pause ends or somebody lifts it. Terra stays as it is; runs go on looking and reporting. A run under way stops before its next change."
 	status, err := s.o.Source.Status()
 	if err != nil {
@@ -246,7 +261,7 @@ func (s *Site) showPause(r *http.Request, p *formPage) error {
 		for _, row := range report.Rows(e.report, e.last) {
 			connection := cmp.Or(row.Connection, e.status.Name+"/"+row.Name)
 			if e.known && (name == "" || name == e.status.Name || name == e.status.DevID || name == connection) && row.What != "" {
-				p.Lines = append(p.Lines, clean(connection)+": "+row.What)
+				p.Lines = append(p.Lines, clean(connection)+": "+arrows(row.What))
 			}
 		}
 	}
@@ -271,20 +286,27 @@ func (s *Site) showPause(r *http.Request, p *formPage) error {
 }
 
 func (s *Site) doPause(r *http.Request, who string) (string, error) {
+	name, err := targetOf(r.PostFormValue("target"))
+	if err != nil {
+		return "", err
+	}
 	seconds, err := strconv.ParseInt(r.PostFormValue("seconds"), 10, 64)
 	if err != nil {
 		return "", errors.New("choose for how long")
 	}
-	if _, err := s.o.Source.Pause(daemon.PauseRequest{Target: target(r), Reason: r.PostFormValue("reason"), Seconds: seconds, Owner: who}); err != nil {
+	if _, err := s.o.Source.Pause(daemon.PauseRequest{Target: name, Reason: r.PostFormValue("reason"), Seconds: seconds, Owner: who}); err != nil {
 		return "", err
 	}
-	return query(s.seenAt(target(r)), "done", "pause"), nil
+	return query(s.seenAt(name), "done", "pause"), nil
 }
 
 func (s *Site) showResume(r *http.Request, p *formPage) error {
-	name, now := target(r), s.o.Now()
-	words := cmp.Or(clean(name), everything)
+	name, err := targetOf(r.FormValue("target"))
+	words, now := cmp.Or(clean(name), everythingWord), s.o.Now()
 	p.Heading, p.Button, p.Back = "Resume "+words, "Resume "+words, link{s.seenAt(name), "Back"}
+	if err != nil {
+		return err
+	}
 	status, err := s.o.Source.Status()
 	if err != nil {
 		return err
@@ -301,19 +323,23 @@ func (s *Site) showResume(r *http.Request, p *formPage) error {
 }
 
 func (s *Site) doResume(r *http.Request, who string) (string, error) {
+	name, err := targetOf(r.PostFormValue("target"))
+	if err != nil {
+		return "", err
+	}
 	status, err := s.o.Source.Status()
 	if err != nil {
 		return "", err
 	}
 	if !slices.ContainsFunc(status.Paused, func(one daemon.Pause) bool {
-		return one.Target == target(r) && one.Since.UTC().Format(time.RFC3339Nano) == r.PostFormValue("since")
+		return one.Target == name && one.Since.UTC().Format(time.RFC3339Nano) == r.PostFormValue("since")
 	}) {
 		return "", errors.New("the pause is another one by now; look at it before you lift it")
 	}
-	if _, err := s.o.Source.Resume(daemon.ResumeRequest{Target: target(r), Owner: who}); err != nil {
+	if _, err := s.o.Source.Resume(daemon.ResumeRequest{Target: name, Owner: who}); err != nil {
 		return "", err
 	}
-	return query(s.seenAt(target(r)), "done", "resume"), nil
+	return query(s.seenAt(name), "done", "resume"), nil
 }
 
 func (s *Site) showRun(r *http.Request, p *formPage) error {

@@ -47,7 +47,7 @@ func TestHostileReaders(t *testing.T) {
 		if c.status == http.StatusSeeOther || strings.Contains(c.attack, "token") {
 			on = site(t, busy(), withReader) // a fresh one, so that no rate is in the way
 		}
-		for _, path := range []string{"/", "/environments/production", "/connections/production/huawei", "/history", "/approve?environment=production", "/pause?target=everything", "/resume?target=staging", "/run",
+		for _, path := range []string{"/", "/environments/production", "/connections/production/huawei", "/history", "/approve?environment=production", "/pause?target=%2A", "/resume?target=staging", "/run",
 			"/api/v1/status", "/api/v1/reports", "/api/v1/plans", "/api/v1/approvals", "/api/v1/history", "/api/v1/openapi.yaml"} {
 			want := c.status
 			if want == http.StatusSeeOther && strings.HasPrefix(path, apiPath) {
@@ -100,10 +100,12 @@ func TestHostileForms(t *testing.T) {
 		{attack: "the plan of everything", path: "/approve", body: approve(plan.Hash(left.Plan())), status: http.StatusConflict},
 		{attack: "a hash in the address", path: "/approve?hash=" + hash, body: approve(""), status: http.StatusConflict},
 		{attack: "a body without end", path: "/approve", body: approve(hash) + "&x=" + strings.Repeat("x", maxBody), status: http.StatusBadRequest},
-		{attack: "a pause of another page", path: "/pause", body: "target=everything&reason=x&seconds=3600&token=" + approveToken, headers: []string{"Origin", "https://evil.example"}, status: http.StatusForbidden},
-		{attack: "a pause without a token", path: "/pause", body: "target=everything&reason=x&seconds=3600", status: http.StatusForbidden},
+		{attack: "a pause of another page", path: "/pause", body: "target=%2A&reason=x&seconds=3600&token=" + approveToken, headers: []string{"Origin", "https://evil.example"}, status: http.StatusForbidden},
+		{attack: "a pause without a token", path: "/pause", body: "target=%2A&reason=x&seconds=3600", status: http.StatusForbidden},
 		{attack: "a resume of another pause", path: "/resume", body: "target=staging&since=2026-01-01T00:00:00Z&token=" + approveToken, status: http.StatusConflict},
-		{attack: "a resume of everything, where there is none", path: "/resume", body: "target=everything&token=" + approveToken, status: http.StatusConflict},
+		{attack: "a resume of everything, where there is none", path: "/resume", body: "target=%2A&token=" + approveToken, status: http.StatusConflict},
+		{attack: "a pause of an empty name", path: "/pause", body: "target=&reason=x&seconds=3600&token=" + approveToken, status: http.StatusConflict},
+		{attack: "a resume of an empty name", path: "/resume", body: "target=&token=" + approveToken, status: http.StatusConflict},
 		{attack: "a run without a token", path: "/run", body: "environment=production", status: http.StatusForbidden},
 		{attack: "a login of another page", path: "/login", body: "token=" + readToken, headers: []string{"Origin", "https://evil.example"}, status: http.StatusForbidden},
 		{attack: "a logout of another page", path: "/logout", headers: []string{"Origin", "https://evil.example"}, status: http.StatusForbidden},

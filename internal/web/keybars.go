@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/reconcile/keys"
 )
@@ -24,7 +23,7 @@ func keyBarOf(k keys.Status) keyBar {
 	switch {
 	case k.AgeDays != nil && k.MaxAgeDays > 0:
 		out.Age = fmt.Sprintf("%d of %d days", *k.AgeDays, k.MaxAgeDays)
-		out.Filled = min(100, *k.AgeDays*100/k.MaxAgeDays)
+		out.Filled = used(k)
 	case k.AgeDays != nil:
 		out.Age = fmt.Sprintf("%d days, no max_age", *k.AgeDays)
 	}
@@ -41,8 +40,16 @@ func keyBarOf(k keys.Status) keyBar {
 	return out
 }
 
+// used is how much of its time a key has used, in a hundredth of it.
+func used(k keys.Status) int {
+	if k.AgeDays == nil || k.MaxAgeDays == 0 {
+		return 0
+	}
+	return min(100, *k.AgeDays*100/k.MaxAgeDays)
+}
+
 // keys are the keys that somebody has to see to, and the oldest of the others.
-func (p *overviewPage) keys(all []seen, _ time.Time) {
+func (p *overviewPage) keys(all []seen) {
 	var list []keys.Status
 	for _, e := range all {
 		list = append(list, e.last.Keys...)
@@ -57,7 +64,7 @@ func (p *overviewPage) keys(all []seen, _ time.Time) {
 		return 2
 	}
 	slices.SortStableFunc(list, func(a, b keys.Status) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(keyBarOf(b).Filled, keyBarOf(a).Filled), cmp.Compare(a.Connection, b.Connection))
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(used(b), used(a)), cmp.Compare(a.Connection, b.Connection))
 	})
 	p.MoreKeys = max(0, len(list)-maxKeys)
 	for _, k := range list[:min(len(list), maxKeys)] {

@@ -140,13 +140,16 @@ func (s *Site) overviewOf(r *http.Request, status daemon.Status, lines []state.E
 	p.Notices = notices(status, all, now)
 	count := p.grid(all, status.Paused)
 	p.needs(all)
-	p.keys(all, now)
+	p.keys(all)
 	p.moments(status, all, now)
 	p.runs(all, now)
 	for _, e := range slices.Backward(lines) {
 		p.History = append(p.History, historyLineOf(e, now))
 	}
-	p.Acts = []link{{query("/pause"), "Pause everything"}, {query("/run"), "Run all now"}}
+	p.Acts = []link{{query("/pause", "target", everything), "Pause everything"}}
+	if len(all) > 0 {
+		p.Acts = append(p.Acts, link{query("/run"), "Run all now"})
+	}
 	connections := 0
 	for _, n := range count {
 		connections += n
@@ -242,7 +245,7 @@ func notices(s daemon.Status, all []seen, now time.Time) []notice {
 		out = append(out, notice{Bad: true, Label: "Repository", Text: clean(s.Poll.Error)})
 	}
 	for _, p := range s.Paused {
-		target := cmp.Or(clean(p.Target), "everything")
+		target := cmp.Or(clean(p.Target), everythingWord)
 		out = append(out, notice{Label: "Paused", Text: fmt.Sprintf("%s until %s, by %s: %s", target, clock(p.Until, now), clean(p.Owner), clean(p.Reason)),
 			Link: &link{query("/resume", "target", cmp.Or(p.Target, everything)), "Resume " + target}})
 	}
@@ -343,17 +346,20 @@ func (p *overviewPage) needs(all []seen) {
 		if !e.known {
 			continue
 		}
+		told := map[string]bool{}
 		for _, row := range report.Rows(e.report, e.last) {
-			connection := row.Connection
-			if connection == "" {
-				connection = e.status.Name + "/" + row.Name
-			}
+			connection := cmp.Or(row.Connection, e.status.Name+"/"+row.Name)
+			told[connection] = true
 			_, provider := parted(connection)
-			if row.Tone != "bad" && row.Tone != "held" {
-				continue
+			if row.Tone == "bad" || row.Tone == "held" {
+				p.Needs = append(p.Needs, need{look: lookOf(standingOf(e.last, e.known, connection, provider)), Href: connectionPath(connection), Name: clean(connection),
+					What: arrows(row.What), Impact: row.Impact, Stands: row.Stands, Reason: row.Reason, Danger: row.Danger})
 			}
-			p.Needs = append(p.Needs, need{look: lookOf(standingOf(e.last, e.known, connection, provider)), Href: connectionPath(connection), Name: clean(connection),
-				What: row.What, Impact: row.Impact, Stands: row.Stands, Reason: row.Reason, Danger: row.Danger})
+		}
+		for _, k := range e.last.Keys {
+			if k.Needs() && !told[k.Connection] {
+				p.Needs = append(p.Needs, need{look: lookOf(key), Href: connectionPath(k.Connection), Name: clean(k.Connection), What: keyWord(e.last.Keys, k.Connection) + ", " + keyBarOf(k).Age, Reason: clean(k.Text)})
+			}
 		}
 	}
 	slices.SortStableFunc(p.Needs, func(a, b need) int { return cmp.Compare(urgency(a.Standing), urgency(b.Standing)) })
@@ -370,7 +376,7 @@ func (p *overviewPage) moments(status daemon.Status, all []seen, now time.Time) 
 		}
 	}
 	for _, pause := range status.Paused {
-		add(pause.Until, "the pause of "+cmp.Or(clean(pause.Target), "everything")+" ends", "", "")
+		add(pause.Until, "the pause of "+cmp.Or(clean(pause.Target), everythingWord)+" ends", "", "")
 	}
 	for _, e := range all {
 		for _, m := range e.moments() {
@@ -443,8 +449,11 @@ func (e seen) moments() []comingMoment {
 		out = append(out, comingMoment{What: "an approval ends unused", Name: cmp.Or(a.Connection, e.status.Name), Href: environmentPath(e.status.Name), at: a.Until})
 	}
 	if next := e.status.NextRun; next != nil && !slices.ContainsFunc(out, func(m comingMoment) bool { return m.at.Sub(*next).Abs() < time.Minute }) {
-		why := cmp.Or(clean(e.status.NextRunReason), "it falls due")
-		out = append(out, comingMoment{What: "runs, " + why, Name: e.status.Name, Href: environmentPath(e.status.Name), at: *next})
+		what := "runs: " + clean(e.status.NextRunReason)
+		if e.status.NextRunReason == "its schedule" {
+			what = "runs by its schedule"
+		}
+		out = append(out, comingMoment{What: what, Name: e.status.Name, Href: environmentPath(e.status.Name), at: *next})
 	}
 	return out
 }

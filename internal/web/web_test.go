@@ -22,10 +22,10 @@ func TestPages(t *testing.T) {
 		"/connections/staging/oura":                       {"409 conflict", "failed"},
 		"/history":                                        {"update credentials applied", "client_id 111", "Kim Reyes"},
 		"/history?q=REYES":                                {"production/huawei"},
-		"/approve?environment=production&provider=huawei": {"Exactly this is applied, or nothing", "client_id 104512345 -&gt; 104599999", "every user may have to reconnect", "sha256:"},
+		"/approve?environment=production&provider=huawei": {"Exactly this is applied, or nothing", "client_id 104512345 → 104599999", "every user may have to reconnect", "sha256:"},
 		"/approve?environment=production":                 {"production/whoop", "production/huawei"},
 		"/pause?target=production":                        {"Pause production", "production/huawei: "},
-		"/pause?target=everything":                        {"Pause everything"},
+		"/pause?target=*":                                 {"Pause everything"},
 		"/resume?target=staging":                          {"vendor migration, ticket 4711"},
 		"/run?environment=production":                     {"Run production now"},
 	} {

@@ -20,6 +20,9 @@ func cleanAll(list []string) []string {
 	return out
 }
 
+// arrows writes what becomes of a field with a sign that no line breaks.
+func arrows(s string) string { return strings.ReplaceAll(s, " -> ", " → ") }
+
 func number(n int) string {
 	s := strconv.Itoa(n)
 	for at := len(s) - 3; at > 0; at -= 3 {
