@@ -30,6 +30,7 @@ func (f file) source() bool { return f.syntax != nil }
 // A tree is all the text files of the repository, sorted by path.
 type tree struct {
 	files     []file
+	pictures  []string // and whatever else is no text
 	positions *token.FileSet
 }
 
@@ -82,7 +83,7 @@ func (t tree) exists(name string) bool {
 	if name == "." {
 		return true
 	}
-	return slices.ContainsFunc(t.files, func(f file) bool {
+	return slices.Contains(t.pictures, name) || slices.ContainsFunc(t.files, func(f file) bool {
 		return f.path == name || strings.HasPrefix(f.path, name+"/")
 	})
 }
@@ -111,8 +112,12 @@ func readTree(fsys fs.FS) (tree, error) {
 			return nil
 		}
 		text, err := fs.ReadFile(fsys, name)
-		if err != nil || bytes.IndexByte(text, 0) >= 0 {
+		if err != nil {
 			return err
+		}
+		if bytes.IndexByte(text, 0) >= 0 {
+			t.pictures = append(t.pictures, name)
+			return nil
 		}
 		f := file{path: name, text: string(text)}
 		if strings.HasSuffix(name, ".go") && !strings.Contains("/"+name, "/testdata/") && !strings.HasPrefix(name, ".ci/") { // a tool there is a module of its own

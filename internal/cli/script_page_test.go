@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"html"
 	"io"
 	"net/http"
@@ -27,7 +29,8 @@ var hiddenField = regexp.MustCompile(`<input type="hidden" name="([^"]*)" value=
 //	page STATUS GET|POST PATH [NAME=VALUE…]
 //
 // A value is a field of the form beside those that formCommand has kept, but for host= and
-// origin=, and for token= where it is no form: there it is a bearer token.
+// origin=, and for token= where it is no form: there it is a bearer token. Where CA names a
+// file, it asks by TLS.
 func pageCommand(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, args, 3, 20, "page STATUS GET|POST PATH [NAME=VALUE…]")
 	s := sceneOf(ts)
@@ -43,7 +46,13 @@ func pageCommand(ts *testscript.TestScript, neg bool, args []string) {
 	for name, values := range v.form {
 		fields[name] = values
 	}
-	host, origin, token := address, "http://"+address, ""
+	base, transport := "http://"+address, &http.Transport{DisableKeepAlives: true}
+	if ca := ts.Getenv("CA"); ca != "" {
+		issuers := x509.NewCertPool()
+		issuers.AppendCertsFromPEM([]byte(ts.ReadFile(ca)))
+		base, transport.TLSClientConfig = "https://"+address, &tls.Config{RootCAs: issuers, MinVersion: tls.VersionTLS12}
+	}
+	host, origin, token := address, base, ""
 	for _, arg := range args[3:] {
 		name, value, _ := strings.Cut(arg, "=")
 		switch {
@@ -61,7 +70,7 @@ func pageCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if args[1] == http.MethodPost {
 		body = fields.Encode()
 	}
-	r, err := http.NewRequest(args[1], "http://"+address+args[2], strings.NewReader(body))
+	r, err := http.NewRequest(args[1], base+args[2], strings.NewReader(body))
 	ts.Check(err)
 	r.Host = host
 	if args[1] == http.MethodPost {
@@ -74,7 +83,7 @@ func pageCommand(ts *testscript.TestScript, neg bool, args []string) {
 	for name, value := range v.cookies {
 		r.AddCookie(&http.Cookie{Name: name, Value: value})
 	}
-	client := &http.Client{Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{Timeout: patience, Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	got, err := client.Do(r)
 	ts.Check(err)
 	text, err := io.ReadAll(got.Body)
