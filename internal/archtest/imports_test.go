@@ -34,6 +34,7 @@ func law() []row {
 		{name: "internal/terra/openapi"},
 		{name: "internal/terra/terratest", may: []string{"internal/terra", "internal/terra/emulator", "internal/terra/openapi"}},
 		{name: "internal/gitsource", may: []string{"internal/visible"}},
+		{name: "internal/signature", may: []string{"internal/visible"}},
 		{name: "internal/importer", may: []string{"spec", "providers", "internal/terra", "internal/visible"}},
 		{name: "internal/repoedit", may: []string{"spec", "secrets", "internal/gitsource", "internal/visible", "internal/advice"}},
 		{name: "internal/doctor", may: []string{

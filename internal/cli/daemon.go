@@ -76,6 +76,10 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, by operato
 	if err != nil {
 		return err
 	}
+	signed, err := newSignatures(c.Repo.Verify)
+	if err != nil {
+		return err
+	}
 	heard := &secrets.Heard{}
 	git, err := openSource(c.Repo, 0, heard)
 	if err != nil {
@@ -95,7 +99,7 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, by operato
 	defer stopStatuses()
 	source := &commitSource{
 		proc: proc, config: c, mode: mode, git: git, store: store, log: log, level: by.level,
-		limits: terra.NewLimits(), transport: transport, prober: ask, statuses: statuses, revisions: map[string]revision{}, last: map[string]report.Environment{},
+		limits: terra.NewLimits(), transport: transport, prober: ask, statuses: statuses, signatures: signed, revisions: map[string]revision{}, last: map[string]report.Environment{},
 	}
 	wake, stopWatching := watch(c.Repo.URL, log)
 	defer stopWatching()

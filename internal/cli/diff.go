@@ -41,7 +41,7 @@ plan --env ENV" shows.`,
 			if err != nil {
 				return err
 			}
-			files, _, err := openFiles(cmd.Context(), c.Repo, report.DryRun)
+			files, _, _, err := openFiles(cmd.Context(), c.Repo, report.DryRun)
 			if err != nil {
 				return err
 			}

@@ -74,7 +74,8 @@ func doctorOptions(proc *Process, f *sourceFlags, probe bool) doctor.Options {
 	return doctor.Options{
 		Now: proc.Now, Version: proc.Version, Config: c, ConfigErr: err, ConfigFile: f.config, Named: f.environments, Probe: probe,
 		Files: func(ctx context.Context) (fs.FS, gitsource.Commit, error) {
-			return openFiles(ctx, c.Repo, report.DryRun)
+			files, commit, _, err := openFiles(ctx, c.Repo, report.DryRun)
+			return files, commit, err
 		},
 		Clients: func(transport http.RoundTripper) func(account, devID string) (*terra.Client, error) {
 			return newClients(c, terra.Options{Transport: transport, Limits: terra.NewLimits(), Version: proc.Version,

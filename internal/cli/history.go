@@ -278,6 +278,8 @@ func entryWords(e state.Entry) string {
 		return "the branch was rewound, " + e.Reason
 	case state.EventRewoundResolved:
 		return "the branch moved on after " + lasted(e.LastedMS)
+	case state.EventForcedPush:
+		return "the branch was forced, " + e.Reason
 	case state.EventKeyDead:
 		return "the old key is dead: " + e.Reason
 	case state.EventApproved:

@@ -64,7 +64,7 @@ func (p previews) dryRun(ctx context.Context, q preview.Request, tell func(previ
 			return report.Report{}, fmt.Errorf("choose environment %q: this daemon does not handle it", visible.Text(name))
 		}
 	}
-	commit, files, err := p.fetch(ctx, q)
+	commit, files, unsigned, err := p.fetch(ctx, q)
 	r := report.Report{Commit: commit.Hash}
 	if err != nil {
 		return r, err
@@ -87,6 +87,7 @@ func (p previews) dryRun(ctx context.Context, q preview.Request, tell func(previ
 	run.Set, run.Problems = loadFor(store, files)
 	r = engine.Run(ctx, run)
 	r.Warnings = append(plan.Warnings(heard.warnings()...), r.Warnings...)
+	r.Warn(plan.Warnings(unsigned...)...)
 	r.Warn(plan.Warnings(invalidFiles(files, run, s.proc, r)...)...)
 	s.proc.asked.elsewhere().completeReport(&r)
 	return r, nil
@@ -104,26 +105,46 @@ func (p previews) memory() (*state.Store, error) {
 
 // fetch fetches the newest commit of a ref from the daemon's own remote, apart from
 // what the daemon follows and holds.
-func (p previews) fetch(ctx context.Context, q preview.Request) (commit gitsource.Commit, files fs.FS, err error) {
+func (p previews) fetch(ctx context.Context, q preview.Request) (commit gitsource.Commit, files fs.FS, unsigned []string, err error) {
 	repo := p.source.config.Repo
 	repo.Ref = q.Ref
 	git, err := openSource(repo, 0, p.heard)
 	if err != nil {
-		return commit, nil, err
+		return commit, nil, nil, err
 	}
 	commit, err = git.Fetch(ctx)
 	name := visible.Text(preview.ShortRef(q.Ref))
 	var missing *gitsource.MissingRefError
 	switch {
 	case errors.As(err, &missing): // it lists others, which are nobody's business here
-		return commit, nil, fmt.Errorf("there is no %s in %s, as the daemon sees it; push it first", name, git)
+		return commit, nil, nil, fmt.Errorf("there is no %s in %s, as the daemon sees it; push it first", name, git)
 	case err != nil:
-		return commit, nil, err
+		return commit, nil, nil, err
 	case q.Commit != "" && q.Commit != commit.Hash:
-		return commit, nil, fmt.Errorf("%s is at %s by now, and not at %s any more (or not yet); preview what it is at, or leave --commit away", name, short(commit.Hash), short(q.Commit))
+		return commit, nil, nil, fmt.Errorf("%s is at %s by now, and not at %s any more (or not yet); preview what it is at, or leave --commit away", name, short(commit.Hash), short(q.Commit))
 	}
 	files, err = git.FS(commit.Hash)
-	return commit, files, err
+	return commit, files, p.unsigned(git, commit.Hash), err
+}
+
+// unsigned says why the daemon would not use a commit as it is: it is of a branch, on which
+// whoever merges it may put a signature.
+func (p previews) unsigned(git *gitsource.Source, hash string) []string {
+	rule, err := newSignatures(p.source.config.Repo.Verify) // the daemon's own are its poll's
+	if rule == nil {
+		return nil
+	}
+	var c gitsource.Signed
+	if err == nil {
+		c, err = git.Signed(hash)
+	}
+	if err == nil {
+		_, err = rule.judge(c, p.source.proc.Now())
+	}
+	if err == nil {
+		return nil
+	}
+	return []string{fmt.Sprintf("the daemon would not use commit %s as it is: %s", short(hash), err)}
 }
 
 // invalidFiles are, where a run could not use files, what else is wrong with them than its

@@ -39,6 +39,11 @@ func (r reconciler) Status() (daemon.Status, error) {
 	}
 	s.Paused = pauses
 	store := r.source.store
+	followed, err := store.Followed(r.source.git.String())
+	if err != nil {
+		return s, err
+	}
+	s.ForcedPush, s.Verify = (*daemon.ForcedPush)(followed.Forced), r.source.signatures.mode()
 	for i := range s.Environments {
 		e := &s.Environments[i]
 		e.Approved = []daemon.Approved{}

@@ -55,12 +55,18 @@ func openSession(ctx context.Context, proc *Process, f *runFlags, mode, what rep
 		return nil, errNoState
 	}
 	s := &session{environments: c.Environments, progress: newProgress(proc), asked: proc.asked}
-	if s.files, s.commit, err = openFiles(ctx, c.Repo, what); err != nil {
+	var git *gitsource.Source
+	if s.files, s.commit, git, err = openFiles(ctx, c.Repo, what); err != nil {
 		s.progress.clear()
 		return nil, err
 	}
 	if s.store, s.holder, err = openStore(ctx, c.StateDir, mode); err != nil {
 		s.progress.clear()
+		return nil, err
+	}
+	if err := s.checkSigned(ctx, c, git, mode, what, proc.Now()); err != nil {
+		s.progress.clear()
+		_ = s.store.Close()
 		return nil, err
 	}
 	if mode == report.Apply {
@@ -136,38 +142,40 @@ func (f *sourceFlags) configuration(proc *Process) (config.Config, error) {
 	return c, nil
 }
 
+// notCommitted stands for the commit of a folder as it stands.
+const notCommitted = "worktree"
+
 // openFiles gives the files to work from: those of a commit, or, for a dry run of a folder
-// where what it holds of a configuration is not committed, the folder as it stands.
-func openFiles(ctx context.Context, repo config.Repo, mode report.Mode) (fs.FS, gitsource.Commit, error) {
+// where what it holds of a configuration is not committed, the folder as it stands. git has
+// the commit of what is no folder.
+func openFiles(ctx context.Context, repo config.Repo, mode report.Mode) (files fs.FS, commit gitsource.Commit, git *gitsource.Source, err error) {
 	info, err := os.Stat(repo.URL)
 	if err == nil && repo.Path == "" && repo.Ref == "" {
 		if err := isRoot(repo.URL); err != nil {
-			return nil, gitsource.Commit{}, fmt.Errorf("read repository %s: %w", repo.URL, err)
+			return nil, gitsource.Commit{}, nil, fmt.Errorf("read repository %s: %w", repo.URL, err)
 		}
 	}
 	if err == nil && info.IsDir() && repo.Ref == "" {
 		tree, err := doctor.WorkTree(ctx, repo.URL, repo.Path)
 		switch {
 		case err != nil:
-			return nil, gitsource.Commit{}, err
+			return nil, gitsource.Commit{}, nil, err
 		case !tree.Dirty:
-			return tree.FS, tree.Commit, nil
+			return tree.FS, tree.Commit, nil, nil
 		case mode == report.DryRun:
-			return tree.FS, gitsource.Commit{Hash: "worktree"}, nil
+			return tree.FS, gitsource.Commit{Hash: notCommitted}, nil, nil
 		}
 		why, next := doctor.Uncommitted(tree)
-		return nil, gitsource.Commit{}, fmt.Errorf("apply %s: %s; %s", repo.URL, why, next)
+		return nil, gitsource.Commit{}, nil, fmt.Errorf("apply %s: %s; %s", repo.URL, why, next)
 	}
-	source, err := openSource(repo, 16<<20, &secrets.Heard{})
-	if err != nil {
-		return nil, gitsource.Commit{}, err
+	if git, err = openSource(repo, 16<<20, &secrets.Heard{}); err != nil {
+		return nil, gitsource.Commit{}, nil, err
 	}
-	commit, err := source.Fetch(ctx)
-	if err != nil {
-		return nil, gitsource.Commit{}, err
+	if commit, err = git.Fetch(ctx); err != nil {
+		return nil, gitsource.Commit{}, nil, err
 	}
-	files, err := source.FS(commit.Hash)
-	return files, commit, err
+	files, err = git.FS(commit.Hash)
+	return files, commit, git, err
 }
 
 // openSource opens a repository, of which the files of a configuration are kept, and so

@@ -45,7 +45,9 @@ type commitSource struct {
 	prober    prober
 	statuses  func(...notify.Status) // what became of a commit; returns at once
 	metrics   *metrics.Metrics
-	hear      []func(report.Report) // of each run that the end of the daemon did not cut short; return at once
+	// signatures are Poll's own, but for their mode.
+	signatures *signatures
+	hear       []func(report.Report) // of each run that the end of the daemon did not cut short; return at once
 
 	// Poll's own:
 	latest  string // the commit last looked at, used or not
@@ -69,6 +71,24 @@ type commitSource struct {
 // names no environment at all, is an error: everything stays on what it had, also
 // before a restart.
 func (s *commitSource) Poll(ctx context.Context) ([]daemon.Environment, error) {
+	changed, err := s.signatures.reload()
+	if err != nil {
+		return nil, err
+	}
+	if !changed {
+		return s.look(ctx)
+	}
+	s.latest = "" // somebody else may sign: what was refused may be good now
+	lost := s.distrust()
+	environments, err := s.look(ctx)
+	if environments == nil && lost {
+		environments = s.environments()
+	}
+	return environments, err
+}
+
+// look is Poll for those who may sign now.
+func (s *commitSource) look(ctx context.Context) ([]daemon.Environment, error) {
 	if err := s.stay(); err != nil {
 		return nil, err
 	}
@@ -94,16 +114,21 @@ func (s *commitSource) Poll(ctx context.Context) ([]daemon.Environment, error) {
 		return nil, err
 	}
 	found := loaded{hash: commit.Hash, author: commit.Author}
-	found.set, found.problems = loadFor(s.store, files)
-	refusal := found.refused()
+	accepted, err := s.accept(ctx, &found)
+	if err != nil {
+		return nil, err
+	}
+	refusal := accepted.refused
+	if refusal == nil {
+		found.set, found.problems = loadFor(s.store, files)
+		refusal = found.refused()
+	}
 	if commit.Hash != s.logged {
 		s.logged = commit.Hash
-		s.log.Info("new commit", "commit", commit.Hash, "author", commit.Author, "subject", commit.Subject)
-		for _, p := range found.problems {
-			if p.Severity == spec.Error {
-				s.log.Error("a file is wrong", "commit", commit.Hash, "environment", p.Environment, "error", p.String())
-			}
-		}
+		s.tell(commit, found, accepted)
+	}
+	if err := s.note(accepted); err != nil {
+		return nil, err
 	}
 	if refusal != nil {
 		s.recordRefused(found, "", "", refusal.Error())
@@ -233,6 +258,9 @@ func (s *commitSource) Run(ctx context.Context, name string, course *daemon.Cour
 		delete(s.running, name)
 	}()
 	id := rand.Text()
+	if ok && g.hash == "" {
+		return s.failed("", g.environment.Behind)
+	}
 	if !ok {
 		return s.failed("", fmt.Sprintf("run environment %q: the repository does not name it any more", name))
 	}
@@ -426,6 +454,8 @@ func (s *commitSource) memory() *state.Store {
 type loaded struct {
 	hash     string
 	author   string
+	signed   gitsource.Signed // where signatures count
+	signedBy string           // who; "" where nobody was asked for
 	set      spec.Set
 	problems []spec.Problem
 }
@@ -604,9 +634,11 @@ func (s *commitSource) remember(revisions map[string]revision) error {
 // it cannot be had nothing of the environment is changed: Behind says why, and the
 // next poll tries again.
 func (s *commitSource) restore(ctx context.Context, name, devID string, last state.Revision) revision {
+	none := func(why string) revision {
+		return revision{recorded: last, environment: daemon.Environment{Name: name, DevID: devID, Behind: why}}
+	}
 	lost := func(why string) revision {
-		return revision{recorded: last, environment: daemon.Environment{Name: name, DevID: devID,
-			Behind: "what it was on last is unknown, and nothing of it is changed: " + why}}
+		return none("what it was on last is unknown, and nothing of it is changed: " + why)
 	}
 	if last.Commit == "" {
 		return lost("no commit was valid yet")
@@ -620,6 +652,9 @@ func (s *commitSource) restore(ctx context.Context, name, devID string, last sta
 		return lost(err.Error())
 	}
 	found := loaded{hash: last.Commit, author: commit.Author}
+	if found.signed, found.signedBy, err = s.signatures.acceptedBefore(s.git, last.Commit); err != nil {
+		return none("nothing of it is changed: " + err.Error())
+	}
 	found.set, found.problems = loadFor(s.store, files)
 	for _, env := range found.set.Environments {
 		if env.Name == name && env.DevID == last.DevID && !env.Invalid {

@@ -68,6 +68,9 @@ func unready(s daemon.Status) error {
 	return fmt.Errorf("the daemon is not ready: %s; mend what is said above, then it tries again by itself", strings.Join(fails, ", "))
 }
 
+// forcedShown is how long people are told of a forced push.
+const forcedShown = 7 * 24 * time.Hour
+
 func printStatus(proc *Process, s daemon.Status) error {
 	out := newPage(proc)
 	out.add("daemon\n")
@@ -87,6 +90,15 @@ func printStatus(proc *Process, s daemon.Status) error {
 	}
 	if s.TagAside != "" {
 		out.labelled("tag", "has the name of the branch, which was taken; to follow it name "+s.TagAside+" under repo.ref")
+	}
+	if s.ForcedPush != nil && proc.Now().Sub(s.ForcedPush.At) < forcedShown {
+		out.labelled("forced", fmt.Sprintf("from %s to %s, noticed %s: find out who did, and what is gone", short(s.ForcedPush.From), short(s.ForcedPush.To), minute(s.ForcedPush.At)))
+	}
+	switch s.Verify {
+	case "head":
+		out.labelled("signatures", "the newest commit needs one")
+	case "every":
+		out.labelled("signatures", "every new commit needs one")
 	}
 	if s.Poll.FailingSince != nil {
 		out.labelled("failing", failingWords(s.Poll.Tries))

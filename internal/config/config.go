@@ -137,7 +137,26 @@ type Repo struct {
 	Poll time.Duration
 	// Auth is how to sign in. daemon.yaml: repo.auth.
 	Auth RepoAuth
+	// Verify says whose signatures a commit needs; nil: none. daemon.yaml: repo.verify.
+	Verify *Verify
 }
+
+// Verify says whose signatures a commit needs to be used. At least one of the files is set.
+type Verify struct {
+	// Every asks for a signature of each commit that came since the last accepted one, and
+	// not of the newest alone. daemon.yaml: repo.verify.mode, every or head; required.
+	Every bool
+	// AllowedSigners are ssh keys in the form of ssh-keygen(1).
+	// daemon.yaml: repo.verify.allowed_signers.
+	AllowedSigners string
+	// Keyring holds OpenPGP public keys. daemon.yaml: repo.verify.gpg_keyring.
+	Keyring string
+	// At is where daemon.yaml says so, for messages.
+	At yamlpos.Origin
+}
+
+// Problem is what is wrong with the files, at the place that names them.
+func (v Verify) Problem(err error) error { return problemAt(v.At, err) }
 
 // RepoAuth signs in to the git server. For https: Username and Token; for ssh:
 // SSHKeyFile and KnownHostsFile. All of it may be empty for a public repository.

@@ -45,6 +45,12 @@ func fields() yamlpos.Fields {
 			{Name: "path", Pattern: pathPattern, Never: pathNever, Value: "folder", Omitted: "the root", Means: "the folder of terra.yaml inside the repository, `/` between names"},
 			{Name: "poll", Form: yamlpos.Span, Pattern: spanPattern, Shortest: time.Second, Longest: longestPoll, Value: "`1s` to `720h`", Default: "1m", Means: "the time between two looks at the remote"},
 			{Name: "auth", Form: yamlpos.Block, Omitted: "none: the repository is public, or a folder", Means: "how to sign in: a token for https, a key for ssh"},
+			{Name: "verify", Form: yamlpos.Block, Omitted: "no signature is asked for", Means: "whose signatures a commit needs to be used ([below](#signed-commits)); at least one of the two files"},
+		},
+		"repo.verify": {
+			{Name: "mode", Form: yamlpos.Word, Required: true, Words: []string{"head", "every"}, Means: "`head`: the newest commit; `every`: also each one that came with it since the last accepted one"},
+			{Name: "allowed_signers", Value: "file", Omitted: "no ssh signature counts", Means: "ssh keys by committer, as `ssh-keygen` and git have them"},
+			{Name: "gpg_keyring", Value: "file", Omitted: "no OpenPGP signature counts", Means: "public keys, as `gpg --export` writes them"},
 		},
 		"repo.auth": append(append([]yamlpos.Declared{
 			{Name: "username", Omitted: "one that common servers take", Means: "goes with the token"},

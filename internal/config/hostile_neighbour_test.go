@@ -32,7 +32,7 @@ func runnerFiles(t *testing.T) (dir string) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"daemon.yaml": `repo: {url: "ssh://git@git.acme.example/terra", auth: {token_file: git, ssh_key_file: key, known_hosts_file: hosts}}
+		"daemon.yaml": `repo: {url: "ssh://git@git.acme.example/terra", auth: {token_file: git, ssh_key_file: key, known_hosts_file: hosts}, verify: {mode: head, allowed_signers: signers, gpg_keyring: ring}}
 accounts: {main: {token_file: token, dev_ids: ["*"]}}
 approvals: {people: {ada: {token_file: ada}}}
 identities: {files: [identity]}
@@ -41,7 +41,7 @@ preview: {token_file: preview}
 notify_commit: {forge: github, project: acme/terra, token_file: forge}
 web: {read: {token_file: reader}}
 apply: true
-`, "reader": "abcdef0123456789abcdef0123456789", "forge": "x", "cert": "x", "tlskey": "x", "preview": "0123456789abcdef0123456789abcdef", "git": "x", "key": "x", "hosts": "x", "token": "x", "ada": "6789abcdef0123456789abcdef012345", "identity": "x",
+`, "reader": "abcdef0123456789abcdef0123456789", "forge": "x", "cert": "x", "tlskey": "x", "preview": "0123456789abcdef0123456789abcdef", "git": "x", "key": "x", "hosts": "x", "token": "x", "ada": "6789abcdef0123456789abcdef012345", "identity": "x", "signers": "x", "ring": "x",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -94,6 +94,8 @@ func TestHostileNeighbour(t *testing.T) {
 		{attack: "an ssh key of hers", make: give("key"), says: "key belongs to user 12345"},
 		{attack: "known hosts of hers", make: give("hosts"), says: "hosts belongs to user 12345"},
 		{attack: "known hosts that every user can write to", make: open("hosts"), says: "every user of this machine can write to known hosts"},
+		{attack: "allowed signers of hers", make: give("signers"), says: "signers belongs to user 12345"},
+		{attack: "a keyring that every user can write to", make: open("ring"), says: "every user of this machine can write to keyring"},
 		{attack: "a token that is not there yet, in a folder like /tmp", make: func(dir string) error {
 			return errors.Join(os.Remove(dir+"/token"), os.Chmod(dir, os.ModeSticky|0o777))
 		}, says: "is not there, and every user of this machine can put a file in its place"},

@@ -60,6 +60,9 @@ func Load(path string, getenv func(string) string) (Config, error) {
 // ownFiles refuses a named file that another user of the machine could change.
 func (c *Config) ownFiles() error {
 	named := [][2]string{{"ssh key", c.Repo.Auth.SSHKeyFile}, {"known hosts", c.Repo.Auth.KnownHostsFile}, {"certificate", c.TLS.CertFile}, {"private key", c.TLS.KeyFile}}
+	if c.Repo.Verify != nil {
+		named = append(named, [2]string{"allowed signers", c.Repo.Verify.AllowedSigners}, [2]string{"keyring", c.Repo.Verify.Keyring})
+	}
 	for _, file := range c.Identities.Files {
 		named = append(named, [2]string{"identity file", file})
 	}
@@ -229,6 +232,13 @@ func (r *reader) repo(o yamlpos.Object, file string) Repo {
 		out.Auth.KnownHostsFile = r.text(auth, "known_hosts_file")
 		if auth.Has("ssh_key_file") != auth.Has("known_hosts_file") {
 			r.report(auth.At(), "", "%s needs ssh_key_file and known_hosts_file together", auth.Path)
+		}
+	}
+	if verify, ok := repo.Object("verify"); ok {
+		verify.Require()
+		out.Verify = &Verify{Every: verify.Word("mode").Value == "every", AllowedSigners: r.text(verify, "allowed_signers"), Keyring: r.text(verify, "gpg_keyring"), At: verify.At()}
+		if !verify.Has("allowed_signers") && !verify.Has("gpg_keyring") {
+			r.report(verify.At(), "set allowed_signers, gpg_keyring or both", "%s does not say who may sign", verify.Path)
 		}
 	}
 	return out
@@ -565,6 +575,10 @@ func (c *Config) resolve(dir string) error {
 	at(&c.Repo.Auth.Token.file)
 	at(&c.Repo.Auth.SSHKeyFile)
 	at(&c.Repo.Auth.KnownHostsFile)
+	if c.Repo.Verify != nil {
+		at(&c.Repo.Verify.AllowedSigners)
+		at(&c.Repo.Verify.Keyring)
+	}
 	at(&c.StateDir)
 	for i := range c.Identities.Files {
 		at(&c.Identities.Files[i])

@@ -142,6 +142,8 @@ type Status struct {
 	Branch       string              `json:"branch"`      // that is followed
 	HeadBranch   string              `json:"head_branch"` // another one, which HEAD names and which is not followed; "" for none
 	TagAside     string              `json:"tag_aside"`   // the full name of a tag that has the name of the branch, and is not followed; "" for none
+	ForcedPush   *ForcedPush         `json:"forced_push"` // the last time that the branch was forced; null where it never was
+	Verify       string              `json:"verify"`      // which commits need a signature: head, every or "" for none
 	StartedAt    time.Time           `json:"started_at"`
 	Poll         PollStatus          `json:"poll"`
 	Stuck        []string            `json:"stuck"`   // what should have ended and has not: then /healthz answers 503
@@ -149,6 +151,13 @@ type Status struct {
 	Paused       []Pause             `json:"paused"`
 	LogLevel     LogLevel            `json:"log_level"`
 	Environments []EnvironmentStatus `json:"environments"` // by name
+}
+
+// ForcedPush is a branch that was made to name a commit which does not hold the former one.
+type ForcedPush struct {
+	At   time.Time `json:"at"` // when it was noticed
+	From string    `json:"from"`
+	To   string    `json:"to"`
 }
 
 // PollStatus is the last look at the repository.

@@ -178,7 +178,7 @@ func ours(err error) bool {
 		is[*OptionError](err) || is[*MissingRefError](err) || is[*MissingPathError](err) || is[*HostKeyError](err) ||
 		is[*AuthError](err) || is[*NotFoundError](err) || is[*MovedError](err) || is[*UnreachableError](err) ||
 		is[*TimeoutError](err) || is[*CorruptError](err) || is[*NoRoomError](err) ||
-		is[*UnsupportedError](err) || is[*UnknownCommitError](err)
+		is[*UnsupportedError](err) || is[*UnknownCommitError](err) || is[*OddCommitError](err)
 }
 
 // onlyOurWords tells the errors over http that hold nothing of what a server said.

@@ -47,6 +47,8 @@ type wanted struct {
 type snapshot struct {
 	hash   plumbing.Hash
 	commit Commit
+	raw    []byte        // the commit object
+	tree   plumbing.Hash // the folder at the top of the commit
 	root   *node
 	known  map[plumbing.Hash]*node // every folder and every kept file below root
 	kept   int64                   // bytes of files
@@ -92,6 +94,7 @@ func build(ctx context.Context, source objects, before *snapshot, hash plumbing.
 	if err := decode(hash, plumbing.CommitObject, data, c.Decode); err != nil {
 		return nil, err
 	}
+	b.into.raw, b.into.tree = bytes.Clone(data), c.TreeHash
 	subject, _, _ := strings.Cut(strings.TrimSpace(c.Message), "\n")
 	b.into.commit = Commit{
 		Hash: hash.String(), Author: clean(c.Author.Name + " <" + c.Author.Email + ">"),

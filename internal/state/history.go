@@ -30,11 +30,12 @@ const (
 	EventEnvironmentAccepted = "environment-accepted"
 	EventRewound             = "rewound" // the branch stands on a commit from before: Reason names the newest
 	EventRewoundResolved     = "rewound-resolved"
-	EventKeyDead             = "key-dead"  // a replaced key was found to be refused by its provider
-	EventApproved            = "approved"  // a person approved a plan, or one connection of it
-	EventForgotten           = "forgotten" // a person had the memory of a connection forgotten
-	EventPause               = "pause"     // a kill switch was set, in the place of a former one on the same
-	EventResume              = "resume"    // one was lifted before its end
+	EventForcedPush          = "forced-push" // the branch names a commit that does not hold the one before it, which Reason names
+	EventKeyDead             = "key-dead"    // a replaced key was found to be refused by its provider
+	EventApproved            = "approved"    // a person approved a plan, or one connection of it
+	EventForgotten           = "forgotten"   // a person had the memory of a connection forgotten
+	EventPause               = "pause"       // a kill switch was set, in the place of a former one on the same
+	EventResume              = "resume"      // one was lifted before its end
 )
 
 // OutcomeUnknown is the outcome of a write whose answer was lost. Another line

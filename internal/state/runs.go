@@ -45,6 +45,46 @@ func (s *Store) SaveBranch(repository, branch string) error {
 	return s.write("note branch", func(w Writer) error { return kindBranch.put(w, Environment{}, repository, branch) })
 }
 
+// verifiedKept is how many accepted commits of a repository are remembered, the newest ones.
+const verifiedKept = 100
+
+// Followed is what is remembered of the branch of a repository.
+type Followed struct {
+	Ref    string `json:"ref"`    // what was looked at, a branch or tag; "" for HEAD
+	Newest string `json:"newest"` // the commit that it named last, used or not
+	// Verified are the newest commits whose signatures were accepted, the last one first: at
+	// most 100.
+	Verified []string    `json:"verified,omitempty"`
+	Forced   *ForcedPush `json:"forced,omitempty"` // the last time that the branch was forced
+}
+
+// ForcedPush is a branch that was made to name a commit which does not hold the former one.
+type ForcedPush struct {
+	At   time.Time `json:"at"` // when it was noticed
+	From string    `json:"from"`
+	To   string    `json:"to"`
+}
+
+// Followed gives what is remembered of a repository; the zero one where nothing is.
+func (s *Store) Followed(repository string) (f Followed, err error) {
+	err = s.read("recall repository", func(r Reader) error {
+		f, _, err = kindFollowed.get(r, Environment{}, repository)
+		return err
+	})
+	return f, err
+}
+
+// SaveFollowed replaces what is remembered of a repository, and records lines about it.
+func (s *Store) SaveFollowed(repository string, f Followed, lines ...Entry) error {
+	f.Verified = f.Verified[:min(len(f.Verified), verifiedKept)]
+	return s.write("note repository", func(w Writer) error {
+		if err := kindFollowed.put(w, Environment{}, repository, f); err != nil {
+			return err
+		}
+		return appendLines(w, lines...)
+	})
+}
+
 // Commits gives the commits of an environment.
 func (s *Store) Commits(env Environment) (Commits, error) { return one(s, kindCommits, env) }
 

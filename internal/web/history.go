@@ -42,7 +42,7 @@ func historyLineOf(e state.Entry, now time.Time) historyLine {
 		out.Tone = "bad"
 	case e.Event == state.EventWrite && e.Outcome == "applied":
 		out.Tone = "good"
-	case e.Event == state.EventGated || e.Event == state.EventGateChanged || e.Event == state.EventPause || e.Event == state.EventRewound || e.Event == state.EventEnvironmentRefused:
+	case e.Event == state.EventGated || e.Event == state.EventGateChanged || e.Event == state.EventPause || e.Event == state.EventRewound || e.Event == state.EventForcedPush || e.Event == state.EventEnvironmentRefused:
 		out.Tone = "held"
 	}
 	switch {

@@ -232,6 +232,9 @@ func (e seen) flags(paused []daemon.Pause) []string {
 	return out
 }
 
+// forcedShown is how long people are told of a forced push.
+const forcedShown = 7 * 24 * time.Hour
+
 // notices are what concerns the daemon, a pause or a whole environment, the worst first.
 func notices(s daemon.Status, all []seen, now time.Time) []notice {
 	var out []notice
@@ -254,6 +257,9 @@ func notices(s daemon.Status, all []seen, now time.Time) []notice {
 	}
 	if s.TagAside != "" {
 		out = append(out, notice{Label: "Branch", Text: clean(s.TagAside) + " has the name of the branch, which is followed"})
+	}
+	if f := s.ForcedPush; f != nil && now.Sub(f.At) < forcedShown {
+		out = append(out, notice{Label: "Branch", Text: fmt.Sprintf("it was forced from %.12s to %.12s, noticed %s ago; find out who did, and what is gone", clean(f.From), clean(f.To), span(now.Sub(f.At)))})
 	}
 	for _, e := range all {
 		for _, n := range e.notices() {
