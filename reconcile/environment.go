@@ -89,8 +89,14 @@ func (e *Engine) environment(ctx context.Context, r Run, s spec.Environment, cac
 }
 
 func (e *Engine) newEnvironment(r Run, s spec.Environment, cache *secretsCache) *environment {
+	owners := map[string]string{}
+	for _, c := range s.Connections {
+		if c.Owner != "" {
+			owners[s.Name+"/"+c.Provider] = c.Owner
+		}
+	}
 	return &environment{Engine: e, request: r, spec: s, id: state.Environment{DevID: s.DevID}, cache: cache, out: report.Environment{
-		Name: s.Name, Account: s.Account, DevID: s.DevID, Remediations: []plan.Remediation{}, Warnings: []plan.Warning{}, Unmanaged: []string{}, NotCompared: []plan.NotCompared{}, Changes: []report.Change{},
+		Name: s.Name, Owner: s.Owner, Owners: owners, Account: s.Account, DevID: s.DevID, Remediations: []plan.Remediation{}, Warnings: []plan.Warning{}, Unmanaged: []string{}, NotCompared: []plan.NotCompared{}, Changes: []report.Change{},
 		Selected: []string{}, Connections: []report.Connection{}, Events: []report.Event{}, Keys: []keys.Status{}, MayHaveWritten: []string{},
 	}}
 }

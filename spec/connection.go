@@ -51,6 +51,7 @@ func (r *reader) connection(n, rotation *yamlpos.Node, whole bool) Connection {
 		Provider:    provider.Value,
 		Origin:      origin,
 		File:        o.At().File,
+		Owner:       o.note("owner").Value,
 		State:       State(max(0, slices.Index(o.Declared("state").Words, state.Value))),
 		StateOrigin: state.Origin,
 		App:         nullable(o, "app", o.Word),

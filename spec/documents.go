@@ -63,6 +63,7 @@ type Environment struct {
 	DevID             string
 	DevIDOrigin       Origin
 	Account           string // a name the runner maps to a token; "default" when omitted
+	Owner             string // whom it concerns; "" for nobody
 	Observe           bool   // mode: observe, look and never write
 	ModeOrigin        Origin // of each of these settings; zero where none says it
 	Schedule          string // cron expression in five fields, optionally with CRON_TZ=; "" is none
@@ -119,6 +120,16 @@ func (e Environment) AfterOf(provider string) (f Field[After], ok bool) {
 		}
 	}
 	return f, f.Given()
+}
+
+// OwnerOf is whom a provider's connection of an environment concerns, "" for nobody.
+func (e Environment) OwnerOf(provider string) string {
+	for _, c := range e.Connections {
+		if c.Provider == provider && c.Owner != "" {
+			return c.Owner
+		}
+	}
+	return e.Owner
 }
 
 // Awaits names the environments that changes of this one wait for, each once.
@@ -244,6 +255,7 @@ type Connection struct {
 	Provider    string // slug, lower case
 	Origin      Origin // of the provider's value, or of the file where it extends one that says it
 	File        string
+	Owner       string // whom it concerns; "" is as its environment says
 	State       State
 	StateOrigin Origin        // zero when state is omitted
 	App         Field[string] // "own" or "terra"

@@ -72,6 +72,7 @@ func (r *reader) shared(o object) Environment {
 	secretDrift := o.Word("on_secret_drift")
 	e := Environment{
 		Account:           o.matching("account").Or("default"),
+		Owner:             o.note("owner").Value,
 		Observe:           mode.Value == "observe",
 		ModeOrigin:        mode.Origin,
 		Schedule:          nullable(o, "schedule", o.schedule).Value,

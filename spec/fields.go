@@ -100,6 +100,7 @@ func environmentFields() yamlpos.Fields {
 func sharedFields() []yamlpos.Declared {
 	return []yamlpos.Declared{
 		{Name: "account", Pattern: plainName, Says: plainNameHint, Value: "name", Default: "default", Means: "which of the runner's accounts to use: its token, its dev-ids. A commit does not change it once a run has applied: the runner has to list the dev-id under that account alone, and secrets are sealed for it ([rebind](secrets.md) them)"},
+		{Name: "owner", Chars: longestProse, Omitted: none, Means: "whom it concerns, such as a team: `daemon.yaml` says which [messages](operations.md#messages) of whom go where. It is in reports, and never in a plan"},
 		{Name: "mode", Form: yamlpos.Word, Words: []string{"apply", "observe"}, Default: "apply", Means: "`observe` looks and never writes"},
 		{Name: "schedule", Null: true, Pattern: schedulePattern, Value: "cron of five fields, or `@hourly`, `@every 90m` …", Omitted: none, Means: "when the daemon runs it besides at new commits; UTC, or `CRON_TZ=Europe/London` in front. At least a minute apart. `null`: none"},
 		{Name: "on_drift", Form: yamlpos.Word, Words: []string{"revert", "report"}, Default: "revert", Means: "what somebody changed outside the repository is put back, or only shown"},
@@ -115,6 +116,7 @@ func connectionFields() yamlpos.Fields {
 		"": {
 			{Name: "provider", Required: true, Ask: "write one, such as `provider: strava`", Pattern: slugName, Value: "provider", Means: "an unknown one is a warning: Terra may know it. One that is most likely typed wrong is an error of `validate` and `doctor`, which do not ask Terra"},
 			extendsDeclared("`../_base/strava.yaml`"),
+			{Name: "owner", Chars: longestProse, Omitted: "as the environment says", Means: "whom it concerns"},
 			{Name: "state", Form: yamlpos.Word, Words: []string{"active", "paused", "disabled"}, Default: "active", Means: "a file that is there means active, the one field that omitted is managed"},
 			{Name: "app", Form: yamlpos.Word, Words: []string{"own", "terra"}, Null: true, Omitted: notManaged, Means: "whose app end users meet, where Terra lets one choose. Without it `credentials` alone decide. `null`: Terra's"},
 			{Name: "credentials", Form: yamlpos.Block, Omitted: notManaged, Means: "the own app. Never `null`: Terra can not delete them"},

@@ -83,8 +83,8 @@ policy:
 `,
 		"production/virtuagym.yml": "provider: virtuagym\nstate: paused\ncredentials:\n  portal_name: acme\n  api_key: " + sealed(4),
 		"production/libre.yaml":    "provider: freestylelibre\noptions: {regions: [de, gb]}\nsetup:\n  activation: {ticket: T-1, state: requested}\n",
-		"staging/environment.yaml": "dev_id: stage-1\nprune: disable\n",
-		"staging/huawei.yaml":      "provider: huawei\ncredentials:\n  client_id: \"104857600\"\n  client_secret: " + sealed(4) + "  redirect_url: https://access.tryterra.co/api/v2/auth/huawei/oauth2\n  sandbox: false\nsetup:\n  huawei_id: {done: 2026-03-01}\n  identity: {value: business, done: 2026-03-09}\n  health_kit: {state: requested}\n",
+		"staging/environment.yaml": "dev_id: stage-1\nprune: disable\nowner: Team Staging\n",
+		"staging/huawei.yaml":      "provider: huawei\nowner: Team Huawei\ncredentials:\n  client_id: \"104857600\"\n  client_secret: " + sealed(4) + "  redirect_url: https://access.tryterra.co/api/v2/auth/huawei/oauth2\n  sandbox: false\nsetup:\n  huawei_id: {done: 2026-03-01}\n  identity: {value: business, done: 2026-03-09}\n  health_kit: {state: requested}\n",
 		"staging/samsung.yaml":     "provider: samsung\nstate: disabled\noptions: {route: direct, sdk_version: 2.1}\nsuspend:\n  reason: >\n    waiting for\n    the partner\n  owner: ops\n  until: 2026-12-01\n",
 		"README.md":                "x",
 		".github/workflow.yaml":    "not: read",
@@ -126,6 +126,9 @@ policy:
 		t.Errorf("got staging %+v, want its defaults", staging)
 	}
 	checkStaging(t, staging.Connections)
+	if h, s := staging.OwnerOf("huawei"), staging.OwnerOf("samsung"); h != "Team Huawei" || s != "Team Staging" || production.OwnerOf("strava") != "" {
+		t.Errorf("got owners %q and %q", h, s)
+	}
 	if got := staging.Policy.MaxChanges.Origin.String(); got != "terra.yaml:5:18" {
 		t.Errorf("got cap from %s, want terra.yaml:5:18", got)
 	}

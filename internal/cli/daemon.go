@@ -101,17 +101,27 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, by operato
 		proc: proc, config: c, mode: mode, git: git, store: store, log: log, level: by.level,
 		limits: terra.NewLimits(), transport: transport, prober: ask, statuses: statuses, signatures: signed, revisions: map[string]revision{}, last: map[string]report.Environment{},
 	}
+	tell, err := newMessages(source)
+	if err != nil {
+		return err
+	}
+	logReceivers(log, c.Notify)
+	poller := daemon.Poller(source)
+	if c.Notify != nil {
+		poller = tell
+	}
 	wake, stopWatching := watch(c.Repo.URL, log)
 	defer stopWatching()
 	d, err := daemon.New(daemon.Options{
-		Poller: source, Runner: source, Log: log, Poll: c.Repo.Poll, Deadline: c.CycleDeadline, UnreadyAfter: c.UnreadyAfter, AtOnce: runsAtOnce, Wake: wake, Now: proc.Now, Check: func() error { return withAdvice(store.Check()) },
+		Poller: poller, Runner: source, Log: log, Poll: c.Repo.Poll, Deadline: c.CycleDeadline, UnreadyAfter: c.UnreadyAfter, AtOnce: runsAtOnce, Wake: wake, Now: proc.Now, Check: func() error { return withAdvice(store.Check()) },
 		Paused: source.paused,
 	})
 	if err != nil {
 		return err
 	}
-	answers := reconciler{d, source}
+	answers := reconciler{d, source, tell}
 	source.metrics = metrics.New(metrics.Options{Version: proc.Version, Snapshot: answers.snapshot})
+	defer tell.start(ctx, d)()
 	control := daemonControl{source.controlServer(), d, source}
 	stopControl, err := daemon.Serve(ctx, c.StateDir, control, answers, log)
 	if err != nil {

@@ -133,6 +133,8 @@ func examples() map[string]exampleRun {
 		"reconcile token status --config daemon.yaml -o json":                            {before: runner},
 		"reconcile doctor --config /etc/terra-reconcile/daemon.yaml":                     {as: "reconcile doctor --config HOME/daemon.yaml"},
 		"reconcile history --since 2026-11-01 --limit 0 -o json | jq '.entries[].error'": {before: func(w *typedExample) { w.tool("jq", "cat") }},
+		"reconcile notify test --config daemon.yaml":                                     {before: (*typedExample).hooks, as: "reconcile notify test --config HOME/hooks.yaml"},
+		"reconcile notify test --config daemon.yaml --receiver ops":                      {before: (*typedExample).hooks, as: "reconcile notify test --config HOME/hooks.yaml --receiver ops"},
 		"reconcile notify-commit --config daemon.yaml report.json":                       {before: (*typedExample).forge, as: "reconcile notify-commit --config HOME/forge.yaml HOME/report.json"},
 		`reconcile notify-commit --forge github --project acme/terra-config --commit "$SHA" --proposed plan.json`: {
 			before: (*typedExample).forge,
@@ -213,6 +215,21 @@ func (w *typedExample) forge() {
 		w.t.Fatal(err)
 	}
 	w.private("forge.yaml", string(text)+"notify_commit: {forge: github, url: "+server.URL+", project: acme/terra-config, token_env: RECONCILE_FORGE_TOKEN}\n")
+}
+
+// hooks is somebody who takes every message.
+func (w *typedExample) hooks() {
+	w.t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	w.t.Cleanup(server.Close)
+	w.vars["HOOK_SECRET"] = "hook-Zq81mPw7Yx3KvB5d"
+	name := filepath.Join(w.home, "hooks.yaml")
+	w.daemonConfig(name)
+	text, err := os.ReadFile(name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.private("hooks.yaml", string(text)+"notify: {receivers: {ops: {webhook: {url: \""+server.URL+"\", secret_env: HOOK_SECRET}}}, routes: [{receivers: [ops]}]}\n")
 }
 
 // topic is a branch, and a daemon that plans it: by TLS for who knows its certificate.

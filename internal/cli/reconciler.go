@@ -22,6 +22,7 @@ import (
 type reconciler struct {
 	daemon *daemon.Daemon
 	source *commitSource
+	tell   *messages // may be nil
 }
 
 // Status adds to what the daemon knows of itself what the state knows.
@@ -37,7 +38,7 @@ func (r reconciler) Status() (daemon.Status, error) {
 	if err != nil {
 		return s, err
 	}
-	s.Paused = pauses
+	s.Paused, s.Receivers = pauses, r.tell.receivers()
 	store := r.source.store
 	followed, err := store.Followed(r.source.git.String())
 	if err != nil {

@@ -136,7 +136,7 @@ it, after asking. With --dry-run it only shows. Its words are explained by
 	root.AddCommand(
 		newPlanCommand(proc), newApplyCommand(proc), newInitCommand(proc), newImportCommand(proc), newValidateCommand(proc), newSchemaCommand(proc), newDemoCommand(proc), newDaemonCommand(proc),
 		newSecretCommand(proc), newRotateCommand(proc), newTokenCommand(proc), newProvidersCommand(proc), newDoctorCommand(proc),
-		newApproveCommand(proc), newPauseCommand(proc), newResumeCommand(proc), newNowCommand(proc), newLogLevelCommand(proc), newPreviewCommand(proc), newStatusCommand(proc), newHistoryCommand(proc), newStateCommand(proc), newDiffCommand(proc), newNotifyCommitCommand(proc),
+		newApproveCommand(proc), newPauseCommand(proc), newResumeCommand(proc), newNowCommand(proc), newLogLevelCommand(proc), newPreviewCommand(proc), newStatusCommand(proc), newHistoryCommand(proc), newStateCommand(proc), newDiffCommand(proc), newNotifyCommand(proc), newNotifyCommitCommand(proc),
 		newVersionCommand(proc), newManCommand(proc),
 	)
 	completeShells(root)

@@ -133,12 +133,13 @@ func (s *scene) startDaemon(ts *testscript.TestScript, args []string) {
 }
 
 // based is a daemon.yaml, which has no variables: BASE stands for where the
-// emulator is, AT-FORGE for where the forge is, and REMOTE for where the git
-// server is.
+// emulator is, AT-FORGE for where the forge is, AT-RECEIVER for where messages go, and
+// REMOTE for where the git server is.
 func based(ts *testscript.TestScript, name string) []byte {
 	text, err := os.ReadFile(ts.MkAbs(name))
 	ts.Check(err)
 	text = bytes.ReplaceAll(text, []byte("AT-FORGE"), []byte(ts.Getenv("FORGE")))
+	text = bytes.ReplaceAll(text, []byte("AT-RECEIVER"), []byte(ts.Getenv("RECEIVER")))
 	text = bytes.ReplaceAll(text, []byte("REMOTE"), []byte(ts.Getenv("REMOTE")))
 	return bytes.ReplaceAll(text, []byte("BASE"), []byte(ts.Getenv("TERRA_BASE_URL")))
 }
@@ -157,7 +158,7 @@ func programEnv(ts *testscript.TestScript) []string {
 	for _, name := range []string{
 		"HOME", "PATH", "TMPDIR", "TERM", "NO_COLOR", "TERRA_BASE_URL", "TERRA_ADMIN_TOKEN",
 		"RECONCILE_STATE_DIR", "RECONCILE_AGE_KEY_FILE", "RECONCILE_AGE_KEY",
-		"RECONCILE_PREVIEW_TOKEN", "GIT_TOKEN", "APPROVER_JO", "APPROVER_KIM", "READER", "APPROVER", "EDITOR", "VISUAL", "WORK", "RECONCILE_FORGE_TOKEN",
+		"RECONCILE_PREVIEW_TOKEN", "GIT_TOKEN", "APPROVER_JO", "APPROVER_KIM", "READER", "APPROVER", "EDITOR", "VISUAL", "WORK", "RECONCILE_FORGE_TOKEN", "HOOK_SECRET", "SLACK_URL",
 	} {
 		if value := ts.Getenv(name); value != "" {
 			out = append(out, name+"="+value)

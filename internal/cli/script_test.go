@@ -47,6 +47,7 @@ func TestMain(m *testing.M) {
 //	provider …                see providerCommand
 //	forge …                   see forgeCommand
 //	prometheus …              see prometheusCommand
+//	receiver …                see receiverCommand
 //	page, form, guess         see pageCommand, formCommand and guessCommand
 //	cut FILE BYTES            take bytes off its end
 //	newer FILE                make a state file one of the next format
@@ -90,6 +91,7 @@ func TestScripts(t *testing.T) {
 			"terminal": terminalCommand,
 			"provider": providerCommand,
 			"forge":    forgeCommand,
+			"receiver": receiverCommand,
 
 			"prometheus": prometheusCommand,
 			"types":      typesCommand,
@@ -120,6 +122,7 @@ type scene struct {
 
 	provider *dataProvider
 	forge    *fakeForge
+	receiver *messageReceiver
 	visitor  *visitor
 
 	remoteHangs atomic.Pointer[chan struct{}] // the git server answers nothing until it is closed

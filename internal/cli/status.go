@@ -110,12 +110,29 @@ func printStatus(proc *Process, s daemon.Status) error {
 		out.labelled("no changes", fmt.Sprintf("%s until %s by %s: %s; lift it",
 			targetWords(p.Target), minute(p.Until), p.Owner, p.Reason), resumeOf(p.Target)...)
 	}
+	for _, r := range s.Receivers {
+		if words := receiverWords(r); words != "" {
+			out.labelled("messages", words)
+		}
+	}
 	for _, e := range s.Environments {
 		out.add("\n")
 		out.paragraph(e.Name + " (" + e.DevID + ")")
 		environmentWords(out, e)
 	}
 	return out.print(proc.Stdout)
+}
+
+// receiverWords say what is wrong with a receiver of messages, "" for nothing.
+func receiverWords(r daemon.Receiver) string {
+	text := ""
+	if r.FailingSince != nil {
+		text = fmt.Sprintf("%s takes none since %s, %s: %s", r.Name, minute(*r.FailingSince), visible.Plural(r.Waiting, "waits", "wait"), r.Error)
+	}
+	if r.Dropped > 0 {
+		text = strings.TrimPrefix(text+"; ", "; ") + fmt.Sprintf("%s never gets %s: %s", r.Name, visible.Plural(r.Dropped, "message", "messages"), cmp.Or(r.Error, "there was no room"))
+	}
+	return text
 }
 
 func pollWords(p daemon.PollStatus, now time.Time) string {

@@ -94,6 +94,8 @@ type Config struct {
 	// UnreadyAfter is how long git, or Terra for an environment, may fail until the daemon
 	// is not ready. daemon.yaml: unready_after, default 15m, at least 1s, at most 24h.
 	UnreadyAfter time.Duration
+	// Notify is who is told what happens; nil tells nobody. daemon.yaml: notify.
+	Notify *Notify
 	// NotifyCommit is where commits get a status; nil posts none. daemon.yaml:
 	// notify_commit.
 	NotifyCommit *NotifyCommit
@@ -236,6 +238,9 @@ func (c Config) CheckServing() error {
 		if err := neighbour.Unread("private key", c.TLS.KeyFile); err != nil {
 			return c.TLS.Problem(err)
 		}
+	}
+	if err := c.Notify.Check(); err != nil {
+		return err
 	}
 	if err := c.checkWeb(); err != nil {
 		return err

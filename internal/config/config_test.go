@@ -38,6 +38,9 @@ func TestLoadReadsEveryField(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	at := func(line, column int) yamlpos.Origin {
+		return yamlpos.Origin{File: "testdata/full.yaml", Line: line, Column: column}
+	}
 	want := Config{
 		Repo: Repo{
 			URL: "https://git.acme.example/platform/terra.git", Ref: "main", Path: "terra/eu", Poll: 30 * time.Second,
@@ -58,7 +61,7 @@ func TestLoadReadsEveryField(t *testing.T) {
 		StateDir:     dir + "/state",
 		Listen:       "0.0.0.0:9090",
 		ListenAt:     yamlpos.Origin{File: "testdata/full.yaml", Line: 26, Column: 9},
-		Web:          &Web{Read: FileSecret(dir + "/secrets/web-read"), At: yamlpos.Origin{File: "testdata/full.yaml", Line: 47, Column: 6}, ReadAt: yamlpos.Origin{File: "testdata/full.yaml", Line: 47, Column: 13}},
+		Web:          &Web{Read: FileSecret(dir + "/secrets/web-read"), At: yamlpos.Origin{File: "testdata/full.yaml", Line: 58, Column: 6}, ReadAt: yamlpos.Origin{File: "testdata/full.yaml", Line: 58, Column: 13}},
 		TLS:          TLS{CertFile: dir + "/tls/tls.crt", KeyFile: "/run/secrets/tls.key", At: yamlpos.Origin{File: "testdata/full.yaml", Line: 27, Column: 6}},
 		Preview:      &Preview{Token: FileSecret(dir + "/secrets/preview-token"), Forks: true, At: yamlpos.Origin{File: "testdata/full.yaml", Line: 28, Column: 10}},
 		Environments: []string{"production", "staging"},
@@ -69,7 +72,18 @@ func TestLoadReadsEveryField(t *testing.T) {
 		Approvals: Approvals{Required: 2, For: []string{"disruptive", "destructive"}, Digits: 40, People: map[string]Secret{
 			"jo": FileSecret(dir + "/secrets/approver-jo"), "kim": EnvSecret("APPROVER_KIM", nil),
 		}},
-		NotifyCommit:  &NotifyCommit{Forge: "gitea", URL: "https://git.acme.example", Project: "platform/terra", Token: FileSecret(dir + "/secrets/forge-token"), Context: "terra eu"},
+		NotifyCommit: &NotifyCommit{Forge: "gitea", URL: "https://git.acme.example", Project: "platform/terra", Token: FileSecret(dir + "/secrets/forge-token"), Context: "terra eu"},
+		Notify: &Notify{Receivers: []Receiver{
+			{Name: "chat", Form: "slack", Address: FileSecret(dir + "/secrets/slack-url"), At: at(41, 5)},
+			{Name: "mail", Form: "email", Server: "mail.acme.example:587", Username: "reconcile", From: "reconcile@acme.example", To: []string{"ops@acme.example", "jo@acme.example"},
+				Secret: FileSecret(dir + "/secrets/mail"), At: at(44, 5)},
+			{Name: "office", Form: "teams", Address: EnvSecret("TEAMS_URL", nil), At: at(42, 5)},
+			{Name: "ops", Form: "webhook", URL: "https://hooks.acme.example/terra", Secret: FileSecret(dir + "/secrets/hook"), At: at(40, 5)},
+			{Name: "phone", Form: "ntfy", Address: FileSecret(dir + "/secrets/topic"), Secret: EnvSecret("NTFY_TOKEN", nil), At: at(43, 5)},
+		}, Routes: []Route{
+			{Events: []string{"failed", "held"}, Severities: []string{"critical", "warning"}, Environments: []string{"production", "eu/*"}, Owners: []string{"Team Payments"}, Receivers: []string{"ops", "phone"}},
+			{Receivers: []string{"chat", "office", "mail"}, Remind: 48 * time.Hour},
+		}},
 		CycleDeadline: 20 * time.Minute,
 		UnreadyAfter:  30 * time.Minute,
 		Log:           Log{Format: "text", Level: "debug"},
@@ -387,6 +401,9 @@ func TestDefaultsAreWhatOmittedMeans(t *testing.T) {
 			case "notify_commit":
 				const begun = "notify_commit: {forge: github, project: acme/terra, token_env: T"
 				omitted, text = smallest+begun+"}\n", smallest+begun+", "+d.Name+": "+d.Default+"}\n"
+			case "notify.routes":
+				const begun = "notify: {receivers: {ops: {slack: {url_env: S}}}, routes: [{receivers: [ops]"
+				omitted, text = smallest+begun+"}]}\n", smallest+begun+", "+d.Name+": "+d.Default+"}]}\n"
 			case "repo":
 				text = strings.Replace(smallest, "./specs", "./specs, "+d.Name+": "+d.Default, 1)
 			case "log":

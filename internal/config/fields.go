@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/yamlpos"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
 // whichDevIDs says what to write as dev_ids.
@@ -30,8 +31,41 @@ func fields() yamlpos.Fields {
 			{Name: "environments", Form: yamlpos.Texts, Least: 1, Value: "list of names", Omitted: "all", Means: "the environments to handle. One that the repository lacks is an error of it in `status` and in the log"},
 			{Name: "cycle_deadline", Form: yamlpos.Span, Pattern: spanPattern, Shortest: time.Second, Longest: longestCycle, Value: "`1s` to `24h`", Default: "15m", Means: "how long one run over one environment may take"},
 			{Name: "unready_after", Form: yamlpos.Span, Pattern: spanPattern, Shortest: time.Second, Longest: longestCycle, Value: "`1s` to `24h`", Default: "15m", Means: "how long git, or Terra for an environment, may fail until `/readyz` answers 503 and `status` exits 1"},
+			{Name: "notify", Form: yamlpos.Block, Omitted: "nobody is told", Means: "who is told what happens, and how ([below](#messages))"},
 			{Name: "notify_commit", Form: yamlpos.Block, Omitted: "none are posted", Means: "the forge at which commits get a status ([below](#commit-statuses))"},
 			{Name: "log", Form: yamlpos.Block, Means: "on standard error"},
+		},
+		"notify": {
+			{Name: "receivers", Form: yamlpos.Named, Required: true, Least: 1, Names: accountName, Value: "mapping by name", Means: "to whom or what messages go. Each has exactly one of the fields below it"},
+			{Name: "routes", Form: yamlpos.Blocks, Required: true, Least: 1, Most: 100, Ask: "write `routes: [{receivers: [NAME]}]` to send it everything", Means: "which messages go where. Each that matches counts, and a receiver gets a message once"},
+		},
+		"notify.receivers.*": {
+			{Name: "webhook", Form: yamlpos.Block, Means: "the message as a JSON document, signed ([how to check it](#signed-webhooks))"},
+			{Name: "slack", Form: yamlpos.Block, Means: "an incoming webhook of Slack, or of what takes the same, such as Mattermost"},
+			{Name: "teams", Form: yamlpos.Block, Means: "a webhook of Microsoft Teams, made by a workflow"},
+			{Name: "ntfy", Form: yamlpos.Block, Means: "a topic of ntfy"},
+			{Name: "email", Form: yamlpos.Block, Means: "one mail to all"},
+		},
+		"notify.receivers.*.webhook": append(append([]yamlpos.Declared{
+			{Name: "url", Pattern: addressPattern, Value: "address", Means: "https, or http on this machine; one of the three"},
+		}, secretFields("url", "its address, where that is a secret itself; one of the three")...), secretFields("secret", "what signs messages: any text, or `whsec_` and base64; one of the two")...),
+		"notify.receivers.*.slack": secretFields("url", "the address that Slack shows, a secret; one of the two"),
+		"notify.receivers.*.teams": secretFields("url", "the address that Teams shows, a secret; one of the two"),
+		"notify.receivers.*.ntfy": append(secretFields("url", "the address of the topic, as `https://ntfy.sh/TOPIC`, a secret; one of the two"),
+			secretFields("token", "an access token, where the topic asks for one")...),
+		"notify.receivers.*.email": append([]yamlpos.Declared{
+			{Name: "server", Required: true, Pattern: serverPattern, Says: "a mail server; write it as in mail.acme.example:587", Value: "`host:port`", Means: "at port 465 by TLS, else by STARTTLS, which only a server of this machine may lack"},
+			{Name: "from", Required: true, Pattern: mailPattern, Says: mailSays, Value: "mail address", Means: "the sender"},
+			{Name: "to", Form: yamlpos.Texts, Required: true, Least: 1, Most: 50, Pattern: mailPattern, Says: mailSays, Value: "list of mail addresses", Means: "who gets it"},
+			{Name: "username", Omitted: "it signs in nowhere", Means: "with which it signs in; goes with the password"},
+		}, secretFields("password", "the password")...),
+		"notify.routes": {
+			{Name: "events", Form: yamlpos.Texts, Least: 1, Words: routedEvents(), Value: "list of [events](#messages)", Omitted: "all", Means: "which events"},
+			{Name: "severity", Form: yamlpos.Texts, Least: 1, Words: severities(), Value: "list of `info`, `warning`, `critical`", Omitted: "all", Means: "of which severity; each event has one"},
+			{Name: "environments", Form: yamlpos.Texts, Least: 1, Pattern: environmentGlob, Says: "an environment; write the path of its folder, `*` for any name in it", Value: "list of names", Omitted: "all", Means: "of which environments; `*` stands for any part of a name. A message about none, such as a token or the repository, passes"},
+			{Name: "owners", Form: yamlpos.Texts, Least: 1, Chars: longestOwner, Pattern: ownerPattern, Says: "an owner; write one line of at most 200 characters, as it stands in the files", Value: "list of texts", Omitted: "all", Means: "of whom, as `owner` of the [files](files.md) says, letter by letter"},
+			{Name: "receivers", Form: yamlpos.Texts, Required: true, Least: 1, Value: "list of names", Means: "who gets them"},
+			{Name: "remind", Form: yamlpos.Span, Pattern: spanPattern, Longest: longestPoll, Value: "`0s` to `720h`", Default: "24h", Means: "after how long they hear again of what lasts; `0s`: never"},
 		},
 		"notify_commit": append([]yamlpos.Declared{
 			{Name: "forge", Form: yamlpos.Word, Required: true, Words: Forges(), Means: "whose API it speaks"},
@@ -92,12 +126,37 @@ func fields() yamlpos.Fields {
 }
 
 // tokenFields say where a token is kept.
-func tokenFields(means string) []yamlpos.Declared {
+func tokenFields(means string) []yamlpos.Declared { return secretFields("token", means) }
+
+// secretFields say where a secret of a name is kept.
+func secretFields(name, means string) []yamlpos.Declared {
 	return []yamlpos.Declared{
-		{Name: "token_file", Value: "file", Means: "holds " + means},
-		{Name: "token_env", Pattern: variableName, Says: "the name of an environment variable (not the token itself)", Value: "name of a variable", Means: "holds " + means},
+		{Name: name + "_file", Value: "file", Means: "holds " + means},
+		{Name: name + "_env", Pattern: variableName, Says: "the name of an environment variable (not the " + name + " itself)", Value: "name of a variable", Means: "holds " + means},
 	}
 }
+
+// routedEvents are the events that go by routes.
+func routedEvents() (names []string) {
+	for _, k := range report.Kinds() {
+		if k.Name != report.EventMessagesDropped && k.Name != report.EventTest { // which go to a receiver
+			names = append(names, string(k.Name))
+		}
+	}
+	return names
+}
+
+func severities() (names []string) {
+	for _, s := range report.Severities() {
+		names = append(names, string(s))
+	}
+	return names
+}
+
+const (
+	mailSays     = "a mail address; write it as in ops@acme.example"
+	longestOwner = 200
+)
 
 // The patterns match each text that its reader takes, and as few others as can be said
 // without reading it.
@@ -114,10 +173,14 @@ var (
 	forgeProject = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`^\.?[A-Za-z0-9_-][A-Za-z0-9._-]*(/\.?[A-Za-z0-9_-][A-Za-z0-9._-]*)*$`)
 	})
-	statusContext = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9 ._/-]*[A-Za-z0-9])?$`) })
-	devID         = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(\*|[A-Za-z0-9][A-Za-z0-9._-]*)$`) })
-	pluginName    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]*$`) })
-	listenPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([^:\[\]]*|\[[^\[\]]*\]):` + port + `$`) })
+	statusContext   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9 ._/-]*[A-Za-z0-9])?$`) })
+	serverPattern   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([^:\[\]/@ ]+|\[[^\[\]]+\]):` + port + `$`) })
+	mailPattern     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[^@<>(),;:"\\\s]+@[^@<>(),;:"\\\s]+$`) })
+	environmentGlob = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[^\[\]\\]+$`) })
+	ownerPattern    = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[^\n]+$`) })
+	devID           = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(\*|[A-Za-z0-9][A-Za-z0-9._-]*)$`) })
+	pluginName      = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+._-]*$`) })
+	listenPattern   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([^:\[\]]*|\[[^\[\]]*\]):` + port + `$`) })
 	// loopbackListen are the places of listen that no other machine reaches.
 	loopbackListen = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^` + loopback + `:` + port + `$`) })
 	// addressPattern is an address that gives away nothing of what is sent there.

@@ -41,7 +41,8 @@ preview: {token_file: preview}
 notify_commit: {forge: github, project: acme/terra, token_file: forge}
 web: {read: {token_file: reader}}
 apply: true
-`, "reader": "abcdef0123456789abcdef0123456789", "forge": "x", "cert": "x", "tlskey": "x", "preview": "0123456789abcdef0123456789abcdef", "git": "x", "key": "x", "hosts": "x", "token": "x", "ada": "6789abcdef0123456789abcdef012345", "identity": "x", "signers": "x", "ring": "x",
+notify: {receivers: {ops: {webhook: {url_file: hookurl, secret_file: hook}}}, routes: [{receivers: [ops]}]}
+`, "reader": "abcdef0123456789abcdef0123456789", "forge": "x", "hookurl": "x", "hook": "x", "cert": "x", "tlskey": "x", "preview": "0123456789abcdef0123456789abcdef", "git": "x", "key": "x", "hosts": "x", "token": "x", "ada": "6789abcdef0123456789abcdef012345", "identity": "x", "signers": "x", "ring": "x",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -165,6 +166,8 @@ func TestHostileReader(t *testing.T) {
 		{attack: "a token of the page that every user can read", make: mode("reader", 0o604), says: "daemon.yaml:8:13: every user of this machine can read token file"},
 		{attack: "a token of the page that her group can read", make: mode("reader", 0o640), says: "the members of group 54321 can read token file"},
 		{attack: "a token of who approves that every user can read", make: mode("ada", 0o604), says: "daemon.yaml:8:6: every user of this machine can read token file"},
+		{attack: "a secret of a receiver that every user can read", make: mode("hook", 0o604), says: "daemon.yaml:10:22: every user of this machine can read file of a receiver"},
+		{attack: "an address of a receiver that her group can read", make: mode("hookurl", 0o640), says: "the members of group 54321 can read file of a receiver"},
 		{attack: "a private key that every user can read", make: mode("tlskey", 0o604), says: "daemon.yaml:5:6: every user of this machine can read private key"},
 		{attack: "a private key that her group can read", make: mode("tlskey", 0o640), says: "the members of group 54321 can read private key"},
 	} {

@@ -11,17 +11,33 @@ func JSONSchema() ([]byte, error) {
 	}
 	one := yamlpos.Refuse(yamlpos.Having("token_file", "token_env"))
 	some := &yamlpos.JSONSchema{AnyOf: []*yamlpos.JSONSchema{yamlpos.Having("token_file"), yamlpos.Having("token_env")}}
+	oneOf := func(name string) *yamlpos.JSONSchema {
+		return yamlpos.Refuse(yamlpos.Having(name+"_file", name+"_env"))
+	}
+	someOf := func(name string, others ...string) *yamlpos.JSONSchema {
+		out := &yamlpos.JSONSchema{AnyOf: []*yamlpos.JSONSchema{yamlpos.Having(name + "_file"), yamlpos.Having(name + "_env")}}
+		for _, other := range others {
+			out.AnyOf = append(out.AnyOf, yamlpos.Having(other))
+		}
+		return out
+	}
 	several := 2
 	s := fields().JSON("", yamlpos.JSONOptions{Also: map[string][]*yamlpos.JSONSchema{
-		"":                   append(webIsProtected(), isProtected("preview")),
-		"preview":            {one, some},
-		"web.read":           {one, some},
-		"web.approve":        {one, some},
-		"repo.auth":          {one, together("ssh_key_file", "known_hosts_file")},
-		"repo.verify":        {{AnyOf: []*yamlpos.JSONSchema{yamlpos.Having("allowed_signers"), yamlpos.Having("gpg_keyring")}}},
-		"accounts.*":         {one, some, anyDevIDAlone()},
-		"notify_commit":      append(forge(), one, some),
-		"approvals.people.*": {one, some},
+		"":                           append(webIsProtected(), isProtected("preview")),
+		"preview":                    {one, some},
+		"web.read":                   {one, some},
+		"web.approve":                {one, some},
+		"repo.auth":                  {one, together("ssh_key_file", "known_hosts_file")},
+		"repo.verify":                {{AnyOf: []*yamlpos.JSONSchema{yamlpos.Having("allowed_signers"), yamlpos.Having("gpg_keyring")}}},
+		"accounts.*":                 {one, some, anyDevIDAlone()},
+		"notify_commit":              append(forge(), one, some),
+		"approvals.people.*":         {one, some},
+		"notify.receivers.*":         onlyForm(),
+		"notify.receivers.*.webhook": {oneOf("url"), oneOf("secret"), someOf("secret"), someOf("url", "url"), yamlpos.Refuse(yamlpos.Having("url", "url_file")), yamlpos.Refuse(yamlpos.Having("url", "url_env"))},
+		"notify.receivers.*.slack":   {oneOf("url"), someOf("url")},
+		"notify.receivers.*.teams":   {oneOf("url"), someOf("url")},
+		"notify.receivers.*.ntfy":    {oneOf("url"), someOf("url"), oneOf("token")},
+		"notify.receivers.*.email":   {oneOf("password")},
 		"approvals": {{
 			If:   &yamlpos.JSONSchema{Properties: yamlpos.Properties{{Name: "required", Schema: &yamlpos.JSONSchema{Types: []string{"integer"}, Minimum: &several}}}, Required: []string{"required"}},
 			Then: &yamlpos.JSONSchema{Properties: yamlpos.Properties{{Name: "for", Schema: &yamlpos.JSONSchema{MinItems: 1}}}, Required: []string{"for"}},
@@ -75,4 +91,16 @@ func forge() []*yamlpos.JSONSchema {
 	}
 	owned := &yamlpos.JSONSchema{Properties: yamlpos.Properties{{Name: "project", Schema: &yamlpos.JSONSchema{Pattern: `^[^/]+/[^/]+$`}}}}
 	return []*yamlpos.JSONSchema{{If: is("gitea", "forgejo"), Then: yamlpos.Having("url")}, {If: is("github", "gitea", "forgejo"), Then: owned}}
+}
+
+// onlyForm wants one way in which a receiver is told.
+func onlyForm() []*yamlpos.JSONSchema {
+	out := []*yamlpos.JSONSchema{{MinProperties: 1}}
+	forms := fields().Names("notify.receivers.*")
+	for i, a := range forms {
+		for _, b := range forms[i+1:] {
+			out = append(out, yamlpos.Refuse(yamlpos.Having(a, b)))
+		}
+	}
+	return out
 }

@@ -73,6 +73,11 @@ func (c *Config) ownFiles() error {
 	for _, account := range c.Accounts {
 		tokens = append(tokens, account.Token)
 	}
+	if c.Notify != nil {
+		for _, r := range c.Notify.Receivers {
+			tokens = append(tokens, r.Address, r.Secret)
+		}
+	}
 	if c.Preview != nil {
 		tokens = append(tokens, c.Preview.Token)
 	}
@@ -202,6 +207,7 @@ func (r *reader) config(root *yamlpos.Node) Config {
 	c.Approvals = r.approvals(o)
 	c.Web = r.web(o, c)
 	c.Probes = r.probes(o)
+	c.Notify = r.notify(o)
 	c.NotifyCommit = r.notifyCommit(o)
 	log, _ := o.Object("log")
 	c.Log.Format = log.Word("format").Or(c.Log.Format)
@@ -428,14 +434,17 @@ func (r *reader) notifyCommit(o yamlpos.Object) *NotifyCommit {
 }
 
 // secret reads the pair of fields that say where a token is kept.
-func (r *reader) secret(o yamlpos.Object) Secret {
-	if o.Has("token_file") && o.Has("token_env") {
-		r.report(o.At(), "keep one", "%s has token_file and token_env", o.Path)
+func (r *reader) secret(o yamlpos.Object) Secret { return r.secretOf(o, "token") }
+
+// secretOf does so for a secret of another name.
+func (r *reader) secretOf(o yamlpos.Object, of string) Secret {
+	if o.Has(of+"_file") && o.Has(of+"_env") {
+		r.report(o.At(), "keep one", "%s has %s_file and %s_env", o.Path, of, of)
 	}
-	if file := r.text(o, "token_file"); file != "" {
+	if file := r.text(o, of+"_file"); file != "" {
 		return FileSecret(file)
 	}
-	name := r.text(o, "token_env")
+	name := r.text(o, of+"_env")
 	if name == "" {
 		return Secret{}
 	}
@@ -463,11 +472,17 @@ func (r *reader) isText(n *yamlpos.Node, name string) bool {
 	return true
 }
 
+// mostListed is how many words a message lists where the nearest one says enough.
+const mostListed = 8
+
 func (r *reader) passes(f yamlpos.Field[string], o yamlpos.Object, field string, checks []func(string) error) bool {
 	name, d := o.Name(field), o.Declared(field)
 	switch {
 	case d.Says != "" && !d.Pattern().MatchString(f.Value), d.Chars > 0 && len(f.Value) > d.Chars:
 		r.report(f.Origin, "", "%s is not %s", name, d.Says)
+		return false
+	case len(d.Words) > mostListed && !slices.Contains(d.Words, f.Value) && yamlpos.DidYouMean(f.Value, d.Words) != "":
+		r.report(f.Origin, yamlpos.DidYouMean(f.Value, d.Words), "%s does not know %s", name, yamlpos.Quoted(f.Value))
 		return false
 	case d.Words != nil && !slices.Contains(d.Words, f.Value):
 		last := len(d.Words) - 1
@@ -566,6 +581,12 @@ func (c *Config) resolve(dir string) error {
 	if c.Web != nil {
 		at(&c.Web.Read.file)
 		at(&c.Web.Approve.file)
+	}
+	if c.Notify != nil {
+		for i := range c.Notify.Receivers {
+			at(&c.Notify.Receivers[i].Address.file)
+			at(&c.Notify.Receivers[i].Secret.file)
+		}
 	}
 	at(&c.TLS.CertFile)
 	at(&c.TLS.KeyFile)

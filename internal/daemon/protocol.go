@@ -151,6 +151,20 @@ type Status struct {
 	Paused       []Pause             `json:"paused"`
 	LogLevel     LogLevel            `json:"log_level"`
 	Environments []EnvironmentStatus `json:"environments"` // by name
+	Receivers    []Receiver          `json:"receivers"`    // of messages, by name
+}
+
+// Receiver is how a receiver of messages is doing. Counts are since the start.
+type Receiver struct {
+	Name         string     `json:"name"`
+	Form         string     `json:"form"` // webhook, slack, teams, ntfy, email
+	Delivered    int        `json:"delivered"`
+	Failed       int        `json:"failed"`        // tries
+	Waiting      int        `json:"waiting"`       // messages
+	Dropped      int        `json:"dropped"`       // messages that it never gets
+	FailingSince *time.Time `json:"failing_since"` // null while the last message was taken
+	LastSuccess  *time.Time `json:"last_success"`
+	Error        string     `json:"error"` // of the last try
 }
 
 // ForcedPush is a branch that was made to name a commit which does not hold the former one.

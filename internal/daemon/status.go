@@ -21,7 +21,7 @@ func (d *Daemon) Status() Status {
 	defer d.mu.Unlock()
 	now := time.Now()
 	s := Status{Schema: StatusSchema, StartedAt: d.started.UTC(), Poll: d.polled, Stuck: d.health.stuck(now), Unready: d.unready(now),
-		Paused: []Pause{}, Environments: []EnvironmentStatus{}}
+		Paused: []Pause{}, Environments: []EnvironmentStatus{}, Receivers: []Receiver{}}
 	s.Poll.Tries = d.polls.tries()
 	for name, w := range d.workers {
 		e := w.shown

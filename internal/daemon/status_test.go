@@ -95,7 +95,7 @@ func TestStatusFollowsPollsAndRuns(t *testing.T) {
 		got := d.Status()
 		before, polled, ended, next := began.Add(time.Minute), began.Add(2*time.Minute), began.Add(time.Minute), began.Add(15*time.Minute)
 		polls := PollStatus{At: &polled, Error: "no route", Tries: Tries{LastSuccess: &before, FailingSince: &polled, Failures: 1}}
-		want := Status{Schema: StatusSchema, StartedAt: began, Poll: polls, Paused: []Pause{}, Stuck: []string{}, Unready: []Unready{}, Environments: []EnvironmentStatus{
+		want := Status{Schema: StatusSchema, StartedAt: began, Poll: polls, Paused: []Pause{}, Stuck: []string{}, Unready: []Unready{}, Receivers: []Receiver{}, Environments: []EnvironmentStatus{
 			{Name: "broken", BehindReason: "no good commit is at hand", Gated: []GatedChange{}},
 			{Name: "production", DevID: "prod-1", Revision: "a", NextRun: &next, NextRunReason: "its schedule", Tries: Tries{LastSuccess: &ended},
 				LastRun: &LastRun{StartedAt: began.Add(time.Minute), DurationMS: 60_000, ExitCode: 3, PlanHash: "sha256:1", Summary: report.Summary{Applied: 1, Gated: 1}},

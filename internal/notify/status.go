@@ -46,12 +46,12 @@ func Of(r report.Report, proposed bool) []Status {
 	for _, e := range r.Environments {
 		one := r
 		one.Environments = []report.Environment{e}
-		out = append(out, Status{Environment: e.Name, Commit: r.Commit, State: state(one, e, proposed), Description: line(report.InBrief(one))})
+		out = append(out, Status{Environment: e.Name, Commit: r.Commit, State: stateOf(one, e, proposed), Description: line(report.InBrief(one))})
 	}
 	return out
 }
 
-func state(r report.Report, e report.Environment, proposed bool) State {
+func stateOf(r report.Report, e report.Environment, proposed bool) State {
 	outstanding := func(c report.Change) bool { return c.Outcome != report.Applied }
 	switch code := report.ExitCode(r); {
 	case code == report.ExitFailed:

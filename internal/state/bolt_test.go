@@ -279,6 +279,7 @@ func places() map[string][]byte {
 		"account":      place(kindAccount, Environment{}, dev),
 		"kill switch":  place(kindKillSwitch, Environment{}, "production"),
 		"message":      place(kindMessage, Environment{}, messageKey("ops", 1)),
+		"told":         place(kindHeard, Environment{}, ""),
 		"receiver":     place(kindReceiver, Environment{}, "ops"),
 		"conditions":   place(kindConditions, Environment{}, "run production"),
 	}

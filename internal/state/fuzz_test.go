@@ -45,7 +45,7 @@ func FuzzRecords(f *testing.F) {
 		`1 {"rejected":{"sha256:a":{"at":"2026-11-28T12:00:00Z","reason":"r"}},"soak":{"client_id":"1","until":"2026-11-28T12:00:00Z"}}`,
 		`1 {"switches":[{"target":"production","until":"2026-11-28T12:00:00Z"}]}`,
 		`1 {"hash":"sha256:a","until":"2026-11-28T12:00:00Z"}`,
-		`1 {"number":1,"id":"a","body":{"schema":"x"}}`, `1 {"last":2,"dropped":1,"since":"2026-11-28T12:00:00Z"}`,
+		`1 {"seq":2,"ahead":[4]}`, `1 {"number":1,"id":"a","body":{"schema":"x"}}`, `1 {"last":2,"dropped":1,"since":"2026-11-28T12:00:00Z"}`,
 		`{"v":2,"event":"write","outcome":"applied","epoch":3}`,
 		`2 {}`, `1 {"at":"9999999-01-01T00:00:00Z"}`, "garbage", "",
 	} {

@@ -31,7 +31,7 @@ const (
 	kindCustomer   Kind[string]       = "customer/1"         // by API address and dev_id: whose token was used there last
 	kindBranch     Kind[string]       = "branch/1"           // by repository: the branch that a daemon follows where nobody named one
 	kindFollowed   Kind[Followed]     = "followed/1"         // by repository: what its branch named, and what was accepted of it
-	kindHeard      Kind[int64]        = "messages-heard/1"   // number of the last line of the history that people were told of
+	kindHeard      Kind[HeardUntil]   = "messages-heard/1"   // how far people were told of the history
 	kindMessage    Kind[Message]      = "message/1"          // by receiver and number: what waits for it
 	kindReceiver   Kind[Receiver]     = "receiver/1"         // by receiver of messages
 

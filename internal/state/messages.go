@@ -46,22 +46,28 @@ type Receiver struct {
 	Cause   string    `json:"cause,omitempty"`
 }
 
+// HeardUntil is how far people were told of the history.
+type HeardUntil struct {
+	Sequence int64   `json:"seq"`             // all lines up to this one are told, or need not be
+	Ahead    []int64 `json:"ahead,omitempty"` // and these after it
+}
+
 // Heard is one step of telling people: what was learned, and the messages that tell it.
 type Heard struct {
-	Sequence   int64                           // lines of the history up to this one are told, or need not be
+	Until      HeardUntil
 	Conditions map[string]map[string]Condition // by source, then by key: in the place of those there were; none forgets the source
 	Messages   map[string][]Message            // by receiver
 	Most       int                             // messages that may wait for one receiver
 }
 
-// HeardUntil is the number of the last line of the history that people were told of; known
-// is false where nobody was ever to be told.
-func (s *Store) HeardUntil() (sequence int64, known bool, err error) {
+// HeardUntil is how far people were told of the history; known is false where nobody was
+// ever to be told.
+func (s *Store) HeardUntil() (until HeardUntil, known bool, err error) {
 	err = s.read("recall what was told", func(r Reader) (err error) {
-		sequence, known, err = kindHeard.get(r, Environment{}, "")
+		until, known, err = kindHeard.get(r, Environment{}, "")
 		return err
 	})
-	return sequence, known, err
+	return until, known, err
 }
 
 // Conditions are those that last, by the source that says so.
@@ -77,7 +83,7 @@ func (s *Store) Conditions() (all map[string]map[string]Condition, err error) {
 // receiver than it may have, the oldest of the lowest rank are dropped and counted.
 func (s *Store) SaveHeard(h Heard) error {
 	return s.write("save what is told", func(w Writer) error {
-		if err := kindHeard.put(w, Environment{}, "", h.Sequence); err != nil {
+		if err := kindHeard.put(w, Environment{}, "", h.Until); err != nil {
 			return err
 		}
 		for source, conditions := range h.Conditions {

@@ -16,7 +16,7 @@ func heardOf(receiver string, ids ...string) Heard {
 	if len(ids) == 0 {
 		ids = []string{"a"}
 	}
-	h := Heard{Sequence: 1, Most: 100, Messages: map[string][]Message{}, Conditions: map[string]map[string]Condition{
+	h := Heard{Until: HeardUntil{Sequence: 1, Ahead: []int64{3}}, Most: 100, Messages: map[string][]Message{}, Conditions: map[string]map[string]Condition{
 		"run production": {"held production/strava": {Event: "held", Environment: "production", Text: "held", Since: noon(), Told: noon()}},
 	}}
 	for _, id := range ids {
@@ -50,8 +50,8 @@ func TestHeardIsOneStep(t *testing.T) {
 	closed(t, s)
 	s = opened(t, dir)
 	until, known, err := s.HeardUntil()
-	if until != 1 || !known || err != nil {
-		t.Errorf("got %d, %v, %v", until, known, err)
+	if until.Sequence != 1 || len(until.Ahead) != 1 || !known || err != nil {
+		t.Errorf("got %v, %v, %v", until, known, err)
 	}
 	lasting, err := s.Conditions()
 	must(t, err)
@@ -61,7 +61,7 @@ func TestHeardIsOneStep(t *testing.T) {
 	if got, _ := waitingFor(t, s, "ops"); got != "a b" {
 		t.Errorf("got %q, want a b", got)
 	}
-	must(t, s.SaveHeard(Heard{Sequence: 2, Conditions: map[string]map[string]Condition{"run production": nil}}))
+	must(t, s.SaveHeard(Heard{Until: HeardUntil{Sequence: 2}, Conditions: map[string]map[string]Condition{"run production": nil}}))
 	if lasting, err = s.Conditions(); len(lasting) > 0 || err != nil {
 		t.Errorf("got %v, %v, want no conditions", lasting, err)
 	}
@@ -155,21 +155,21 @@ func TestRestoredStateTellsNothingAgain(t *testing.T) {
 	dir := t.TempDir()
 	s := opened(t, dir)
 	must(t, s.Record(line("1")))
-	must(t, s.SaveHeard(Heard{Sequence: 1}))
+	must(t, s.SaveHeard(Heard{Until: HeardUntil{Sequence: 1}}))
 	closed(t, s)
 	old, err := os.ReadFile(filepath.Join(dir, fileName))
 	must(t, err)
 	s = opened(t, dir)
 	must(t, s.Record(line("2"), line("3")))
-	must(t, s.SaveHeard(Heard{Sequence: 3}))
+	must(t, s.SaveHeard(Heard{Until: HeardUntil{Sequence: 3}}))
 	closed(t, s)
 	must(t, os.WriteFile(filepath.Join(dir, fileName), old, 0o600))
 	s = opened(t, dir)
 	until, _, err := s.HeardUntil()
-	if until != 3 || err != nil {
-		t.Errorf("got %d, %v, want 3", until, err)
+	if until.Sequence != 3 || err != nil {
+		t.Errorf("got %v, %v, want 3", until, err)
 	}
-	if lines, _, err := s.LinesAfter(until); len(lines) > 0 || err != nil {
+	if lines, _, err := s.LinesAfter(until.Sequence); len(lines) > 0 || err != nil {
 		t.Errorf("told again: %q, %v", ids(lines), err)
 	}
 }

@@ -207,7 +207,7 @@ func (s *Store) catchUp() error {
 			}
 		}
 		if _, told, err := kindHeard.get(w, Environment{}, ""); err == nil && told { // by the messages of the newer state
-			if err := kindHeard.put(w, Environment{}, "", s.notes.lastSequence()); err != nil {
+			if err := kindHeard.put(w, Environment{}, "", HeardUntil{Sequence: s.notes.lastSequence()}); err != nil {
 				return err
 			}
 		}

@@ -180,7 +180,8 @@ func empty() *daemonOf {
 	d := &daemonOf{reports: map[string]report.Report{}, files: map[string][]File{}}
 	d.status = daemon.Status{Schema: daemon.StatusSchema, Version: "1.4.0", Mode: report.Apply, Repository: "https://git.acme.example/platform/terra.git", Branch: "main",
 		StartedAt: noon().AddDate(0, 0, -6), Poll: daemon.PollStatus{At: &at, Tries: daemon.Tries{LastSuccess: &success}}, Stuck: []string{}, Unready: []daemon.Unready{},
-		Paused: []daemon.Pause{}, Environments: []daemon.EnvironmentStatus{}}
+		Paused: []daemon.Pause{}, Environments: []daemon.EnvironmentStatus{}, LogLevel: daemon.LogLevel{Level: "info", Configured: "info"},
+		Receivers: []daemon.Receiver{{Name: "ops", Form: "webhook", Delivered: 3, Waiting: 1, FailingSince: &at, LastSuccess: &success, Error: "send message to ops: it answered 503"}}}
 	return d
 }
 

@@ -42,6 +42,7 @@ const (
 	EventEnvironmentInvalid EventKind = "environment-invalid"
 	EventCommitRefused      EventKind = "commit-refused"
 	EventRewound            EventKind = "rewound"
+	EventForcedPush         EventKind = "forced-push"
 	EventPaused             EventKind = "paused"
 	EventUnready            EventKind = "unready"
 	EventMessagesDropped    EventKind = "messages-dropped"
@@ -98,10 +99,11 @@ func Kinds() []Kind {
 		{EventEnvironmentInvalid, Alert, true, "stays on its last valid commit", "the files of an environment have errors, or the newest commit is not used by it"},
 		{EventCommitRefused, Alert, true, "a commit is not used", "nothing of the newest commit is used"},
 		{EventRewound, Critical, true, "the branch was rewound", "the branch stands on a commit from before"},
-		{EventPaused, Alert, true, "paused", "`reconcile pause` holds changes; it ends with `resume`, or by itself"},
+		{EventForcedPush, Alert, false, "the branch was forced", "the branch names a commit that does not hold the one before it"},
+		{EventPaused, Alert, true, "paused", "somebody paused changes; it ends with `resume`, or by itself"},
 		{EventUnready, Critical, true, "not ready", "git, or Terra for an environment, has failed for longer than `unready_after`"},
 		{EventMessagesDropped, Alert, false, "messages were dropped", "more waited for this receiver than there is room for"},
-		{EventTest, Info, false, "test", "`reconcile notify test`; it goes to receivers, not by routes"},
+		{EventTest, Info, false, "test", "somebody asked for it; it goes to receivers, not by routes"},
 	}
 }
 

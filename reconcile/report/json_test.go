@@ -38,7 +38,7 @@ func TestJSONKeepsThePublishedForm(t *testing.T) {
 		t.Fatal(err)
 	}
 	later := regexp.MustCompile(`,"digest":"sha256:[0-9a-f]{64}"\}$`).ReplaceAllString(strings.TrimSpace(compact.String()), "}")
-	for _, added := range []string{`"missing_scopes":[],`, `"warnings":[],"error":"","remediations":[],`, `,"remediations":[]`, `,"may_have_written":[]`, `,"events":[]`, `,"keys":[]`, `,"state_lock":""`, `"account":"","api":"","missing_scopes":[],`,
+	for _, added := range []string{`"missing_scopes":[],`, `"warnings":[],"error":"","remediations":[],`, `,"remediations":[]`, `,"may_have_written":[]`, `,"events":[]`, `,"keys":[]`, `,"state_lock":""`, `"account":"","api":"","owner":"","missing_scopes":[],`,
 		`,"approval":{"state":"","text":"","command":"","remediations":[],"releases":0,"releases_now":0,"leaves":[],"required":0,"hash":"","ignores_windows":false,"by":[],"used_run":""},"connections":[],"selected":[],"not_selected":0`} {
 		later = strings.Replace(later, added, "", 1)
 	}

@@ -74,6 +74,10 @@ type Environment struct {
 	DevID   string `json:"dev_id"`
 	Account string `json:"account"` // by which the runner knows whose it is
 	API     string `json:"api"`     // address that was spoken to; "" where none was
+	// Owner is whom the environment concerns, "" for nobody, and Owners whom connections do
+	// of which their files say so, by name: production/strava.
+	Owner  string            `json:"owner"`
+	Owners map[string]string `json:"owners,omitempty"`
 	// MissingScopes are scopes that the account's token has not and a run needs: connections:read.
 	MissingScopes []string           `json:"missing_scopes"`
 	PlanHash      string             `json:"plan_hash"`

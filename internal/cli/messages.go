@@ -1,0 +1,212 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
+	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
+	"github.com/terra-reconcile/terra-reconcile/internal/notify"
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+// messages tell receivers what the daemon does and finds. Their zero value tells nobody.
+type messages struct {
+	*notify.Messenger
+	source *commitSource
+}
+
+// newMessages makes what tells the receivers of a configuration; without any, what was
+// remembered for them is forgotten.
+func newMessages(source *commitSource) (*messages, error) {
+	c, store := source.config.Notify, source.store
+	if c == nil {
+		_, known, err := store.HeardUntil()
+		if err == nil && known {
+			err = store.ForgetMessages()
+		}
+		return &messages{}, err
+	}
+	o := notify.MessengerOptions{Store: store, Owner: source.ownerOf, Running: source.isRunning, Now: source.proc.Now, Log: source.log,
+		Tried: func(receiver string, taken bool, at time.Time) { source.metrics.Notified(receiver, taken, at) }}
+	for _, r := range c.Receivers {
+		o.Receivers = append(o.Receivers, receiverOf(r, source.transport, source.proc.Version))
+	}
+	for _, r := range c.Routes {
+		o.Routes = append(o.Routes, notify.Route{Events: r.Events, Severities: r.Severities, Environments: r.Environments, Owners: r.Owners, Receivers: r.Receivers, Remind: r.Remind})
+	}
+	messenger, err := notify.NewMessenger(o)
+	if err != nil {
+		return nil, err
+	}
+	m := &messages{messenger, source}
+	source.hear = append(source.hear, func(r report.Report) {
+		m.Hear(r)
+		m.Set("tokens", m.tokens())
+	})
+	return m, nil
+}
+
+func receiverOf(r config.Receiver, transport http.RoundTripper, version string) notify.Receiver {
+	out := notify.Receiver{Name: r.Name, Form: notify.Form(r.Form), At: r.At.String(), Address: r.Target, Transport: transport, Version: version,
+		Mail: notify.Mail{Server: r.Server, Username: r.Username, From: r.From, To: r.To}}
+	if r.Secret.IsSet() {
+		out.Secret = r.Secret.Read
+	}
+	return out
+}
+
+// ownerOf is whom an environment, or a connection of it, concerns; "" for nobody.
+func (s *commitSource) ownerOf(environment, connection string) string {
+	s.mu.Lock()
+	g := s.revisions[environment]
+	s.mu.Unlock()
+	for _, e := range g.set.Environments {
+		if e.Name == environment {
+			return e.OwnerOf(strings.TrimPrefix(connection, environment+"/"))
+		}
+	}
+	return ""
+}
+
+// isRunning tells whether a run of an environment is under way.
+func (s *commitSource) isRunning(environment string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.running[environment]
+}
+
+// messagesStop is how long the end of the daemon waits for a message on its way. What does
+// not end by then waits for the next start, as all others do.
+const messagesStop = 2 * time.Second
+
+// start sends messages until stop, and tells of what no run does: that the daemon is not
+// ready.
+func (m *messages) start(ctx context.Context, d *daemon.Daemon) (stop func()) {
+	if m.Messenger == nil {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		m.Run(ctx, func() { m.Set("ready", unreadyConditions(d.Status().Unready, m.command("status"))) })
+	}()
+	return func() {
+		cancel()
+		late := time.NewTimer(messagesStop)
+		defer late.Stop()
+		select {
+		case <-done:
+		case <-late.C:
+			m.source.log.Warn("a message is still on its way; it is sent again after the next start")
+		}
+	}
+}
+
+// Poll is that of the source, and tells what it finds.
+func (m *messages) Poll(ctx context.Context) ([]daemon.Environment, error) {
+	environments, err := m.source.Poll(ctx)
+	if environments == nil {
+		return environments, err // git tells nothing, which is heard of when that lasts
+	}
+	var names []string
+	for _, e := range environments {
+		names = append(names, e.Name)
+	}
+	m.Set("poll", pollConditions(environments, m.source.refusal, m.command("status")))
+	m.Gone(names)
+	return environments, err
+}
+
+// pollConditions are a commit of which nothing is used, or else the environments that do not
+// use it.
+func pollConditions(environments []daemon.Environment, refusal error, next string) (out []notify.Lasting) {
+	if refusal != nil {
+		out = append(out, notify.Lasting{Key: "commit", Condition: state.Condition{Event: string(report.EventCommitRefused), Text: refusal.Error(), Command: next}})
+	}
+	for _, e := range environments {
+		if e.Behind == "" || refusal != nil && strings.HasPrefix(e.Behind, refusal.Error()) {
+			continue
+		}
+		out = append(out, notify.Lasting{Key: e.Name, Condition: state.Condition{Event: string(report.EventEnvironmentInvalid), Environment: e.Name, DevID: e.DevID,
+			Text: e.Name + ": " + e.Behind, Command: next}})
+	}
+	return out
+}
+
+func unreadyConditions(all []daemon.Unready, next string) (out []notify.Lasting) {
+	for _, u := range all {
+		out = append(out, notify.Lasting{Key: u.String(), Condition: state.Condition{Event: string(report.EventUnready), Environment: u.Environment, Since: u.Since,
+			Text: u.String() + " fails: " + u.Cause, Command: next}})
+	}
+	return out
+}
+
+// tokens are the ends of admin tokens that are near, as Terra last said.
+func (m *messages) tokens() (out []notify.Lasting) {
+	s := m.source
+	clients := newClients(s.config, terra.Options{Transport: s.transport, Limits: s.limits, Version: s.proc.Version, ReadOnly: true})
+	for _, name := range slices.Sorted(maps.Keys(s.config.Accounts)) {
+		account := s.config.Accounts[name]
+		client, err := clients(name, account.DevIDs[0])
+		if err != nil {
+			continue // runs say so
+		}
+		known, asked, err := s.store.Token(client.Address(), client.TokenFingerprint())
+		if err != nil || !asked {
+			continue
+		}
+		review := terra.ReviewToken(terra.Me{Scopes: strings.Fields(known.Scopes), ExpiresAt: known.ExpiresAt, GrantAnchorAt: known.GrantAnchorAt}, nil, s.config.Apply, s.proc.Now())
+		for i, end := range review.Endings {
+			out = append(out, notify.Lasting{Key: fmt.Sprintf("%s %d", name, i), Condition: state.Condition{Event: string(report.EventTokenExpiring),
+				Text: fmt.Sprintf("token of account %s: %s; %s", name, end.What, end.Next), Command: m.command("token", "status")}})
+		}
+	}
+	return out
+}
+
+// command is what a person types, wherever the message is read.
+func (m *messages) command(words ...string) string {
+	return m.source.proc.asked.elsewhere().command(words).String()
+}
+
+// receivers are how those of the messages are doing, for the status.
+func (m *messages) receivers() []daemon.Receiver {
+	out := []daemon.Receiver{}
+	if m == nil || m.Messenger == nil {
+		return out
+	}
+	at := func(t time.Time) *time.Time {
+		if t.IsZero() {
+			return nil
+		}
+		t = t.UTC()
+		return &t
+	}
+	for _, s := range m.Stats() {
+		out = append(out, daemon.Receiver{Name: s.Name, Form: string(s.Form), Delivered: s.Delivered, Failed: s.Failed, Waiting: s.Waiting, Dropped: s.Dropped,
+			FailingSince: at(s.FailingSince), LastSuccess: at(s.LastSuccess), Error: s.Error})
+	}
+	return out
+}
+
+// logReceivers says to whom messages go, without an address.
+func logReceivers(log *slog.Logger, c *config.Notify) {
+	if c == nil {
+		return
+	}
+	var names []string
+	for _, r := range c.Receivers {
+		names = append(names, r.Name+" ("+r.Form+")")
+	}
+	log.Info("messages are sent", "receivers", strings.Join(names, ", "))
+}

@@ -1,0 +1,270 @@
+package notify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
+)
+
+// fickle is a receiver that answers, fails or hangs as a test says.
+type fickle struct {
+	mu    sync.Mutex
+	mode  string // "" takes; else a code, or hang
+	tries []time.Time
+	taken []string // ids
+}
+
+func (f *fickle) set(mode string) { f.mu.Lock(); defer f.mu.Unlock(); f.mode = mode }
+
+func (f *fickle) RoundTrip(r *http.Request) (*http.Response, error) {
+	f.mu.Lock()
+	mode := f.mode
+	if r.Method == http.MethodPost {
+		f.tries = append(f.tries, time.Now())
+		if mode == "" {
+			f.taken = append(f.taken, r.Header.Get(headerID))
+		}
+	}
+	f.mu.Unlock()
+	answer := &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("ok"))}
+	switch mode {
+	case "":
+	case "hang":
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	default:
+		_, _ = fmt.Sscan(mode, &answer.StatusCode)
+	}
+	return answer, nil
+}
+
+// sending is a desk whose receivers are fickle, and runs until stop.
+func sending(t *testing.T, dir string, receivers ...*fickle) (d *desk, stop func()) {
+	t.Helper()
+	var route Route
+	for i := range receivers {
+		route.Receivers = append(route.Receivers, fmt.Sprintf("r%d", i))
+	}
+	d = newDesk(t, dir, route)
+	d.o.Now = time.Now
+	for i, delivery := range d.deliveries {
+		delivery.now = time.Now
+		delivery.Address, delivery.Transport = func() (string, error) { return "https://hooks.example/x", nil }, receivers[i]
+		delivery.Secret = func() (string, error) { return planted, nil }
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); d.Run(ctx, func() {}) }()
+	return d, func() {
+		cancel()
+		began := time.Now()
+		<-done
+		if took := time.Since(began); took > 0 {
+			t.Errorf("the stop took %s", took)
+		}
+	}
+}
+
+func (f *fickle) unique(t *testing.T) []string {
+	t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := slices.Clone(f.taken)
+	slices.Sort(out)
+	if n := len(slices.Compact(slices.Clone(out))); n != len(out) {
+		t.Errorf("%d of %d are there twice", len(out)-n, len(out))
+	}
+	return out
+}
+
+// TestReceiverFailsHangsAndComesBack: nothing is lost and nothing comes twice; the pauses grow
+// to ten minutes; the other receiver and who tells do not notice.
+func TestReceiverFailsHangsAndComesBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		bad, good := &fickle{mode: "503"}, &fickle{}
+		d, stop := sending(t, t.TempDir(), bad, good)
+		began := time.Now()
+		d.record(wrote("strava", "failed"), wrote("oura", "applied"))
+		d.Look()
+		if took := time.Since(began); took > 0 {
+			t.Errorf("telling took %s", took)
+		}
+		synctest.Wait()
+		if len(good.unique(t)) != 2 || len(bad.taken) != 0 {
+			t.Errorf("good has %d, bad has %d", len(good.taken), len(bad.taken))
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if n := len(bad.tries); n < 10 || n > 20 {
+			t.Errorf("%d tries in an hour", n)
+		}
+		if last := bad.tries[len(bad.tries)-1].Sub(bad.tries[len(bad.tries)-2]); last != maxPause {
+			t.Errorf("the last pause was %s", last)
+		}
+		s := d.Stats()[0]
+		if s.Waiting != 2 || s.Delivered != 0 || s.Failed < 10 || s.FailingSince.IsZero() || !strings.Contains(s.Error, "it answered 503") {
+			t.Errorf("stats: %+v", s)
+		}
+		bad.set("hang")
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if s := d.Stats()[0]; !strings.Contains(s.Error, "no answer within") {
+			t.Errorf("stats: %+v", s)
+		}
+		bad.set("")
+		time.Sleep(maxPause + deadline)
+		synctest.Wait()
+		if len(bad.unique(t)) != 2 || !slices.Equal(bad.unique(t), good.unique(t)) {
+			t.Errorf("bad has %v, good %v", bad.taken, good.taken)
+		}
+		s = d.Stats()[0]
+		if s.Waiting != 0 || s.Delivered != 2 || !s.FailingSince.IsZero() || s.LastSuccess.IsZero() || s.Error != "" {
+			t.Errorf("stats: %+v", s)
+		}
+		if text := d.log.String(); strings.Count(text, "takes no messages") != 1 || strings.Count(text, "takes messages again") != 1 {
+			t.Errorf("log:\n%s", text)
+		}
+		bad.set("hang")
+		d.record(wrote("strava", "failed"))
+		d.Look()
+		synctest.Wait()
+		stop()
+	})
+}
+
+// TestDeliveryOutlivesTheProcess: what a receiver had not taken goes to it from the next
+// process, under the same id.
+func TestDeliveryOutlivesTheProcess(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		dir, r := t.TempDir(), &fickle{}
+		d, stop := sending(t, dir, r)
+		d.record(wrote("strava", "failed"))
+		d.Look()
+		synctest.Wait()
+		r.set("hang")
+		d.record(wrote("oura", "failed"))
+		d.Look()
+		synctest.Wait()
+		all, _, err := d.store.Waiting("r0")
+		if err != nil || len(all) != 1 {
+			t.Fatalf("%d wait, %v", len(all), err)
+		}
+		stop()
+		_ = d.store.Close()
+		r.set("")
+		d, stop = sending(t, dir, r)
+		synctest.Wait()
+		if got := r.unique(t); len(got) != 2 || !slices.Contains(got, all[0].ID) {
+			t.Errorf("got %v, want %s among two", got, all[0].ID)
+		}
+		if s := d.Stats()[0]; !s.FailingSince.IsZero() {
+			t.Errorf("the end of a process is no failure: %+v", s)
+		}
+		stop()
+	})
+}
+
+// TestRefusedForGood: it is dropped, which is said, and the next one goes on.
+func TestRefusedForGood(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := &fickle{mode: "400"}
+		d, stop := sending(t, t.TempDir(), r)
+		d.record(wrote("strava", "failed"))
+		d.Look()
+		synctest.Wait()
+		if s := d.Stats()[0]; s.Dropped != 1 || s.Waiting != 0 || !strings.Contains(s.Error, "it answered 400") {
+			t.Errorf("stats: %+v", s)
+		}
+		if !strings.Contains(d.log.String(), "refuses it for good") {
+			t.Errorf("log:\n%s", d.log.String())
+		}
+		r.set("")
+		d.record(wrote("oura", "failed"))
+		d.Look()
+		synctest.Wait()
+		if len(r.unique(t)) != 1 {
+			t.Errorf("got %v", r.taken)
+		}
+		stop()
+	})
+}
+
+// TestOverflowIsTold: what there is no room for is dropped, the least severe first, and the
+// receiver is told once it takes messages again.
+func TestOverflowIsTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := &fickle{mode: "503"}
+		d, stop := sending(t, t.TempDir(), r)
+		pieces := make([]piece, 0, mostWaiting)
+		for n := range mostWaiting + 2 {
+			pieces = append(pieces, piece{event: "applied", environment: fmt.Sprint(n)})
+		}
+		heard := state.Heard{Most: mostWaiting, Messages: d.addressed(together(pieces, start()))}
+		if err := d.store.SaveHeard(heard); err != nil {
+			t.Fatal(err)
+		}
+		d.deliveries[0].more(mostWaiting + 2)
+		d.record(wrote("strava", "failed"))
+		d.Look()
+		if s := d.Stats()[0]; s.Waiting != mostWaiting || s.Dropped != 3 {
+			t.Errorf("stats: %+v", s)
+		}
+		r.set("")
+		time.Sleep(maxPause)
+		synctest.Wait()
+		if n := len(r.unique(t)); n != mostWaiting+1 {
+			t.Errorf("%d came, want all that had room and the one that tells of the rest", n)
+		}
+		if _, of, err := d.store.Waiting("r0"); of.Dropped != 0 || err != nil {
+			t.Errorf("it is told again: %+v, %v", of, err)
+		}
+		stop()
+	})
+}
+
+// TestUnsavedDelivery: what was sent and could not be noted is sent again under its id, after
+// a pause.
+func TestUnsavedDelivery(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := &fickle{}
+		d, stop := sending(t, t.TempDir(), r)
+		good := d.deliveries[0].store
+		synctest.Wait()
+		d.deliveries[0].store = unsaved{good}
+		d.record(wrote("strava", "failed"))
+		d.Look()
+		time.Sleep(firstPause / 2)
+		synctest.Wait()
+		if len(r.taken) != 1 {
+			t.Errorf("sent %d times", len(r.taken))
+		}
+		d.deliveries[0].store = good
+		time.Sleep(firstPause)
+		synctest.Wait()
+		if len(r.taken) != 2 || r.taken[0] != r.taken[1] {
+			t.Errorf("got %v, want one id twice", r.taken)
+		}
+		stop()
+	})
+}
+
+type unsaved struct{ Store }
+
+func (unsaved) SaveReceiver(string, state.Receiver, int, ...int64) error {
+	return errors.New("disk full")
+}

@@ -1,0 +1,431 @@
+package notify
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/keys"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+// desk is a Messenger on a real state, of which a test reads what waits.
+type desk struct {
+	*Messenger
+	t     *testing.T
+	store *state.Store
+	now   time.Time
+	seen  map[string]int64
+	log   bytes.Buffer
+}
+
+func start() time.Time { return time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC) }
+
+func opened(t *testing.T, dir string) *state.Store {
+	t.Helper()
+	store, err := state.Open(dir, state.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	return store
+}
+
+// newDesk has the receiver ops, to which everything goes, unless there are routes.
+func newDesk(t *testing.T, dir string, routes ...Route) *desk {
+	t.Helper()
+	d := &desk{t: t, store: opened(t, dir), now: start(), seen: map[string]int64{}}
+	if len(routes) == 0 {
+		routes = []Route{{Receivers: []string{"ops"}}}
+	}
+	named := map[string]bool{}
+	var receivers []Receiver
+	for _, r := range routes {
+		for _, name := range r.Receivers {
+			if !named[name] {
+				receivers = append(receivers, Receiver{Name: name, Form: Webhook})
+			}
+			named[name] = true
+		}
+	}
+	var err error
+	d.Messenger, err = NewMessenger(MessengerOptions{Store: d.store, Routes: routes, Receivers: receivers, Now: func() time.Time { return d.now },
+		Log: slog.New(slog.NewTextHandler(&d.log, nil)), Owner: func(environment, connection string) string {
+			if strings.HasSuffix(connection, "/garmin") {
+				return "team-garmin"
+			}
+			return ""
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// news are what came to wait for a receiver since it was last asked, a line each.
+func (d *desk) news(receiver string) []string {
+	d.t.Helper()
+	all, _, err := d.store.Waiting(receiver)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	out := []string{}
+	for _, stored := range all {
+		if stored.Number <= d.seen[receiver] {
+			continue
+		}
+		d.seen[receiver] = stored.Number
+		var m Message
+		if err := json.Unmarshal(stored.Body, &m); err != nil {
+			d.t.Fatal(err)
+		}
+		if m.ID != stored.ID || m.ID == "" || m.Schema != Schema || m.Count == 0 {
+			d.t.Errorf("message %+v is not whole", m)
+		}
+		out = append(out, fmt.Sprintf("%s %s %s", m.Phase, m.Event, m.Title))
+	}
+	return out
+}
+
+func (d *desk) expect(what, receiver string, want ...string) {
+	d.t.Helper()
+	if want == nil {
+		want = []string{}
+	}
+	if diff := cmp.Diff(want, d.news(receiver)); diff != "" {
+		d.t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+func (d *desk) record(entries ...state.Entry) {
+	d.t.Helper()
+	if err := d.store.Record(entries...); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func wrote(connection, outcome string) state.Entry {
+	return state.Entry{ID: connection + outcome, At: start(), Event: state.EventWrite, Environment: "production", DevID: "prod", Connection: "production/" + connection, Provider: connection,
+		Action: plan.UpdateCredentials, Cause: plan.Commit, Outcome: outcome}
+}
+
+// ran is the report of a run with some changes.
+func ran(changes ...report.Change) report.Report {
+	return report.Report{Environments: []report.Environment{{Name: "production", DevID: "prod", PlanHash: "sha256:1", Changes: changes}}}
+}
+
+func gatedChange(connection string, gate plan.Gate, guard string, cause plan.Cause) report.Change {
+	return report.Change{Change: plan.Change{ID: "production/" + connection + ":" + guard, Connection: "production/" + connection, Provider: connection, Action: plan.Disable, Cause: cause, Gate: gate, Guard: guard, GateReason: "because"}}
+}
+
+// TestOneMessageAnEvent: a year of history is told to nobody, a line is told once, and what
+// lasts when it begins and when it ends.
+func TestOneMessageAnEvent(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	before := opened(t, dir)
+	if err := before.Record(wrote("strava", "failed"), wrote("garmin", "failed")); err != nil {
+		t.Fatal(err)
+	}
+	_ = before.Close()
+	d := newDesk(t, dir)
+	d.Look()
+	d.expect("the first start", "ops")
+	d.record(wrote("strava", "applied"), wrote("oura", "applied"), wrote("whoop", "failed"))
+	d.Hear(ran())
+	d.Look()
+	d.expect("three writes", "ops", "happened applied production (2): applied", "happened failed production/whoop: failed")
+	held := ran(gatedChange("strava", plan.Approval, "adopt", plan.Adopt), gatedChange("oura", plan.Blocked, plan.GuardPause, plan.Commit), gatedChange("polar", plan.Waiting, plan.GuardWindow, plan.Commit))
+	for range 3 {
+		d.Hear(held)
+	}
+	d.expect("held for three runs", "ops", "began held production/strava: held for a person")
+	d.Hear(ran(gatedChange("strava", plan.Blocked, "protect", plan.Commit)))
+	d.expect("held by another guard", "ops", "began held production/strava: held for a person")
+	d.Hear(ran())
+	d.expect("free to go", "ops", "ended held Resolved: production/strava: held for a person")
+	d.Hear(ran(gatedChange("strava", plan.Ready, "", plan.Drift)))
+	d.Hear(ran(gatedChange("strava", plan.Ready, "", plan.Drift)))
+	d.Hear(ran())
+	d.expect("drift", "ops", "began drift production/strava: changed outside the repository", "ended drift Resolved: production/strava: changed outside the repository")
+}
+
+// TestUnknownIsNoEnd: a run that failed, and what was not compared, neither begin nor end
+// anything.
+func TestUnknownIsNoEnd(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, t.TempDir())
+	d.Hear(ran(gatedChange("strava", plan.Approval, "adopt", plan.Adopt)))
+	d.news("ops")
+	failed := ran()
+	failed.Environments[0].Error = "read environment: Terra answered 503"
+	d.Hear(failed)
+	unplanned := ran()
+	unplanned.Environments[0].PlanHash = ""
+	d.Hear(unplanned)
+	d.Hear(report.Report{Error: "nothing is known"})
+	d.expect("failed runs", "ops")
+	unsure := ran()
+	unsure.Environments[0].NotCompared = []plan.NotCompared{{Connection: "production/strava", Field: "client_secret", Reason: "no identity"}}
+	d.Hear(unsure)
+	d.expect("not compared", "ops")
+	d.Hear(ran())
+	d.expect("known again", "ops", "ended held Resolved: production/strava: held for a person")
+}
+
+// TestDriftThatIsPutBack: where the run that finds drift puts it back, that is one message.
+func TestDriftThatIsPutBack(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, t.TempDir())
+	ended := state.Entry{ID: "d", At: start(), Event: state.EventDriftResolved, Environment: "production", DevID: "prod", Connection: "production/strava", Outcome: "reverted", Since: start().Add(-time.Hour),
+		Fields: []plan.FieldChange{{Field: plan.FieldScopes}}}
+	d.record(ended)
+	d.Hear(ran())
+	d.expect("put back at once", "ops", "ended drift Resolved: production/strava: changed outside the repository")
+	d.Hear(ran(gatedChange("strava", plan.Approval, "max-changes", plan.Drift)))
+	d.news("ops")
+	d.record(ended)
+	d.Look()
+	d.expect("the line before the run is heard", "ops")
+	d.Hear(ran())
+	d.expect("the run", "ops", "ended drift Resolved: production/strava: changed outside the repository", "ended held Resolved: production/strava: held for a person")
+}
+
+// TestMessagesOutliveTheProcess: what was heard and what lasts is known to the next process,
+// and lines that were written while nobody heard are told by it.
+func TestMessagesOutliveTheProcess(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d := newDesk(t, dir)
+	d.Hear(ran(gatedChange("strava", plan.Approval, "adopt", plan.Adopt)))
+	d.record(wrote("strava", "unknown"))
+	_ = d.store.Close() // killed before it was heard
+	d = newDesk(t, dir)
+	d.expect("what waits", "ops", "began held production/strava: held for a person")
+	d.Look()
+	d.expect("what nobody heard", "ops", "happened unknown production/strava: outcome unknown")
+	d.Hear(ran(gatedChange("strava", plan.Approval, "adopt", plan.Adopt)))
+	d.expect("it lasts", "ops")
+}
+
+// TestManyAreOneMessage: 200 connections that fail at once are one message.
+func TestManyAreOneMessage(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, t.TempDir())
+	for n := range 200 {
+		d.record(wrote(fmt.Sprintf("p%03d", n), "failed"))
+	}
+	d.Look()
+	all, _, err := d.store.Waiting("ops")
+	if err != nil || len(all) != 1 {
+		t.Fatalf("got %d messages, %v", len(all), err)
+	}
+	var m Message
+	if err := json.Unmarshal(all[0].Body, &m); err != nil {
+		t.Fatal(err)
+	}
+	if m.Count != 200 || len(m.Items) != mostItems || m.Title != "production (200): failed" || !strings.Contains(strings.Join(lines(m), "\n"), "and 180 more") {
+		t.Errorf("got %d of %d, %q\n%s", len(m.Items), m.Count, m.Title, strings.Join(lines(m), "\n"))
+	}
+}
+
+// TestRunsAreToldWhole: what a run writes is told when it ends, each line once, and not later
+// than after a minute; what people do is told at once.
+func TestRunsAreToldWhole(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d := newDesk(t, dir)
+	running := map[string]bool{"production": true}
+	d.o.Running = func(name string) bool { return running[name] }
+	other := func(connection string) state.Entry {
+		e := wrote(connection, "applied")
+		e.Environment, e.DevID, e.Connection = "staging", "stag", "staging/"+connection
+		return e
+	}
+	d.record(wrote("a", "failed"), other("b"), state.Entry{ID: "p", At: start(), Event: state.EventApproved, Environment: "production", ApprovedBy: []string{"ada"}})
+	d.Look()
+	d.Look()
+	d.expect("a run is under way", "ops", "happened applied staging/b: applied", "happened approved production: approved")
+	d.record(wrote("c", "failed"), other("d"))
+	d.Look()
+	d.expect("more of it", "ops", "happened applied staging/d: applied")
+	_ = d.store.Close() // killed: the next process has no run under way
+	d = newDesk(t, dir)
+	d.o.Running = func(name string) bool { return running[name] }
+	d.seen["ops"] = 3
+	d.Hear(ran())
+	d.expect("the run ends", "ops", "happened failed production (2): failed")
+	d.record(wrote("e", "failed"))
+	d.Look()
+	d.now = d.now.Add(untilTold)
+	d.Look()
+	d.expect("a run that takes long", "ops", "happened failed production/e: failed")
+	if until, _, err := d.store.HeardUntil(); until.Sequence != 6 || len(until.Ahead) > 0 || err != nil {
+		t.Errorf("got %+v, %v", until, err)
+	}
+}
+
+// TestRoutes: by event, severity, environment and owner; each receiver once; what is about
+// no environment is for all.
+func TestRoutes(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, t.TempDir(),
+		Route{Severities: []string{"critical"}, Receivers: []string{"pager", "all"}},
+		Route{Receivers: []string{"all"}},
+		Route{Events: []string{"held"}, Environments: []string{"eu/*"}, Receivers: []string{"eu"}},
+		Route{Environments: []string{"production"}, Events: []string{"unready", "held"}, Receivers: []string{"production"}},
+		Route{Owners: []string{"team-garmin"}, Receivers: []string{"garmin"}},
+	)
+	d.record(wrote("strava", "failed"), wrote("garmin", "applied"))
+	d.Look()
+	d.Hear(report.Report{Environments: []report.Environment{{Name: "eu/production", PlanHash: "sha256:1", Changes: []report.Change{{Change: plan.Change{Connection: "eu/production/oura", Gate: plan.Approval, Guard: "adopt"}}}}}})
+	d.Set("ready", []Lasting{{Key: "unready git", Condition: state.Condition{Event: "unready", Text: "git: no route to host"}}})
+	for receiver, want := range map[string][]string{
+		"pager":      {"happened failed production/strava: failed", "began unready terra-reconcile: not ready"},
+		"all":        {"happened failed production/strava: failed", "happened applied production/garmin: applied", "began held eu/production/oura: held for a person", "began unready terra-reconcile: not ready"},
+		"eu":         {"began held eu/production/oura: held for a person"},
+		"production": {"began unready terra-reconcile: not ready"},
+		"garmin":     {"happened applied production/garmin: applied"},
+	} {
+		d.expect(receiver, receiver, want...)
+	}
+}
+
+// TestReminders: each receiver after its own time, again after the same, and never of what
+// has ended.
+func TestReminders(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, t.TempDir(), Route{Receivers: []string{"ops"}, Remind: 24 * time.Hour}, Route{Receivers: []string{"quiet"}})
+	held := ran(gatedChange("strava", plan.Approval, "adopt", plan.Adopt))
+	d.Hear(held)
+	d.news("ops")
+	d.news("quiet")
+	for hour := range 49 {
+		d.now = start().Add(time.Duration(hour) * time.Hour)
+		d.Look()
+		want := []string{}
+		if hour == 24 || hour == 48 {
+			want = append(want, "reminder held Reminder: production/strava: held for a person")
+		}
+		d.expect(fmt.Sprintf("hour %d", hour), "ops", want...)
+	}
+	d.Hear(ran())
+	d.now = d.now.Add(100 * time.Hour)
+	d.Look()
+	d.expect("the end", "ops", "ended held Resolved: production/strava: held for a person")
+	d.expect("who is never reminded", "quiet", "ended held Resolved: production/strava: held for a person")
+}
+
+// TestPauses: a pause is told, ends by a resume or by itself, and a rewound branch likewise.
+func TestPauses(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, t.TempDir())
+	pause := state.Entry{ID: "p", At: start(), Event: state.EventPause, Environment: "production", Owner: "ada", Reason: "incident", Until: start().Add(time.Hour)}
+	d.record(pause)
+	d.Look()
+	d.expect("paused", "ops", "began paused production: paused")
+	d.now = start().Add(time.Hour)
+	d.Look()
+	d.Look()
+	d.expect("its end", "ops", "ended paused Resolved: production: paused")
+	pause.Until, pause.Environment = start().Add(9*time.Hour), ""
+	d.record(pause, state.Entry{ID: "r", At: start(), Event: state.EventResume, Owner: "ada"}, state.Entry{ID: "r", At: start(), Event: state.EventResume, Owner: "ada"},
+		state.Entry{ID: "w", At: start(), Event: state.EventRewound, Environment: "production", DevID: "prod", Reason: "from c0ffee"},
+		state.Entry{ID: "x", At: start(), Event: state.EventRewoundResolved, Environment: "production", DevID: "prod"})
+	d.Look()
+	d.expect("paused and resumed", "ops", "began paused terra-reconcile: paused", "ended paused Resolved: terra-reconcile: paused",
+		"began rewound production: the branch was rewound", "ended rewound Resolved: production: the branch was rewound")
+}
+
+// TestEveryKindIsMade: each kind of the table is made by something, and once.
+func TestEveryKindIsMade(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, t.TempDir())
+	at := start()
+	d.record(wrote("a", "applied"), wrote("a", "failed"), wrote("a", "unknown"), wrote("a", "settled"),
+		state.Entry{ID: "1", At: at, Event: state.EventApproved, Environment: "production", ApprovedBy: []string{"ada"}},
+		state.Entry{ID: "2", At: at, Event: state.EventEnvironmentRefused, Environment: "production", Approval: "sha256:1", Error: "it is another plan"},
+		state.Entry{ID: "2b", At: at, Event: state.EventEnvironmentRefused, Environment: "production", Error: "heard of elsewhere"},
+		state.Entry{ID: "3", At: at, Event: state.EventForgotten, Environment: "production", Connection: "production/a", Owner: "ada"},
+		state.Entry{ID: "4", At: at, Event: state.EventKeyDead, Environment: "production", Connection: "production/a", Reason: "key 1"},
+		state.Entry{ID: "4b", At: at, Event: state.EventForcedPush, Reason: "from a to b"},
+		state.Entry{ID: "5", At: at, Event: state.EventRewound, Environment: "production", DevID: "prod"},
+		state.Entry{ID: "6", At: at, Event: state.EventPause, Environment: "production", Until: at.Add(time.Hour)},
+		state.Entry{ID: "7", At: at, Event: state.EventWrite, Environment: "production", Connection: "production/b", Outcome: "applied", Action: plan.RotateSecret, Reason: "key 2 is rejected",
+			Fields: []plan.FieldChange{{Field: plan.FieldClientSecret, From: plan.FieldValue{Key: 2}, To: plan.FieldValue{Key: 1}}}})
+	r := ran(gatedChange("c", plan.Approval, "adopt", plan.Drift), gatedChange("setup", plan.Waiting, plan.GuardSetup, plan.Create))
+	e := &r.Environments[0]
+	for _, kind := range []report.EventKind{report.Stuck, report.KeyRejectedEvent, report.KeyOverdueEvent, report.RolledBack, report.RotationHeld, report.Conflict, report.KeyOutOfBandEvent} {
+		e.Events = append(e.Events, report.Event{Kind: kind, Connection: "production/d", Text: "d"})
+	}
+	e.Events = append(e.Events, report.Event{Kind: report.Stuck, Connection: "production/setup", Change: e.Changes[1].ID, Text: "held"})
+	e.Keys = []keys.Status{{Connection: "production/e", State: keys.Expiring}, {Connection: "production/f", State: keys.Soaking, Live: 2}, {Connection: "production/g", State: keys.OK}}
+	d.Hear(r)
+	for source, kind := range map[string]report.EventKind{"token": report.EventTokenExpiring, "poll": report.EventCommitRefused, "poll2": report.EventEnvironmentInvalid, "ready": report.EventUnready} {
+		d.Set(source, []Lasting{{Key: "k", Condition: state.Condition{Event: string(kind), Text: "t"}}})
+	}
+	got := map[string]int{string(report.EventMessagesDropped): 1, string(report.EventTest): 1} // which no route carries
+	for _, line := range d.news("ops") {
+		got[strings.Fields(line)[1]]++
+	}
+	want := map[string]int{}
+	for _, k := range report.Kinds() {
+		want[string(k.Name)] = 1
+	}
+	want["applied"]++ // the roll-back is a write, too, of another connection
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestGone: what lasted in an environment that the repository has no more has ended, and
+// what waits for a receiver that the configuration has no more is dropped.
+func TestGone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d := newDesk(t, dir)
+	d.Hear(ran(gatedChange("strava", plan.Approval, "adopt", plan.Adopt)))
+	d.news("ops")
+	d.Gone([]string{"production"})
+	d.expect("it is there", "ops")
+	d.Gone([]string{"staging"})
+	d.expect("it is gone", "ops", "ended held Resolved: production/strava: held for a person")
+	_ = d.store.Close()
+	d = newDesk(t, dir, Route{Receivers: []string{"other"}})
+	if text := d.log.String(); !strings.Contains(text, "gone from the configuration") || !strings.Contains(text, "receiver=ops messages=2") {
+		t.Errorf("log: %s", text)
+	}
+	if all, _, err := d.store.Waiting("ops"); len(all) > 0 || err != nil {
+		t.Errorf("%d messages wait for nobody, %v", len(all), err)
+	}
+}
+
+// TestUnwritableState: what cannot be saved is not forgotten: it is told once that works.
+func TestUnwritableState(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	d := newDesk(t, dir)
+	d.record(wrote("strava", "failed"))
+	good := d.o.Store
+	d.o.Store = failing{good}
+	d.Look()
+	if !strings.Contains(d.log.String(), "it is told later") {
+		t.Errorf("log: %s", d.log.String())
+	}
+	d.o.Store = good
+	d.Look()
+	d.expect("once it can be saved", "ops", "happened failed production/strava: failed")
+}
+
+type failing struct{ Store }
+
+func (failing) SaveHeard(state.Heard) error { return os.ErrPermission }
