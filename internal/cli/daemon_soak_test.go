@@ -54,8 +54,14 @@ func (l *lines) take() string {
 func (e *example) follow(now func() time.Time, log io.Writer) *commitSource {
 	e.t.Helper()
 	e.vars["TERRA_BASE_URL"] = terratest.BaseURL
+	return e.followFrom(e.daemonFile(""), now, log)
+}
+
+// followFrom is follow with a daemon.yaml of one's own.
+func (e *example) followFrom(file string, now func() time.Time, log io.Writer) *commitSource {
+	e.t.Helper()
 	getenv := func(name string) string { return e.vars[name] }
-	c, err := config.Load(e.daemonFile(""), getenv)
+	c, err := config.Load(file, getenv)
 	if err != nil {
 		e.t.Fatal(err)
 	}
