@@ -63,6 +63,9 @@ func secretFiles(_ context.Context, w *world) (out []Result) {
 	if w.Config.Preview != nil {
 		files = append(files, w.Config.Preview.Token.File())
 	}
+	if w.Config.Web != nil {
+		files = append(files, w.Config.Web.Read.File(), w.Config.Web.Approve.File())
+	}
 	slices.Sort(files)
 	for _, file := range slices.Compact(files) {
 		if file != "" && isForAll(file, w.Top) {

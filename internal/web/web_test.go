@@ -43,3 +43,17 @@ func TestPages(t *testing.T) {
 		}
 	}
 }
+
+// TestHistoryIsBounded: no page and no document looks at more of the history than its end,
+// and a text that stands nowhere ends there, too.
+func TestHistoryIsBounded(t *testing.T) {
+	t.Parallel()
+	d := busy()
+	s := site(t, d)
+	for target, most := range map[string]int64{"/": 256 << 10, "/environments/production": 1 << 20, "/connections/production/huawei": 1 << 20, "/history?q=nowhere": searched, "/api/v1/history?q=nowhere": searched, "/api/v1/history": searched} {
+		d.asked.Within = 0
+		if w := asking(t, s, http.MethodGet, target, ""); w.Code != http.StatusOK || d.asked.Within <= 0 || d.asked.Within > most {
+			t.Errorf("%s (%d) looks at %d bytes, want at most %d", target, w.Code, d.asked.Within, most)
+		}
+	}
+}
