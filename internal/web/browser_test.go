@@ -91,6 +91,16 @@ func TestPagesInABrowser(t *testing.T) {
 			}
 		}
 	}
+	long := httptest.NewServer(site(t, longNames(), func(o *Options) { o.Now = nextMinute() }))
+	defer long.Close()
+	name := strings.Repeat("long", 60)
+	for _, path := range []string{"/", "/history", environmentPath(name), connectionPath(name + "/strava"), query("/approve", "environment", name, "provider", "strava"), query("/pause", "target", name)} {
+		var wide bool
+		b.open(long.URL+path, 390, "light")
+		if b.eval(`document.documentElement.scrollWidth > document.documentElement.clientWidth`, &wide); wide {
+			t.Errorf("with a long name %.20s is wider than the window", path)
+		}
+	}
 	t.Logf("COUNT pages judged by axe-core=%d", looked)
 }
 

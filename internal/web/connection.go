@@ -124,6 +124,9 @@ func (s *Site) subject(w http.ResponseWriter, r *http.Request, environment, prov
 		p.ofEnvironment(e, connections, now)
 	} else {
 		l := lookOf(stands)
+		if stands == key {
+			l.Word = keyWord(e.last.Keys, name)
+		}
 		p.Standing, p.Parts = &l, []link{{environmentPath(environment), clean(environment)}}
 		p.ofConnection(e, name)
 		filter.Environment, filter.Connection, p.MoreHref = "", name, query("/history", "connection", name)
@@ -205,7 +208,7 @@ func (p *subjectPage) plan(e seen, name, provider string) {
 	}
 	p.PlanNone = "Nothing to do: Terra has what the files ask for."
 	if provider != "" && slices.Contains(e.last.Unmanaged, provider) {
-		p.PlanNone = "Nothing to do: no file names it. The command `import` writes its file."
+		p.PlanNone = "Nothing to do: no file names it. The import command writes its file."
 	} else if slices.ContainsFunc(e.last.NotCompared, func(n plan.NotCompared) bool { return provider == "" || n.Connection == name || n.Connection == "" }) {
 		p.PlanNone = "Nothing to do that is known of: part of it could not be compared."
 	}

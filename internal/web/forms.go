@@ -81,7 +81,7 @@ func (s *Site) ask(w http.ResponseWriter, r *http.Request, a act) {
 func (s *Site) showForm(w http.ResponseWriter, r *http.Request, a act, status int, problem string) {
 	p := formPage{chrome: s.chrome(r, ""), Action: a.path, Problem: problem, TokenOf: "web.approve, or your own where daemon.yaml knows people by tokens"}
 	if s.o.Approver == nil {
-		p.Closed = "Nobody approves, pauses or starts runs here: daemon.yaml names neither web.approve nor approvals.people. On the machine of the daemon the commands `approve`, `pause`, `resume` and `now` do."
+		p.Closed = "Nobody approves, pauses or starts runs here: daemon.yaml names neither web.approve nor approvals.people. On the machine of the daemon the commands approve, pause, resume and now do."
 	}
 	if err := a.show(r, &p); err != nil {
 		p.Closed = clean(err.Error())

@@ -144,7 +144,7 @@ func (s *Site) history(w http.ResponseWriter, r *http.Request) {
 		lines = lines[:linesShown]
 		p.Older = query("/history", "q", r.URL.Query().Get("q"), "environment", q.filter.Environment, "connection", q.filter.Connection, "before", strconv.FormatInt(lines[linesShown-1].Sequence, 10))
 	} else {
-		p.Note = "The page looks at the last 16 MiB; the command `history` at all there is."
+		p.Note = "The page looks at the last 16 MiB; the history command at all there is."
 	}
 	for _, e := range lines {
 		p.Lines = append(p.Lines, historyLineOf(e, now))

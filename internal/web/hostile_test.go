@@ -98,7 +98,7 @@ func TestHostileForms(t *testing.T) {
 		{attack: "the token that reads", path: "/approve", body: strings.Replace(approve(hash), approveToken, readToken, 1), status: http.StatusForbidden},
 		{attack: "another plan", path: "/approve", body: approve("sha256:" + strings.Repeat("0", 64)), status: http.StatusConflict},
 		{attack: "the plan of everything", path: "/approve", body: approve(plan.Hash(left.Plan())), status: http.StatusConflict},
-		{attack: "a hash in the address", path: "/approve?hash=" + hash, body: approve(""), status: http.StatusConflict},
+		{attack: "a hash in the address", path: "/approve?hash=" + hash, body: "environment=production&provider=huawei&token=" + approveToken, status: http.StatusConflict},
 		{attack: "a body without end", path: "/approve", body: approve(hash) + "&x=" + strings.Repeat("x", maxBody), status: http.StatusBadRequest},
 		{attack: "a pause of another page", path: "/pause", body: "target=%2A&reason=x&seconds=3600&token=" + approveToken, headers: []string{"Origin", "https://evil.example"}, status: http.StatusForbidden},
 		{attack: "a pause without a token", path: "/pause", body: "target=%2A&reason=x&seconds=3600", status: http.StatusForbidden},
@@ -212,27 +212,7 @@ var hidden = regexp.MustCompile(`<input type="hidden"[^<>]*>`)
 func TestHostileNames(t *testing.T) {
 	t.Parallel()
 	names := []string{`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, "a\u202egnp.exe", "zero\u200bwidth", strings.Repeat("long", 60), "javascript:alert(1)", `{{.}}`, "::add-mask::x", "\x1b[31mred", "ENV %2e%2e %00 ? #"}
-	d := empty()
-	for i, name := range names {
-		c := changeOf(name, "strava", plan.UpdateCredentials, plan.Destructive, plan.Commit, plan.FieldChange{Field: plan.FieldClientID, From: value(name), To: value(name)})
-		c = gated(c, plan.Approval, name, name, plan.Remediation{Kind: plan.ByCommit, Text: name, File: name, YAML: name})
-		c.ClassReason, c.Reason = name, name
-		k := keyOf(name+"/strava", 95, "overdue")
-		k.Text = name
-		e := report.Environment{Changes: []report.Change{c}, Keys: nil, Unmanaged: []string{name}, NotCompared: []plan.NotCompared{{Connection: name + "/oura", Field: name, Reason: name}},
-			Events: []report.Event{{Kind: report.EventKind(name), Connection: name + "/strava", Text: name}}, Warnings: []plan.Warning{{Connection: name + "/strava", Text: name}}}
-		e.Keys = append(e.Keys, k)
-		d.add(name, 1, e, fileOf(name, "strava", Field{name, name}), fileOf(name, "oura"))
-		d.entries = append(d.entries, state.Entry{Sequence: int64(i + 1), At: noon(), Event: name, Environment: name, Connection: name + "/strava", Reason: name, Author: name, Owner: name, Error: name})
-	}
-	for i := range d.status.Environments {
-		e := &d.status.Environments[i]
-		e.BehindReason, e.RewoundFrom, e.NextRunReason = e.Name, e.Name, e.Name
-		e.Approved = []daemon.Approved{{Connection: e.Name + "/strava", By: []string{e.Name}, Hash: e.Name, Until: noon().Add(time.Hour)}}
-	}
-	d.status.Paused = []daemon.Pause{{Target: names[0], Reason: names[1], Owner: names[2], Until: noon().Add(time.Hour)}}
-	d.status.Unready = []daemon.Unready{{What: "git", Cause: names[1], Since: noon().Add(-time.Hour)}}
-	d.status.Repository, d.status.Branch, d.status.HeadBranch, d.status.Poll.Error = names[0], names[1], names[2], names[0]
+	d := hostile(names...)
 	s := site(t, d, func(o *Options) { o.Now = nextMinute() })
 	targets := []string{"/", "/history", "/history?q=" + strings.Repeat("%3Cscript%3E", 3), "/pause?target=%3Cscript%3E", "/resume?target=%3Cscript%3Ealert(1)%3C%2Fscript%3E"}
 	for _, name := range names {
@@ -267,6 +247,35 @@ func TestHostileNames(t *testing.T) {
 		}
 	}
 }
+
+// hostile is a daemon in which every text is one of some names.
+func hostile(names ...string) *daemonOf {
+	d := empty()
+	for i, name := range names {
+		c := changeOf(name, "strava", plan.UpdateCredentials, plan.Destructive, plan.Commit, plan.FieldChange{Field: plan.FieldClientID, From: value(name), To: value(name)})
+		c = gated(c, plan.Approval, name, name, plan.Remediation{Kind: plan.ByCommit, Text: name, File: name, YAML: name})
+		c.ClassReason, c.Reason = name, name
+		k := keyOf(name+"/strava", 95, "overdue")
+		k.Text = name
+		e := report.Environment{Changes: []report.Change{c}, Keys: nil, Unmanaged: []string{name}, NotCompared: []plan.NotCompared{{Connection: name + "/oura", Field: name, Reason: name}},
+			Events: []report.Event{{Kind: report.EventKind(name), Connection: name + "/strava", Text: name}}, Warnings: []plan.Warning{{Connection: name + "/strava", Text: name}}}
+		e.Keys = append(e.Keys, k)
+		d.add(name, 1, e, fileOf(name, "strava", Field{name, name}), fileOf(name, "oura"))
+		d.entries = append(d.entries, state.Entry{Sequence: int64(i + 1), At: noon(), Event: name, Environment: name, Connection: name + "/strava", Reason: name, Author: name, Owner: name, Error: name})
+	}
+	for i := range d.status.Environments {
+		e := &d.status.Environments[i]
+		e.BehindReason, e.RewoundFrom, e.NextRunReason = e.Name, e.Name, e.Name
+		e.Approved = []daemon.Approved{{Connection: e.Name + "/strava", By: []string{e.Name}, Hash: e.Name, Until: noon().Add(time.Hour)}}
+	}
+	d.status.Paused = []daemon.Pause{{Target: names[0], Reason: names[1%len(names)], Owner: names[2%len(names)], Until: noon().Add(time.Hour)}}
+	d.status.Unready = []daemon.Unready{{What: "git", Cause: names[1%len(names)], Since: noon().Add(-time.Hour)}}
+	d.status.Repository, d.status.Branch, d.status.HeadBranch, d.status.Poll.Error = names[0], names[1%len(names)], names[2%len(names)], names[0]
+	return d
+}
+
+// longNames is a daemon in which every text is long, without a place to break it.
+func longNames() *daemonOf { return hostile(strings.Repeat("long", 60)) }
 
 // nextMinute is a clock that goes on a minute each time, so that no rate is in the way.
 func nextMinute() func() time.Time {

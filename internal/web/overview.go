@@ -162,14 +162,14 @@ func (s *Site) overviewOf(r *http.Request, status daemon.Status, lines []state.E
 	case len(all) == 0 && status.Poll.Error != "":
 		p.Heading, p.Empty = "The repository cannot be used", "Nothing is known of any environment until it can. See above why, and mend that; the daemon looks again by itself."
 	case len(all) == 0:
-		p.Heading, p.Empty = "No environment", "A folder of the repository is an environment when it holds environment.yaml. The command `init` makes the first."
+		p.Heading, p.Empty = "No environment", "A folder of the repository is an environment when it holds environment.yaml. The init command makes the first."
 	case connections == 0:
-		p.Heading, p.Empty = "No connection", "No file names a connection yet. The command `import` writes files of what Terra has."
+		p.Heading, p.Empty = "No connection", "No file names a connection yet. The import command writes files of what Terra has."
 	case p.Heading == "":
 		p.Heading = "In sync"
 	}
 	if p.Empty == "" {
-		p.Lead = visible.Plural(connections, "connection", "connections") + " in " + visible.Plural(len(all), "environment", "environments")
+		p.Lead = counted(connections, "connection") + " in " + counted(len(all), "environment")
 		if more := news[min(len(news), maxNews):]; len(more) > 0 {
 			p.Lead += "; also " + strings.Join(more, ", ")
 		}

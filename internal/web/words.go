@@ -31,6 +31,14 @@ func number(n int) string {
 	return s
 }
 
+// counted is a number with its noun.
+func counted(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return number(n) + " " + noun
+}
+
 // span is a stretch of time in its largest unit.
 func span(d time.Duration) string {
 	d = d.Abs()
