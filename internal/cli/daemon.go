@@ -110,7 +110,8 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, by operato
 	if c.Notify != nil {
 		poller = tell
 	}
-	wake, stopWatching := watch(c.Repo.URL, log)
+	wake := make(chan struct{}, 1)
+	stopWatching := watch(c.Repo.URL, wake, log)
 	defer stopWatching()
 	d, err := daemon.New(daemon.Options{
 		Poller: poller, Runner: source, Log: log, Poll: c.Repo.Poll, Deadline: c.CycleDeadline, UnreadyAfter: c.UnreadyAfter, AtOnce: runsAtOnce, Wake: wake, Now: proc.Now, Check: func() error { return withAdvice(store.Check()) },
@@ -133,6 +134,11 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, by operato
 		return err
 	}
 	pages, stopPreviews := servePages(ctx, previews{source, source.limits.Behind(), heard}, d, site)
+	if hook := c.Repo.Hook; hook != nil {
+		answers, stopHook := daemon.Hook(daemon.HookOptions{Forge: hook.Forge, Secret: hook.Key, Wake: func() { hint(wake) }, Now: proc.Now})
+		defer stopHook()
+		pages.Handle(daemon.HookPath, answers)
+	}
 	_, stopHTTP, err := daemon.Listen(ctx, c.Listen, certificate, pages, log)
 	if err != nil {
 		return err
@@ -149,7 +155,7 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, by operato
 // servePages are what is served on listen: health, the page, the API and the metrics where
 // they are protected, and previews where the runner has them. stop waits for those under way,
 // which end with ctx.
-func servePages(ctx context.Context, p previews, d *daemon.Daemon, site *web.Site) (pages http.Handler, stop func()) {
+func servePages(ctx context.Context, p previews, d *daemon.Daemon, site *web.Site) (pages *http.ServeMux, stop func()) {
 	mux := http.NewServeMux()
 	mux.Handle("/healthz", d.Handler())
 	mux.Handle("/readyz", d.Handler())
@@ -347,20 +353,20 @@ func (w *configWatch) wait(ctx context.Context, log *slog.Logger) *configured {
 }
 
 // watch wakes the daemon when a repository that is a folder of this machine gets
-// a new commit. A repository elsewhere is only polled. The channel says "look
-// again", never what happened, and what cannot be watched is polled too.
-func watch(url string, log *slog.Logger) (wake <-chan struct{}, stop func()) {
+// a new commit. A repository elsewhere is only polled. wake says "look again",
+// never what happened, and what cannot be watched is polled too.
+func watch(url string, wake chan<- struct{}, log *slog.Logger) (stop func()) {
 	dir := url
 	if info, err := os.Stat(filepath.Join(url, ".git")); err == nil && info.IsDir() {
 		dir = filepath.Join(url, ".git")
 	}
 	if info, err := os.Stat(filepath.Join(dir, "refs", "heads")); err != nil || !info.IsDir() {
-		return nil, func() {}
+		return func() {}
 	}
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
 		log.Warn("the repository is polled, not watched", "error", err.Error())
-		return nil, func() {}
+		return func() {}
 	}
 	// Folders, not files: git replaces files, and a watch on one goes blind.
 	for _, folder := range []string{dir, filepath.Join(dir, "refs", "heads")} {
@@ -368,13 +374,9 @@ func watch(url string, log *slog.Logger) (wake <-chan struct{}, stop func()) {
 			log.Warn("the repository is polled, not watched", "error", err.Error())
 		}
 	}
-	out := make(chan struct{}, 1)
 	go func() {
 		for range watcher.Events {
-			select {
-			case out <- struct{}{}:
-			default:
-			}
+			hint(wake)
 		}
 	}()
 	go func() {
@@ -382,5 +384,13 @@ func watch(url string, log *slog.Logger) (wake <-chan struct{}, stop func()) {
 			log.Warn("watching the repository", "error", err.Error())
 		}
 	}()
-	return out, func() { _ = watcher.Close() }
+	return func() { _ = watcher.Close() }
+}
+
+// hint leaves a sign, unless one is waiting already.
+func hint(wake chan<- struct{}) {
+	select {
+	case wake <- struct{}{}:
+	default:
+	}
 }

@@ -3,6 +3,10 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"net/http"
@@ -39,6 +43,7 @@ const (
 //	daemon said N PATTERN       after stop: N lines matched
 //	daemon config FILE          put FILE in the place of daemon.yaml, as editors do
 //	daemon signal SIGNAL        send HUP, USR1 or USR2, and go on
+//	daemon hooked CODE SECRET   POST /hooks/git as GitHub signs it
 //	daemon deaf                 nobody reads its log any more
 //	daemon stop SIGNAL CODE D   send TERM, INT or KILL (code -1); it must end within D on a quiet machine, with CODE
 func daemonCommand(ts *testscript.TestScript, neg bool, args []string) {
@@ -76,6 +81,9 @@ func daemonCommand(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(os.Rename(ts.MkAbs("daemon.yaml.new"), ts.MkAbs("daemon.yaml")))
 	case "signal":
 		ts.Check(s.daemon.cmd.Process.Signal(signalOf(ts, args[0])))
+	case "hooked":
+		need(ts, neg, args, 2, 2, "daemon hooked CODE SECRET")
+		s.daemon.hooked(ts, number(ts, args[0]), args[1])
 	case "page":
 		if page := s.daemon.healthy(ts, 0); !regexp.MustCompile(strings.Join(args, " ")).MatchString(page) {
 			ts.Fatalf("/healthz says %s", page)
@@ -234,6 +242,22 @@ func (b *background) healthy(ts *testscript.TestScript, want int) (page string) 
 		ts.Fatalf("/healthz answers %d, want %d", code, want)
 	}
 	return page
+}
+
+// hooked tells the daemon of a push, as GitHub does. No two say the same.
+func (b *background) hooked(ts *testscript.TestScript, want int, secret string) {
+	body := []byte(rand.Text())
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write(body)
+	request, err := http.NewRequest(http.MethodPost, "http://"+b.address(ts)+"/hooks/git", bytes.NewReader(body))
+	ts.Check(err)
+	request.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	response, err := (&http.Client{Timeout: patience}).Do(request)
+	ts.Check(err)
+	ts.Check(response.Body.Close())
+	if response.StatusCode != want {
+		ts.Fatalf("the hook answers %d, want %d", response.StatusCode, want)
+	}
 }
 
 // ready waits until /readyz answers with a code, and wants its page to match.

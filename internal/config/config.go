@@ -139,8 +139,52 @@ type Repo struct {
 	Poll time.Duration
 	// Auth is how to sign in. daemon.yaml: repo.auth.
 	Auth RepoAuth
+	// Hook lets a forge hint at a push; nil: none may. daemon.yaml: repo.hook.
+	Hook *Hook
 	// Verify says whose signatures a commit needs; nil: none. daemon.yaml: repo.verify.
 	Verify *Verify
+}
+
+// Hook says which forge may hint at a push.
+type Hook struct {
+	// Forge is one of [Forges], or bitbucket. daemon.yaml: repo.hook.forge, required.
+	Forge string
+	// Secret is shared with the forge. daemon.yaml: repo.hook.secret_file or secret_env,
+	// exactly one.
+	Secret Secret
+	// At is where daemon.yaml says so, for messages.
+	At yamlpos.Origin
+}
+
+// ShortestHookSecret is how many characters the secret of a hook has at least.
+const ShortestHookSecret = 16
+
+// Key reads the secret, and refuses one that is short.
+func (h Hook) Key() (string, error) {
+	secret, err := h.Secret.Read()
+	if err != nil {
+		return "", err
+	}
+	if n := utf8.RuneCountInString(secret); n < ShortestHookSecret {
+		return "", fmt.Errorf("read secret: %s has %d characters, and the secret of a hook has at least %d; make one with `openssl rand -hex 32`", h.Secret, n, ShortestHookSecret)
+	}
+	return secret, nil
+}
+
+// check refuses a secret that cannot be used or read again, or that others can read.
+func (h Hook) check() error {
+	if file := h.Secret.File(); file != "" {
+		if err := neighbour.Unread("secret file", file); err != nil {
+			return problemAt(h.At, err)
+		}
+		if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() { // anybody who asks would leave a thread that waits
+			return problemAt(h.At, fmt.Errorf("%s is read for each request, so it has to be a file and no pipe", file))
+		}
+	}
+	if _, err := h.Key(); err != nil {
+		return problemAt(h.At, err)
+	}
+	return nil
 }
 
 // Verify says whose signatures a commit needs to be used. At least one of the files is set.
@@ -234,6 +278,11 @@ func (c Config) ListensHere() bool { return loopbackListen().MatchString(c.Liste
 // that cannot be used or read again, and a file of these blocks that another user of the
 // machine can read. An error stands at the place of daemon.yaml that is to blame.
 func (c Config) CheckServing() error {
+	if c.Repo.Hook != nil {
+		if err := c.Repo.Hook.check(); err != nil {
+			return err
+		}
+	}
 	if c.TLS.IsSet() {
 		if err := neighbour.Unread("private key", c.TLS.KeyFile); err != nil {
 			return c.TLS.Problem(err)

@@ -79,7 +79,13 @@ func fields() yamlpos.Fields {
 			{Name: "path", Pattern: pathPattern, Never: pathNever, Value: "folder", Omitted: "the root", Means: "the folder of terra.yaml inside the repository, `/` between names"},
 			{Name: "poll", Form: yamlpos.Span, Pattern: spanPattern, Shortest: time.Second, Longest: longestPoll, Value: "`1s` to `720h`", Default: "1m", Means: "the time between two looks at the remote"},
 			{Name: "auth", Form: yamlpos.Block, Omitted: "none: the repository is public, or a folder", Means: "how to sign in: a token for https, a key for ssh"},
+			{Name: "hook", Form: yamlpos.Block, Omitted: "the remote is only polled", Means: "let the forge say at `listen` that somebody pushed ([below](#webhooks-of-the-forge))"},
 			{Name: "verify", Form: yamlpos.Block, Omitted: "no signature is asked for", Means: "whose signatures a commit needs to be used ([below](#signed-commits)); at least one of the two files"},
+		},
+		"repo.hook": {
+			{Name: "forge", Form: yamlpos.Word, Required: true, Words: append(Forges(), "bitbucket"), Means: "who says so, which is how a request is signed"},
+			{Name: "secret_file", Value: "file", Means: "holds the secret that the forge signs by, of at least 16 characters; one of the two"},
+			{Name: "secret_env", Pattern: variableName, Says: "the name of an environment variable (not the secret itself)", Value: "name of a variable", Means: "holds that secret"},
 		},
 		"repo.verify": {
 			{Name: "mode", Form: yamlpos.Word, Required: true, Words: []string{"head", "every"}, Means: "`head`: the newest commit; `every`: also each one that came with it since the last accepted one"},

@@ -32,7 +32,7 @@ func runnerFiles(t *testing.T) (dir string) {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		"daemon.yaml": `repo: {url: "ssh://git@git.acme.example/terra", auth: {token_file: git, ssh_key_file: key, known_hosts_file: hosts}, verify: {mode: head, allowed_signers: signers, gpg_keyring: ring}}
+		"daemon.yaml": `repo: {url: "ssh://git@git.acme.example/terra", auth: {token_file: git, ssh_key_file: key, known_hosts_file: hosts}, hook: {forge: github, secret_file: githook}, verify: {mode: head, allowed_signers: signers, gpg_keyring: ring}}
 accounts: {main: {token_file: token, dev_ids: ["*"]}}
 approvals: {people: {ada: {token_file: ada}}}
 identities: {files: [identity]}
@@ -42,7 +42,7 @@ notify_commit: {forge: github, project: acme/terra, token_file: forge}
 web: {read: {token_file: reader}}
 apply: true
 notify: {receivers: {ops: {webhook: {url_file: hookurl, secret_file: hook}}}, routes: [{receivers: [ops]}]}
-`, "reader": "abcdef0123456789abcdef0123456789", "forge": "x", "hookurl": "x", "hook": "x", "cert": "x", "tlskey": "x", "preview": "0123456789abcdef0123456789abcdef", "git": "x", "key": "x", "hosts": "x", "token": "x", "ada": "6789abcdef0123456789abcdef012345", "identity": "x", "signers": "x", "ring": "x",
+`, "reader": "abcdef0123456789abcdef0123456789", "forge": "x", "hookurl": "x", "hook": "x", "cert": "x", "tlskey": "x", "preview": "0123456789abcdef0123456789abcdef", "git": "x", "key": "x", "hosts": "x", "token": "x", "ada": "6789abcdef0123456789abcdef012345", "identity": "x", "signers": "x", "githook": "456789abcdef0123", "ring": "x",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -95,6 +95,7 @@ func TestHostileNeighbour(t *testing.T) {
 		{attack: "an ssh key of hers", make: give("key"), says: "key belongs to user 12345"},
 		{attack: "known hosts of hers", make: give("hosts"), says: "hosts belongs to user 12345"},
 		{attack: "known hosts that every user can write to", make: open("hosts"), says: "every user of this machine can write to known hosts"},
+		{attack: "a secret of a hook of hers", make: give("githook"), says: "githook belongs to user 12345"},
 		{attack: "allowed signers of hers", make: give("signers"), says: "signers belongs to user 12345"},
 		{attack: "a keyring that every user can write to", make: open("ring"), says: "every user of this machine can write to keyring"},
 		{attack: "a token that is not there yet, in a folder like /tmp", make: func(dir string) error {
@@ -163,6 +164,7 @@ func TestHostileReader(t *testing.T) {
 	}{
 		{attack: "a token of previews that every user can read", make: mode("preview", 0o604), says: "daemon.yaml:6:10: every user of this machine can read token file"},
 		{attack: "a token of previews that her group can read", make: mode("preview", 0o640), says: "the members of group 54321 can read token file"},
+		{attack: "a secret of a hook that every user can read", make: mode("githook", 0o604), says: "every user of this machine can read secret file"},
 		{attack: "a token of the page that every user can read", make: mode("reader", 0o604), says: "daemon.yaml:8:13: every user of this machine can read token file"},
 		{attack: "a token of the page that her group can read", make: mode("reader", 0o640), says: "the members of group 54321 can read token file"},
 		{attack: "a token of who approves that every user can read", make: mode("ada", 0o604), says: "daemon.yaml:8:6: every user of this machine can read token file"},

@@ -28,6 +28,7 @@ func JSONSchema() ([]byte, error) {
 		"web.read":                   {one, some},
 		"web.approve":                {one, some},
 		"repo.auth":                  {one, together("ssh_key_file", "known_hosts_file")},
+		"repo.hook":                  {oneOf("secret"), someOf("secret")},
 		"repo.verify":                {{AnyOf: []*yamlpos.JSONSchema{yamlpos.Having("allowed_signers"), yamlpos.Having("gpg_keyring")}}},
 		"accounts.*":                 {one, some, anyDevIDAlone()},
 		"notify_commit":              append(forge(), one, some),

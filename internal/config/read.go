@@ -60,6 +60,9 @@ func Load(path string, getenv func(string) string) (Config, error) {
 // ownFiles refuses a named file that another user of the machine could change.
 func (c *Config) ownFiles() error {
 	named := [][2]string{{"ssh key", c.Repo.Auth.SSHKeyFile}, {"known hosts", c.Repo.Auth.KnownHostsFile}, {"certificate", c.TLS.CertFile}, {"private key", c.TLS.KeyFile}}
+	if c.Repo.Hook != nil {
+		named = append(named, [2]string{"secret file", c.Repo.Hook.Secret.File()})
+	}
 	if c.Repo.Verify != nil {
 		named = append(named, [2]string{"allowed signers", c.Repo.Verify.AllowedSigners}, [2]string{"keyring", c.Repo.Verify.Keyring})
 	}
@@ -238,6 +241,13 @@ func (r *reader) repo(o yamlpos.Object, file string) Repo {
 		out.Auth.KnownHostsFile = r.text(auth, "known_hosts_file")
 		if auth.Has("ssh_key_file") != auth.Has("known_hosts_file") {
 			r.report(auth.At(), "", "%s needs ssh_key_file and known_hosts_file together", auth.Path)
+		}
+	}
+	if hook, ok := repo.Object("hook"); ok {
+		hook.Require()
+		out.Hook = &Hook{Forge: hook.Word("forge").Value, Secret: r.secretOf(hook, "secret"), At: hook.At()}
+		if !hook.Has("secret_file") && !hook.Has("secret_env") {
+			r.report(hook.At(), "set secret_file or secret_env", "%s has no secret", hook.Path)
 		}
 	}
 	if verify, ok := repo.Object("verify"); ok {
@@ -596,6 +606,9 @@ func (c *Config) resolve(dir string) error {
 	at(&c.Repo.Auth.Token.file)
 	at(&c.Repo.Auth.SSHKeyFile)
 	at(&c.Repo.Auth.KnownHostsFile)
+	if c.Repo.Hook != nil {
+		at(&c.Repo.Hook.Secret.file)
+	}
 	if c.Repo.Verify != nil {
 		at(&c.Repo.Verify.AllowedSigners)
 		at(&c.Repo.Verify.Keyring)
