@@ -256,3 +256,19 @@ func TestPauseEndsARunThatHangs(t *testing.T) {
 		})
 	}
 }
+
+// TestNewCommitVoidsThePauseAfterAFailure: it runs at once, and where that fails, too, again
+// after a minute, however long the pause had become.
+func TestNewCommitVoidsThePauseAfterAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stub{code: report.ExitError, environments: []Environment{{Name: "production", Revision: "a"}}}
+		_, stop := start(t, s, &bytes.Buffer{})
+		after(200*time.Minute + time.Second) // the next would be 243
+		s.set(nil, Environment{Name: "production", Revision: "b"})
+		after(5 * time.Minute)
+		stop()
+		if got, want := s.ran()[9:], []string{"production@201", "production@202", "production@204"}; !slices.Equal(got, want) {
+			t.Errorf("runs = %v, want %v", got, want)
+		}
+	})
+}
