@@ -350,7 +350,6 @@ func (s *Site) apiWrite(w http.ResponseWriter, r *http.Request, what string, do 
 		writeProblem(w, statusOf(err), err.Error())
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	out, err := do(r, token, who)
 	if wrong := (*wrongError)(nil); errors.As(err, &wrong) {
 		writeProblem(w, wrong.status, wrong.text)

@@ -96,7 +96,7 @@ func (s *Site) act(w http.ResponseWriter, r *http.Request, a act) {
 		s.refuse(w, r, http.StatusForbidden, notOurForm)
 		return
 	}
-	if err := bodyOf(w, r); err != nil {
+	if err := formOf(r); err != nil {
 		s.refuse(w, r, http.StatusBadRequest, err.Error())
 		return
 	}

@@ -28,6 +28,8 @@ func (s *Site) guarded(next http.Handler) http.Handler {
 		} {
 			w.Header().Set(name, value)
 		}
+		// Whatever reads it: net/http reads the form of a GET, too, and its files to the disk.
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		cost := costOfPage
 		if isAPI(r) || r.URL.Path == s.pages.stylePath {
 			cost = 1
@@ -206,9 +208,8 @@ func (o *onceLogged) note(what string, err error) {
 	o.said[what] = text
 }
 
-// bodyOf bounds the form of a request and reads it.
-func bodyOf(w http.ResponseWriter, r *http.Request) error {
-	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+// formOf reads the form of a request.
+func formOf(r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return fmt.Errorf("read form: %w", err)
 	}

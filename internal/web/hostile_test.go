@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -333,5 +334,34 @@ func TestTokensThatCannotBeRead(t *testing.T) {
 	}
 	if strings.Count(log.String(), "web-read is empty") != 1 || strings.Count(log.String(), "web-approve is empty") != 1 || strings.Contains(log.String(), approveToken) {
 		t.Errorf("the log says\n%s", log.String())
+	}
+}
+
+// TestHostileBodies: of what is sent no more is read than a form may have, whatever the method
+// and the kind, and no file of a form comes to the disk.
+func TestHostileBodies(t *testing.T) {
+	t.Parallel()
+	const start = "--b\r\nContent-Disposition: form-data; name=\"x\"; filename=\"x\"\r\n\r\n"
+	for _, c := range []struct{ method, path, media string }{
+		{http.MethodGet, "/pause?target=%2A", "multipart/form-data; boundary=b"},
+		{http.MethodGet, "/approve?environment=production", "multipart/form-data; boundary=b"},
+		{http.MethodHead, "/run", "multipart/form-data; boundary=b"},
+		{http.MethodPost, "/pause", "multipart/form-data; boundary=b"},
+		{http.MethodPost, "/pause", "application/x-www-form-urlencoded"},
+		{http.MethodPost, "/api/v1/runs", "application/json"},
+	} {
+		body := strings.NewReader(start + strings.Repeat("x", 1<<20) + "\r\n--b--\r\n")
+		whole := body.Len()
+		r := httptest.NewRequestWithContext(t.Context(), c.method, "http://127.0.0.1:8080"+c.path, body)
+		r.RemoteAddr = "127.0.0.1:50000"
+		r.Header.Set("Content-Type", c.media)
+		if c.method == http.MethodPost {
+			r.Header.Set("Origin", "http://127.0.0.1:8080")
+			r.Header.Set("Authorization", "Bearer "+approveToken)
+		}
+		site(t, busy()).ServeHTTP(httptest.NewRecorder(), r)
+		if read := whole - body.Len(); read > 2*maxBody {
+			t.Errorf("%s %s of %s: %d bytes were read, want at most %d", c.method, c.path, c.media, read, maxBody)
+		}
 	}
 }

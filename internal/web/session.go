@@ -110,7 +110,7 @@ func (s *Site) login(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, http.StatusForbidden, notOurForm)
 		return
 	}
-	if err := bodyOf(w, r); err != nil {
+	if err := formOf(r); err != nil {
 		s.refuse(w, r, http.StatusBadRequest, err.Error())
 		return
 	}
