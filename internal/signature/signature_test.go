@@ -1,6 +1,8 @@
 package signature
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +11,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/gitsource"
 )
@@ -429,5 +435,61 @@ func TestSame(t *testing.T) {
 	one, two := b.trust("* "+key), b.trust("*  "+key)
 	if !one.Same(b.trust("* "+key)) || one.Same(two) || one.Same(Trust{}) {
 		t.Error("trusts are not told apart by their files")
+	}
+}
+
+// TestOpenPGPNamesWhoSigned: a signature may claim another key beside the one that made it,
+// outside of what is signed; it is told by whom it is all the same.
+func TestOpenPGPNamesWhoSigned(t *testing.T) {
+	t.Parallel()
+	made := &packet.Config{Algorithm: packet.PubKeyAlgoEdDSA, Time: func() time.Time { return now().Add(-time.Hour) }}
+	var keys bytes.Buffer
+	var all []*openpgp.Entity
+	for _, name := range []string{"mallory", "ada"} {
+		e, err := openpgp.NewEntity(name, "", name+"@acme.example", made)
+		if err == nil {
+			err = e.Serialize(&keys)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, e)
+	}
+	mallory, ada := all[0].PrimaryKey, all[1].PrimaryKey
+	file := filepath.Join(t.TempDir(), "keyring")
+	if err := os.WriteFile(file, keys.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	trust, err := Load(Files{Keyring: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload := []byte("tree\n")
+	var plain bytes.Buffer
+	if err := openpgp.DetachSign(&plain, all[0], bytes.NewReader(payload), made); err != nil {
+		t.Fatal(err)
+	}
+	signed, err := packet.NewOpaqueReader(&plain).Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// version, type, algorithm and hash; then the hashed part and the other, each with its length
+	at := 6 + int(binary.BigEndian.Uint16(signed.Contents[4:]))
+	end := at + 2 + int(binary.BigEndian.Uint16(signed.Contents[at:]))
+	claims := append([]byte{22, 33, 4}, ada.Fingerprint...)
+	claims = binary.BigEndian.AppendUint64(append(claims, 9, 16), mallory.KeyId)
+	contents := binary.BigEndian.AppendUint16(bytes.Clone(signed.Contents[:at]), uint16(len(claims)))
+	signed.Contents = append(append(contents, claims...), signed.Contents[end:]...)
+	var armored bytes.Buffer
+	out, err := armor.Encode(&armored, "PGP SIGNATURE", nil)
+	if err == nil {
+		err = signed.Serialize(out)
+	}
+	if err = errors.Join(err, out.Close()); err != nil {
+		t.Fatal(err)
+	}
+	by, err := trust.Check(Commit{Payload: payload, Signature: armored.Bytes(), When: now()}, now())
+	if err != nil || !strings.Contains(by, fmt.Sprintf("%X", mallory.Fingerprint)) || strings.Contains(by, fmt.Sprintf("%X", ada.Fingerprint)) {
+		t.Errorf("signed by %q, %v; want mallory's %X", by, err, mallory.Fingerprint)
 	}
 }
