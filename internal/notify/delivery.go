@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,12 +48,16 @@ type delivery struct {
 	tried func(receiver string, taken bool, at time.Time)
 	wake  chan struct{} // holds one
 
+	// Run's own:
+	unnoted string         // id of a message that is done with, which the state does not know yet
+	later   map[int64]bool // by number: what was refused, perhaps for what it says, and lets others go first
+
 	mu    sync.Mutex
 	stats ReceiverStats
 }
 
 func newDelivery(r Receiver, o MessengerOptions) (*delivery, error) {
-	d := &delivery{Receiver: r, store: o.Store, now: o.Now, log: o.Log, tried: o.Tried, wake: make(chan struct{}, 1)}
+	d := &delivery{Receiver: r, store: o.Store, now: o.Now, log: o.Log, tried: o.Tried, wake: make(chan struct{}, 1), later: map[int64]bool{}}
 	if d.tried == nil {
 		d.tried = func(string, bool, time.Time) {}
 	}
@@ -104,18 +109,32 @@ func (d *delivery) run(ctx context.Context) {
 }
 
 // round sends what waits until it is done, or a message is not taken; then after is how long
-// the receiver asked to wait.
+// the receiver asked to wait. A message that a receiver, or what guards it, may refuse for
+// what it says goes behind the others, so that no text of anybody keeps them back.
 func (d *delivery) round(ctx context.Context) (after time.Duration, sent int, failed bool) {
 	waiting, known, err := d.store.Waiting(d.Name)
 	if err != nil {
 		d.log.Error("messages cannot be read", "receiver", d.Name, "error", err.Error())
 		return 0, 0, true
 	}
+	d.mu.Lock()
+	d.stats.Waiting = len(waiting) // one may have been sent before more was told of it
+	d.mu.Unlock()
 	if known.Dropped > 0 {
 		if after, taken := d.try(ctx, d.dropped(known), known.Dropped); !taken {
 			return after, 0, true
 		}
 	}
+	later := map[int64]bool{}
+	for _, w := range waiting {
+		if d.later[w.Number] {
+			later[w.Number] = true
+		}
+	}
+	if d.later = later; len(later) == len(waiting) {
+		clear(later) // all of them were: from the first one again
+	}
+	slices.SortStableFunc(waiting, func(a, b state.Message) int { return d.place(a) - d.place(b) })
 	for _, stored := range waiting {
 		var m Message
 		if err := json.Unmarshal(stored.Body, &m); err != nil {
@@ -127,6 +146,13 @@ func (d *delivery) round(ctx context.Context) (after time.Duration, sent int, fa
 		sent++
 	}
 	return 0, sent, false
+}
+
+func (d *delivery) place(w state.Message) int {
+	if d.later[w.Number] {
+		return 1
+	}
+	return 0
 }
 
 // dropped is the message that says that others were dropped. Its id is the same as long as
@@ -145,6 +171,9 @@ func (d *delivery) dropped(r state.Receiver) Message {
 // it tells; number is that of one that waits. taken is true where there is nothing left to
 // do about it.
 func (d *delivery) try(ctx context.Context, m Message, told int, number ...int64) (after time.Duration, taken bool) {
+	if d.unnoted != "" && m.ID == d.unnoted {
+		return 0, d.note(m, told, number...)
+	}
 	err := d.Send(ctx, m)
 	if ctx.Err() != nil && err != nil {
 		return 0, false // nobody knows whether it was taken; it is sent again
@@ -152,13 +181,13 @@ func (d *delivery) try(ctx context.Context, m Message, told int, number ...int64
 	d.tried(d.Name, err == nil, d.now())
 	refusal := (*RefusedError)(nil)
 	if errors.As(err, &refusal) && refusal.Passing {
+		for _, n := range number {
+			d.later[n] = refusal.Content
+		}
 		d.fails(refusal)
 		return refusal.After, false
 	}
 	d.mu.Lock()
-	if len(number) > 0 {
-		d.stats.Waiting = max(0, d.stats.Waiting-1)
-	}
 	was := d.stats
 	if err == nil {
 		d.stats.Delivered++
@@ -168,7 +197,6 @@ func (d *delivery) try(ctx context.Context, m Message, told int, number ...int64
 		d.stats.Dropped++
 		d.stats.Error = err.Error()
 	}
-	known := d.record()
 	d.mu.Unlock()
 	switch {
 	case err != nil:
@@ -176,11 +204,25 @@ func (d *delivery) try(ctx context.Context, m Message, told int, number ...int64
 	case !was.FailingSince.IsZero():
 		d.log.Info("a receiver takes messages again", "receiver", d.Name, "failed_since", was.FailingSince)
 	}
+	return 0, d.note(m, told, number...)
+}
+
+// note saves that a message is done with. Where that fails it is tried again, and the message
+// is not sent again but by another process.
+func (d *delivery) note(m Message, told int, number ...int64) bool {
+	d.mu.Lock()
+	known := d.record()
+	d.mu.Unlock()
 	if err := d.store.SaveReceiver(d.Name, known, told, number...); err != nil {
-		d.log.Error("messages cannot be saved; one may be sent again, with the same id", "receiver", d.Name, "error", err.Error())
-		return 0, false
+		d.unnoted = m.ID
+		d.log.Error("messages cannot be saved; after a restart one may be sent again, with the same id", "receiver", d.Name, "error", err.Error())
+		return false
 	}
-	return 0, true
+	d.unnoted = ""
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stats.Waiting = max(0, d.stats.Waiting-len(number))
+	return true
 }
 
 // fails notes a try that was not taken, and says so when that begins.

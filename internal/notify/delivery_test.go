@@ -20,6 +20,7 @@ import (
 type fickle struct {
 	mu    sync.Mutex
 	mode  string // "" takes; else a code, or hang
+	wall  string // what holds this is answered by 403, whatever the mode
 	tries []time.Time
 	taken []string // ids
 }
@@ -30,6 +31,9 @@ func (f *fickle) RoundTrip(r *http.Request) (*http.Response, error) {
 	f.mu.Lock()
 	mode := f.mode
 	if r.Method == http.MethodPost {
+		if body, err := io.ReadAll(r.Body); err != nil || f.wall != "" && strings.Contains(string(body), f.wall) {
+			mode = "403"
+		}
 		f.tries = append(f.tries, time.Now())
 		if mode == "" {
 			f.taken = append(f.taken, r.Header.Get(headerID))
@@ -236,8 +240,8 @@ func TestOverflowIsTold(t *testing.T) {
 	})
 }
 
-// TestUnsavedDelivery: what was sent and could not be noted is sent again under its id, after
-// a pause.
+// TestUnsavedDelivery: what was sent and could not be noted, as on a full disk, is not sent
+// again by this process, however long that lasts; what comes after it waits.
 func TestUnsavedDelivery(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -246,18 +250,57 @@ func TestUnsavedDelivery(t *testing.T) {
 		good := d.deliveries[0].store
 		synctest.Wait()
 		d.deliveries[0].store = unsaved{good}
-		d.record(wrote("strava", "failed"))
+		d.record(wrote("strava", "failed"), wrote("oura", "applied"))
 		d.Look()
-		time.Sleep(firstPause / 2)
+		time.Sleep(time.Hour)
 		synctest.Wait()
-		if len(r.taken) != 1 {
-			t.Errorf("sent %d times", len(r.taken))
+		if s := d.Stats()[0]; len(r.taken) != 1 || s.Delivered != 1 || s.Waiting != 2 {
+			t.Errorf("sent %d times, %+v", len(r.taken), s)
 		}
 		d.deliveries[0].store = good
-		time.Sleep(firstPause)
+		time.Sleep(maxPause)
 		synctest.Wait()
-		if len(r.taken) != 2 || r.taken[0] != r.taken[1] {
-			t.Errorf("got %v, want one id twice", r.taken)
+		if s := d.Stats()[0]; len(r.unique(t)) != 2 || s.Delivered != 2 || s.Waiting != 0 {
+			t.Errorf("got %v, %+v, want two, each once", r.taken, s)
+		}
+		stop()
+	})
+}
+
+// TestHostileTextKeepsNobodyBack: what a receiver, or what guards it, refuses for its text
+// waits behind the others, also where there is more of it than of them.
+func TestHostileTextKeepsNobodyBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := &fickle{wall: "UNION SELECT"}
+		d, stop := sending(t, t.TempDir(), r)
+		var lines []state.Entry
+		for i := range 5 {
+			one := wrote("strava", "failed")
+			one.Environment, one.Connection, one.Error = fmt.Sprint("e", i), fmt.Sprint("e", i, "/strava"), "1' UNION SELECT 1"
+			lines = append(lines, one)
+		}
+		d.record(append(lines, wrote("oura", "applied"))...)
+		d.Look()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if len(r.unique(t)) != 1 {
+			t.Errorf("a minute later %d came, want the one that says nothing bad", len(r.taken))
+		}
+		d.record(wrote("whoop", "applied"))
+		d.Look()
+		time.Sleep(maxPause)
+		synctest.Wait()
+		if s := d.Stats()[0]; len(r.unique(t)) != 2 || s.Waiting != 5 {
+			t.Errorf("%d came, %+v", len(r.taken), s)
+		}
+		r.mu.Lock()
+		r.wall = ""
+		r.mu.Unlock()
+		time.Sleep(2 * maxPause)
+		synctest.Wait()
+		if s := d.Stats()[0]; len(r.unique(t)) != 7 || s.Waiting != 0 || s.Error != "" {
+			t.Errorf("%d came, %+v", len(r.taken), s)
 		}
 		stop()
 	})

@@ -63,11 +63,12 @@ const (
 	maxPause   = 10 * time.Minute // between two tries
 )
 
-// RefusedError is a status that a forge did not take.
+// RefusedError is a status that a forge did not take, or a message that a receiver did not.
 type RefusedError struct {
 	Reason  string        // without the token
 	Passing bool          // the same may succeed later
 	After   time.Duration // the forge asked to wait so long; at most maxPause
+	Content bool          // it may be about what was sent, so that something else is taken
 }
 
 func (e *RefusedError) Error() string { return e.Reason }

@@ -20,6 +20,8 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/secrets"
 )
 
+const sendText = "send the text"
+
 // mail sends a message as one mail to all who get it.
 func (r Receiver) mail(ctx context.Context, m Message) error {
 	password := ""
@@ -44,7 +46,9 @@ func (r Receiver) mail(ctx context.Context, m Message) error {
 		if errors.As(err, &answer) {
 			passing = answer.Code < 500 || what == "sign in" // a password that was replaced is read again
 		}
-		return r.refused(passing, "%s: %s", what, unsaidLine(cause(err), secrets.NewValue([]byte(password))))
+		refusal := r.refused(passing, "%s: %s", what, unsaidLine(cause(err), secrets.NewValue([]byte(password))))
+		refusal.Content = answer != nil && what == sendText
+		return refusal
 	}
 	host, _, _ := net.SplitHostPort(r.Mail.Server)
 	if r.Mail.Username != "" {
@@ -68,7 +72,7 @@ func (r Receiver) mail(ctx context.Context, m Message) error {
 		err = body.Close()
 	}
 	if err != nil {
-		return refused("send the text", err)
+		return refused(sendText, err)
 	}
 	_ = client.Quit() // the server has taken it
 	return nil

@@ -187,6 +187,7 @@ func (r Receiver) post(request *http.Request, known ...secrets.Value) error {
 	default:
 		refusal := r.refused(passing(code), "it answered %d", code)
 		refusal.After = retryAfter(answer.Header.Get("Retry-After"))
+		refusal.Content = code == http.StatusForbidden || code == http.StatusInternalServerError
 		if said := unsaidLine(string(body), known...); said != "" {
 			refusal.Reason += ": " + said
 		}

@@ -105,7 +105,7 @@ func (t Trust) checkPGP(c Commit, armored []byte, now time.Time) (string, error)
 			continue
 		}
 		key = fmt.Sprintf("OpenPGP key %X", k.PublicKey.Fingerprint) // what the signature claims need not be so
-		if why = unusable(k, sig, now); why != "" { // of two copies of a key the one that knows more counts
+		if why = unusable(k, sig, now); why != "" {                  // of two copies of a key the one that knows more counts
 			break
 		}
 	}
