@@ -365,3 +365,32 @@ func TestHostileBodies(t *testing.T) {
 		}
 	}
 }
+
+// TestHostileGuessesKeepNobodyOut: who guesses from many addresses is refused, and who has the
+// token and guesses nothing is not.
+func TestHostileGuessesKeepNobodyOut(t *testing.T) {
+	t.Parallel()
+	s := site(t, busy(), withReader)
+	read := func(from, token string) int {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:8080/api/v1/status", nil)
+		r.RemoteAddr = from
+		r.Header.Set("Authorization", "Bearer "+token)
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		return w.Code
+	}
+	guesser := func(i int) string { return fmt.Sprintf("[2001:db8:0:%x::1]:50000", i) }
+	for i := range 20 {
+		for range 9 {
+			read(guesser(i), "guess")
+		}
+	}
+	if got := read(guesser(1), readToken); got != http.StatusTooManyRequests {
+		t.Errorf("one of many guessers is answered %d", got)
+	}
+	for range 2 { // a token that is right counts as no guess
+		if got := read("203.0.113.9:50000", readToken); got != http.StatusOK {
+			t.Errorf("while others guess, the right token is answered %d", got)
+		}
+	}
+}

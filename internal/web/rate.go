@@ -53,7 +53,9 @@ func (l *rates) allow(who string, cost int, now time.Time) bool {
 	return l.of(who, now).AllowN(now, cost) && l.all.AllowN(now, cost)
 }
 
-// left tells whether one more would be let pass, and counts nothing.
+// left tells whether one more would be let pass, and counts nothing. What others do keeps
+// nobody out who did nothing lately: else whoever has many addresses could keep out all.
 func (l *rates) left(who string, now time.Time) bool {
-	return l.of(who, now).TokensAt(now) >= 1 && l.all.TokensAt(now) >= 1
+	own := l.of(who, now).TokensAt(now)
+	return own >= 1 && l.all.TokensAt(now) >= 1 || own >= float64(l.burst)
 }
