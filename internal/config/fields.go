@@ -77,7 +77,7 @@ func fields() yamlpos.Fields {
 			{Name: "url", Required: true, Never: credentialsInURL, Value: "`https://`, `ssh://`, `git@host:path`, `file:///` or a folder", Means: "a folder of this machine is watched as well as polled; one that does not begin with `/` is below that of daemon.yaml. It may not hold a password"},
 			{Name: "ref", Value: "branch", Omitted: "the branch of the remote's HEAD", Means: "the branch to follow"},
 			{Name: "path", Pattern: pathPattern, Never: pathNever, Value: "folder", Omitted: "the root", Means: "the folder of terra.yaml inside the repository, `/` between names"},
-			{Name: "poll", Form: yamlpos.Span, Pattern: spanPattern, Shortest: time.Second, Longest: longestPoll, Value: "`1s` to `720h`", Default: "1m", Means: "the time between two looks at the remote"},
+			{Name: "poll", Form: yamlpos.Span, Pattern: spanPattern, Shortest: time.Second, Longest: longestPoll, Value: "`1s` to `720h`", Default: "1m", Means: "the time between two looks at the remote; each comes up to a tenth earlier or later, so that many daemons do not ask at once"},
 			{Name: "auth", Form: yamlpos.Block, Omitted: "none: the repository is public, or a folder", Means: "how to sign in: a token for https, a key for ssh"},
 			{Name: "hook", Form: yamlpos.Block, Omitted: "the remote is only polled", Means: "let the forge say at `listen` that somebody pushed ([below](#webhooks-of-the-forge))"},
 			{Name: "verify", Form: yamlpos.Block, Omitted: "no signature is asked for", Means: "whose signatures a commit needs to be used ([below](#signed-commits)); at least one of the two files"},

@@ -63,8 +63,11 @@ type Options struct {
 	// UnreadyAfter is how long git, or Terra for an environment, may fail until the daemon
 	// is not ready.
 	UnreadyAfter time.Duration
-	Wake         <-chan struct{}  // poll now; may be nil
-	Now          func() time.Time // what the wall shows, by which schedules and moments go; nil is the machine's clock
+	// Spread makes polls come up to a tenth earlier or later than Poll says, so that many
+	// daemons do not ask one server in the same second; it gives a number from 0 to 1. nil: never.
+	Spread func() float64
+	Wake   <-chan struct{}  // poll now; may be nil
+	Now    func() time.Time // what the wall shows, by which schedules and moments go; nil is the machine's clock
 	// Paused is why nothing of an environment may be changed now; where connections is not nil, none
 	// of these. "" where something may.
 	Paused func(environment string, connections []string) string
@@ -123,7 +126,7 @@ func New(o Options) (*Daemon, error) {
 // the same end. It returns nil after a clean stop, and a *StuckError where a run or
 // the poll has not ended in time.
 func (d *Daemon) Run(ctx context.Context) error {
-	d.health.start(pollName, d.o.Poll)
+	d.health.start(pollName, d.o.Poll+d.o.Poll/pollSpread)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -140,8 +143,20 @@ func (d *Daemon) Run(ctx context.Context) error {
 			return d.wait()
 		case <-polled:
 		}
-		timer.Reset(d.o.Poll)
+		timer.Reset(d.untilPoll())
 	}
+}
+
+// pollSpread is the part of the time between polls by which one may be off.
+const pollSpread = 10
+
+// untilPoll is how long the next poll waits.
+func (d *Daemon) untilPoll() time.Duration {
+	if d.o.Spread == nil {
+		return d.o.Poll
+	}
+	most := float64(d.o.Poll) / pollSpread
+	return d.o.Poll + time.Duration(most*(2*min(max(d.o.Spread(), 0), 1)-1))
 }
 
 // update starts the worker of a new environment, or tells it what changed. The
