@@ -418,10 +418,28 @@ func (s *Site) approvalOf(e seen, name, provider string) *approvalState {
 		return nil
 	}
 	out := &approvalState{Text: clean(a.Text), Hash: hash}
+	if a.State == report.ApprovalRequired { // the text says how a command gives it
+		out.Text = visible.Plural(a.ReleasesNow, "change waits", "changes wait") + " for an approval" + opensWords(a)
+		if a.Required > 1 {
+			out.Text += fmt.Sprintf("; %d people must give it", a.Required)
+		}
+	}
 	if e.report.Mode == report.Apply {
 		out.Link = &link{query("/approve", "environment", e.status.Name, "provider", provider), "Look at it and approve"}
 	}
 	return out
+}
+
+// opensWords says for what an approved change goes on waiting, unless the approval says
+// otherwise.
+func opensWords(a report.Approval) string {
+	switch {
+	case a.ReleasesNow <= a.Releases:
+		return ""
+	case a.WindowOpens.IsZero():
+		return ", and for a window or another environment"
+	}
+	return ", and for the window that opens " + a.WindowOpens.Format("Mon 2 Jan 15:04 MST")
 }
 
 // hashOf is the hash of what is left to do, of an environment or of one connection; "" where

@@ -186,12 +186,21 @@ func (s *Site) showApprove(r *http.Request, p *formPage) error {
 	if len(a.Leaves) > 0 && provider == "" {
 		p.Facts = append(p.Facts, report.Note{Label: "not covered", Text: strings.Join(cleanAll(a.Leaves), ", ") + ": approved alone"})
 	}
-	p.Facts = append(p.Facts, report.Note{Label: "when", Text: "a run begins at once; unused the approval ends in a day"}, report.Note{Label: "hash", Text: hash})
+	p.Facts = append(p.Facts, report.Note{Label: "when", Text: whenWords(a)}, report.Note{Label: "hash", Text: hash})
 	if a.ReleasesNow > a.Releases {
-		p.AskNow = "Do not wait for a window or another environment"
+		p.AskNow = "Do not wait" + strings.TrimPrefix(opensWords(a), ", and")
 	}
 	p.Hidden = []Field{{"environment", environment}, {"provider", provider}, {"hash", hash}}
 	return nil
+}
+
+// whenWords say when what is approved is applied.
+func whenWords(a report.Approval) string {
+	when := "a run begins at once"
+	if a.ReleasesNow > a.Releases {
+		when += ", and part of it waits" + strings.TrimPrefix(opensWords(a), ", and") + ", unless you say otherwise below"
+	}
+	return when + "; unused the approval ends in a day"
 }
 
 // harm is what of an approval cannot be taken back, or may stop end users.

@@ -12,7 +12,8 @@ import (
 // keyBar is the age of a live key beside the age that its file allows.
 type keyBar struct {
 	Name, Href string
-	Filled     int // of a hundred
+	Ages       bool // its file allows an age
+	Filled     int  // of a hundred
 	Age        string
 	State      string // "" where there is nothing to say
 	Tone       string
@@ -23,7 +24,7 @@ func keyBarOf(k keys.Status) keyBar {
 	switch {
 	case k.AgeDays != nil && k.MaxAgeDays > 0:
 		out.Age = fmt.Sprintf("%d of %d days", *k.AgeDays, k.MaxAgeDays)
-		out.Filled = used(k)
+		out.Ages, out.Filled = true, used(k)
 	case k.AgeDays != nil:
 		out.Age = fmt.Sprintf("%d days, no max_age", *k.AgeDays)
 	}

@@ -252,6 +252,11 @@ func notices(s daemon.Status, all []seen, now time.Time) []notice {
 		out = append(out, notice{Label: "Paused", Text: fmt.Sprintf("%s until %s, by %s: %s", target, clock(p.Until, now), clean(p.Owner), clean(p.Reason)),
 			Link: &link{query("/resume", "target", cmp.Or(p.Target, everything)), "Resume " + target}})
 	}
+	for _, r := range s.Receivers {
+		if r.FailingSince != nil {
+			out = append(out, notice{Bad: true, Label: "Messages", Text: fmt.Sprintf("%s has not taken them for %s: %s", clean(r.Name), span(now.Sub(*r.FailingSince)), clean(r.Error))})
+		}
+	}
 	if s.HeadBranch != "" {
 		out = append(out, notice{Label: "Branch", Text: "HEAD of the repository names " + clean(s.HeadBranch) + ", which is not followed; to follow it name it under repo.ref"})
 	}
@@ -357,9 +362,9 @@ func (p *overviewPage) needs(all []seen) {
 			connection := cmp.Or(row.Connection, e.status.Name+"/"+row.Name)
 			told[connection] = true
 			_, provider := parted(connection)
-			if row.Tone == "bad" || row.Tone == "held" {
+			if row.Tone == "bad" || row.Tone == "held" || isYours(e.last, connection) {
 				p.Needs = append(p.Needs, need{look: lookOf(standingOf(e.last, e.known, connection, provider)), Href: connectionPath(connection), Name: clean(connection),
-					What: arrows(row.What), Impact: row.Impact, Stands: row.Stands, Reason: row.Reason, Danger: row.Danger})
+					What: arrows(row.What), Impact: row.Impact, Stands: row.Stands, Reason: row.Reason, Danger: row.Danger && row.Impact != report.NoUsers})
 			}
 		}
 		for _, k := range e.last.Keys {
@@ -371,6 +376,13 @@ func (p *overviewPage) needs(all []seen) {
 	slices.SortStableFunc(p.Needs, func(a, b need) int { return cmp.Compare(urgency(a.Standing), urgency(b.Standing)) })
 	p.MoreNeeds = max(0, len(p.Needs)-maxNeeds)
 	p.Needs = p.Needs[:min(len(p.Needs), maxNeeds)]
+}
+
+// isYours tells whether what a change waits for is a step of a person here.
+func isYours(e report.Environment, connection string) bool {
+	return slices.ContainsFunc(e.Changes, func(c report.Change) bool {
+		return c.Connection == connection && c.GateYours && c.Outcome != report.Applied
+	})
 }
 
 // moments are what comes next by time alone.

@@ -233,6 +233,7 @@ func busy() *daemonOf {
 		}
 	}
 	d.status.Paused = []daemon.Pause{{Target: "staging", Reason: "vendor migration, ticket 4711", Owner: "jo", Since: noon().Add(-3 * time.Hour), Until: noon().Add(5 * time.Hour)}}
+	d.status.ForcedPush = &daemon.ForcedPush{At: noon().Add(-26 * time.Hour), From: commitHash, To: "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567"}
 	who := "Kim Reyes <kim@acme.example>"
 	d.entries = []state.Entry{
 		{Sequence: 101, At: noon().Add(-50 * time.Hour), Event: state.EventGated, Environment: "production", DevID: "x", Connection: "production/whoop", Provider: "whoop", Action: plan.SetScopes, Gate: plan.Blocked, Guard: "on-drift", GateReason: "on_drift: report"},

@@ -11,7 +11,7 @@ func TestPages(t *testing.T) {
 	t.Parallel()
 	s := site(t, busy())
 	for target, says := range map[string][]string{
-		"/":                                               {"<h1>1 failed, 1 needs approval, 1 drifted</h1>", "also 1 key to see to", "flag\">paused", "needs approval", "production/huawei", "Ages of keys", "97 of 90 days", "overdue", "Paused:", "Resume staging", "Last runs"},
+		"/":                                               {"<h1>1 failed, 1 needs approval, 1 drifted</h1>", "also 1 key to see to", "flag\">paused", "needs approval", "production/huawei", "Ages of keys", "97 of 90 days", "overdue", "Paused:", "Resume staging", "Last runs", "ops has not taken them for 20 seconds", "it was forced from"},
 		"/environments/production":                        {"<h1>production", "Look at it and approve", "37 users must reconnect"},
 		"/environments/eu/production":                     {"<h1>eu/production", "Nothing to do: Terra has what the files ask for."},
 		"/environments/us/production":                     {"could not be run", "so nothing is known", "3 times in a row"},

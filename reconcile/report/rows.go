@@ -363,6 +363,9 @@ func affectedBy(list []row) string {
 	return usersWords(&users) + " affected"
 }
 
+// NoUsers is the impact of what could harm end users, where there are none.
+const NoUsers = "no active users"
+
 // impact says what the worst of some changes means to how many end users. Nobody counts
 // them where it can harm none.
 func impact(changes []Change) string {
@@ -373,7 +376,7 @@ func impact(changes []Change) string {
 		if worst.Class == plan.Safe {
 			return ""
 		}
-		return "no active users"
+		return NoUsers
 	case worst.Class == plan.Safe:
 		return users
 	case users == "":
