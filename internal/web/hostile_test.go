@@ -197,6 +197,10 @@ func TestHostileFlood(t *testing.T) {
 	if len(l.each) > maxAddresses+1 {
 		t.Errorf("%d addresses are kept, want at most %d", len(l.each), maxAddresses)
 	}
+	now = now.Add(time.Hour)
+	if l.allow("new", 1, now); len(l.each) != 1 {
+		t.Errorf("%d addresses are kept after an hour, want 1", len(l.each))
+	}
 	sessions := newSessions()
 	for range 10 * maxSessions {
 		sessions.begin([32]byte{1}, now)

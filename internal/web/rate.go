@@ -13,8 +13,9 @@ type rates struct {
 	burst int
 	all   *rate.Limiter
 
-	mu   sync.Mutex
-	each map[string]*rate.Limiter
+	mu    sync.Mutex
+	each  map[string]*rate.Limiter
+	swept time.Time // when those who ask no more were last forgotten
 }
 
 // maxAddresses is how many are told apart; those of all the others count together.
@@ -30,7 +31,8 @@ func (l *rates) of(who string, now time.Time) *rate.Limiter {
 	if one, known := l.each[who]; known {
 		return one
 	}
-	if len(l.each) >= maxAddresses {
+	if len(l.each) >= maxAddresses && now.Sub(l.swept) >= time.Second {
+		l.swept = now
 		for other, one := range l.each {
 			if one.TokensAt(now) >= float64(l.burst) {
 				delete(l.each, other)
