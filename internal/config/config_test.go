@@ -379,6 +379,22 @@ func TestFieldsAreDocumented(t *testing.T) {
 	}
 }
 
+// TestExampleOfMessages: what the page shows can be copied.
+func TestExampleOfMessages(t *testing.T) {
+	page, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile("(?s)```yaml\n(notify:\n.*?)```").FindStringSubmatch(string(page))
+	if found == nil {
+		t.Fatal("the page shows no notify")
+	}
+	c, err := Parse("/etc/reconcile/daemon.yaml", []byte(smallest+found[1]), env(map[string]string{"HOME": "/home/ada"}))
+	if err != nil || len(c.Notify.Receivers) != 5 || len(c.Notify.Routes) != 3 {
+		t.Errorf("%+v, %v", c.Notify, err)
+	}
+}
+
 // TestDefaultsAreWhatOmittedMeans: the declared default of a field, written, changes
 // nothing.
 func TestDefaultsAreWhatOmittedMeans(t *testing.T) {

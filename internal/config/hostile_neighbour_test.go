@@ -91,6 +91,8 @@ func TestHostileNeighbour(t *testing.T) {
 		{attack: "a token file of an account of hers", make: give("token"), says: "token belongs to user 12345"},
 		{attack: "a token file of a person of hers", make: give("ada"), says: "ada belongs to user 12345"},
 		{attack: "a token file of a forge of hers", make: give("forge"), says: "forge belongs to user 12345"},
+		{attack: "a secret of a receiver of hers", make: give("hook"), says: "hook belongs to user 12345"},
+		{attack: "an address of a receiver of hers", make: give("hookurl"), says: "hookurl belongs to user 12345"},
 		{attack: "a token file of git of hers", make: give("git"), says: "git belongs to user 12345"},
 		{attack: "an ssh key of hers", make: give("key"), says: "key belongs to user 12345"},
 		{attack: "known hosts of hers", make: give("hosts"), says: "hosts belongs to user 12345"},

@@ -1,12 +1,14 @@
 package notify
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,6 +47,53 @@ func TestEventsAreDocumented(t *testing.T) {
 	if diff := cmp.Diff(want.String(), got); diff != "" {
 		t.Errorf("the events (-known +on the page); make generate writes them:\n%s", diff)
 	}
+}
+
+// TestPageShowsAMessage: the document of the page has all fields of one, and no others.
+func TestPageShowsAMessage(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile("(?s)```json\n(\\{\"schema\": \"terra-reconcile/notification/v1\".*?)```").FindStringSubmatch(string(text))
+	if found == nil {
+		t.Fatal("the page shows no message")
+	}
+	var shown, whole any
+	var m Message
+	ours, err := document(Message{Items: []Item{{Since: start()}}})
+	for _, err := range []error{err, json.Unmarshal([]byte(found[1]), &shown), json.Unmarshal([]byte(found[1]), &m), json.Unmarshal(ours, &whole)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(keysOf(whole), keysOf(shown)); diff != "" {
+		t.Errorf("(-ours +page):\n%s", diff)
+	}
+	if kind, ok := report.KindOf(m.Event); !ok || kind.Severity != m.Severity || title(m) != m.Title {
+		t.Errorf("it would be %q, %s", title(m), kind.Severity)
+	}
+}
+
+// keysOf are the fields of a document, with those inside.
+func keysOf(document any) []string {
+	var out []string
+	switch d := document.(type) {
+	case map[string]any:
+		for key, value := range d {
+			out = append(out, key)
+			for _, inner := range keysOf(value) {
+				out = append(out, key+"."+inner)
+			}
+		}
+	case []any:
+		for _, one := range d {
+			out = append(out, keysOf(one)...)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // TestPageShowsHowToCheck: what the page shows takes a message of ours, and no other one.
