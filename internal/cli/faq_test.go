@@ -80,7 +80,13 @@ func answers() map[string]faqRun {
 			w.types("rotate add production/strava --not-before 2026-11-25 --commit", anotherStravaSecret)
 			w.now = w.now.Add(7 * 24 * time.Hour)
 		}, writes: true, says: []string{"key 3", "1 connection applied"}},
-		"Who did this, and who agreed to it?":               {says: []string{"production/strava"}},
+		"Who did this, and who agreed to it?": {says: []string{"production/strava"}},
+		"How do I hear of what the daemon does?": {before: func(w *typedExample) {
+			w.hooks()
+			if err := os.Rename(filepath.Join(w.home, "hooks.yaml"), filepath.Join(w.home, "daemon.yaml")); err != nil {
+				w.t.Fatal(err)
+			}
+		}, says: []string{"ops (webhook): taken"}},
 		"Can two daemons share an account?":                 {served: true, code: 1, says: []string{"another reconcile has it open"}},
 		"How does a colleague get to open the secrets?":     {before: newRecipient},
 		"How do I upgrade, or go back to an older version?": {},

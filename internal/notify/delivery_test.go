@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,6 +24,13 @@ type fickle struct {
 	wall  string // what holds this is answered by 403, whatever the mode
 	tries []time.Time
 	taken []string // ids
+}
+
+// came are the ids that it took, and when it was tried.
+func (f *fickle) came() (taken []string, tries []time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.taken), slices.Clone(f.tries)
 }
 
 func (f *fickle) set(mode string) { f.mu.Lock(); defer f.mu.Unlock(); f.mode = mode }
@@ -55,6 +63,12 @@ func (f *fickle) RoundTrip(r *http.Request) (*http.Response, error) {
 // sending is a desk whose receivers are fickle, and runs until stop.
 func sending(t *testing.T, dir string, receivers ...*fickle) (d *desk, stop func()) {
 	t.Helper()
+	return sendingBy(t, dir, func(s Store) Store { return s }, receivers...)
+}
+
+// sendingBy is sending where deliveries use another store.
+func sendingBy(t *testing.T, dir string, by func(Store) Store, receivers ...*fickle) (d *desk, stop func()) {
+	t.Helper()
 	var route Route
 	for i := range receivers {
 		route.Receivers = append(route.Receivers, fmt.Sprintf("r%d", i))
@@ -62,7 +76,7 @@ func sending(t *testing.T, dir string, receivers ...*fickle) (d *desk, stop func
 	d = newDesk(t, dir, route)
 	d.o.Now = time.Now
 	for i, delivery := range d.deliveries {
-		delivery.now = time.Now
+		delivery.now, delivery.store = time.Now, by(delivery.store)
 		delivery.Address, delivery.Transport = func() (string, error) { return "https://hooks.example/x", nil }, receivers[i]
 		delivery.Secret = func() (string, error) { return planted, nil }
 	}
@@ -105,15 +119,16 @@ func TestReceiverFailsHangsAndComesBack(t *testing.T) {
 			t.Errorf("telling took %s", took)
 		}
 		synctest.Wait()
-		if len(good.unique(t)) != 2 || len(bad.taken) != 0 {
-			t.Errorf("good has %d, bad has %d", len(good.taken), len(bad.taken))
+		if len(good.unique(t)) != 2 || len(bad.unique(t)) != 0 {
+			t.Errorf("good has %d, bad has %d", len(good.unique(t)), len(bad.unique(t)))
 		}
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if n := len(bad.tries); n < 10 || n > 20 {
-			t.Errorf("%d tries in an hour", n)
+		_, tries := bad.came()
+		if n := len(tries); n < 10 || n > 20 {
+			t.Fatalf("%d tries in an hour", n)
 		}
-		if last := bad.tries[len(bad.tries)-1].Sub(bad.tries[len(bad.tries)-2]); last != maxPause {
+		if last := tries[len(tries)-1].Sub(tries[len(tries)-2]); last != maxPause {
 			t.Errorf("the last pause was %s", last)
 		}
 		s := d.Stats()[0]
@@ -130,7 +145,7 @@ func TestReceiverFailsHangsAndComesBack(t *testing.T) {
 		time.Sleep(maxPause + deadline)
 		synctest.Wait()
 		if len(bad.unique(t)) != 2 || !slices.Equal(bad.unique(t), good.unique(t)) {
-			t.Errorf("bad has %v, good %v", bad.taken, good.taken)
+			t.Errorf("bad has %v, good %v", bad.unique(t), good.unique(t))
 		}
 		s = d.Stats()[0]
 		if s.Waiting != 0 || s.Delivered != 2 || !s.FailingSince.IsZero() || s.LastSuccess.IsZero() || s.Error != "" {
@@ -200,7 +215,7 @@ func TestRefusedForGood(t *testing.T) {
 		d.Look()
 		synctest.Wait()
 		if len(r.unique(t)) != 1 {
-			t.Errorf("got %v", r.taken)
+			t.Errorf("got %v", r.unique(t))
 		}
 		stop()
 	})
@@ -222,11 +237,13 @@ func TestOverflowIsTold(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.deliveries[0].more(mostWaiting + 2)
+		synctest.Wait()
 		d.record(wrote("strava", "failed"))
 		d.Look()
 		if s := d.Stats()[0]; s.Waiting != mostWaiting || s.Dropped != 3 {
 			t.Errorf("stats: %+v", s)
 		}
+		synctest.Wait()
 		r.set("")
 		time.Sleep(maxPause)
 		synctest.Wait()
@@ -245,23 +262,22 @@ func TestOverflowIsTold(t *testing.T) {
 func TestUnsavedDelivery(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := &fickle{}
-		d, stop := sending(t, t.TempDir(), r)
-		good := d.deliveries[0].store
+		r, full := &fickle{}, &atomic.Bool{}
+		d, stop := sendingBy(t, t.TempDir(), func(s Store) Store { return unsaved{s, full} }, r)
 		synctest.Wait()
-		d.deliveries[0].store = unsaved{good}
+		full.Store(true)
 		d.record(wrote("strava", "failed"), wrote("oura", "applied"))
 		d.Look()
 		time.Sleep(time.Hour)
 		synctest.Wait()
-		if s := d.Stats()[0]; len(r.taken) != 1 || s.Delivered != 1 || s.Waiting != 2 {
-			t.Errorf("sent %d times, %+v", len(r.taken), s)
+		if s := d.Stats()[0]; len(r.unique(t)) != 1 || s.Delivered != 1 || s.Waiting != 2 {
+			t.Errorf("sent %d times, %+v", len(r.unique(t)), s)
 		}
-		d.deliveries[0].store = good
+		full.Store(false)
 		time.Sleep(maxPause)
 		synctest.Wait()
 		if s := d.Stats()[0]; len(r.unique(t)) != 2 || s.Delivered != 2 || s.Waiting != 0 {
-			t.Errorf("got %v, %+v, want two, each once", r.taken, s)
+			t.Errorf("got %v, %+v, want two, each once", r.unique(t), s)
 		}
 		stop()
 	})
@@ -285,14 +301,14 @@ func TestHostileTextKeepsNobodyBack(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if len(r.unique(t)) != 1 {
-			t.Errorf("a minute later %d came, want the one that says nothing bad", len(r.taken))
+			t.Errorf("a minute later %d came, want the one that says nothing bad", len(r.unique(t)))
 		}
 		d.record(wrote("whoop", "applied"))
 		d.Look()
 		time.Sleep(maxPause)
 		synctest.Wait()
 		if s := d.Stats()[0]; len(r.unique(t)) != 2 || s.Waiting != 5 {
-			t.Errorf("%d came, %+v", len(r.taken), s)
+			t.Errorf("%d came, %+v", len(r.unique(t)), s)
 		}
 		r.mu.Lock()
 		r.wall = ""
@@ -300,14 +316,20 @@ func TestHostileTextKeepsNobodyBack(t *testing.T) {
 		time.Sleep(2 * maxPause)
 		synctest.Wait()
 		if s := d.Stats()[0]; len(r.unique(t)) != 7 || s.Waiting != 0 || s.Error != "" {
-			t.Errorf("%d came, %+v", len(r.taken), s)
+			t.Errorf("%d came, %+v", len(r.unique(t)), s)
 		}
 		stop()
 	})
 }
 
-type unsaved struct{ Store }
+type unsaved struct {
+	Store
+	full *atomic.Bool
+}
 
-func (unsaved) SaveReceiver(string, state.Receiver, int, ...int64) error {
-	return errors.New("disk full")
+func (u unsaved) SaveReceiver(receiver string, r state.Receiver, told int, done ...int64) error {
+	if u.full.Load() {
+		return errors.New("disk full")
+	}
+	return u.Store.SaveReceiver(receiver, r, told, done...)
 }

@@ -85,20 +85,20 @@ func (r Receiver) dial(ctx context.Context) (*smtp.Client, error) {
 	if err != nil {
 		return nil, r.refused(false, "the mail server is no HOST:PORT")
 	}
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", r.Mail.Server)
+	plain, err := (&net.Dialer{}).DialContext(ctx, "tcp", r.Mail.Server)
 	if err != nil {
 		return nil, r.refused(true, "%s", cause(err))
 	}
-	context.AfterFunc(ctx, func() { _ = conn.Close() }) // the end of the daemon is the end of this, too
+	context.AfterFunc(ctx, func() { _ = plain.Close() }) // the end of the daemon is the end of this, too
 	if until, ok := ctx.Deadline(); ok {
-		_ = conn.SetDeadline(until)
+		_ = plain.SetDeadline(until)
 	}
 	settings := &tls.Config{MinVersion: tls.VersionTLS12}
 	if r.TLS != nil {
 		settings = r.TLS.Clone()
 	}
 	settings.ServerName, settings.NextProtos = host, nil
-	conn = &boundedConn{Conn: conn, left: maxAnswer}
+	conn := net.Conn(&boundedConn{Conn: plain, left: maxAnswer})
 	if port == "465" {
 		conn = tls.Client(conn, settings)
 	}

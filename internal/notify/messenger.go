@@ -392,9 +392,13 @@ func (s *telling) remind(routes []Route) {
 	}
 }
 
-// reminded are the receivers that are to be reminded of a condition now, sorted.
+// reminded are the receivers that are to be reminded of a condition now, sorted. Of what is
+// only good to know nobody is.
 func (s *telling) reminded(c state.Condition, routes []Route) (due []string) {
 	kind, _ := report.KindOf(report.EventKind(c.Event))
+	if kind.Severity == report.Info {
+		return nil
+	}
 	m := Message{Event: kind.Name, Severity: kind.Severity, Environment: clean(c.Environment), Owner: clean(c.Owner)}
 	for _, r := range routes {
 		if r.Remind <= 0 || !r.chooses(m) {

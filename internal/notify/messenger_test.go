@@ -318,11 +318,17 @@ func TestReminders(t *testing.T) {
 		}
 		d.expect(fmt.Sprintf("hour %d", hour), "ops", want...)
 	}
-	d.Hear(ran())
+	held = ran()
+	held.Environments[0].Keys = []keys.Status{{Connection: "production/polar", State: keys.Soaking, Live: 2}}
+	d.Hear(held)
 	d.now = d.now.Add(100 * time.Hour)
 	d.Look()
-	d.expect("the end", "ops", "ended held Resolved: production/strava: held for a person")
-	d.expect("who is never reminded", "quiet", "ended held Resolved: production/strava: held for a person")
+	d.expect("a soak", "ops", "began key-soaking production/polar: a new key soaks", "ended held Resolved: production/strava: held for a person")
+	d.news("quiet")
+	d.Hear(ran())
+	d.Look()
+	d.expect("the end", "ops", "ended key-soaking Resolved: production/polar: a new key soaks")
+	d.expect("who is never reminded", "quiet", "ended key-soaking Resolved: production/polar: a new key soaks")
 }
 
 // TestPauses: a pause is told, ends by a resume or by itself, and a rewound branch likewise.
