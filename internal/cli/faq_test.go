@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -83,7 +84,8 @@ func answers() map[string]faqRun {
 		"Who did this, and who agreed to it?": {says: []string{"production/strava"}},
 		"How do I hear of what the daemon does?": {before: func(w *typedExample) {
 			w.hooks()
-			if err := os.Rename(filepath.Join(w.home, "hooks.yaml"), filepath.Join(w.home, "daemon.yaml")); err != nil {
+			runner := filepath.Join(w.home, "runner")
+			if err := errors.Join(os.Mkdir(runner, 0o700), os.Rename(filepath.Join(w.home, "hooks.yaml"), filepath.Join(runner, "daemon.yaml"))); err != nil {
 				w.t.Fatal(err)
 			}
 		}, says: []string{"ops (webhook): taken"}},

@@ -186,7 +186,7 @@ func TestDeliveryOutlivesTheProcess(t *testing.T) {
 		}
 		_ = d.store.Close()
 		r.set("")
-		d, stop = sending(t, dir, r)
+		_, stop = sending(t, dir, r)
 		synctest.Wait()
 		if got := r.unique(t); len(got) != 2 || !slices.Contains(got, all[0].ID) {
 			t.Errorf("got %v, want %s among two", got, all[0].ID)
