@@ -225,7 +225,11 @@ func (f *faulted) befalls(good []byte) {
 		kind := emulator.Kind(pick(string(emulator.Status503), string(emulator.Status500), string(emulator.Status429), string(emulator.Latency), string(emulator.Hang),
 			string(emulator.ConnectionReset), string(emulator.LostAnswer), string(emulator.BrokenJSON), string(emulator.HalfPage)))
 		fault := terratest.Fault{Kind: kind, Nth: 1 + f.rng.Intn(5), Times: 1 + f.rng.Intn(4), Delay: 300 * time.Millisecond, RetryAfter: time.Second}
-		f.note("%s from the call %d on, %d times", kind, fault.Nth, fault.Times)
+		what := pick("call", "write")
+		if what == "write" { // which are few
+			fault.Nth, fault.Match = 1, func(c terratest.Call) bool { return c.Write && !c.DryRun }
+		}
+		f.note("%s from the %s %d on, %d times", kind, what, fault.Nth, fault.Times)
 		f.terra.Fault(fault)
 	case 16:
 		f.note("Terra is well")
