@@ -60,6 +60,9 @@ func (c controlServer) Resume(r daemon.ResumeRequest) (daemon.Resumed, error) {
 		return daemon.Resumed{}, err
 	}
 	target := strings.Trim(r.Target, "/")
+	if target == "" && r.Target != "" { // two empty variables of a script
+		return daemon.Resumed{}, fmt.Errorf("resume %q: %w", r.Target, errNamesNothing)
+	}
 	i := slices.IndexFunc(all, func(s state.KillSwitch) bool { return s.Target() == target })
 	if i < 0 {
 		return daemon.Resumed{}, fmt.Errorf("resume %s: no pause is on exactly that; pauses there are: %s", targetWords(target), c.pausedWords(target, all))
@@ -117,6 +120,8 @@ func (c controlServer) Pauses() ([]daemon.Pause, error) {
 	}
 	return out, err
 }
+
+var errNamesNothing = errors.New("it names neither an environment nor a connection; without any name it is everything")
 
 // KeyAccepted lifts the rejection of a key that somebody who does not hold the state
 // heard to be accepted. Where there is none it does nothing.
@@ -185,9 +190,12 @@ func pauseOf(s state.KillSwitch) daemon.Pause {
 // on a name that was typed wrong would hold nothing, so an unknown one is an error, as
 // long as any is known.
 func (c controlServer) target(text string) (state.KillSwitch, error) {
-	text = strings.Trim(text, "/")
-	if text == "" {
+	given := text
+	switch text = strings.Trim(text, "/"); {
+	case given == "":
 		return state.KillSwitch{}, nil
+	case text == "":
+		return state.KillSwitch{}, errNamesNothing
 	}
 	known, err := c.known()
 	if err != nil {

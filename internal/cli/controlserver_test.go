@@ -52,6 +52,7 @@ func TestTargets(t *testing.T) {
 	}
 	k := openControlServer(t, known...)
 	for text, want := range map[string]string{
+		"/": "names neither", "//": "names neither",
 		"staging": "there is eu/production, production", "staging/strava": "there is eu/production", "strava": "there is",
 		"production/strva": `no connection "strva" is known`, "eu": "there is",
 	} {
@@ -143,6 +144,9 @@ func TestPauseRequestsThatAreRefused(t *testing.T) {
 	}
 	if all, err := k.Pauses(); err != nil || len(all) != 1 || all[0].Until.Sub(all[0].Since) != time.Minute {
 		t.Errorf("got %+v, %v, want one", all, err)
+	}
+	if r, err := k.Resume(daemon.ResumeRequest{Target: "/", Owner: "jo"}); err == nil {
+		t.Errorf("resume of two empty names lifts %+v", r)
 	}
 }
 

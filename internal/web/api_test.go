@@ -76,6 +76,8 @@ func TestAPIIsAsDescribed(t *testing.T) {
 		{method: "POST", path: "/pauses", token: readToken, body: `{"target":"production","reason":"x","seconds":60}`, status: 403},
 		{method: "POST", path: "/pauses", token: approveToken, body: `{"reason":"x","seconds":60}`, status: 400, says: "name an environment"},
 		{method: "POST", path: "/resumes", token: approveToken, body: `{"target":""}`, status: 400, says: "name an environment"},
+		{method: "POST", path: "/pauses", token: approveToken, body: `{"target":"/","reason":"x","seconds":60}`, status: 400, says: "name an environment"},
+		{method: "POST", path: "/resumes", token: approveToken, body: `{"target":"//"}`, status: 400, says: "name an environment"},
 		{method: "POST", path: "/resumes", token: approveToken, body: `{"target":"staging"}`, status: 200, says: `"still": []`},
 		{method: "POST", path: "/runs", token: approveToken, body: `{"environment":"staging"}`, status: 200, says: `"staging"`},
 		{method: "POST", path: "/runs", token: readToken, body: `{"environment":"staging"}`, status: 403},

@@ -232,9 +232,10 @@ func (s *Site) doApprove(r *http.Request, who string) (string, error) {
 	return query(subjectPath(environment, provider), "done", "approve"), nil
 }
 
-// targetOf is what a pause is about, as the daemon names it: "" is everything.
+// targetOf is what a pause is about, as the daemon names it: "" is everything. Slashes around
+// it are no part of it, so that two empty names with one between are none, too.
 func targetOf(asked string) (string, error) {
-	switch asked {
+	switch asked = strings.Trim(asked, "/"); asked {
 	case "":
 		return "", errNoTarget
 	case everything:

@@ -106,6 +106,8 @@ func TestHostileForms(t *testing.T) {
 		{attack: "a resume of another pause", path: "/resume", body: "target=staging&since=2026-01-01T00:00:00Z&token=" + approveToken, status: http.StatusConflict},
 		{attack: "a resume of everything, where there is none", path: "/resume", body: "target=%2A&token=" + approveToken, status: http.StatusConflict},
 		{attack: "a pause of an empty name", path: "/pause", body: "target=&reason=x&seconds=3600&token=" + approveToken, status: http.StatusConflict},
+		{attack: "a pause of two empty names", path: "/pause", body: "target=%2F&reason=x&seconds=3600&token=" + approveToken, status: http.StatusConflict},
+		{attack: "a resume of two empty names", path: "/resume", body: "target=%2F&token=" + approveToken, status: http.StatusConflict},
 		{attack: "a resume of an empty name", path: "/resume", body: "target=&token=" + approveToken, status: http.StatusConflict},
 		{attack: "a run without a token", path: "/run", body: "environment=production", status: http.StatusForbidden},
 		{attack: "a login of another page", path: "/login", body: "token=" + readToken, headers: []string{"Origin", "https://evil.example"}, status: http.StatusForbidden},
