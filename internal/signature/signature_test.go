@@ -2,6 +2,9 @@ package signature
 
 import (
 	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha512"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -15,6 +18,8 @@ import (
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/ProtonMail/go-crypto/openpgp/armor"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
+	"github.com/hiddeco/sshsig"
+	"golang.org/x/crypto/ssh"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/gitsource"
 )
@@ -492,4 +497,100 @@ func TestOpenPGPNamesWhoSigned(t *testing.T) {
 	if err != nil || !strings.Contains(by, fmt.Sprintf("%X", mallory.Fingerprint)) || strings.Contains(by, fmt.Sprintf("%X", ada.Fingerprint)) {
 		t.Errorf("signed by %q, %v; want mallory's %X", by, err, mallory.Fingerprint)
 	}
+}
+
+// TestOpenPGPSubkeys: a subkey signs no more when it was revoked, whatever the reason, nor
+// when what it belongs to was, or has expired.
+func TestOpenPGPSubkeys(t *testing.T) {
+	t.Parallel()
+	made := &packet.Config{Algorithm: packet.PubKeyAlgoEdDSA, Time: func() time.Time { return now().Add(-time.Hour) }}
+	for what, c := range map[string]struct {
+		change func(e *openpgp.Entity) error
+		at     time.Time
+		says   string // "" where it is taken
+	}{
+		"as it is": {func(*openpgp.Entity) error { return nil }, now(), ""},
+		"itself": {func(e *openpgp.Entity) error {
+			return e.RevokeSubkey(&e.Subkeys[len(e.Subkeys)-1], packet.KeySuperseded, "", made)
+		}, now(), "revoked"},
+		"itself, accepted before": {func(e *openpgp.Entity) error {
+			return e.RevokeSubkey(&e.Subkeys[len(e.Subkeys)-1], packet.KeySuperseded, "", made)
+		}, time.Time{}, "revoked"},
+		"its key": {func(e *openpgp.Entity) error { return e.RevokeKey(packet.KeySuperseded, "", made) }, now(), "revoked"},
+		"its owner": {func(e *openpgp.Entity) error {
+			_, identity := e.PrimarySelfSignature()
+			revoked := &packet.Signature{Version: e.PrimaryKey.Version, SigType: packet.SigTypeCertificationRevocation, PubKeyAlgo: e.PrimaryKey.PubKeyAlgo, Hash: made.Hash(), CreationTime: made.Now(), IssuerKeyId: &e.PrimaryKey.KeyId}
+			identity.Signatures = append(identity.Signatures, revoked)
+			return revoked.SignUserId(identity.UserId.Id, e.PrimaryKey, e.PrivateKey, made)
+		}, now(), "revoked"},
+		"its key ends": {func(*openpgp.Entity) error { return nil }, now().AddDate(0, 0, 20), "expired"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			ends := *made
+			ends.KeyLifetimeSecs = 10 * 24 * 60 * 60
+			e, err := openpgp.NewEntity("ada", "", "ada@acme.example", &ends)
+			if err == nil {
+				err = e.AddSigningSubkey(made)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var armored, keys bytes.Buffer
+			commit := Commit{Payload: []byte("tree\n"), When: now()}
+			err = openpgp.ArmoredDetachSign(&armored, e, bytes.NewReader(commit.Payload), made)
+			commit.Signature = armored.Bytes()
+			file := filepath.Join(t.TempDir(), "keyring")
+			if err = errors.Join(err, c.change(e), e.Serialize(&keys), os.WriteFile(file, keys.Bytes(), 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			trust, err := Load(Files{Keyring: file})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.says == "" {
+				wantTaken(t, what, trust, commit, c.at)
+				return
+			}
+			wantRefused(t, what, trust, commit, c.at, c.says)
+		})
+	}
+}
+
+// TestSSHSHA1: an RSA key signs with SHA-2 alone.
+func TestSSHSHA1(t *testing.T) {
+	t.Parallel()
+	private, err := rsa.GenerateKey(rand.Reader, leastRSA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ssh.NewSignerFromKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signs, can := key.(ssh.AlgorithmSigner)
+	if !can {
+		t.Fatal("the key signs by one algorithm only")
+	}
+	file := filepath.Join(t.TempDir(), "allowed_signers")
+	if err := os.WriteFile(file, append([]byte("ada@acme.example "), ssh.MarshalAuthorizedKey(key.PublicKey())...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	trust, err := Load(Files{AllowedSigners: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload := []byte("tree\n")
+	digest := sha512.Sum512(payload)
+	signed := append([]byte("SSHSIG"), ssh.Marshal(struct{ Namespace, Reserved, Hash, Digest string }{namespace, "", "sha512", string(digest[:])})...)
+	by := func(algorithm string) Commit {
+		made, err := signs.SignWithAlgorithm(rand.Reader, signed, algorithm)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Commit{Payload: payload, Committer: "ada@acme.example", When: now(), Signature: sshsig.Armor(&sshsig.Signature{
+			Version: 1, PublicKey: key.PublicKey(), Namespace: namespace, HashAlgorithm: sshsig.HashSHA512, Signature: made})}
+	}
+	wantTaken(t, "SHA-512", trust, by(ssh.KeyAlgoRSASHA512), now())
+	wantRefused(t, "SHA-1", trust, by(ssh.KeyAlgoRSA), now(), "ssh signature")
 }
