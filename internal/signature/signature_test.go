@@ -2,6 +2,7 @@ package signature
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha512"
@@ -593,4 +594,54 @@ func TestSSHSHA1(t *testing.T) {
 	}
 	wantTaken(t, "SHA-512", trust, by(ssh.KeyAlgoRSASHA512), now())
 	wantRefused(t, "SHA-1", trust, by(ssh.KeyAlgoRSA), now(), "ssh signature")
+}
+
+// TestOpenPGPTimes: a signature that its key could not make at the time, one that has ended,
+// and two at once are none.
+func TestOpenPGPTimes(t *testing.T) {
+	t.Parallel()
+	at := func(when time.Time, lasts uint32) *packet.Config {
+		return &packet.Config{Algorithm: packet.PubKeyAlgoEdDSA, Time: func() time.Time { return when }, SigLifetimeSecs: lasts}
+	}
+	made := at(now().Add(-time.Hour), 0)
+	made.KeyLifetimeSecs = 60 * 60
+	e, err := openpgp.NewEntity("ada", "", "ada@acme.example", made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys bytes.Buffer
+	file := filepath.Join(t.TempDir(), "keyring")
+	if err := errors.Join(e.Serialize(&keys), os.WriteFile(file, keys.Bytes(), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	trust, err := Load(Files{Keyring: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The key itself signs, at whatever time it is told: who holds it has its own clock.
+	signed := func(times ...*packet.Config) Commit {
+		commit := Commit{Payload: []byte("tree\n"), When: now()}
+		var armored bytes.Buffer
+		out, err := armor.Encode(&armored, "PGP SIGNATURE", nil)
+		for _, config := range times {
+			hash := crypto.SHA256.New()
+			_, _ = hash.Write(commit.Payload)
+			s := &packet.Signature{Version: 4, SigType: packet.SigTypeBinary, PubKeyAlgo: e.PrimaryKey.PubKeyAlgo, Hash: crypto.SHA256, CreationTime: config.Now(), IssuerKeyId: &e.PrimaryKey.KeyId}
+			if config.SigLifetimeSecs > 0 {
+				s.SigLifetimeSecs = &config.SigLifetimeSecs
+			}
+			err = errors.Join(err, s.Sign(hash, e.PrivateKey, config), s.Serialize(out))
+		}
+		if err = errors.Join(err, out.Close()); err != nil {
+			t.Fatal(err)
+		}
+		commit.Signature = armored.Bytes()
+		return commit
+	}
+	early := now().Add(-30 * time.Minute)
+	wantTaken(t, "while the key is valid", trust, signed(at(early, 0)), early)
+	wantRefused(t, "made after the end of the key, below a signed commit", trust, signed(at(now().Add(time.Minute), 0)), time.Time{}, "expired")
+	wantTaken(t, "one that ends", trust, signed(at(early, 60)), early)
+	wantRefused(t, "one that has ended", trust, signed(at(early, 60)), early.Add(2*time.Minute), "has expired")
+	wantRefused(t, "two in one armor", trust, signed(at(early, 0), at(early, 0)), early, "more than one signature")
 }
