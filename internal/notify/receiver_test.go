@@ -402,3 +402,41 @@ func TestMailRefuses(t *testing.T) {
 		t.Errorf("a server that hangs: %v after %s", err, time.Since(began))
 	}
 }
+
+// counted is an answer that never ends, and counts what of it was read.
+type counted struct{ read int }
+
+func (c *counted) Read(p []byte) (int, error) {
+	if c.read += len(p); c.read > 1<<24 {
+		return 0, io.EOF // for who reads on and on
+	}
+	return len(p), nil
+}
+
+func (c *counted) Close() error { return nil }
+
+type saying struct {
+	code int
+	body io.ReadCloser
+}
+
+func (s saying) RoundTrip(*http.Request) (*http.Response, error) {
+	return &http.Response{StatusCode: s.code, Header: http.Header{}, Body: s.body}, nil
+}
+
+// TestEndlessAnswersOfReceivers: of what a receiver says no more is read than 64 KiB, whether it takes
+// the message or not.
+func TestEndlessAnswersOfReceivers(t *testing.T) {
+	t.Parallel()
+	for _, code := range []int{200, 302, 400, 500} {
+		body := &counted{}
+		r := at127(Webhook, "https://hooks.example/x")
+		r.Transport = saying{code, body}
+		if err := r.Send(t.Context(), TestMessage("id", start())); (err == nil) != (code == 200) {
+			t.Errorf("%d: %v", code, err)
+		}
+		if body.read > 2*maxAnswer {
+			t.Errorf("%d: %d bytes were read", code, body.read)
+		}
+	}
+}
