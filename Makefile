@@ -21,9 +21,11 @@ generate: ## Rewrite goldens and the pages generated from code.
 check: ## Everything CI checks, with seconds per stage.
 	.ci/run
 
-bench: ## Measure speed and memory against what is possible (two minutes).
+bench: ## Measure speed and memory against what is possible (four minutes).
 	go test -run '^$$' -bench ColdDryRun -benchtime 15x ./internal/cli
 	go test -run '^$$' -bench Passes -benchtime 2x ./internal/cli
+	go test -run '^$$' -bench IdleDaemon -benchtime 1x ./internal/cli
+	go test -run '^$$' -bench Scrape -benchtime 300x ./internal/metrics
 	go test -run '^$$' -bench BesideTerraform -benchtime 5x ./internal/cli
 	go test -run '^$$' -bench Page -benchtime 50x ./internal/web
 

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -116,7 +117,7 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, by operato
 	defer stopWatching()
 	d, err := daemon.New(daemon.Options{
 		Poller: poller, Runner: source, Log: log, Poll: c.Repo.Poll, Deadline: c.CycleDeadline, UnreadyAfter: c.UnreadyAfter, AtOnce: runsAtOnce, Wake: wake, Spread: rand.Float64, Now: proc.Now, Check: func() error { return withAdvice(store.Check()) },
-		Paused: source.paused,
+		Paused: source.paused, Rest: func() { rest(transport) },
 	})
 	if err != nil {
 		return err
@@ -151,6 +152,13 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, by operato
 	err = d.Run(ctx)
 	log.Info("stopped")
 	return err
+}
+
+// rest gives back what runs took: several times what a daemon keeps, and nothing would ask
+// for it until the next run.
+func rest(transport *http.Transport) {
+	transport.CloseIdleConnections()
+	debug.FreeOSMemory()
 }
 
 // servePages are what is served on listen: health, the page, the API and the metrics where

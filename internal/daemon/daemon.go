@@ -52,7 +52,7 @@ type Moment struct {
 	Why string
 }
 
-// Options of a Daemon. All but Wake, Now, Check and Paused are required.
+// Options of a Daemon. All but Wake, Now, Rest, Check and Paused are required.
 type Options struct {
 	Poller   Poller
 	Runner   Runner
@@ -71,6 +71,7 @@ type Options struct {
 	// Paused is why nothing of an environment may be changed now; where connections is not nil, none
 	// of these. "" where something may.
 	Paused func(environment string, connections []string) string
+	Rest   func()       // called when no run is under way any more; may be nil
 	Check  func() error // why nothing can be remembered, nil where it can; asked for each /healthz; may be nil
 }
 
@@ -267,6 +268,23 @@ func (d *Daemon) work(ctx context.Context, name string, w *worker) {
 		}
 		d.lookAfter(name)
 		next = ask()
+		d.rest()
+	}
+}
+
+// rest lets the daemon rest once no run is under way.
+func (d *Daemon) rest() {
+	if d.o.Rest == nil {
+		return
+	}
+	d.mu.Lock()
+	busy := false
+	for _, w := range d.workers {
+		busy = busy || w.shown.Running != nil
+	}
+	d.mu.Unlock()
+	if !busy {
+		d.o.Rest()
 	}
 }
 

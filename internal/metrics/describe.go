@@ -71,8 +71,9 @@ func admit(now Snapshot) shown {
 			s.latest = list[0]
 			s.planned = s.latest.PlanHash != ""
 		}
-		s.connections = connectionsOf(s.latest)
-		out.droppedConnections += len(namesOf(s.latest)) - len(s.connections)
+		names := namesOf(s.latest)
+		s.connections = labelled(names)
+		out.droppedConnections += len(names) - len(s.connections)
 		out.environments = append(out.environments, s)
 	}
 	slices.SortStableFunc(out.environments, func(a, b shownEnvironment) int { return cmp.Compare(len(a.connections), len(b.connections)) })
@@ -91,25 +92,26 @@ func admit(now Snapshot) shown {
 	return out
 }
 
-// namesOf are the connections of which there is something to say.
-func namesOf(e report.Environment) map[string]bool {
-	out := map[string]bool{}
+// namesOf are the connections of which there is something to say, sorted.
+func namesOf(e report.Environment) []string {
+	out := make([]string, 0, len(e.Keys)+len(e.Changes)+len(e.Events))
 	for _, k := range e.Keys {
-		out[k.Connection] = true
+		out = append(out, k.Connection)
 	}
 	for _, c := range e.Changes {
-		out[c.Connection] = true
+		out = append(out, c.Connection)
 	}
 	for _, event := range e.Events {
-		out[event.Connection] = true
+		out = append(out, event.Connection)
 	}
-	return out
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
-// connectionsOf gives their labels, without those that look like one before them.
-func connectionsOf(e report.Environment) map[string]string {
-	out, taken := map[string]string{}, map[string]bool{}
-	for _, name := range slices.Sorted(maps.Keys(namesOf(e))) {
+// labelled gives the labels of names, without those that look like one before them.
+func labelled(names []string) map[string]string {
+	out, taken := make(map[string]string, len(names)), make(map[string]bool, len(names))
+	for _, name := range names {
 		if text := label(name); !taken[text] {
 			taken[text], out[name] = true, text
 		}
