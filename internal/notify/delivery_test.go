@@ -217,6 +217,11 @@ func TestRefusedForGood(t *testing.T) {
 		if len(r.unique(t)) != 1 {
 			t.Errorf("got %v", r.unique(t))
 		}
+		d.deliveries[0].more(1) // who tells of a message may come after who has sent it
+		synctest.Wait()
+		if s := d.Stats()[0]; s.Waiting != 0 {
+			t.Errorf("stats: %+v", s)
+		}
 		stop()
 	})
 }
@@ -309,6 +314,14 @@ func TestHostileTextKeepsNobodyBack(t *testing.T) {
 		synctest.Wait()
 		if s := d.Stats()[0]; len(r.unique(t)) != 2 || s.Waiting != 5 {
 			t.Errorf("%d came, %+v", len(r.unique(t)), s)
+		}
+		r.mu.Lock()
+		r.wall = `"environment":"e0"`
+		r.mu.Unlock()
+		time.Sleep(2 * maxPause)
+		synctest.Wait()
+		if s := d.Stats()[0]; len(r.unique(t)) != 6 || s.Waiting != 1 {
+			t.Errorf("where only the first one is refused still, %d came, %+v", len(r.taken), s)
 		}
 		r.mu.Lock()
 		r.wall = ""

@@ -440,3 +440,20 @@ func TestEndlessAnswersOfReceivers(t *testing.T) {
 		}
 	}
 }
+
+// TestLongTextsAndPauses: neither a text of anybody nor a receiver that asks for patience is
+// without a bound.
+func TestLongTextsAndPauses(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("<", 1<<20)
+	out := together([]piece{{event: report.EventFailed, environment: long, devID: long, owner: long, commit: long, run: long, Item: Item{Connection: long, Text: long, Command: long}}}, start())
+	body, err := json.Marshal(out[0].Message)
+	if most := 10 * longestText * len(`\u003c`); err != nil || len(body) > most {
+		t.Errorf("a message has %d bytes, want at most %d; %v", len(body), most, err)
+	}
+	for _, header := range []string{"2147483647", "Fri, 31 Dec 9999 23:59:59 GMT"} {
+		if got := retryAfter(header); got != maxPause {
+			t.Errorf("Retry-After: %s is waited for %s, want %s", header, got, maxPause)
+		}
+	}
+}
