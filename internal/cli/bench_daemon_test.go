@@ -119,7 +119,7 @@ func (d *idling) listen(log io.Reader, first chan<- struct{}) {
 
 func (d *idling) get(b *testing.B, path string) (code int, body string) {
 	b.Helper()
-	answer, err := http.Get("http://" + d.address + path)
+	answer, err := (&http.Client{Timeout: time.Minute}).Get("http://" + d.address + path)
 	if err != nil {
 		b.Fatal(err)
 	}
