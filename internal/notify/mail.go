@@ -59,10 +59,21 @@ func (r Receiver) mail(ctx context.Context, m Message) error {
 	if err := client.Mail(bare(r.Mail.From)); err != nil {
 		return refused("name the sender", err)
 	}
+	var gone error // of recipients that there are no more; the others get it all the same
+	unknown := 0
 	for _, to := range r.Mail.To {
-		if err := client.Rcpt(bare(to)); err != nil {
-			return refused("name a recipient", err)
+		err := client.Rcpt(bare(to))
+		if answer := (*textproto.Error)(nil); err == nil {
+			continue
+		} else if errors.As(err, &answer) && answer.Code >= 500 {
+			gone = refused("name a recipient, "+bare(to), err)
+			unknown++
+			continue
 		}
+		return refused("name a recipient", err)
+	}
+	if unknown == len(r.Mail.To) {
+		return gone
 	}
 	body, err := client.Data()
 	if err == nil {
@@ -75,7 +86,7 @@ func (r Receiver) mail(ctx context.Context, m Message) error {
 		return refused(sendText, err)
 	}
 	_ = client.Quit() // the server has taken it
-	return nil
+	return gone
 }
 
 // dial connects to the mail server, and goes no further where what follows could be read on

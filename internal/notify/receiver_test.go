@@ -227,7 +227,7 @@ func TestReceiversRefuse(t *testing.T) {
 type mailServer struct {
 	net.Listener
 	certificate *tls.Certificate  // nil: it offers no STARTTLS
-	at          map[string]string // by command: what it answers in the place of 250
+	at          map[string]string // by command or whole line: what it answers in the place of 250
 	hang        string            // the command at which it falls silent
 
 	mu    sync.Mutex
@@ -271,7 +271,10 @@ func (s *mailServer) talk(conn net.Conn) {
 			_, _ = io.Copy(io.Discard, lines)
 			return
 		}
-		answer, set := s.at[word]
+		answer, set := s.at[strings.TrimSpace(line)]
+		if !set {
+			answer, set = s.at[word]
+		}
 		switch {
 		case set:
 			say(answer)
@@ -369,7 +372,7 @@ func TestMailRefuses(t *testing.T) {
 		want    string
 	}{
 		{&mailServer{at: map[string]string{"MAIL": "451 later"}}, true, "name the sender: 451"},
-		{&mailServer{at: map[string]string{"RCPT": "550 nobody"}}, false, "name a recipient: 550"},
+		{&mailServer{at: map[string]string{"RCPT": "550 nobody"}}, false, "ada@acme.example: 550"},
 		{&mailServer{at: map[string]string{"AUTH": "535 wrong " + planted}}, true, "sign in: (its words are left out"},
 		{&mailServer{at: map[string]string{"MAIL": "250-" + strings.Repeat("x", maxAnswer)}}, true, "it says too much"},
 	} {
@@ -383,6 +386,13 @@ func TestMailRefuses(t *testing.T) {
 		if len(c.s.texts) > 0 {
 			t.Errorf("%s: it was sent", c.want)
 		}
+	}
+	one := newMailServer(t, &mailServer{at: map[string]string{"RCPT TO:<gone@acme.example>": "550 nobody"}})
+	toTwo := byMail(one)
+	toTwo.Mail.To = []string{"gone@acme.example", "ops@acme.example"}
+	refusal := (*RefusedError)(nil)
+	if err := toTwo.Send(t.Context(), hostile()); !errors.As(err, &refusal) || refusal.Passing || !strings.Contains(err.Error(), "gone@acme.example: 550") || len(one.texts) != 1 {
+		t.Errorf("one of two recipients is gone: %v, %d sent, want one and an error that names the other", err, len(one.texts))
 	}
 	s := newMailServer(t, &mailServer{})
 	_, port, err := net.SplitHostPort(s.Addr().String())
