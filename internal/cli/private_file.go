@@ -111,9 +111,7 @@ func guardSignals(ctx context.Context, onTerminal bool) (guarded context.Context
 	guarded, cancel := context.WithCancel(ctx)
 	typing = &atomic.Bool{}
 	caught, done := make(chan os.Signal, 1), make(chan struct{})
-	if onTerminal {
-		signal.Reset(os.Interrupt) // of main, which would end the process
-	}
+	signal.Reset(os.Interrupt, syscall.SIGTERM) // of main, which would end the process
 	signal.Notify(caught, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
 	go func() {
 		for {
