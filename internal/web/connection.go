@@ -117,8 +117,9 @@ func (s *Site) subject(w http.ResponseWriter, r *http.Request, environment, prov
 	}
 	now := s.o.Now()
 	p := subjectPage{chrome: s.chrome(r, clean(name)), Name: clean(name), MoreHref: query("/history", "environment", environment)}
-	p.Notices = append(p.done(r), subjectNotices(e, status, name, now)...)
-	p.plan(e, name, provider)
+	left, _ := s.o.Source.Left(environment)
+	p.Notices = append(p.done(r, e, left, provider), subjectNotices(e, status, name, now)...)
+	p.plan(e, left, name, provider, now)
 	filter := state.HistoryFilter{Environment: environment, Limit: 15, Within: 1 << 20}
 	if provider == "" {
 		p.ofEnvironment(e, connections, now)
@@ -154,9 +155,18 @@ func (s *Site) subject(w http.ResponseWriter, r *http.Request, environment, prov
 }
 
 // done says what was just done here, by one of our own words and no others.
-func (p *subjectPage) done(r *http.Request) []notice {
+func (p *subjectPage) done(r *http.Request, e seen, left report.Environment, provider string) []notice {
 	switch r.URL.Query().Get("done") {
 	case "approve":
+		connection := ""
+		if provider != "" {
+			connection = e.status.Name + "/" + provider
+		}
+		for _, w := range e.status.Approved {
+			if w.Connection == connection && w.Missing > 0 {
+				return []notice{{Label: "Approved", Text: "Your approval is kept. " + missingWords(w.Missing) + "; nothing is applied before."}}
+			}
+		}
 		return []notice{{Label: "Approved", Text: "A run begins now, and applies exactly what was shown, or nothing. Reload to see what became of it."}}
 	case "pause":
 		return []notice{{Label: "Paused", Text: "Nothing is changed until the pause ends or somebody lifts it."}}
@@ -191,7 +201,7 @@ func subjectNotices(e seen, status daemon.Status, name string, now time.Time) []
 }
 
 // plan is what the last run found to do, and what became of it.
-func (p *subjectPage) plan(e seen, name, provider string) {
+func (p *subjectPage) plan(e seen, left report.Environment, name, provider string, now time.Time) {
 	if !e.known {
 		p.PlanNone = "No run has looked at it yet, or the last one ended with an error; so nothing is known."
 		return
@@ -201,7 +211,7 @@ func (p *subjectPage) plan(e seen, name, provider string) {
 		if provider != "" && connection != name {
 			continue
 		}
-		p.Plan = append(p.Plan, planRow{Row: row, Name: clean(connection), Href: connectionPath(connection), Open: provider != ""})
+		p.Plan = append(p.Plan, planRow{Row: e.withApproval(row, left, now), Name: clean(connection), Href: connectionPath(connection), Open: provider != ""})
 	}
 	if len(p.Plan) > 0 {
 		return
@@ -234,11 +244,7 @@ func (p *subjectPage) ofEnvironment(e seen, connections map[string]standing, now
 	add("commit", shortHash(e.status.Revision))
 	add("fully applied", cmp.Or(shortHash(e.status.AppliedRevision), "nothing yet"))
 	for _, a := range e.status.Approved {
-		then := "the next run may apply it"
-		if a.Missing > 0 {
-			then = visible.Plural(a.Missing, "more person", "more people") + " must approve it"
-		}
-		add("approved", fmt.Sprintf("%s by %s until %s: %s", cmp.Or(clean(a.Connection), "the plan"), strings.Join(cleanAll(a.By), ", "), clock(a.Until, now), then))
+		add("approved", cmp.Or(clean(a.Connection), "the plan")+" "+approvedWords(a, now))
 	}
 }
 
@@ -417,17 +423,70 @@ func (s *Site) approvalOf(e seen, name, provider string) *approvalState {
 	if !known || hash == "" || a.ReleasesNow == 0 {
 		return nil
 	}
+	connection := ""
+	if provider != "" {
+		connection = name
+	}
+	given, waits := e.approved(left, connection)
 	out := &approvalState{Text: clean(a.Text), Hash: hash}
-	if a.State == report.ApprovalRequired { // the text says how a command gives it
+	if a.State == report.ApprovalRequired || waits && given.Missing > 0 { // the text says how a command gives it
 		out.Text = visible.Plural(a.ReleasesNow, "change waits", "changes wait") + " for an approval" + opensWords(a)
 		if a.Required > 1 {
 			out.Text += fmt.Sprintf("; %d people must give it", a.Required)
+		}
+		if waits {
+			out.Text += "; approved " + approvedWords(given, s.o.Now())
 		}
 	}
 	if e.report.Mode == report.Apply {
 		out.Link = &link{query("/approve", "environment", e.status.Name, "provider", provider), "Look at it and approve"}
 	}
 	return out
+}
+
+// approved is the approval that waits for what the last run left to do: of a connection, or
+// of the plan where that covers it. For the connection "" it is that of the plan.
+func (e seen) approved(left report.Environment, connection string) (daemon.Approved, bool) {
+	if len(left.Changes) == 0 || len(e.status.Approved) == 0 {
+		return daemon.Approved{}, false
+	}
+	whole, hashes := plan.Hash(left.Plan()), plan.ConnectionHashes(left.Plan())
+	for _, w := range e.status.Approved {
+		ofPlan := w.Connection == "" && w.Hash == whole && !slices.Contains(left.Approval.Leaves, connection)
+		if ofPlan || w.Connection != "" && w.Connection == connection && w.Hash == hashes[connection] {
+			return w, len(w.By) > 0
+		}
+	}
+	return daemon.Approved{}, false
+}
+
+// withApproval names the approval that waits beside what holds the changes of a row: the
+// last run began before somebody gave it.
+func (e seen) withApproval(row report.Row, left report.Environment, now time.Time) report.Row {
+	w, waits := e.approved(left, row.Connection)
+	if row.Connection == "" || !waits {
+		return row
+	}
+	row.Changes = slices.Clone(row.Changes)
+	for i, c := range row.Changes {
+		if at := slices.IndexFunc(c.Notes, func(n report.Note) bool { return n.Label == "held" }); at >= 0 {
+			row.Changes[i].Notes = slices.Insert(slices.Clone(c.Notes), at+1, report.Note{Label: "waiting approval", Text: approvedWords(w, now)})
+		}
+	}
+	return row
+}
+
+// approvedWords say by whom something is approved, and what comes then.
+func approvedWords(a daemon.Approved, now time.Time) string {
+	then := "the next run may apply it"
+	if a.Missing > 0 {
+		then = missingWords(a.Missing)
+	}
+	return fmt.Sprintf("by %s until %s: %s", strings.Join(cleanAll(a.By), ", "), clock(a.Until, now), then)
+}
+
+func missingWords(n int) string {
+	return visible.Plural(n, "more person", "more people") + " must approve the same"
 }
 
 // opensWords says for what an approved change goes on waiting, unless the approval says

@@ -173,20 +173,22 @@ func (s *Site) showApprove(r *http.Request, p *formPage) error {
 	}
 	for _, row := range report.Rows(e.report, left) {
 		if provider == "" || row.Connection == name {
-			p.Plan = append(p.Plan, planRow{Row: row, Name: clean(cmp.Or(row.Connection, row.Name)), Open: provider != ""})
+			p.Plan = append(p.Plan, planRow{Row: e.withApproval(row, left, s.o.Now()), Name: clean(cmp.Or(row.Connection, row.Name)), Open: provider != ""})
 		}
 	}
 	p.harm(left, name, provider)
 	p.Facts = append(p.Facts, report.Note{Label: "people", Text: visible.Plural(max(1, a.Required), "person must approve it", "people must approve it")})
+	var by []string
 	for _, w := range e.status.Approved {
 		if w.Connection == q.Connection && w.Hash == hash && len(w.By) > 0 {
-			p.Facts = append(p.Facts, report.Note{Label: "so far", Text: strings.Join(cleanAll(w.By), ", ")})
+			by = cleanAll(w.By)
+			p.Facts = append(p.Facts, report.Note{Label: "so far", Text: strings.Join(by, ", ")})
 		}
 	}
 	if len(a.Leaves) > 0 && provider == "" {
 		p.Facts = append(p.Facts, report.Note{Label: "not covered", Text: strings.Join(cleanAll(a.Leaves), ", ") + ": approved alone"})
 	}
-	p.Facts = append(p.Facts, report.Note{Label: "when", Text: whenWords(a)}, report.Note{Label: "hash", Text: hash})
+	p.Facts = append(p.Facts, report.Note{Label: "when", Text: whenWords(a, len(by))}, report.Note{Label: "hash", Text: hash})
 	if a.ReleasesNow > a.Releases {
 		p.AskNow = "Do not wait" + strings.TrimPrefix(opensWords(a), ", and")
 	}
@@ -194,9 +196,16 @@ func (s *Site) showApprove(r *http.Request, p *formPage) error {
 	return nil
 }
 
-// whenWords say when what is approved is applied.
-func whenWords(a report.Approval) string {
+// whenWords say when what is approved is applied, where so many people have approved it so
+// far.
+func whenWords(a report.Approval, soFar int) string {
 	when := "a run begins at once"
+	switch more := a.Required - soFar - 1; {
+	case more > 0:
+		when = "your approval is kept; nothing is applied before " + visible.Plural(more, "more person approves", "more people approve") + " the same, and then a run begins at once"
+	case a.Required > 1:
+		when += ", unless you are one of those who have approved it already"
+	}
 	if a.ReleasesNow > a.Releases {
 		when += ", and part of it waits" + strings.TrimPrefix(opensWords(a), ", and") + ", unless you say otherwise below"
 	}
