@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
@@ -148,12 +149,13 @@ func fileOf(environment string, c spec.Connection, now time.Time) web.File {
 				parts = append(parts, part)
 			}
 		}
-		if step.Done.IsZero() {
-			parts = append(parts, "not done")
-		} else {
+		for _, field := range slices.Sorted(maps.Keys(step.Fields)) {
+			parts = append(parts, field+" "+step.Fields[field])
+		}
+		if !step.Done.IsZero() {
 			parts = append(parts, "done "+step.Done.Format("2006-01-02"))
 		}
-		out.Evidence = append(out.Evidence, web.Field{Name: "setup " + name, Value: strings.Join(parts, ", ")})
+		out.Evidence = append(out.Evidence, web.Field{Name: "setup " + name, Value: cmp.Or(strings.Join(parts, ", "), "nothing is recorded")})
 	}
 	return out
 }

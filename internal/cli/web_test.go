@@ -57,13 +57,13 @@ func TestFileOfShowsNoSecret(t *testing.T) {
 	c := spec.Connection{Provider: "strava", File: "production/strava.yaml", State: spec.Paused, App: text("own"), Domain: spec.Field[string]{Presence: spec.Null},
 		Credentials: spec.Credentials{ClientID: text("123"), Keys: []spec.Key{{Secret: spec.Secret{Armor: armor}}, {NotBefore: at.AddDate(0, 0, 9), Secret: spec.Secret{Armor: armor}}},
 			VerificationSecret: spec.Field[spec.Secret]{Presence: spec.Given, Value: spec.Secret{Armor: armor}}},
-		Options: map[string]spec.Option{"route": {Values: []string{"a", "b"}}}, Setup: map[string]spec.SetupStep{"app": {Value: "x", Done: at}, "scopes": {}}}
+		Options: map[string]spec.Option{"route": {Values: []string{"a", "b"}}}, Setup: map[string]spec.SetupStep{"app": {Value: "x", Done: at}, "callback_domain": {Value: "access.tryterra.co"}, "scopes": {}, "support": {State: "active", Fields: map[string]string{"ticket": "T-1"}}}}
 	got := fileOf("production", c, at)
 	var lines []string
 	for _, f := range append(append([]web.Field{}, got.Fields...), got.Evidence...) {
 		lines = append(lines, f.Name+": "+f.Value)
 	}
-	want := "state: paused\napp: own\nclient_id: 123\nclient_secret: key 1 of 2, sealed\nverification_secret: sealed\ndomain: Terra's default\noptions.route: a, b\nsetup app: x, done 2026-12-01\nsetup scopes: not done"
+	want := "state: paused\napp: own\nclient_id: 123\nclient_secret: key 1 of 2, sealed\nverification_secret: sealed\ndomain: Terra's default\noptions.route: a, b\nsetup app: x, done 2026-12-01\nsetup callback_domain: access.tryterra.co\nsetup scopes: nothing is recorded\nsetup support: active, ticket T-1"
 	if text := strings.Join(lines, "\n"); text != want || strings.Contains(text, "YWdl") {
 		t.Errorf("got\n%s\nwant\n%s", text, want)
 	}

@@ -77,3 +77,35 @@ func TestFourEyesOnThePage(t *testing.T) {
 	}
 	says(t, other, connection, nil, []string{"waiting approval", "approved by jo"})
 }
+
+// TestApprovalThatEndsBeforeItsWindow: an approval lasts a day; where the window opens later the
+// form says that it is in vain, and offers not to wait. Where it opens before, nothing warns.
+func TestApprovalThatEndsBeforeItsWindow(t *testing.T) {
+	t.Parallel()
+	const form, connection = "/approve?environment=production&provider=huawei", "/connections/production/huawei"
+	waits := func(opens time.Time, releases, releasesNow int) *daemonOf {
+		d := fourEyes(1, "production/huawei", "web")
+		e := &d.reports["production"].Environments[0]
+		for i := range e.Connections {
+			a := &e.Connections[i].Approval
+			a.Releases, a.ReleasesNow, a.WindowOpens = releases, releasesNow, opens
+		}
+		return d
+	}
+	late, soon := noon().Add(25*time.Hour), noon().Add(24*time.Hour)
+	offer, warning := "input type=checkbox name=now value=yes", "An approval ends in a day, before the window that opens Wed 2 Dec 13:00 UTC. Unless you choose not to wait, "
+	says(t, waits(late, 0, 1), form, []string{offer, warning + "nothing can be applied by it.", "all of it waits for the window"}, nil)
+	says(t, waits(late, 1, 3), form, []string{offer, warning + "by it 2 changes of 3 cannot be applied.", "part of it waits for the window"}, nil)
+	says(t, waits(soon, 0, 1), form, []string{offer, "Do not wait for the window that opens Wed 2 Dec 12:00 UTC"}, []string{"ends in a day, before"})
+	says(t, waits(late, 1, 1), form, nil, []string{offer, "ends in a day, before"})
+	says(t, waits(late, 0, 1), connection+"?done=approve", []string{"The approval ends before the window that opens Wed 2 Dec 13:00 UTC: nothing can be applied by it. Approve it again"}, []string{"A run begins now"})
+	says(t, waits(soon, 0, 1), connection+"?done=approve", []string{"The approval waits for the window that opens Wed 2 Dec 12:00 UTC", "unused it ends 2 Dec 12:00 UTC"}, []string{"A run begins now"})
+
+	now := waits(late, 0, 1)
+	for i := range now.status.Environments {
+		for j := range now.status.Environments[i].Approved {
+			now.status.Environments[i].Approved[j].Now = true
+		}
+	}
+	says(t, now, connection+"?done=approve", []string{"A run begins now"}, []string{"ends before"})
+}

@@ -118,7 +118,7 @@ func (s *Site) subject(w http.ResponseWriter, r *http.Request, environment, prov
 	now := s.o.Now()
 	p := subjectPage{chrome: s.chrome(r, clean(name)), Name: clean(name), MoreHref: query("/history", "environment", environment)}
 	left, _ := s.o.Source.Left(environment)
-	p.Notices = append(p.done(r, e, left, provider), subjectNotices(e, status, name, now)...)
+	p.Notices = append(p.done(r, e, provider, now), subjectNotices(e, status, name, now)...)
 	p.plan(e, left, name, provider, now)
 	filter := state.HistoryFilter{Environment: environment, Limit: 15, Within: 1 << 20}
 	if provider == "" {
@@ -155,16 +155,19 @@ func (s *Site) subject(w http.ResponseWriter, r *http.Request, environment, prov
 }
 
 // done says what was just done here, by one of our own words and no others.
-func (p *subjectPage) done(r *http.Request, e seen, left report.Environment, provider string) []notice {
+func (p *subjectPage) done(r *http.Request, e seen, provider string, now time.Time) []notice {
 	switch r.URL.Query().Get("done") {
 	case "approve":
-		connection := ""
-		if provider != "" {
-			connection = e.status.Name + "/" + provider
-		}
+		a, connection := e.approvalAsked(provider)
 		for _, w := range e.status.Approved {
-			if w.Connection == connection && w.Missing > 0 {
+			switch {
+			case w.Connection != connection:
+			case w.Missing > 0:
 				return []notice{{Label: "Approved", Text: "Your approval is kept. " + missingWords(w.Missing) + "; nothing is applied before."}}
+			case !w.Now && opensAfter(a, w.Until):
+				return []notice{{Label: "Approved", Text: "The approval ends before " + waitedFor(a) + ": " + unusedWords(a) + ". Approve it again, and choose not to wait."}}
+			case !w.Now && a.ReleasesNow > a.Releases && a.Releases == 0:
+				return []notice{{Label: "Approved", Text: "The approval waits for " + waitedFor(a) + ", and is of exactly what was shown; unused it ends " + clock(w.Until, now) + "."}}
 			}
 		}
 		return []notice{{Label: "Approved", Text: "A run begins now, and applies exactly what was shown, or nothing. Reload to see what became of it."}}
@@ -409,23 +412,11 @@ func keyRowOf(k keys.Status, now time.Time) keyRow {
 
 // approvalOf is how what is left to do here can be approved; nil where nothing is.
 func (s *Site) approvalOf(e seen, name, provider string) *approvalState {
-	a := e.last.Approval
-	if provider != "" {
-		a = report.Approval{}
-		for _, c := range e.last.Connections {
-			if c.Name == name {
-				a = c.Approval
-			}
-		}
-	}
+	a, connection := e.approvalAsked(provider)
 	left, known := s.o.Source.Left(e.status.Name)
 	hash := hashOf(left, name, provider)
 	if !known || hash == "" || a.ReleasesNow == 0 {
 		return nil
-	}
-	connection := ""
-	if provider != "" {
-		connection = name
 	}
 	given, waits := e.approved(left, connection)
 	out := &approvalState{Text: clean(a.Text), Hash: hash}
@@ -476,6 +467,21 @@ func (e seen) withApproval(row report.Row, left report.Environment, now time.Tim
 	return row
 }
 
+// approvalAsked is what the last run said of approving an environment or one connection of
+// it, and the name of the connection as an approval has it, "" for the environment.
+func (e seen) approvalAsked(provider string) (a report.Approval, connection string) {
+	if provider == "" {
+		return e.last.Approval, ""
+	}
+	connection = e.status.Name + "/" + provider
+	for _, c := range e.last.Connections {
+		if c.Name == connection {
+			a = c.Approval
+		}
+	}
+	return a, connection
+}
+
 // approvedWords say by whom something is approved, and what comes then.
 func approvedWords(a daemon.Approved, now time.Time) string {
 	then := "the next run may apply it"
@@ -492,13 +498,31 @@ func missingWords(n int) string {
 // opensWords says for what an approved change goes on waiting, unless the approval says
 // otherwise.
 func opensWords(a report.Approval) string {
-	switch {
-	case a.ReleasesNow <= a.Releases:
+	if a.ReleasesNow <= a.Releases {
 		return ""
-	case a.WindowOpens.IsZero():
-		return ", and for a window or another environment"
 	}
-	return ", and for the window that opens " + a.WindowOpens.Format("Mon 2 Jan 15:04 MST")
+	return ", and for " + waitedFor(a)
+}
+
+// waitedFor is what an approval waits for that does not say otherwise.
+func waitedFor(a report.Approval) string {
+	if a.WindowOpens.IsZero() {
+		return "a window or another environment"
+	}
+	return "the window that opens " + a.WindowOpens.Format("Mon 2 Jan 15:04 MST")
+}
+
+// opensAfter tells whether an approval that waits for its window ends before that opens.
+func opensAfter(a report.Approval, end time.Time) bool {
+	return a.ReleasesNow > a.Releases && a.WindowOpens.After(end)
+}
+
+// unusedWords say what an approval that ends before its window opens is worth.
+func unusedWords(a report.Approval) string {
+	if a.Releases == 0 {
+		return "nothing can be applied by it"
+	}
+	return "by it " + visible.Plural(a.ReleasesNow-a.Releases, "change", "changes") + " of " + number(a.ReleasesNow) + " cannot be applied"
 }
 
 // hashOf is the hash of what is left to do, of an environment or of one connection; "" where

@@ -56,6 +56,7 @@ type formPage struct {
 	Facts         []report.Note
 	Action        string
 	Hidden        []Field
+	Warning       string // what would be in vain
 	AskNow        string // what --now does not wait for, "" where nothing waits
 	AskPause      bool
 	Spans         []spanChoice
@@ -163,7 +164,7 @@ func (s *Site) showApprove(r *http.Request, p *formPage) error {
 	}
 	p.LinesTitle = "Exactly this is applied, or nothing"
 	for _, line := range found.Covers {
-		p.Lines = append(p.Lines, arrows(clean(line)))
+		p.Lines = append(p.Lines, arrows(clean(plainAction(line, left.Changes))))
 	}
 	a := left.Approval
 	for _, c := range left.Connections {
@@ -190,11 +191,17 @@ func (s *Site) showApprove(r *http.Request, p *formPage) error {
 	}
 	p.Facts = append(p.Facts, report.Note{Label: "when", Text: whenWords(a, len(by))}, report.Note{Label: "hash", Text: hash})
 	if a.ReleasesNow > a.Releases {
-		p.AskNow = "Do not wait" + strings.TrimPrefix(opensWords(a), ", and")
+		p.AskNow = "Do not wait for " + waitedFor(a)
+	}
+	if opensAfter(a, s.o.Now().Add(approvalLasts)) {
+		p.Warning = "An approval ends in a day, before " + waitedFor(a) + ". Unless you choose not to wait, " + unusedWords(a) + "."
 	}
 	p.Hidden = []Field{{"environment", environment}, {"provider", provider}, {"hash", hash}}
 	return nil
 }
+
+// approvalLasts is how long the daemon keeps an approval that is not used.
+const approvalLasts = 24 * time.Hour
 
 // whenWords say when what is approved is applied, where so many people have approved it so
 // far.
@@ -207,9 +214,23 @@ func whenWords(a report.Approval, soFar int) string {
 		when += ", unless you are one of those who have approved it already"
 	}
 	if a.ReleasesNow > a.Releases {
-		when += ", and part of it waits" + strings.TrimPrefix(opensWords(a), ", and") + ", unless you say otherwise below"
+		part := "part of it waits"
+		if a.Releases == 0 {
+			part = "all of it waits"
+		}
+		when += ", and " + part + " for " + waitedFor(a) + ", unless you say otherwise below"
 	}
 	return when + "; unused the approval ends in a day"
+}
+
+// plainAction writes the action of a line of what an approval covers as all of the page does.
+func plainAction(line string, changes []report.Change) string {
+	for _, c := range changes {
+		if rest, ok := strings.CutPrefix(line, clean(c.Connection)+" "+string(c.Action)); ok {
+			return clean(c.Connection) + " " + strings.ReplaceAll(string(c.Action), "-", " ") + rest
+		}
+	}
+	return line
 }
 
 // harm is what of an approval cannot be taken back, or may stop end users.
