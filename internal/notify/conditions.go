@@ -2,7 +2,9 @@ package notify
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/keys"
@@ -17,10 +19,10 @@ type Lasting struct {
 	state.Condition
 }
 
-// lastingIn finds what lasts in an environment after a run. known is false where the run
-// does not tell: then nothing has begun, and nothing has ended. unsure are connections of
-// which that is so.
-func lastingIn(e report.Environment) (out []Lasting, unsure map[string]bool, known bool) {
+// lastingIn finds what lasts in an environment after a run, before which some conditions
+// lasted. known is false where the run does not tell: then nothing has begun, and nothing
+// has ended. unsure are connections of which that is so.
+func lastingIn(e report.Environment, before map[string]state.Condition) (out []Lasting, unsure map[string]bool, known bool) {
 	if e.Error != "" || e.PlanHash == "" {
 		return nil, nil, false
 	}
@@ -32,13 +34,19 @@ func lastingIn(e report.Environment) (out []Lasting, unsure map[string]bool, kno
 		if c.Outcome == report.Applied {
 			continue
 		}
+		if leavesForeign(e, c, before) {
+			text, command := foreignText(e, c)
+			add(report.KeyOutOfBandEvent, c.Connection, "", state.Condition{Change: c.ID, Since: c.GatedSince, Text: text, Command: command})
+			continue // that is all there is to say of this change
+		}
 		if c.Cause == plan.Drift {
-			add(report.EventDrift, c.Connection, "", state.Condition{Since: c.DriftSince, Text: driftText(c), Command: commandOf(c.Remediations)})
+			add(report.EventDrift, c.Connection, "", state.Condition{Change: c.ID, Since: c.DriftSince, Text: driftText(c), Command: commandOf(c.Remediations)})
 		}
 		if needsPerson(c) {
-			add(report.EventHeld, c.Connection, " "+c.Guard, state.Condition{Since: c.GatedSince, Text: heldText(c), Command: howToApprove(e, c)})
+			add(report.EventHeld, c.Connection, " "+c.Guard, state.Condition{Change: c.ID, Since: c.GatedSince, Text: heldText(c), Command: howToApprove(e, c)})
 		}
 	}
+	out = append(out, stillHeld(e, before, out)...)
 	for _, event := range e.Events {
 		if event.Kind == report.RolledBack {
 			continue // the history has it, once
@@ -50,7 +58,7 @@ func lastingIn(e report.Environment) (out []Lasting, unsure map[string]bool, kno
 				kind = report.EventSetupOverdue
 			}
 		}
-		add(kind, event.Connection, extra, state.Condition{Since: event.Since, Text: event.Text, Command: commandOf(event.Remediations)})
+		add(kind, event.Connection, extra, state.Condition{Change: event.Change, Since: event.Since, Text: event.Text, Command: commandOf(event.Remediations)})
 	}
 	for _, k := range e.Keys {
 		switch k.State {
@@ -66,6 +74,97 @@ func lastingIn(e report.Environment) (out []Lasting, unsure map[string]bool, kno
 		unsure[n.Connection] = true
 	}
 	return out, unsure, true
+}
+
+// leavesForeign tells whether a change that is not applied would replace keys that somebody
+// set out of band, and so whether these are live. That is what a run saw at Terra: neither an
+// approval nor a window that it waits for makes them those of the file.
+func leavesForeign(e report.Environment, c report.Change, before map[string]state.Condition) bool {
+	isForeign := false
+	for _, f := range c.Fields {
+		isForeign = isForeign || f.Field == plan.FieldClientID && c.Cause == plan.Drift ||
+			f.Field == plan.FieldClientSecret && (c.Cause == plan.Drift || f.From.Key == 0)
+	}
+	if !isForeign || c.Action == plan.SetCredentials || c.ShowsRejected() {
+		return false
+	}
+	isHeld := func(h plan.Hold) bool { return h.Guard == plan.GuardSecretDrift }
+	isSaid := func(event report.Event) bool {
+		return event.Kind == report.KeyOutOfBandEvent && event.Connection == c.Connection
+	}
+	_, wasForeign := before[string(report.KeyOutOfBandEvent)+" "+c.Connection]
+	return wasForeign || c.Guard == plan.GuardSecretDrift || slices.ContainsFunc(c.Holds, isHeld) || slices.ContainsFunc(e.Events, isSaid)
+}
+
+// foreignText says of keys that were set out of band how to keep them and how to replace
+// them, and gives the command that keeps them, "" where no one command does.
+func foreignText(e report.Environment, c report.Change) (text, command string) {
+	var ways []plan.Remediation
+	for _, h := range c.Holds {
+		if h.Guard == plan.GuardSecretDrift {
+			ways = h.Remediations
+		}
+	}
+	if c.Guard == plan.GuardSecretDrift {
+		ways = c.Remediations
+	}
+	text = c.Connection + ": somebody set keys out of band, perhaps in an emergency, and they are live"
+	switch {
+	case c.Gate == plan.Ready:
+		text += "; the change that replaces them is let go, and not applied yet"
+	case c.Guard != plan.GuardSecretDrift:
+		text += fmt.Sprintf("; the change that replaces them is held by guard %s: %s", c.Guard, c.GateReason)
+	}
+	if len(ways) > 0 {
+		text += "; " + keepWords(ways[0])
+		command = commandOf(ways[:1])
+	}
+	if replace := approvalOf(e, c.Connection); replace != "" {
+		text += "; or replace them by those of the file: " + replace
+	}
+	return text, command
+}
+
+// keepWords is a way to keep what is live.
+func keepWords(r plan.Remediation) string {
+	words := report.Words([]plan.Remediation{r})
+	if strings.HasPrefix(words, "keep ") {
+		return words
+	}
+	return "keep them: " + words
+}
+
+// stillHeld finds what was held before, is neither applied nor gone, and waits for no person
+// any more: somebody approved it, and it waits for a window, or for the next run.
+func stillHeld(e report.Environment, before map[string]state.Condition, now []Lasting) (out []Lasting) {
+	for _, key := range slices.Sorted(maps.Keys(before)) {
+		was := before[key]
+		if was.Event != string(report.EventHeld) || slices.ContainsFunc(now, func(f Lasting) bool { return same(f.Condition, was) || replaces(f.Condition, was) }) {
+			continue
+		}
+		i := slices.IndexFunc(e.Changes, func(c report.Change) bool {
+			ends := c.Outcome == report.Applied || c.Gate == plan.Ready && c.Outcome == "" // nothing holds it, and nobody was to apply it
+			return c.Connection == was.Connection && (was.Change == "" || c.ID == was.Change) && !ends && !c.ShowsRejected()
+		})
+		if i >= 0 {
+			was.Text, was.Command = stillText(e.Changes[i]), ""
+			out = append(out, Lasting{Key: key, Condition: was})
+		}
+	}
+	return out
+}
+
+// replaces tells whether a condition says all that another one of the same change did.
+func replaces(a, b state.Condition) bool {
+	less := b.Event == string(report.EventDrift) || b.Event == string(report.EventHeld)
+	return less && a.Event == string(report.KeyOutOfBandEvent) && a.Connection == b.Connection && (b.Change == "" || a.Change == b.Change)
+}
+
+func stillText(c report.Change) string {
+	if c.Gate == plan.Ready {
+		return fmt.Sprintf("%s: %s is let go, and not applied yet", c.Connection, c.Action)
+	}
+	return fmt.Sprintf("%s: %s is not applied yet, guard %s: %s", c.Connection, c.Action, c.Guard, c.GateReason)
 }
 
 // needsPerson tells whether a change is held until a person does something about it. Who
@@ -85,12 +184,20 @@ func driftText(c report.Change) string {
 
 // howToApprove is the command that approves a change, or another one that it waits for.
 func howToApprove(e report.Environment, c report.Change) string {
+	if command := approvalOf(e, c.Connection); command != "" && c.Gate == plan.Approval {
+		return command
+	}
+	return commandOf(c.Remediations)
+}
+
+// approvalOf is the command that approves a connection, "" where none does.
+func approvalOf(e report.Environment, connection string) string {
 	for _, one := range e.Connections {
-		if one.Name == c.Connection && c.Gate == plan.Approval && one.Approval.Command != nil {
+		if one.Name == connection && one.Approval.Command != nil {
 			return one.Approval.Command.String()
 		}
 	}
-	return commandOf(c.Remediations)
+	return ""
 }
 
 func commandOf(list []plan.Remediation) string {

@@ -154,7 +154,7 @@ func (m *Messenger) Hear(r report.Report) {
 	}
 	m.takeOf(ended, func(s *telling) {
 		for _, e := range r.Environments {
-			found, unsure, known := lastingIn(e)
+			found, unsure, known := lastingIn(e, s.of(runSource+e.Name))
 			if !known {
 				continue
 			}
@@ -329,8 +329,8 @@ func (s *telling) replace(source string, found []Lasting, keep func(state.Condit
 		now[f.Key] = true
 		was, known := before[f.Key]
 		if known {
-			if was.Text != f.Text || was.Command != f.Command {
-				was.Text, was.Command = f.Text, f.Command
+			if was.Text != f.Text || was.Command != f.Command || was.Change != f.Change {
+				was.Text, was.Command, was.Change = f.Text, f.Command, f.Change
 				s.put(source, f.Key, &was)
 			}
 			continue
@@ -349,7 +349,7 @@ func (s *telling) replace(source string, found []Lasting, keep func(state.Condit
 			continue
 		}
 		s.put(source, key, nil)
-		if !slices.ContainsFunc(found, func(f Lasting) bool { return same(f.Condition, was) }) {
+		if !slices.ContainsFunc(found, func(f Lasting) bool { return same(f.Condition, was) || replaces(f.Condition, was) }) {
 			s.tell(pieceOf(was, Ended))
 		}
 	}

@@ -159,6 +159,110 @@ func TestOneMessageAnEvent(t *testing.T) {
 	d.expect("drift", "ops", "began drift production/strava: changed outside the repository", "ended drift Resolved: production/strava: changed outside the repository")
 }
 
+// handSet is a change that would put the key of the file in the place of one that somebody
+// set by hand.
+func handSet(gate plan.Gate, guard string, outcome report.Outcome) report.Change {
+	c := gatedChange("strava", gate, guard, plan.Drift)
+	c.ID, c.Action, c.Outcome = "production/strava:rotate-secret", plan.RotateSecret, outcome
+	c.Fields = []plan.FieldChange{{Field: plan.FieldClientSecret, To: plan.FieldValue{Key: 1}}}
+	keep := plan.NextCommand("keep it: type the live secret, which is encrypted into the file", "rotate", "add", c.Connection)
+	c.Holds = []plan.Hold{{Guard: plan.GuardSecretDrift, Gate: plan.Approval, Remediations: []plan.Remediation{keep}}}
+	if guard == plan.GuardSecretDrift {
+		c.Remediations = []plan.Remediation{keep}
+	}
+	return c
+}
+
+// heard is the report of a run that found keys set out of band and an approval that it offers.
+func heard(c report.Change) report.Report {
+	r := ran(c)
+	e := &r.Environments[0]
+	e.Connections = []report.Connection{{Name: c.Connection, Approval: report.Approval{Command: plan.Command{"approve", c.Connection, "5e2c497c", "--now"}}}}
+	if c.Gate == plan.Approval {
+		e.Events = []report.Event{{Kind: report.KeyOutOfBandEvent, Connection: c.Connection, Change: c.ID, Text: "somebody set keys out of band"}}
+	}
+	return r
+}
+
+// TestForeignKeyLastsUntilItIsReplaced: an approval, a window and a commit that allows it end
+// nothing; that the key of the file is written does, and that a run sees it live.
+func TestForeignKeyLastsUntilItIsReplaced(t *testing.T) {
+	t.Parallel()
+	for name, last := range map[string]report.Report{"written": ran(handSet(plan.Ready, "", report.Applied)), "seen": ran()} {
+		d := newDesk(t, t.TempDir())
+		d.Hear(heard(handSet(plan.Approval, plan.GuardSecretDrift, report.Skipped)))
+		d.expect(name+": found", "ops", "began key-out-of-band production/strava: keys set out of band")
+		d.Hear(ran(handSet(plan.Waiting, plan.GuardWindow, report.Waiting)))
+		d.expect(name+": approved, and waits for a window", "ops")
+		allowed := handSet(plan.Waiting, plan.GuardWindow, report.Waiting)
+		allowed.Holds = nil
+		d.Hear(ran(allowed))
+		d.expect(name+": allowed by a commit, and waits for a window", "ops")
+		d.Hear(ran(handSet(plan.Blocked, plan.GuardPause, report.Skipped)))
+		d.expect(name+": paused", "ops")
+		d.Hear(ran(handSet(plan.Ready, "", report.Unknown)))
+		d.expect(name+": nobody knows whether it was replaced", "ops")
+		d.Hear(last)
+		d.expect(name, "ops", "ended key-out-of-band Resolved: production/strava: keys set out of band")
+		d.Hear(ran())
+		d.expect(name+": nothing more", "ops")
+	}
+}
+
+// TestForeignKeyIsOneMessage: with both ways, of which the one that keeps the key that is live
+// is the command; what else was told of the same change goes on in it.
+func TestForeignKeyIsOneMessage(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, t.TempDir())
+	drifts := handSet(plan.Waiting, plan.GuardProbe, report.Waiting)
+	drifts.Holds = nil
+	d.Hear(ran(drifts))
+	d.expect("drift, of which nobody knows more", "ops", "began drift production/strava: changed outside the repository")
+	scopes := gatedChange("strava", plan.Ready, "", plan.Drift)
+	r := heard(handSet(plan.Approval, plan.GuardSecretDrift, report.Skipped))
+	d.Hear(r)
+	d.expect("a foreign key", "ops", "began key-out-of-band production/strava: keys set out of band")
+	all, _, err := d.store.Waiting("ops")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m Message
+	if err := json.Unmarshal(all[len(all)-1].Body, &m); err != nil {
+		t.Fatal(err)
+	}
+	const keep, replace = "reconcile rotate add production/strava", "reconcile approve production/strava 5e2c497c --now"
+	text := m.Items[0].Text
+	if at := strings.Index(text, keep); m.Items[0].Command != keep || at < 0 || at > strings.Index(text, replace) {
+		t.Errorf("got %q, and types %q", text, m.Items[0].Command)
+	}
+	r.Environments[0].Changes = append(r.Environments[0].Changes, scopes)
+	d.Hear(r)
+	d.expect("another field drifts, too", "ops", "began drift production/strava: changed outside the repository")
+}
+
+// TestHoldLastsUntilItIsApplied: who approves what waits for a window then has ended no hold.
+func TestHoldLastsUntilItIsApplied(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, t.TempDir())
+	change := func(gate plan.Gate, guard string, outcome report.Outcome) report.Change {
+		c := gatedChange("strava", gate, guard, plan.Commit)
+		c.ID, c.Outcome = "production/strava:disable", outcome
+		return c
+	}
+	other := gatedChange("strava", plan.Waiting, plan.GuardWindow, plan.Commit)
+	d.Hear(ran(change(plan.Approval, "destructive", report.Skipped)))
+	d.expect("held", "ops", "began held production/strava: held for a person")
+	for name, c := range map[string]report.Change{"window": change(plan.Waiting, plan.GuardWindow, report.Waiting), "pause": change(plan.Blocked, plan.GuardPause, report.Skipped),
+		"failed": change(plan.Ready, "", report.Failed)} {
+		d.Hear(ran(c))
+		d.expect(name, "ops")
+	}
+	d.Hear(ran(change(plan.Approval, "destructive", report.Skipped)))
+	d.expect("held again, which it was all the time", "ops")
+	d.Hear(ran(change(plan.Ready, "", report.Applied), other))
+	d.expect("applied", "ops", "ended held Resolved: production/strava: held for a person")
+}
+
 // TestUnknownIsNoEnd: a run that failed, and what was not compared, neither begin nor end
 // anything.
 func TestUnknownIsNoEnd(t *testing.T) {

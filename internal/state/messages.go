@@ -18,6 +18,7 @@ type Condition struct {
 	Environment string               `json:"environment,omitempty"`
 	DevID       string               `json:"dev_id,omitempty"`
 	Connection  string               `json:"connection,omitempty"` // production/strava
+	Change      string               `json:"change,omitempty"`     // id of the change that it is about, "" for none
 	Owner       string               `json:"owner,omitempty"`      // whom it concerns, as the files say
 	Text        string               `json:"text"`                 // one sentence
 	Command     string               `json:"command,omitempty"`    // what a person types next
