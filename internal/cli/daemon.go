@@ -13,6 +13,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -60,7 +62,7 @@ that.`,
 }
 
 // serveDaemon serves until ctx ends, and calls started as soon as it does.
-func serveDaemon(ctx context.Context, proc *Process, c config.Config, by operator, log *slog.Logger, started func()) (err error) {
+func serveDaemon(ctx context.Context, proc *Process, c config.Config, by operator, file func() daemon.ConfigStatus, log *slog.Logger, started func()) (err error) {
 	mode := report.DryRun
 	if c.Apply {
 		mode = report.Apply
@@ -101,7 +103,7 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, by operato
 	defer stopStatuses()
 	source := &commitSource{
 		proc: proc, config: c, mode: mode, git: git, store: store, log: log, level: by.level,
-		limits: terra.NewLimits(), transport: transport, prober: ask, statuses: statuses, signatures: signed, revisions: map[string]revision{}, last: map[string]report.Environment{},
+		limits: terra.NewLimits(), transport: transport, prober: ask, file: file, statuses: statuses, signatures: signed, revisions: map[string]revision{}, last: map[string]report.Environment{},
 	}
 	tell, err := newMessages(source)
 	if err != nil {
@@ -262,7 +264,9 @@ func keepServing(ctx context.Context, proc *Process, file string) error {
 		notStarted := err != nil && !started && former != nil
 		if notStarted {
 			log.Error("the changed configuration cannot be started with", "file", file, "error", err.Error())
-			w.refused = current.digest
+			digest := current.digest
+			w.refused = &digest
+			w.note(err)
 		}
 		switch {
 		case ctx.Err() != nil, err != nil && !notStarted, err == nil && next == nil:
@@ -290,7 +294,7 @@ func serveUntilChanged(ctx context.Context, proc *Process, c config.Config, by o
 		defer stop()
 		found <- w.wait(ctx, log)
 	}()
-	err = serveDaemon(ctx, proc, c, by, log, func() { started = true })
+	err = serveDaemon(ctx, proc, c, by, w.status, log, func() { started = true })
 	stop()
 	return <-found, started, err
 }
@@ -302,9 +306,42 @@ type configWatch struct {
 	getenv  func(string) string
 	asked   <-chan os.Signal // look now
 	running fileDigest       // of what is in use
-	refused fileDigest       // of what cannot be used
+	refused *fileDigest      // of what cannot be used; nil: there is nothing
 	seen    fileDigest       // at the last look
 	said    string           // why the last was not used
+
+	mu  sync.Mutex // of the rest, which others ask for
+	now daemon.ConfigStatus
+}
+
+// status may be called at any time.
+func (w *configWatch) status() daemon.ConfigStatus {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+// note notes why what the file holds is not used.
+func (w *configWatch) note(err error) {
+	text := withAdvice(err).Error()
+	if invalid := (*config.InvalidError)(nil); errors.As(err, &invalid) && len(invalid.Problems) > 1 {
+		text = invalid.Problems[0].String() + " (and " + visible.Plural(len(invalid.Problems)-1, "more error", "more errors") + ")"
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.now.RefusedSince == nil {
+		since := time.Now().UTC()
+		w.now.RefusedSince = &since
+	}
+	w.now.Error = strings.Join(strings.Fields(text), " ")
+}
+
+// accept forgets what was not used: the file is what the daemon runs with, or will.
+func (w *configWatch) accept() {
+	w.refused, w.said = nil, ""
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = daemon.ConfigStatus{}
 }
 
 type fileDigest [sha256.Size]byte
@@ -335,26 +372,31 @@ func (w *configWatch) wait(ctx context.Context, log *slog.Logger) *configured {
 		case <-looks.C:
 		}
 		found := digestOf(w.file)
-		settled := found == w.seen
+		settled, refused := found == w.seen, w.refused != nil && found == *w.refused
 		w.seen = found
 		switch {
-		case asked && found == w.running:
-			log.Info("the configuration is the one in use", "file", w.file)
+		case found == w.running:
+			w.accept()
+			if asked {
+				log.Info("the configuration is the one in use", "file", w.file)
+			}
 			continue
-		case asked && found == w.refused:
-			log.Warn("the configuration is the one that could not be used; change it, or start the daemon again", "file", w.file)
+		case asked && refused:
+			log.Warn("the configuration is the one that could not be used; mend what its error says and change the file, then it is tried again", "file", w.file, "error", w.status().Error)
 			continue
-		case found == w.running, found == w.refused, !settled && !asked:
+		case refused, !settled && !asked:
 			continue
 		}
 		c, err := config.Load(w.file, w.getenv)
 		if err == nil {
+			w.accept()
 			return &configured{c, found}
 		}
 		if open := (*neighbour.OpenError)(nil); !errors.As(err, &open) { // which no character of the file puts right
-			w.refused = found
+			w.refused, refused = &found, true
 		}
-		if text := withAdvice(err).Error(); asked || w.refused == found || text != w.said {
+		w.note(err)
+		if text := withAdvice(err).Error(); asked || refused || text != w.said {
 			w.said = text
 			log.Error("the changed configuration is not used; going on with the former", "file", w.file, "error", text)
 		}

@@ -87,11 +87,18 @@ func TestConfigWatch(t *testing.T) {
 		{"a person says that it is done", 2 * time.Second, func() { put("..2/daemon.yaml", someConfig+"7\n"); asked <- syscall.SIGHUP }, "127.0.0.1:7"},
 		{"a person says so, and it is not", 2 * time.Second, func() { asked <- syscall.SIGHUP }, ""},
 	} {
+		began := w.status().RefusedSince
 		if got := within(step.within, step.meanwhile); got != step.want {
 			t.Errorf("%s: got %q, want %q", step.name, got, step.want)
 		}
+		refusal := map[string]string{"wrong": "daemon.yaml:1:1: ", "wrong, and a person says that it is done": "daemon.yaml:1:1: ", "gone": "no such file"}[step.name]
+		s := w.status()
+		if (s.RefusedSince != nil) != (refusal != "") || !strings.Contains(s.Error, refusal) || refusal == "" && s.Error != "" || strings.Contains(s.Error, "\n") ||
+			began != nil && s.RefusedSince != nil && !began.Equal(*s.RefusedSince) {
+			t.Errorf("%s: status %+v, want it refused for %q (since %v)", step.name, s, refusal, began)
+		}
 	}
-	for _, said := range []string{"the configuration is the one in use", "the configuration is the one that could not be used; change it, or start the daemon again"} {
+	for _, said := range []string{"the configuration is the one in use", "the configuration is the one that could not be used; mend what its error says and change the file, then it is tried again"} {
 		if got := strings.Count(log.String(), said); got != 1 {
 			t.Errorf("%q is said %d times, want once, to whoever asked:\n%s", said, got, log)
 		}

@@ -34,6 +34,9 @@ func (r reconciler) Status() (daemon.Status, error) {
 	if r.source.level != nil {
 		s.LogLevel = r.source.level.shown()
 	}
+	if r.source.file != nil {
+		s.Config = r.source.file()
+	}
 	pauses, err := r.source.controlServer().Pauses()
 	if err != nil {
 		return s, err

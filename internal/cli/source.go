@@ -43,7 +43,8 @@ type commitSource struct {
 	limits    *terra.Limits
 	transport http.RoundTripper
 	prober    prober
-	statuses  func(...notify.Status) // what became of a commit; returns at once
+	file      func() daemon.ConfigStatus // of daemon.yaml; nil where there is none
+	statuses  func(...notify.Status)     // what became of a commit; returns at once
 	metrics   *metrics.Metrics
 	// signatures are Poll's own, but for their mode.
 	signatures *signatures

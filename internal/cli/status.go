@@ -80,6 +80,9 @@ func printStatus(proc *Process, s daemon.Status) error {
 	}
 	out.labelled("version", s.Version+"; "+mode)
 	out.labelled("running", "since "+minute(s.StartedAt))
+	if s.Config.RefusedSince != nil {
+		out.labelled("config", fmt.Sprintf("daemon.yaml is not used since %s, a former one is; the next start will fail: %s", minute(*s.Config.RefusedSince), s.Config.Error))
+	}
 	branch := ""
 	if s.Branch != "" {
 		branch = ", branch " + s.Branch

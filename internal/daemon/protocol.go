@@ -148,10 +148,18 @@ type Status struct {
 	Poll         PollStatus          `json:"poll"`
 	Stuck        []string            `json:"stuck"`   // what should have ended and has not: then /healthz answers 503
 	Unready      []Unready           `json:"unready"` // what has failed for too long: then /readyz answers 503
+	Config       ConfigStatus        `json:"config"`
 	Paused       []Pause             `json:"paused"`
 	LogLevel     LogLevel            `json:"log_level"`
 	Environments []EnvironmentStatus `json:"environments"` // by name
 	Receivers    []Receiver          `json:"receivers"`    // of messages, by name
+}
+
+// ConfigStatus is whether daemon.yaml, as it is now, is what the daemon runs with. Where it is
+// not, the next start fails.
+type ConfigStatus struct {
+	RefusedSince *time.Time `json:"refused_since"` // null while it is
+	Error        string     `json:"error"`         // why it is not used, in one line
 }
 
 // Receiver is how a receiver of messages is doing. Counts are since the start.

@@ -126,6 +126,7 @@ func (m *Metrics) daemon(out *exposition, now Snapshot, shown shown) {
 	out.add("ready", is(len(s.Unready) == 0 && s.Poll.LastSuccess != nil))
 	out.add("stuck_runs", float64(len(s.Stuck)))
 	out.add("state_usable", is(now.StateUsable))
+	out.add("config_last_reload_successful", is(s.Config.RefusedSince == nil))
 	out.add("environments", float64(len(s.Environments)))
 	out.add("dropped_labels", float64(shown.droppedEnvironments), environment)
 	out.add("dropped_labels", float64(shown.droppedConnections), connection)

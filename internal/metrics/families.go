@@ -46,6 +46,7 @@ func Families() []Family {
 		{"ready", Gauge, nil, "1 while /readyz answers 200, else 0."},
 		{"stuck_runs", Gauge, nil, "Polls and runs that should have ended and have not; above 0 /healthz answers 503."},
 		{"state_usable", Gauge, nil, "1 while the state can be written, 0 where /healthz answers 503 for it."},
+		{"config_last_reload_successful", Gauge, nil, "1 while daemon.yaml is what the daemon runs with, 0 while a changed one is not used and the next start would fail."},
 		{"environments", Gauge, nil, "Environments that the daemon handles."},
 		{"pause_seconds", Gauge, []string{"target"}, "For how long a pause has been on; the target * is everything."},
 		{"pause_remaining_seconds", Gauge, []string{"target"}, "In how long a pause ends by itself."},

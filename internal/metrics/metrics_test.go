@@ -232,13 +232,18 @@ func TestUnknownIsAbsent(t *testing.T) {
 		}
 		return slices.Sorted(maps.Keys(out))
 	}
-	begins := []string{"apply_enabled", "build_info", "dropped_labels", "environments", "git_consecutive_failures", "git_fetch_duration_seconds",
+	begins := []string{"apply_enabled", "build_info", "config_last_reload_successful", "dropped_labels", "environments", "git_consecutive_failures", "git_fetch_duration_seconds",
 		"git_fetches_total", "ready", "run_duration_seconds", "state_usable", "stuck_runs"}
 	if d := cmp.Diff(begins, names(metricsOf(Snapshot{Now: at(1)}))); d != "" {
 		t.Errorf("at the start (-want +got):\n%s", d)
 	}
 	if line := Prefix + "ready 0\n"; !slices.Contains(scrape(t, metricsOf(Snapshot{Now: at(1)})), line) {
 		t.Error("it is ready before the first read")
+	}
+	refused := everything()
+	refused.Status.Config.RefusedSince = ptr(at(1))
+	if line := Prefix + "config_last_reload_successful 0\n"; !slices.Contains(scrape(t, metricsOf(refused)), line) {
+		t.Error("daemon.yaml is not used, and no metric says so")
 	}
 	s := everything()
 	blind := s.Environments["production"]

@@ -87,6 +87,7 @@ func TestStructure(t *testing.T) {
 	unread := empty()
 	unread.status.Poll.Error = "fetch https://git.acme.example/platform/terra.git: authentication required"
 	unread.status.Unready = []daemon.Unready{{What: "git", Since: noon().Add(-20 * 60e9), Cause: unread.status.Poll.Error}}
+	unread.status.Config = daemon.ConfigStatus{RefusedSince: &unread.status.Unready[0].Since, Error: "daemon.yaml:6:1: unknown field `aply`"}
 	unread.status.Stuck = []string{"git poll"}
 	calm := empty()
 	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "i"} {

@@ -241,6 +241,9 @@ func notices(s daemon.Status, all []seen, now time.Time) []notice {
 	if len(s.Stuck) > 0 {
 		out = append(out, notice{Bad: true, Label: "Stuck", Text: strings.Join(cleanAll(s.Stuck), ", ") + " should have ended. Look into the log of the daemon, and start it again."})
 	}
+	if since := s.Config.RefusedSince; since != nil {
+		out = append(out, notice{Bad: true, Label: "Configuration", Text: fmt.Sprintf("daemon.yaml has not been used for %s, a former one is; the next start will fail: %s", span(now.Sub(*since)), clean(s.Config.Error))})
+	}
 	for _, u := range s.Unready {
 		out = append(out, notice{Bad: true, Label: "Not ready", Text: fmt.Sprintf("%s has failed for %s: %s", clean(u.String()), span(now.Sub(u.Since)), clean(u.Cause))})
 	}
