@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -43,7 +44,7 @@ func lastingIn(e report.Environment, before map[string]state.Condition) (out []L
 			add(report.EventDrift, c.Connection, "", state.Condition{Change: c.ID, Since: c.DriftSince, Text: driftText(c), Command: commandOf(c.Remediations)})
 		}
 		if needsPerson(c) {
-			add(report.EventHeld, c.Connection, " "+c.Guard, state.Condition{Change: c.ID, Since: c.GatedSince, Text: heldText(c), Command: howToApprove(e, c)})
+			add(report.EventHeld, c.Connection, " "+c.Guard, state.Condition{Change: c.ID, About: fmt.Sprintf("%s, guard %s", c.Action, c.Guard), Since: c.GatedSince, Text: heldText(c), Command: howToApprove(e, c)})
 		}
 	}
 	out = append(out, stillHeld(e, before, out)...)
@@ -65,7 +66,7 @@ func lastingIn(e report.Environment, before map[string]state.Condition) (out []L
 		case keys.Expiring:
 			add(report.EventKeyDueSoon, k.Connection, "", state.Condition{Text: k.Connection + ": " + k.Text, Command: commandOf(k.Remediations)})
 		case keys.Soaking:
-			add(report.EventKeySoaking, k.Connection, fmt.Sprintf(" %d", k.Live), state.Condition{Since: k.SoakStartedAt,
+			add(report.EventKeySoaking, k.Connection, fmt.Sprintf(" %d", k.Live), state.Condition{About: fmt.Sprintf("key %d", k.Live), Since: k.SoakStartedAt,
 				Text: fmt.Sprintf("%s: key %d is live and soaks until %s", k.Connection, k.Live, k.SoakEndsAt.UTC().Format("2006-01-02 15:04 UTC"))})
 		}
 	}
@@ -209,10 +210,55 @@ func commandOf(list []plan.Remediation) string {
 	return ""
 }
 
-// pieceOf is a condition as an event of a message.
+// howEnded says why something does not last any more after a run, "" where that is not known.
+func howEnded(e report.Environment, was state.Condition) string {
+	wasApplied := func(c report.Change) bool {
+		return c.Outcome == report.Applied && c.Connection == was.Connection && c.ID == was.Change
+	}
+	if was.Change != "" && slices.ContainsFunc(e.Changes, wasApplied) {
+		return "the change was applied"
+	}
+	i := slices.IndexFunc(e.Keys, func(k keys.Status) bool { return k.Connection == was.Connection })
+	switch kind := report.EventKind(was.Event); {
+	case kind == report.EventHeld && was.Change != "" && !slices.ContainsFunc(e.Changes, func(c report.Change) bool { return c.ID == was.Change }):
+		return "the change is not in the plan any more"
+	case i < 0 || e.Keys[i].Live == 0:
+		return ""
+	case kind == report.KeyOutOfBandEvent:
+		return fmt.Sprintf("key %d of the file is live", e.Keys[i].Live)
+	case kind == report.EventKeySoaking && was.About == fmt.Sprintf("key %d", e.Keys[i].Live):
+		if e.Keys[i].SoakEndsAt.IsZero() {
+			return was.About + " is live, and its soak is over"
+		}
+		return was.About + " is live, and its state is " + string(e.Keys[i].State)
+	case kind == report.EventKeySoaking && was.About != "":
+		return fmt.Sprintf("key %d is live in its place", e.Keys[i].Live)
+	}
+	return ""
+}
+
+// pieceOf is a condition that lasts as an event of a message.
 func pieceOf(c state.Condition, phase Phase) piece {
 	return piece{event: report.EventKind(c.Event), phase: phase, environment: c.Environment, devID: c.DevID, owner: c.Owner,
 		Item: Item{Connection: c.Connection, Text: c.Text, Since: c.Since, Command: c.Command}}
+}
+
+// endOf is a condition that has ended as an event of a message: what it was about, and how it
+// ended where that is known. What was said while it lasted is not true any more.
+func endOf(c state.Condition, how string) piece {
+	p := pieceOf(c, Ended)
+	kind, _ := report.KindOf(p.event)
+	p.Text, p.Command = cmp.Or(kind.Words, c.Event), ""
+	if where := cmp.Or(c.Connection, c.Environment); where != "" {
+		p.Text = where + ": " + p.Text
+	}
+	if c.About != "" {
+		p.Text += " (" + c.About + ")"
+	}
+	if p.Text += "; this has ended"; how != "" {
+		p.Text += ": " + how
+	}
+	return p
 }
 
 // same tells whether two conditions are of one connection and kind: what is held by another

@@ -46,8 +46,12 @@ func (s *telling) learn(lines []state.Entry) {
 			p.event, p.phase, p.Since = report.EventDrift, Ended, e.Since
 			p.Text = fmt.Sprintf("%s: %s was changed outside the repository; %s", e.Connection, fieldOf(e), endWords(e.Outcome))
 		case state.EventRewound, state.EventRewoundResolved:
-			s.last(e.Event == state.EventRewound, "rewound "+e.DevID, state.Condition{Event: string(report.EventRewound), Environment: e.Environment, DevID: e.DevID, Since: e.At,
-				Text: e.Environment + ": the branch was rewound, " + e.Reason})
+			c := state.Condition{Event: string(report.EventRewound), Environment: e.Environment, DevID: e.DevID, Since: e.At,
+				Text: e.Environment + ": the branch was rewound, " + e.Reason}
+			if e.Event == state.EventRewoundResolved {
+				c.Text = "the branch moved on"
+			}
+			s.last(e.Event == state.EventRewound, "rewound "+e.DevID, c)
 			continue
 		case state.EventPause, state.EventResume:
 			s.last(e.Event == state.EventPause, "paused "+targetOf(e), pauseOf(e))
@@ -71,7 +75,8 @@ func (s *telling) drifts(e state.Entry) bool {
 	return false
 }
 
-// last begins or ends a condition of the history. One that begins anew is another one.
+// last begins or ends a condition of the history; the text of an end says how it ended. One
+// that begins anew is another one.
 func (s *telling) last(begins bool, key string, c state.Condition) {
 	was, known := s.of(sourceHistory)[key]
 	switch {
@@ -81,9 +86,8 @@ func (s *telling) last(begins bool, key string, c state.Condition) {
 		s.put(sourceHistory, key, &c)
 		s.tell(pieceOf(c, Began))
 	case known:
-		was.Text = c.Text
 		s.put(sourceHistory, key, nil)
-		s.tell(pieceOf(was, Ended))
+		s.tell(endOf(was, c.Text))
 	}
 }
 

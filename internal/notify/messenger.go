@@ -158,7 +158,8 @@ func (m *Messenger) Hear(r report.Report) {
 			if !known {
 				continue
 			}
-			s.replace(runSource+e.Name, found, func(c state.Condition) bool { return c.Connection != "" && unsure[c.Connection] })
+			s.replace(runSource+e.Name, found, func(c state.Condition) bool { return c.Connection != "" && unsure[c.Connection] },
+				func(c state.Condition) string { return howEnded(e, c) })
 		}
 	})
 }
@@ -166,15 +167,20 @@ func (m *Messenger) Hear(r report.Report) {
 // Set takes all that lasts by one source: what was not there has begun, what is not there
 // any more has ended.
 func (m *Messenger) Set(source string, lasting []Lasting) {
-	m.take(func(s *telling) { s.replace(source, lasting, func(state.Condition) bool { return false }) })
+	m.take(func(s *telling) { s.replace(source, lasting, none, unknown) })
 }
+
+// none and unknown are of conditions of which each is known to last or not, and of none how
+// it ended.
+func none(state.Condition) bool      { return false }
+func unknown(state.Condition) string { return "" }
 
 // Gone ends what runs have told of environments that there are no more.
 func (m *Messenger) Gone(environments []string) {
 	m.take(func(s *telling) {
 		for source := range s.lasting {
 			if name, isRun := cutRun(source); isRun && !slices.Contains(environments, name) {
-				s.replace(source, nil, func(state.Condition) bool { return false })
+				s.replace(source, nil, none, func(state.Condition) string { return "the repository has no environment " + name })
 			}
 		}
 	})
@@ -318,8 +324,8 @@ func (s *telling) put(source, key string, c *state.Condition) {
 }
 
 // replace puts what lasts in the place of what did. Of what keep picks nobody knows whether
-// it has ended.
-func (s *telling) replace(source string, found []Lasting, keep func(state.Condition) bool) {
+// it has ended; how says in which way something has, "" where that is not known.
+func (s *telling) replace(source string, found []Lasting, keep func(state.Condition) bool, how func(state.Condition) string) {
 	before := maps.Clone(s.of(source))
 	now := map[string]bool{}
 	for _, f := range found {
@@ -329,8 +335,8 @@ func (s *telling) replace(source string, found []Lasting, keep func(state.Condit
 		now[f.Key] = true
 		was, known := before[f.Key]
 		if known {
-			if was.Text != f.Text || was.Command != f.Command || was.Change != f.Change {
-				was.Text, was.Command, was.Change = f.Text, f.Command, f.Change
+			if was.Text != f.Text || was.Command != f.Command || was.Change != f.Change || was.About != f.About {
+				was.Text, was.Command, was.Change, was.About = f.Text, f.Command, f.Change, f.About
 				s.put(source, f.Key, &was)
 			}
 			continue
@@ -350,7 +356,7 @@ func (s *telling) replace(source string, found []Lasting, keep func(state.Condit
 		}
 		s.put(source, key, nil)
 		if !slices.ContainsFunc(found, func(f Lasting) bool { return same(f.Condition, was) || replaces(f.Condition, was) }) {
-			s.tell(pieceOf(was, Ended))
+			s.tell(endOf(was, how(was)))
 		}
 	}
 }
@@ -361,7 +367,7 @@ func (s *telling) end() {
 		for key, c := range s.of(source) {
 			if !c.Until.IsZero() && !s.now.Before(c.Until) {
 				s.put(source, key, nil)
-				s.tell(pieceOf(c, Ended))
+				s.tell(endOf(c, "its time is over"))
 			}
 		}
 	}

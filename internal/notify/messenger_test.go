@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -238,6 +239,75 @@ func TestForeignKeyIsOneMessage(t *testing.T) {
 	r.Environments[0].Changes = append(r.Environments[0].Changes, scopes)
 	d.Hear(r)
 	d.expect("another field drifts, too", "ops", "began drift production/strava: changed outside the repository")
+}
+
+// TestEndsSayHow: what has ended repeats neither the sentence of while it lasted nor what to
+// type, and says how it ended where that is known.
+func TestEndsSayHow(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, t.TempDir())
+	disable := gatedChange("oura", plan.Approval, "destructive", plan.Commit)
+	disable.Remediations = []plan.Remediation{plan.NextCommand("approve it", "approve", "production/oura", "5e2c497c")}
+	withdrawn := gatedChange("whoop", plan.Approval, "destructive", plan.Commit)
+	foreign := handSet(plan.Approval, plan.GuardSecretDrift, report.Skipped)
+	first := ran(disable, withdrawn, foreign)
+	soak := func(connection string, state keys.State, live int) keys.Status {
+		return keys.Status{Connection: "production/" + connection, State: state, Live: live, SoakStartedAt: start(), SoakEndsAt: start().Add(24 * time.Hour)}
+	}
+	first.Environments[0].Keys = []keys.Status{soak("polar", keys.Soaking, 2), soak("suunto", keys.Soaking, 2), soak("withings", keys.Soaking, 2)}
+	d.Hear(first)
+	d.Set("ready", []Lasting{{Key: "git", Condition: state.Condition{Event: "unready", About: "git", Text: "git fails", Command: "reconcile status"}}})
+	d.record(state.Entry{ID: "p", At: start(), Event: state.EventPause, Owner: "ada", Reason: "incident", Until: start().Add(time.Hour)},
+		state.Entry{ID: "q", At: start(), Event: state.EventPause, Environment: "staging", Owner: "ada", Reason: "incident", Until: start().Add(time.Minute)},
+		state.Entry{ID: "w", At: start(), Event: state.EventRewound, Environment: "staging", DevID: "stag", Reason: "from a to b"})
+	d.Look()
+	d.news("ops")
+	d.now = start().Add(time.Minute)
+	disable.Outcome = report.Applied
+	last := ran(disable)
+	last.Environments[0].Keys = []keys.Status{{Connection: "production/polar", State: keys.OK, Live: 2}, soak("suunto", keys.Rejected, 1), soak("withings", keys.LiveRejected, 2), {Connection: "production/strava", State: keys.OK, Live: 1}}
+	d.Hear(last)
+	d.Set("ready", nil)
+	d.record(state.Entry{ID: "r", At: start(), Event: state.EventResume, Owner: "bob"},
+		state.Entry{ID: "x", At: start(), Event: state.EventRewoundResolved, Environment: "staging", DevID: "stag"})
+	d.Look()
+	all, _, err := d.store.Waiting("ops")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, stored := range all {
+		var m Message
+		if err := json.Unmarshal(stored.Body, &m); err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range m.Items {
+			if m.Phase != Ended {
+				continue
+			}
+			got = append(got, i.Text)
+			if i.Command != "" || i.Since.IsZero() {
+				t.Errorf("%s: types %q, since %s", i.Text, i.Command, i.Since)
+			}
+		}
+	}
+	want := []string{
+		"production/oura: held for a person (disable, guard destructive); this has ended: the change was applied",
+		"production/whoop: held for a person (disable, guard destructive); this has ended: the change is not in the plan any more",
+		"production/strava: keys set out of band; this has ended: key 1 of the file is live",
+		"production/polar: a new key soaks (key 2); this has ended: key 2 is live, and its soak is over",
+		"production/suunto: a new key soaks (key 2); this has ended: key 1 is live in its place",
+		"production/withings: a new key soaks (key 2); this has ended: key 2 is live, and its state is live-rejected",
+		"not ready (git); this has ended",
+		"paused; this has ended: changes of everything are let go by bob",
+		"staging: paused; this has ended: its time is over",
+		"staging: the branch was rewound; this has ended: the branch moved on",
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }
 
 // TestHoldLastsUntilItIsApplied: who approves what waits for a window then has ended no hold.

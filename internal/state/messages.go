@@ -20,7 +20,8 @@ type Condition struct {
 	Connection  string               `json:"connection,omitempty"` // production/strava
 	Change      string               `json:"change,omitempty"`     // id of the change that it is about, "" for none
 	Owner       string               `json:"owner,omitempty"`      // whom it concerns, as the files say
-	Text        string               `json:"text"`                 // one sentence
+	About       string               `json:"about,omitempty"`      // what it is about beside the connection, in a few words: key 2
+	Text        string               `json:"text"`                 // one sentence, as long as it lasts
 	Command     string               `json:"command,omitempty"`    // what a person types next
 	Since       time.Time            `json:"since"`                // UTC
 	Until       time.Time            `json:"until,omitzero"`       // when it ends by itself; zero where nobody knows
