@@ -209,7 +209,7 @@ func (p *subjectPage) plan(e seen, left report.Environment, name, provider strin
 		p.PlanNone = "No run has looked at it yet, or the last one ended with an error; so nothing is known."
 		return
 	}
-	for _, row := range report.Rows(e.report, e.last) {
+	for _, row := range rowsOf(e.report, e.last) {
 		connection := cmp.Or(row.Connection, e.status.Name+"/"+row.Name)
 		if provider != "" && connection != name {
 			continue
@@ -256,7 +256,7 @@ func (p *subjectPage) ofConnection(e seen, name string) {
 	changed := map[string]report.RowField{}
 	applied := map[string]bool{}
 	var order []string
-	for _, row := range report.Rows(e.report, e.last) {
+	for _, row := range rowsOf(e.report, e.last) {
 		if row.Connection != name {
 			continue
 		}
@@ -285,7 +285,7 @@ func (p *subjectPage) ofConnection(e seen, name string) {
 		}
 		for _, n := range e.last.NotCompared {
 			if (n.Connection == name || n.Connection == "") && (n.Field == field || n.Field == "") {
-				return "not compared: " + clean(n.Reason), true
+				return "not compared: " + prose(clean(n.Reason)), true
 			}
 		}
 		if !e.known {
@@ -358,12 +358,12 @@ func (p *subjectPage) evidence(e seen, name string) {
 func (p *subjectPage) told(e seen, name, provider string) {
 	for _, told := range e.last.Events {
 		if provider == "" || told.Connection == name {
-			p.Events = append(p.Events, event{strings.ReplaceAll(clean(string(told.Kind)), "-", " "), clean(told.Text), report.Steps(told.Remediations)})
+			p.Events = append(p.Events, event{strings.ReplaceAll(clean(string(told.Kind)), "-", " "), prose(clean(told.Text)), stepsOf(told.Remediations)})
 		}
 	}
 	for _, w := range slices.Concat(e.report.Warnings, e.last.Warnings) {
 		if provider == "" || w.Connection == name {
-			p.Warnings = append(p.Warnings, event{"", clean(w.Text), report.Steps(w.Remediations)})
+			p.Warnings = append(p.Warnings, event{"", prose(clean(w.Text)), stepsOf(w.Remediations)})
 		}
 	}
 }
@@ -378,7 +378,7 @@ func (p *subjectPage) keys(e seen, name, provider string, now time.Time) {
 }
 
 func keyRowOf(k keys.Status, now time.Time) keyRow {
-	row := keyRow{keyBar: keyBarOf(k), Text: clean(k.Text), Next: report.Steps(k.Remediations)}
+	row := keyRow{keyBar: keyBarOf(k), Text: prose(clean(k.Text)), Next: stepsOf(k.Remediations)}
 	add := func(label, text string) {
 		if text != "" {
 			row.Rows = append(row.Rows, report.Note{Label: label, Text: text})
@@ -419,7 +419,7 @@ func (s *Site) approvalOf(e seen, name, provider string) *approvalState {
 		return nil
 	}
 	given, waits := e.approved(left, connection)
-	out := &approvalState{Text: clean(a.Text), Hash: hash}
+	out := &approvalState{Text: prose(clean(a.Text)), Hash: hash}
 	if a.State == report.ApprovalRequired || waits && given.Missing > 0 { // the text says how a command gives it
 		out.Text = visible.Plural(a.ReleasesNow, "change waits", "changes wait") + " for an approval" + opensWords(a)
 		if a.Required > 1 {

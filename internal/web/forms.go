@@ -172,7 +172,7 @@ func (s *Site) showApprove(r *http.Request, p *formPage) error {
 			a = c.Approval
 		}
 	}
-	for _, row := range report.Rows(e.report, left) {
+	for _, row := range rowsOf(e.report, left) {
 		if provider == "" || row.Connection == name {
 			p.Plan = append(p.Plan, planRow{Row: e.withApproval(row, left, s.o.Now()), Name: clean(cmp.Or(row.Connection, row.Name)), Open: provider != ""})
 		}
@@ -242,7 +242,7 @@ func (p *formPage) harm(left report.Environment, name, provider string) {
 		p.Danger = p.Danger || c.Class == plan.Destructive
 		text := clean(c.Connection) + " " + strings.ReplaceAll(clean(string(c.Action)), "-", " ") + " is " + clean(string(c.Class))
 		if c.ClassReason != "" {
-			text += ": " + clean(c.ClassReason)
+			text += ": " + prose(clean(c.ClassReason))
 		}
 		if !slices.Contains(p.Harm, text) {
 			p.Harm = append(p.Harm, text)
@@ -298,7 +298,7 @@ func (s *Site) showPause(r *http.Request, p *formPage) error {
 		return err
 	}
 	for _, e := range s.see(status) {
-		for _, row := range report.Rows(e.report, e.last) {
+		for _, row := range rowsOf(e.report, e.last) {
 			connection := cmp.Or(row.Connection, e.status.Name+"/"+row.Name)
 			if e.known && (name == "" || name == e.status.Name || name == e.status.DevID || name == connection) && row.What != "" {
 				p.Lines = append(p.Lines, clean(connection)+": "+arrows(row.What))

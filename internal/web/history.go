@@ -61,7 +61,7 @@ func historyLineOf(e state.Entry, now time.Time) historyLine {
 		fields = append(fields, report.FieldText(f))
 	}
 	out.What = strings.TrimSpace(strings.ReplaceAll(clean(string(e.Action)), "-", " ") + " " + clean(e.Outcome))
-	out.Detail = cmp.Or(clean(e.Error), strings.Join(fields, "; "), clean(e.GateReason), clean(e.Reason), clean(e.Approval))
+	out.Detail = cmp.Or(clean(e.Error), strings.Join(fields, "; "), prose(clean(e.GateReason)), clean(e.Reason), clean(e.Approval))
 	if e.Gate != "" && e.Gate != plan.Ready {
 		out.Detail = strings.TrimSuffix(strings.TrimSpace("guard "+clean(e.Guard)+": "+clean(cmp.Or(e.GateReason, e.Reason))), ":")
 	}

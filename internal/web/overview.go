@@ -332,7 +332,7 @@ func (p *overviewPage) grid(all []seen, paused []daemon.Pause) map[standing]int 
 				continue
 			}
 			name := e.status.Name + "/" + provider
-			quiet = quiet && (s == inSync || s == unmanaged)
+			quiet = quiet && (s == inSync || s == disabled || s == unmanaged)
 			one := cell{look: looks[s], Href: connectionPath(name), Name: clean(name)}
 			if s == key {
 				one.Word = keyWord(e.last.Keys, name)
@@ -361,7 +361,7 @@ func (p *overviewPage) needs(all []seen) {
 			continue
 		}
 		told := map[string]bool{}
-		for _, row := range report.Rows(e.report, e.last) {
+		for _, row := range rowsOf(e.report, e.last) {
 			connection := cmp.Or(row.Connection, e.status.Name+"/"+row.Name)
 			told[connection] = true
 			_, provider := parted(connection)
@@ -372,7 +372,7 @@ func (p *overviewPage) needs(all []seen) {
 		}
 		for _, k := range e.last.Keys {
 			if k.Needs() && !told[k.Connection] {
-				p.Needs = append(p.Needs, need{look: lookOf(key), Href: connectionPath(k.Connection), Name: clean(k.Connection), What: keyWord(e.last.Keys, k.Connection) + ", " + keyBarOf(k).Age, Reason: clean(k.Text)})
+				p.Needs = append(p.Needs, need{look: lookOf(key), Href: connectionPath(k.Connection), Name: clean(k.Connection), What: keyWord(e.last.Keys, k.Connection) + ", " + keyBarOf(k).Age, Reason: prose(clean(k.Text))})
 			}
 		}
 	}

@@ -81,7 +81,7 @@ func (s *Site) chrome(r *http.Request, title string) chrome {
 	if q := values.Encode(); q != "" {
 		reload += "?" + q
 	}
-	return chrome{Title: title, frame: &frame{At: s.o.Now().UTC().Format("15:04:05 UTC"), Reload: reload, Here: r.URL.Path, SignedIn: s.o.Reader != nil, Approves: s.o.Approver != nil}}
+	return chrome{Title: title, frame: &frame{At: s.o.Now().UTC().Format("15:04:05 UTC"), Reload: reload, Here: r.URL.Path, SignedIn: s.o.Reader != nil && s.sessions.signedIn(r, s.o.Now()), Approves: s.o.Approver != nil}}
 }
 
 // style serves the style sheet; its address says which one, so it may be kept.

@@ -47,12 +47,20 @@ func (s *sessions) begin(token [sha256.Size]byte, now time.Time) (id string) {
 }
 
 func (s *sessions) has(r *http.Request, token [sha256.Size]byte, now time.Time) bool {
+	return s.some(r, func(one session) bool { return one.token == token && now.Before(one.ends) })
+}
+
+// signedIn tells whether there is a session to end, also one of a former token.
+func (s *sessions) signedIn(r *http.Request, now time.Time) bool {
+	return s.some(r, func(one session) bool { return now.Before(one.ends) })
+}
+
+func (s *sessions) some(r *http.Request, is func(session) bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, name := range []string{cookieName(true), cookieName(false)} {
 		if cookie, err := r.Cookie(name); err == nil {
-			one, ok := s.all[sha256.Sum256([]byte(cookie.Value))]
-			if ok && one.token == token && now.Before(one.ends) {
+			if one, ok := s.all[sha256.Sum256([]byte(cookie.Value))]; ok && is(one) {
 				return true
 			}
 		}

@@ -24,6 +24,7 @@ const (
 	unknown     standing = "unknown"
 	soaking     standing = "soaking"
 	inSync      standing = "in-sync"
+	disabled    standing = "disabled"
 	unmanaged   standing = "unmanaged"
 )
 
@@ -49,6 +50,7 @@ func standings() []look {
 		{unknown, "○", "not known", "no run has looked at it, or the last one ended with an error", "soft", "1 not known", " not known"},
 		{soaking, "◔", "soaking", "a new key is watched; it can be rolled back", "good", "", ""},
 		{inSync, "✓", "in sync", "Terra has what its file asks for", "good", "", ""},
+		{disabled, "□", "disabled", "the last run disabled it, because no file names it", "soft", "", ""},
 		{unmanaged, "–", "not managed", "Terra has it, and no file names it", "soft", "", ""},
 	}
 }
@@ -119,6 +121,11 @@ func standingOf(e report.Environment, known bool, connection, provider string) s
 		}
 	}
 	if worst == inSync && slices.Contains(e.Unmanaged, provider) {
+		if slices.ContainsFunc(e.Changes, func(c report.Change) bool {
+			return c.Connection == connection && c.Action == plan.Disable && c.Outcome == report.Applied
+		}) {
+			return disabled
+		}
 		return unmanaged
 	}
 	return worst

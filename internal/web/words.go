@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/visible"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
 // clean makes text of anybody safe to show on one line.
@@ -18,6 +20,54 @@ func cleanAll(list []string) []string {
 		out = append(out, clean(s))
 	}
 	return out
+}
+
+// prose quotes what a text has in backticks, as a page does that is no Markdown.
+func prose(s string) string {
+	var out strings.Builder
+	for {
+		before, rest, opened := strings.Cut(s, "`")
+		quoted, after, closed := strings.Cut(rest, "`")
+		if !opened || !closed {
+			return out.String() + s
+		}
+		out.WriteString(before + "“" + quoted + "”")
+		s = after
+	}
+}
+
+// rowsOf are the rows of a report, and stepsOf what a person does next, in prose; values, files
+// and what is typed are as they are.
+func rowsOf(r report.Report, e report.Environment) []report.Row {
+	rows := report.Rows(r, e)
+	for i := range rows {
+		row := &rows[i]
+		row.Reason = prose(row.Reason)
+		if len(row.Changes) == 0 { // no values, but what was told
+			row.What = prose(row.What)
+		}
+		for _, c := range row.Changes {
+			for j := range c.Notes {
+				if c.Notes[j].Label != "file" {
+					c.Notes[j].Text = prose(c.Notes[j].Text)
+				}
+			}
+			proseSteps(c.Next)
+		}
+	}
+	return rows
+}
+
+func stepsOf(list []plan.Remediation) []report.Step {
+	out := report.Steps(list)
+	proseSteps(out)
+	return out
+}
+
+func proseSteps(list []report.Step) {
+	for i := range list {
+		list[i].Choice, list[i].Text = prose(list[i].Choice), prose(list[i].Text)
+	}
 }
 
 // arrows writes what becomes of a field with a sign that no line breaks.
