@@ -71,8 +71,11 @@ func (l *runLog) environment(env report.Environment) {
 		}
 	}
 	for _, e := range env.Events {
-		l.lasting(slog.LevelWarn, "event", "kind", string(e.Kind), "connection", e.Connection, "change", e.Change, "since", e.Since, "text", e.Text,
-			"next", report.Words(e.Remediations))
+		line := []any{"kind", string(e.Kind), "connection", e.Connection, "change", e.Change}
+		if !e.Since.IsZero() { // where it only is of this run nobody knows
+			line = append(line, "since", e.Since)
+		}
+		l.lasting(slog.LevelWarn, "event", append(line, "text", e.Text, "next", report.Words(e.Remediations))...)
 	}
 }
 

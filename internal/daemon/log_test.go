@@ -23,6 +23,14 @@ func TestEventsAreLogged(t *testing.T) {
 			t.Errorf("got %s, want %s in it", out.String(), want)
 		}
 	}
+	if strings.Contains(out.String(), `"since"`) {
+		t.Errorf("nobody knows since when, and the log says it: %s", out.String())
+	}
+	r.Environments[0].Events[0].Since = time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)
+	logRun(t.Context(), slog.New(slog.NewJSONHandler(&out, nil)), "production", r, nil)
+	if want := `"since":"2026-12-01T09:00:00Z"`; !strings.Contains(out.String(), want) {
+		t.Errorf("got %s, want %s in it", out.String(), want)
+	}
 }
 
 // TestWhatLastsIsToldOnceADay: a week of runs in which the same is held, warned
