@@ -116,20 +116,25 @@ func (d *Daemon) unready(now time.Time) []Unready {
 	return out
 }
 
-// serveReady answers GET /readyz: 200 while git and Terra can be used, 503 with what
-// cannot and since when otherwise. Why is not said to whoever can reach the address.
+// serveReady answers GET /readyz: 200 while git and Terra can be used and the state can be
+// written, 503 with what cannot, and of git and Terra since when, otherwise. Why is not said
+// to whoever can reach the address.
 func (d *Daemon) serveReady(w http.ResponseWriter, _ *http.Request) {
 	d.mu.Lock()
 	unready, starting := d.unready(time.Now()), d.polls.last.IsZero()
 	d.mu.Unlock()
+	forgetful := d.o.Check != nil && d.o.Check() != nil
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	if len(unready) == 0 && !starting {
+	if len(unready) == 0 && !starting && !forgetful {
 		printLine(w, "ok")
 		return
 	}
 	w.WriteHeader(http.StatusServiceUnavailable)
-	if len(unready) == 0 {
+	if forgetful {
+		printLine(w, "not ready: the state cannot be written (/healthz says why)")
+	}
+	if len(unready) == 0 && starting {
 		printLine(w, "not ready: git was not read yet")
 	}
 	for _, u := range unready {

@@ -153,3 +153,36 @@ func TestAFirstReadThatHangsCountsFromTheStart(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// TestADaemonThatCannotRememberIsNotReady: it applies nothing while the state cannot be written.
+func TestADaemonThatCannotRememberIsNotReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stub{running: map[string]int{}, began: time.Now()}
+		var state error
+		d, err := New(Options{Poller: s, Runner: s, Log: discard(), Poll: time.Minute, Deadline: 10 * time.Minute, AtOnce: 2, UnreadyAfter: 5 * time.Minute,
+			Check: func() error { return state }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go func() { _ = d.Run(ctx) }()
+		after(time.Second)
+		for _, c := range []struct {
+			state error
+			code  int
+			text  string
+		}{
+			{nil, 200, "ok\n"}, {errors.New("/srv/state was moved"), 503, "not ready: the state cannot be written (/healthz says why)\n"}, {nil, 200, "ok\n"},
+		} {
+			state = c.state
+			w := httptest.NewRecorder()
+			d.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
+			if w.Code != c.code || w.Body.String() != c.text {
+				t.Errorf("%v: got %d %q, want %d %q", c.state, w.Code, w.Body.String(), c.code, c.text)
+			}
+		}
+		cancel()
+		synctest.Wait()
+	})
+}

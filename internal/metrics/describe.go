@@ -123,7 +123,7 @@ func (m *Metrics) daemon(out *exposition, now Snapshot, shown shown) {
 	s := now.Status
 	out.add("build_info", 1, m.o.Version, m.version)
 	out.add("apply_enabled", is(s.Mode == report.Apply))
-	out.add("ready", is(len(s.Unready) == 0 && s.Poll.LastSuccess != nil))
+	out.add("ready", is(len(s.Unready) == 0 && s.Poll.LastSuccess != nil && now.StateUsable))
 	out.add("stuck_runs", float64(len(s.Stuck)))
 	out.add("state_usable", is(now.StateUsable))
 	out.add("config_last_reload_successful", is(s.Config.RefusedSince == nil))

@@ -240,6 +240,11 @@ func TestUnknownIsAbsent(t *testing.T) {
 	if line := Prefix + "ready 0\n"; !slices.Contains(scrape(t, metricsOf(Snapshot{Now: at(1)})), line) {
 		t.Error("it is ready before the first read")
 	}
+	forgetful := everything()
+	forgetful.StateUsable = false
+	if line := Prefix + "ready 0\n"; !slices.Contains(scrape(t, metricsOf(forgetful)), line) {
+		t.Error("it is ready while the state cannot be written")
+	}
 	refused := everything()
 	refused.Status.Config.RefusedSince = ptr(at(1))
 	if line := Prefix + "config_last_reload_successful 0\n"; !slices.Contains(scrape(t, metricsOf(refused)), line) {
