@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
 	"github.com/terra-reconcile/terra-reconcile/internal/doctor"
 	"github.com/terra-reconcile/terra-reconcile/internal/gitsource"
@@ -72,7 +74,8 @@ func doctorOptions(proc *Process, f *sourceFlags, probe bool) doctor.Options {
 	proc.asked.reads(c.Repo)
 	ask, askErr := newProber(c)
 	return doctor.Options{
-		Now: proc.Now, Version: proc.Version, Config: c, ConfigErr: err, ConfigFile: f.config, Named: f.environments, Probe: probe,
+		Starts: func() error { return wouldStart(c) },
+		Now:    proc.Now, Version: proc.Version, Config: c, ConfigErr: err, ConfigFile: f.config, Named: f.environments, Probe: probe,
 		Files: func(ctx context.Context) (fs.FS, gitsource.Commit, error) {
 			files, commit, _, err := openFiles(ctx, c.Repo, report.DryRun)
 			return files, commit, err
@@ -98,6 +101,21 @@ func doctorOptions(proc *Process, f *sourceFlags, probe bool) doctor.Options {
 			return liftRejections(ctx, proc.Now(), c.StateDir, accepted)
 		},
 	}
+}
+
+// wouldStart refuses what serveDaemon does not begin with, of a configuration and the files
+// that it names.
+func wouldStart(c config.Config) error {
+	if err := c.CheckServing(); err != nil {
+		return err
+	}
+	if c.TLS.IsSet() {
+		if _, err := daemon.LoadCertificate(c.TLS.CertFile, c.TLS.KeyFile, slog.New(slog.DiscardHandler)); err != nil {
+			return c.TLS.Problem(err)
+		}
+	}
+	_, err := newSignatures(c.Repo.Verify)
+	return err
 }
 
 func printResults(proc *Process, format string, code int, results []doctor.Result) error {

@@ -54,6 +54,9 @@ type Options struct {
 	Probe      bool     // ask the providers
 	Top        string   // folders above it are not looked at; "" for all
 
+	// Starts tells why the daemon would not start with Config, nil where nothing is known
+	// against it. It listens nowhere and opens no state.
+	Starts     func() error
 	Files      func(context.Context) (fs.FS, gitsource.Commit, error) // as a dry run reads them
 	Identities func() (*secrets.Identities, error)
 	Clients    func(http.RoundTripper) func(account, devID string) (*terra.Client, error)
@@ -95,6 +98,7 @@ type check struct {
 // checks are all there are, in order.
 func checks() []check {
 	return []check{
+		{"start", starts},
 		{"secret file", secretFiles},
 		{"repository", repository},
 		{"private key", privateKeyFiles},

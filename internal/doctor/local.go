@@ -52,6 +52,17 @@ func advised(err error) []Result {
 	return out
 }
 
+// starts tells what of daemon.yaml and the files that it names a daemon does not start with.
+func starts(_ context.Context, w *world) []Result {
+	if w.ConfigFile == "" {
+		return nil
+	}
+	if err := w.Starts(); err != nil {
+		return advised(err)
+	}
+	return nil
+}
+
 // secretFiles warns of files with the runner's secrets that are not for their owner, or
 // the owner's group, alone.
 func secretFiles(_ context.Context, w *world) (out []Result) {
