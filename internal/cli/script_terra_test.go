@@ -25,7 +25,7 @@ import (
 //	terra notice OPERATION TEXT           say so with each answer
 //	terra legacy DEV                      its addresses are on Terra's older host
 //	terra writes N                        so many writes came in since the last look
-//	terra arrived OPERATION               wait for a call, since the last look
+//	terra arrived OPERATION [N]           wait for a call, or N of them, since the last look
 //	terra forget                          look, and want nothing
 //	terra state DEV PROVIDER STATE        assert; STATE "none": never enabled
 //
@@ -61,7 +61,7 @@ func terraCommand(ts *testscript.TestScript, neg bool, args []string) {
 		"close":      {1, 1, func() { s.terra.DisableEnvironment(args[0]) }},
 		"writes":     {1, 1, func() { s.writes(ts, number(ts, args[0])) }},
 		"forget":     {0, 0, func() { s.terra.ResetLog() }},
-		"arrived":    {1, 1, func() { s.arrived(ts, args[0]) }},
+		"arrived":    {1, 2, func() { s.arrived(ts, args) }},
 		"state":      {3, 3, func() { s.state(ts, args) }},
 	}
 	c, ok := commands[what]
@@ -122,17 +122,25 @@ func (s *scene) fault(ts *testscript.TestScript, args []string) {
 	s.terra.Fault(f)
 }
 
-// arrived waits until a call of an operation has come in.
-func (s *scene) arrived(ts *testscript.TestScript, operation string) {
+// arrived waits until a call of an operation has come in, or as many as it is given.
+func (s *scene) arrived(ts *testscript.TestScript, args []string) {
+	operation, want := args[0], 1
+	if len(args) > 1 {
+		want = number(ts, args[1])
+	}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	for {
+		came := 0
 		for _, c := range s.terra.Log() {
 			if c.Operation == operation {
-				return
+				came++
 			}
+		}
+		if came >= want {
+			return
 		}
 		select {
 		case <-tick.C:
