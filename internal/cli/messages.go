@@ -36,7 +36,8 @@ func newMessages(source *commitSource) (*messages, error) {
 		return &messages{}, err
 	}
 	o := notify.MessengerOptions{Store: store, Owner: source.ownerOf, Running: source.isRunning, Now: source.proc.Now, Log: source.log,
-		Tried: func(receiver string, taken bool, at time.Time) { source.metrics.Notified(receiver, taken, at) }}
+		Command: (&messages{source: source}).command,
+		Tried:   func(receiver string, taken bool, at time.Time) { source.metrics.Notified(receiver, taken, at) }}
 	for _, r := range c.Receivers {
 		o.Receivers = append(o.Receivers, receiverOf(r, source.transport, source.proc.Version))
 	}
@@ -77,6 +78,12 @@ func (s *commitSource) ownerOf(environment, connection string) string {
 	return ""
 }
 
+// devIDOf is the dev_id of an environment, "" where that is not known.
+func (s *commitSource) devIDOf(environment string) string {
+	g, _ := s.revision(environment)
+	return g.environment.DevID
+}
+
 // isRunning tells whether a run of an environment is under way.
 func (s *commitSource) isRunning(environment string) bool {
 	s.mu.Lock()
@@ -98,7 +105,7 @@ func (m *messages) start(ctx context.Context, d *daemon.Daemon) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		m.Run(ctx, func() { m.Set("ready", unreadyConditions(d.Status().Unready, m.command("status"))) })
+		m.Run(ctx, func() { m.Set("ready", unreadyConditions(d.Status().Unready, m.source.devIDOf, m.command("status"))) })
 	}()
 	return func() {
 		cancel()
@@ -143,9 +150,9 @@ func pollConditions(environments []daemon.Environment, refusal error, next strin
 	return out
 }
 
-func unreadyConditions(all []daemon.Unready, next string) (out []notify.Lasting) {
+func unreadyConditions(all []daemon.Unready, devIDOf func(environment string) string, next string) (out []notify.Lasting) {
 	for _, u := range all {
-		out = append(out, notify.Lasting{Key: u.String(), Condition: state.Condition{Event: string(report.EventUnready), Environment: u.Environment, Since: u.Since,
+		out = append(out, notify.Lasting{Key: u.String(), Condition: state.Condition{Event: string(report.EventUnready), Environment: u.Environment, DevID: devIDOf(u.Environment), About: u.What, Since: u.Since,
 			Text: u.String() + " fails: " + u.Cause, Command: next}})
 	}
 	return out
@@ -167,7 +174,7 @@ func (m *messages) tokens() (out []notify.Lasting) {
 		}
 		review := terra.ReviewToken(terra.Me{Scopes: strings.Fields(known.Scopes), ExpiresAt: known.ExpiresAt, GrantAnchorAt: known.GrantAnchorAt}, nil, s.config.Apply, s.proc.Now())
 		for i, end := range review.Endings {
-			out = append(out, notify.Lasting{Key: fmt.Sprintf("%s %d", name, i), Condition: state.Condition{Event: string(report.EventTokenExpiring),
+			out = append(out, notify.Lasting{Key: fmt.Sprintf("%s %d", name, i), Condition: state.Condition{Event: string(report.EventTokenExpiring), About: "account " + name,
 				Text: fmt.Sprintf("token of account %s: %s; %s", name, end.What, end.Next), Command: m.command("token", "status")}})
 		}
 	}

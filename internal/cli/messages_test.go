@@ -44,7 +44,12 @@ func TestWhatPollsTell(t *testing.T) {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
-	got := toldOf(unreadyConditions([]daemon.Unready{{What: "git", Cause: "no route"}, {What: "environment", Environment: "production", Cause: "503"}}, ""))
+	devIDs := map[string]string{"production": "prod-x81LmQ"}
+	unready := unreadyConditions([]daemon.Unready{{What: "git", Cause: "no route"}, {What: "environment", Environment: "production", Cause: "503"}}, func(name string) string { return devIDs[name] }, "")
+	if unready[0].DevID != "" || unready[1].DevID != "prod-x81LmQ" {
+		t.Errorf("got %q and %q", unready[0].DevID, unready[1].DevID)
+	}
+	got := toldOf(unready)
 	if diff := cmp.Diff([]string{"git | unready : git fails: no route", "environment production | unready production: environment production fails: 503"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -54,7 +54,9 @@ func (s *telling) learn(lines []state.Entry) {
 			s.last(e.Event == state.EventRewound, "rewound "+e.DevID, c)
 			continue
 		case state.EventPause, state.EventResume:
-			s.last(e.Event == state.EventPause, "paused "+targetOf(e), pauseOf(e))
+			c := pauseOf(e)
+			c.Command = s.command(plan.KillSwitch{Target: targetOf(e)}.Resume().Command...)
+			s.last(e.Event == state.EventPause, "paused "+targetOf(e), c)
 			continue
 		default:
 			continue

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
@@ -57,6 +58,8 @@ type MessengerOptions struct {
 	// Running tells whether a run of an environment is under way: what it writes is told when
 	// it ends, together.
 	Running func(environment string) bool
+	// Command writes down what a person types, wherever the message is read.
+	Command func(words ...string) string
 	// Tried is told of each try to give a message to a receiver.
 	Tried func(receiver string, taken bool, at time.Time)
 }
@@ -80,6 +83,9 @@ type Messenger struct {
 func NewMessenger(o MessengerOptions) (*Messenger, error) {
 	if o.Running == nil {
 		o.Running = func(string) bool { return false }
+	}
+	if o.Command == nil {
+		o.Command = func(words ...string) string { return plan.Command(words).String() }
 	}
 	m := &Messenger{o: o}
 	var names []string
@@ -193,7 +199,7 @@ func (m *Messenger) take(learn func(*telling)) { m.takeOf(nil, learn) }
 func (m *Messenger) takeOf(ended []string, learn func(*telling)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := &telling{now: m.o.Now().UTC(), owner: m.o.Owner, lasting: m.lasting, changed: map[string]map[string]state.Condition{}}
+	s := &telling{now: m.o.Now().UTC(), owner: m.o.Owner, command: m.o.Command, lasting: m.lasting, changed: map[string]map[string]state.Condition{}}
 	lines, until, err := m.due(s.now, ended)
 	if err != nil {
 		m.o.Log.Error("messages: the history cannot be read; what it has is told later", "error", err.Error())
@@ -286,6 +292,7 @@ func (m *Messenger) addressed(messages []addressed) map[string][]state.Message {
 type telling struct {
 	now     time.Time
 	owner   func(environment, connection string) string
+	command func(words ...string) string
 	lasting map[string]map[string]state.Condition // as it was
 	changed map[string]map[string]state.Condition // by source: as it is
 	pieces  []piece

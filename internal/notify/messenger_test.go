@@ -513,6 +513,9 @@ func TestPauses(t *testing.T) {
 	d.record(pause)
 	d.Look()
 	d.expect("paused", "ops", "began paused production: paused")
+	if all, _, err := d.store.Waiting("ops"); err != nil || !strings.Contains(string(all[0].Body), `"command":"reconcile resume production"`) {
+		t.Errorf("got %s, %v", all[0].Body, err)
+	}
 	d.now = start().Add(time.Hour)
 	d.Look()
 	d.Look()
