@@ -187,9 +187,8 @@ func (m *month) expectCadence() {
 // TestSimulatedMonthWalk: an assembled daemon over a month in which what happens to a daemon
 // happens to it. What is written is counted to the call, schedules are kept to the minute
 // over both changes of the clock, one account's outage delays nothing of the other, and
-// nothing grows.
+// nothing grows. It is alone, because the memory that it measures is that of all tests.
 func TestSimulatedMonthWalk(t *testing.T) {
-	t.Parallel()
 	simulatedMonth(t, func(m *month) {
 		const production, staging = " " + exampleProduction + " ", " " + exampleStaging + " "
 		m.effects("enableSource"+production+"strava", "setSourceCredentials"+production+"strava", "setSourceScopes"+production+"strava", "enableSource"+production+"withings", "enableSource"+staging+"withings")
