@@ -58,7 +58,7 @@ func BenchmarkIdleDaemon(b *testing.B) {
 	for what, missed := range map[string]bool{
 		fmt.Sprintf("it is ready after %v, want 1s", ready):                  ready > time.Second,
 		fmt.Sprintf("a scrape takes %v, want 5ms", scrape):                   scrape > 5*time.Millisecond,
-		fmt.Sprintf("it holds %.1f MiB, want 48", rss):                       rss > 48,
+		fmt.Sprintf("it holds %.1f MiB, want 40", rss):                       rss > 40,
 		fmt.Sprintf("%.1f MiB of it are its own, want 24", own):              own > 24,
 		fmt.Sprintf("it uses %.3f %% of a core, want 0.05", 100*cpu):         cpu > 0.0005,
 		fmt.Sprintf("%d series, which are not those of connections", series): series < environments*benchPerEnv,

@@ -161,6 +161,7 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, by operato
 func rest(transport *http.Transport) {
 	transport.CloseIdleConnections()
 	debug.FreeOSMemory()
+	restProgram()
 }
 
 // servePages are what is served on listen: health, the page, the API and the metrics where

@@ -230,8 +230,11 @@ func (d *Daemon) work(ctx context.Context, name string, w *worker) {
 		return next
 	}
 	next := ask()
-	for {
+	note := func() {
 		d.noteNext(name, w, first(Moment{again.at, "the last run failed"}, next, Moment{clock.at, "its schedule"}))
+	}
+	for {
+		note()
 		select {
 		case <-ctx.Done():
 			return
@@ -258,7 +261,8 @@ func (d *Daemon) work(ctx context.Context, name string, w *worker) {
 		case <-w.trigger:
 			again.after = 0 // something is another than when it failed
 		}
-		switch r, ran := d.once(ctx, name, w); {
+		r, ran := d.once(ctx, name, w)
+		switch {
 		case !ran:
 			return
 		case r.EndedEarly != "": // what overtook it has left a trigger, but for a pause
@@ -268,6 +272,8 @@ func (d *Daemon) work(ctx context.Context, name string, w *worker) {
 		}
 		d.lookAfter(name)
 		next = ask()
+		note()
+		w.logged = logRun(ctx, d.o.Log, name, r, w.logged) // whoever reads it finds the status of after it
 		d.rest()
 	}
 }
@@ -341,7 +347,6 @@ func (d *Daemon) once(ctx context.Context, name string, w *worker) (r report.Rep
 	end(nil)
 	watching.Wait()
 	d.noteEnd(w, r)
-	w.logged = logRun(ctx, d.o.Log, name, r, w.logged)
 	return r, true
 }
 

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package cli
+
+// restProgram does nothing here.
+func restProgram() {}
