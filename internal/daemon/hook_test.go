@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -132,19 +133,19 @@ func TestHooksThatCannotBeJudged(t *testing.T) {
 func TestHooksAreHints(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		woken := 0
-		handler, stop := Hook(HookOptions{Forge: "github", Secret: func() (string, error) { return everybody, nil }, Wake: func() { woken++ }, Now: time.Now})
+		var woken atomic.Int64
+		handler, stop := Hook(HookOptions{Forge: "github", Secret: func() (string, error) { return everybody, nil }, Wake: func() { woken.Add(1) }, Now: time.Now})
 		push := func(body string) {
 			t.Helper()
 			if code, _ := post(handler, "POST", HookPath, body, signedAs("github", everybody, body, time.Now())); code != http.StatusAccepted {
 				t.Fatalf("got %d", code)
 			}
 		}
-		want := func(n int, when string) {
+		want := func(n int64, when string) {
 			t.Helper()
 			synctest.Wait()
-			if woken != n {
-				t.Errorf("%s: woken %d times, want %d", when, woken, n)
+			if got := woken.Load(); got != n {
+				t.Errorf("%s: woken %d times, want %d", when, got, n)
 			}
 		}
 		for i := range 50 {
