@@ -38,7 +38,7 @@ func unknowable() map[string]*regexp.Regexp {
 		"how a value is written": regexp.MustCompile(` is empty$|is null by another name|unknown tag|!age stands before|is not a secret field|does not stand under !age|is not sealed under !age|must be a text$|is not a value|^(anchors|aliases) are|directive is not allowed|^this is not valid YAML`),
 		// It says of each value what it may be, and not of one what it may be beside
 		// another, or of its entries what they may be in this order.
-		"a comparison": regexp.MustCompile(`must be shorter than|from and to are equal|is earlier than|are required$|only the first key can be unknown`),
+		"a comparison": regexp.MustCompile(`must be shorter than|from and to are equal|is earlier than|are required$|, and no receiver is called so|^no route goes to |only the first key can be unknown`),
 		// Regular expressions do not count units, days of a month and white space.
 		"a calculation": regexp.MustCompile(`must lie (between|in the years)|must be at (least|most) |repeats within less than|never fires|has \d+ characters|is not a day of the calendar`),
 		// The tables of Unicode and of zones, and the forms of private keys, which may stand
@@ -409,6 +409,7 @@ func judgeOne(schemas map[string]*jsonschema.Schema, words spec.Vocabulary, kind
 	files := fstest.MapFS{
 		"terra.yaml":         {Data: []byte("version: 1\nsecrets: {binding: require}\n")},
 		"e/environment.yaml": {Data: []byte("dev_id: prod-app-x81LmQ\nprune: never\n")},
+		"_base/owner.yaml":   {Data: []byte("owner: ops@acme.example\n")},
 	}
 	files[name] = &fstest.MapFile{Data: src}
 	return judge(schemas, words, files)[name]
@@ -514,7 +515,7 @@ func (b fieldProber) values(path []string) []string {
 		"auth.acme.example", "Auth.acme.example", "acme", "acme.example.", `"*.acme.example"`, "Europe/London", `"*/15 * * * *"`, `"* * * *"`, `"60 * * * *"`, `"0 0 * * 7"`, `"0 9 1,15 jan-JUN mon-fri/2"`, `"CRON_TZ=Europe/London 0 9 * * *"`, `"@hourly"`, `"@dayly"`, `"@every 15m"`, `"@every 15"`, `"@every 1s"`, "strava", "STRAVA", "virtuagym", "acme_health", "Acme-1", "_x", "a b",
 		"age1mv9j50rrnqpl3pc7gw2cks68lpkqcwey5k86dupr378jcjum8cvq4sqfye", "[age1mv9j50rrnqpl3pc7gw2cks68lpkqcwey5k86dupr378jcjum8cvq4sqfye]", "[age1yubikey1qqqqqqqqqqq]", "[age1tag1qqqqqqqqqqq]", "[age1pq1qqqqqqqqqqqq]", "[age1pq1qqqqqqqqqqqq, age1mv9j50rrnqpl3pc7gw2cks68lpkqcwey5k86dupr378jcjum8cvq4sqfye]", "[age1pq1qqqqqqqqqqqq, age1yubikey1qqqqqqqqqqq]",
 		armored, "[" + armored + "]", "!age text", `"` + strings.Repeat("x y", 100) + `"`, "[" + strings.Repeat("a, ", 300) + "b]", strings.Repeat("z", 300), strings.Repeat("z", 200), strings.Repeat("z", 64), strings.Repeat("z", 65),
-		"[safe, destructive]", "[safe, all]", "YUBIKEY", "[yubikey]", `["yubi key"]`, "{strava: https://a.example/x}", "{Strava: https://a.example/x}", "{strava: http://a.example/x}",
+		"[safe, destructive]", "[safe, all]", "{strava: {slack: {url_env: U}}}", "{slack: {url_env: U}}", "{url: https://a.example/x, secret_env: S}", "../_base/owner.yaml", "../_base/nobody.yaml", "mail.acme.example:587", "ops@acme.example", "[ops@acme.example]", "YUBIKEY", "[yubikey]", `["yubi key"]`, "{strava: https://a.example/x}", "{Strava: https://a.example/x}", "{strava: http://a.example/x}",
 	}
 	schema := b.schemaAt(path)
 	if path[len(path)-1] == "nowhere" {
@@ -553,7 +554,7 @@ func (b fieldProber) write(object map[string]any, path []string, value string) s
 	names = append(names, beside(properties, here)...)
 	for _, name := range names {
 		if name != here {
-			parts = append(parts, name+": "+b.sample(name))
+			parts = append(parts, name+": "+b.sample(properties, name))
 		}
 	}
 	if here == "" {
@@ -576,7 +577,7 @@ func (b fieldProber) write(object map[string]any, path []string, value string) s
 }
 
 // beside are the fields that a field needs in its mapping, or that the mapping needs
-// where it is another one.
+// where it is another one, beyond those that the schema requires.
 func beside(properties map[string]any, field string) []string {
 	has := func(name string) bool { _, ok := properties[name]; return ok }
 	switch {
@@ -584,6 +585,16 @@ func beside(properties map[string]any, field string) []string {
 		return []string{"known_hosts_file"}
 	case field == "known_hosts_file":
 		return []string{"ssh_key_file"}
+	case has("server"):
+		return map[string][]string{"username": {"password_env"}, "password_env": {"username"}, "password_file": {"username"}}[field]
+	case has("url_env") && strings.HasPrefix(field, "url") && has("secret_env"):
+		return []string{"secret_env"}
+	case has("url_env") && !strings.HasPrefix(field, "url"):
+		return []string{"url_env"}
+	case has("secret_env") && field != "secret_env" && field != "secret_file":
+		return []string{"secret_env"}
+	case has("allowed_signers") && field != "allowed_signers" && field != "gpg_keyring":
+		return []string{"allowed_signers"}
 	case has("token_env") && !has("username") && field != "token_env" && field != "token_file":
 		return []string{"token_env"}
 	case has("unknown") && field != "unknown" && at(properties[field], "pattern") != at(properties["client_secret"], "pattern"):
@@ -602,14 +613,23 @@ func beside(properties map[string]any, field string) []string {
 	return nil
 }
 
-// sample is a value that a field takes.
-func (b fieldProber) sample(name string) string {
+// sample is a value that a field takes, in a mapping with these.
+func (b fieldProber) sample(beside map[string]any, name string) string {
+	if _, mail := beside["server"]; mail {
+		name = "email " + name
+	}
+	if _, routes := beside["remind"]; routes && name == "receivers" {
+		name = "routes receivers"
+	}
 	return map[string]string{
 		"version": "1", "paths": `["**"]`, "age": "[age1mv9j50rrnqpl3pc7gw2cks68lpkqcwey5k86dupr378jcjum8cvq4sqfye]",
 		"dev_id": "prod-app-x81LmQ", "prune": "never", "days": "[sat]", "from": `"02:00"`, "to": `"05:00"`,
 		"reason": "moved", "owner": "ops@acme.example", "until": "2026-12-01", "connection": "strava", "change": "prune",
 		"provider": b.provider, "client_secret": armored, "for": "[destructive]",
 		"repo": "{url: /srv/x}", "url": "/srv/x", "accounts": "{default: {token_env: T, dev_ids: [dev-1]}}", "apply": "true", "dev_ids": "[dev-1]", "token_env": "T",
+		"receivers": "{strava: {slack: {url_env: U}}}", "routes": "[{receivers: [strava]}]", "routes receivers": "[strava]", "url_env": "U", "secret_env": "S",
+		"email server": "mail.acme.example:587", "email from": "ops@acme.example", "email to": "[ops@acme.example]", "email username": "ops", "email password_env": "P",
+		"forge": "github", "project": "acme/terra", "mode": "head", "allowed_signers": "/s",
 		"ssh_key_file": "/k", "known_hosts_file": "/h", "cert_file": "/c", "key_file": "/k",
 	}[name]
 }

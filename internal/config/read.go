@@ -552,7 +552,7 @@ func (r *reader) duration(o yamlpos.Object, field string, otherwise time.Duratio
 	}
 	value, err := time.ParseDuration(n.Text)
 	switch {
-	case err != nil:
+	case err != nil, !strings.ContainsAny(n.Text, "smh"): // Go takes a 0 without a unit
 		r.report(n.Origin, "write it like `30s`, `15m` or `2h`", "%s must be a time span", o.Name(field))
 	case value < least:
 		r.report(n.Origin, "", "%s must be at least %s", o.Name(field), least)

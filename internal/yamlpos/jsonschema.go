@@ -269,8 +269,9 @@ const (
 		`(T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9]))?$`
 )
 
-// Duration is a pattern of what Go reads as a length of time that is not negative.
-const Duration = `\+?(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)`
+// Duration is a pattern of what Go reads as a length of time with units that is not
+// negative.
+const Duration = `\+?(([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+`
 
 // text is the schema of a text, and of an entry of a list of texts.
 func (d Declared) text(o JSONOptions) *JSONSchema {
