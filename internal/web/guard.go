@@ -30,13 +30,8 @@ func (s *Site) guarded(next http.Handler) http.Handler {
 		}
 		// Whatever reads it: net/http reads the form of a GET, too, and its files to the disk.
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		cost := costOfPage
-		if isAPI(r) || r.URL.Path == s.pages.stylePath {
-			cost = 1
-		}
-		if !s.asked.allow(address(r), cost, s.o.Now()) {
-			w.Header().Set("Retry-After", "2")
-			s.refuse(w, r, http.StatusTooManyRequests, "this is asked for too often; try again in some seconds")
+		if !s.asked.own(address(r), s.cost(r), s.o.Now()) {
+			s.tooOften(w, r)
 			return
 		}
 		if s.o.Loopback {
@@ -51,6 +46,19 @@ func (s *Site) guarded(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// cost is what a request takes, in documents of the API.
+func (s *Site) cost(r *http.Request) int {
+	if isAPI(r) || r.URL.Path == s.pages.stylePath {
+		return 1
+	}
+	return costOfPage
+}
+
+func (s *Site) tooOften(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Retry-After", "2")
+	s.refuse(w, r, http.StatusTooManyRequests, "this is asked for too often; try again in some seconds")
 }
 
 // isHere tells whether a host is a name of this machine that no server of names gives away.
@@ -80,6 +88,7 @@ func address(r *http.Request) string {
 }
 
 // reading lets those pass who may read: by the token, or by a session that began with it.
+// Only they draw on what all may ask together, or strangers could use it up.
 func (s *Site) reading(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		allowed, err := s.mayRead(r)
@@ -89,6 +98,8 @@ func (s *Site) reading(next http.HandlerFunc) http.Handler {
 			s.refuse(w, r, http.StatusTooManyRequests, err.Error())
 		case err != nil:
 			s.refuse(w, r, http.StatusServiceUnavailable, err.Error())
+		case allowed && !s.asked.shared(s.cost(r), s.o.Now()):
+			s.tooOften(w, r)
 		case allowed:
 			next(w, r)
 		case isAPI(r):
@@ -132,7 +143,7 @@ func (s *Site) isToken(r *http.Request, given string, want [sha256.Size]byte) (b
 	if subtle.ConstantTimeCompare(digest[:], want[:]) == 1 {
 		return true, nil
 	}
-	s.failed.allow(address(r), 1, s.o.Now())
+	s.failed.count(address(r), s.o.Now())
 	return false, nil
 }
 
@@ -149,7 +160,7 @@ func (s *Site) approver(r *http.Request, token string) (string, error) {
 		return "", errTokens
 	}
 	if who == "" {
-		s.failed.allow(address(r), 1, s.o.Now())
+		s.failed.count(address(r), s.o.Now())
 		return "", errNotApprover
 	}
 	return who, nil

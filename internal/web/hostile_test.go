@@ -194,13 +194,13 @@ func TestHostileFlood(t *testing.T) {
 	}
 	l := newRates(1, 1, 1e9, 1e9)
 	for i := range 10 * maxAddresses {
-		l.allow(fmt.Sprint(i), 1, now)
+		l.own(fmt.Sprint(i), 1, now)
 	}
 	if len(l.each) > maxAddresses+1 {
 		t.Errorf("%d addresses are kept, want at most %d", len(l.each), maxAddresses)
 	}
 	now = now.Add(time.Hour)
-	if l.allow("new", 1, now); len(l.each) != 1 {
+	if l.own("new", 1, now); len(l.each) != 1 {
 		t.Errorf("%d addresses are kept after an hour, want 1", len(l.each))
 	}
 	sessions := newSessions()
@@ -398,5 +398,43 @@ func TestHostileGuessesKeepNobodyOut(t *testing.T) {
 		if got := read("203.0.113.9:50000", readToken); got != http.StatusOK {
 			t.Errorf("while others guess, the right token is answered %d", got)
 		}
+	}
+}
+
+// TestHostileStrangersUseNothingUp: however many addresses ask without a token, who reads
+// is answered.
+func TestHostileStrangersUseNothingUp(t *testing.T) {
+	t.Parallel()
+	now := noon()
+	s := site(t, busy(), withReader, func(o *Options) { o.Now = func() time.Time { return now } })
+	ask := func(from, token string) int {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://127.0.0.1:8080/", nil)
+		r.RemoteAddr = from
+		if token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		return w.Code
+	}
+	for i := range 8 {
+		from := fmt.Sprintf("203.0.113.%d:50000", i)
+		for range burstPerAddress / costOfPage {
+			if got := ask(from, ""); got != http.StatusSeeOther {
+				t.Fatalf("%s is answered %d", from, got)
+			}
+		}
+		if got := ask(from, ""); got != http.StatusTooManyRequests {
+			t.Errorf("%s asked %d times and is answered %d", from, burstPerAddress/costOfPage+1, got)
+		}
+	}
+	if got := ask("203.0.113.100:50000", readToken); got != http.StatusOK {
+		t.Errorf("after strangers asked, a reader is answered %d", got)
+	}
+	for i := range burst / costOfPage {
+		ask(fmt.Sprintf("198.51.100.%d:50000", i%4), readToken)
+	}
+	if got := ask("203.0.113.100:50000", readToken); got != http.StatusTooManyRequests {
+		t.Errorf("after readers asked all that is for all, one more is answered %d", got)
 	}
 }

@@ -50,9 +50,19 @@ func (l *rates) of(who string, now time.Time) *rate.Limiter {
 	return one
 }
 
-// allow counts what something costs.
-func (l *rates) allow(who string, cost int, now time.Time) bool {
-	return l.of(who, now).AllowN(now, cost) && l.all.AllowN(now, cost)
+// own counts what something costs against one address.
+func (l *rates) own(who string, cost int, now time.Time) bool {
+	return l.of(who, now).AllowN(now, cost)
+}
+
+// shared counts what something costs against all addresses together.
+func (l *rates) shared(cost int, now time.Time) bool { return l.all.AllowN(now, cost) }
+
+// count counts one against both.
+func (l *rates) count(who string, now time.Time) {
+	if l.own(who, 1, now) {
+		l.shared(1, now)
+	}
 }
 
 // left tells whether one more would be let pass, and counts nothing. What others do keeps
