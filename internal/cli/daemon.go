@@ -103,7 +103,7 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, by operato
 	defer stopStatuses()
 	source := &commitSource{
 		proc: proc, config: c, mode: mode, git: git, store: store, log: log, level: by.level,
-		limits: terra.NewLimits(), transport: transport, prober: ask, file: file, statuses: statuses, signatures: signed, revisions: map[string]revision{}, last: map[string]report.Environment{},
+		limits: terra.NewLimits(), transport: transport, prober: ask, file: file, statuses: statuses, signatures: signed, revisions: map[string]revision{},
 	}
 	tell, err := newMessages(source)
 	if err != nil {

@@ -85,7 +85,7 @@ func (e *example) followFrom(file string, now func() time.Time, log io.Writer) *
 	}
 	e.t.Cleanup(func() { _ = store.Close() })
 	return &commitSource{metrics: metrics.New(metrics.Options{}), proc: proc, statuses: func(...notify.Status) {}, config: c, mode: report.Apply, git: source, store: store, log: logger, limits: terra.NewLimits(),
-		transport: e.terra.RoundTripper(), prober: ask, revisions: map[string]revision{}, last: map[string]report.Environment{}}
+		transport: e.terra.RoundTripper(), prober: ask, revisions: map[string]revision{}}
 }
 
 // footprint is what must not grow while nothing happens.

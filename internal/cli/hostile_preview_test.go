@@ -47,7 +47,7 @@ func (h *hostile) previewing() previews {
 		h.t.Fatal(err)
 	}
 	s := &commitSource{metrics: metrics.New(metrics.Options{}), proc: proc, config: c, mode: report.Apply, git: git, store: store, log: slog.New(slog.DiscardHandler),
-		limits: terra.NewLimits(), transport: terra.NewTransport(), prober: ask, revisions: map[string]revision{}, last: map[string]report.Environment{}}
+		limits: terra.NewLimits(), transport: terra.NewTransport(), prober: ask, revisions: map[string]revision{}}
 	return previews{s, s.limits.Behind(), &secrets.Heard{}}
 }
 

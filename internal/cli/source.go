@@ -56,16 +56,15 @@ type commitSource struct {
 	refusal error  // why it is not used
 
 	mu        sync.Mutex
-	branch    string                        // that is followed where nobody named one; "" until it is known
-	aside     string                        // the branch that HEAD names, and that is not followed
-	tag       string                        // that has the name of the branch
-	last      map[string]report.Environment // by environment: what its last run said
-	reports   map[string]report.Report      // by environment: the whole of it
-	ended     map[string]time.Time          // by environment: when that ended
-	revisions map[string]revision           // by environment: what its runs use
-	running   map[string]bool               // by environment: a run of it is under way
-	newest    string                        // the newest commit that was fetched, used or not
-	lagging   map[string]time.Time          // by environment: since when there has been a newer commit than that of its last run
+	branch    string                   // that is followed where nobody named one; "" until it is known
+	aside     string                   // the branch that HEAD names, and that is not followed
+	tag       string                   // that has the name of the branch
+	reports   map[string]report.Report // by environment: what its last run said
+	ended     map[string]time.Time     // by environment: when that ended
+	revisions map[string]revision      // by environment: what its runs use
+	running   map[string]bool          // by environment: a run of it is under way
+	newest    string                   // the newest commit that was fetched, used or not
+	lagging   map[string]time.Time     // by environment: since when there has been a newer commit than that of its last run
 }
 
 // Poll fetches the newest commit. A commit whose terra.yaml is wrong, or that
@@ -248,9 +247,8 @@ func (s *commitSource) Run(ctx context.Context, name string, course *daemon.Cour
 		s.running = map[string]bool{}
 	}
 	s.running[name] = true
-	if last, ran := s.last[name]; ran { // one that cannot begin decides nothing
-		last.DecidedAt, last.Ahead = time.Time{}, 0
-		s.last[name] = last
+	if last, ran := s.reports[name]; ran { // one that cannot begin decides nothing
+		s.reports[name] = undecided(last)
 	}
 	s.mu.Unlock()
 	defer func() {
@@ -302,9 +300,6 @@ func (s *commitSource) Run(ctx context.Context, name string, course *daemon.Cour
 	if early && !wrote(out) {
 		return out // it has found out nothing
 	}
-	for _, e := range out.Environments {
-		s.last[e.Name] = e
-	}
 	if s.reports == nil {
 		s.reports = map[string]report.Report{}
 	}
@@ -317,6 +312,24 @@ func (s *commitSource) Run(ctx context.Context, name string, course *daemon.Cour
 	}
 	s.ended[name] = s.proc.Now()
 	return out
+}
+
+// environmentOf is what a report says of an environment; told is false where it says nothing.
+func environmentOf(r report.Report, name string) (e report.Environment, told bool) {
+	i := slices.IndexFunc(r.Environments, func(e report.Environment) bool { return e.Name == name })
+	if i < 0 {
+		return report.Environment{}, false
+	}
+	return r.Environments[i], true
+}
+
+// undecided is a report without the time by which its run decided.
+func undecided(r report.Report) report.Report {
+	r.Environments = slices.Clone(r.Environments)
+	for i := range r.Environments {
+		r.Environments[i].DecidedAt, r.Environments[i].Ahead = time.Time{}, 0
+	}
+	return r
 }
 
 // getsOn tells whether an attempt has come to something: it is answered, and not by a
@@ -379,7 +392,8 @@ func (s *commitSource) paused(name string, connections []string) string {
 // and logged: the environment runs by its schedule and by new commits all the same.
 func (s *commitSource) Next(name string) daemon.Moment {
 	s.mu.Lock()
-	g, last, ended := s.revisions[name], s.last[name], maps.Clone(s.ended)
+	g, ended := s.revisions[name], maps.Clone(s.ended)
+	last, _ := environmentOf(s.reports[name], name)
 	s.mu.Unlock()
 	i := slices.IndexFunc(g.set.Environments, func(e spec.Environment) bool { return e.Name == name })
 	if i < 0 {
@@ -409,8 +423,8 @@ func (s *commitSource) report(name string) (r report.Report, known bool) {
 func (s *commitSource) left(name string) (left report.Environment, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e, ran := s.last[name]
-	if !ran || e.Error != "" || plan.Hash(e.Plan()) != e.PlanHash {
+	e, tells := environmentOf(s.reports[name], name)
+	if !tells || e.Error != "" || plan.Hash(e.Plan()) != e.PlanHash {
 		return report.Environment{}, false
 	}
 	left = e

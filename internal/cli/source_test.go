@@ -6,6 +6,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
 // TestRepositoryHereBesideAConfiguration: daemon.yaml names a repository, and a person
@@ -31,4 +35,44 @@ func TestRepositoryHereBesideAConfiguration(t *testing.T) {
 	}
 	e.run(1, "rotate", "prune", "production/strava", "--key", "1", "--config", file, "--repo", ".")
 	holds(t, e.outputs.String(), none)
+}
+
+// TestLeftIsOfTheLastRun: a run that could not look at an environment does not tell what is
+// left there, whatever the one before it said.
+func TestLeftIsOfTheLastRun(t *testing.T) {
+	t.Parallel()
+	e := report.Environment{Name: "production", DevID: "prod"}
+	e.PlanHash = plan.Hash(e.Plan())
+	s := &commitSource{reports: map[string]report.Report{"production": {Environments: []report.Environment{e}}}}
+	if left, known := s.left("production"); !known || left.Name != "production" {
+		t.Fatalf("got %v, %v", left, known)
+	}
+	other := e
+	other.Name = "staging"
+	other.PlanHash = plan.Hash(other.Plan())
+	for name, r := range map[string]report.Report{"no environment": {Error: "load age identities"}, "another": {Environments: []report.Environment{other}}} {
+		s.reports["production"] = r
+		if left, known := s.left("production"); known {
+			t.Errorf("%s: got %v", name, left)
+		}
+	}
+}
+
+// TestRunThatCannotBeginDecidesNothing: the time by which the run before it decided would
+// give moments that have passed, while what the page shows of that run stays as it was.
+func TestRunThatCannotBeginDecidesNothing(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	shown := []report.Environment{{Name: "production", DecidedAt: now, Ahead: time.Second}}
+	s := &commitSource{proc: &Process{Now: time.Now}, reports: map[string]report.Report{"production": {RunID: "one", Environments: shown}}}
+	if r := s.Run(t.Context(), "production", &daemon.Course{}); r.Error == "" {
+		t.Fatal("it ran")
+	}
+	last := s.reports["production"]
+	if e, told := environmentOf(last, "production"); last.RunID != "one" || !told || !e.DecidedAt.IsZero() || e.Ahead != 0 {
+		t.Errorf("got %+v of run %q", e, last.RunID)
+	}
+	if !shown[0].DecidedAt.Equal(now) {
+		t.Error("it changed a report that others read")
+	}
 }
