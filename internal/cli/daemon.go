@@ -118,7 +118,7 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, by operato
 	stopWatching := watch(c.Repo.URL, wake, log)
 	defer stopWatching()
 	d, err := daemon.New(daemon.Options{
-		Poller: poller, Runner: source, Log: log, Poll: c.Repo.Poll, Deadline: c.CycleDeadline, UnreadyAfter: c.UnreadyAfter, AtOnce: runsAtOnce, Wake: wake, Spread: rand.Float64, Now: proc.Now, Check: func() error { return withAdvice(store.Check()) },
+		Poller: poller, Runner: source, Log: log, Poll: c.Repo.Poll, Deadline: c.CycleDeadline, UnreadyAfter: c.UnreadyAfter, AtOnce: runsAtOnce, Wake: wake, Spread: rand.Float64, ScheduleSpread: c.ScheduleSpread, Now: proc.Now, Check: func() error { return withAdvice(store.Check()) },
 		Paused: source.paused, Rest: func() { rest(transport) },
 	})
 	if err != nil {

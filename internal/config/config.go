@@ -25,11 +25,15 @@ const (
 	DefaultListen        = "127.0.0.1:8080"
 	DefaultCycleDeadline = 15 * time.Minute
 	DefaultUnreadyAfter  = 15 * time.Minute
-	DefaultLogFormat     = "json"
-	DefaultLogLevel      = "info"
-	DefaultGitHub        = "https://api.github.com"
-	DefaultGitLab        = "https://gitlab.com"
-	DefaultStatusContext = "terra-reconcile"
+
+	// DefaultScheduleSpread leaves a run in the minute of its schedule, so that it meets the
+	// shortest window that begins with it.
+	DefaultScheduleSpread = 30 * time.Second
+	DefaultLogFormat      = "json"
+	DefaultLogLevel       = "info"
+	DefaultGitHub         = "https://api.github.com"
+	DefaultGitLab         = "https://gitlab.com"
+	DefaultStatusContext  = "terra-reconcile"
 )
 
 // What a daemon may wait for: longer, and nobody would notice that it is stuck.
@@ -91,6 +95,9 @@ type Config struct {
 	// CycleDeadline is how long one run over one environment may take.
 	// daemon.yaml: cycle_deadline, default 15m, at least 1s, at most 24h.
 	CycleDeadline time.Duration
+	// ScheduleSpread is how late a run by a schedule begins at most. daemon.yaml:
+	// schedule_spread, default 30s, at most 30s; 0s is to the second.
+	ScheduleSpread time.Duration
 	// UnreadyAfter is how long git, or Terra for an environment, may fail until the daemon
 	// is not ready. daemon.yaml: unready_after, default 15m, at least 1s, at most 24h.
 	UnreadyAfter time.Duration

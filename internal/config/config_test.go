@@ -85,8 +85,8 @@ func TestLoadReadsEveryField(t *testing.T) {
 			{Receivers: []string{"chat", "office", "mail"}, Remind: 48 * time.Hour},
 		}},
 		CycleDeadline: 20 * time.Minute,
-		UnreadyAfter:  30 * time.Minute,
-		Log:           Log{Format: "text", Level: "debug"},
+		UnreadyAfter:  30 * time.Minute, ScheduleSpread: 10 * time.Second,
+		Log: Log{Format: "text", Level: "debug"},
 	}
 	if diff := cmp.Diff(want, got, sameSecret()); diff != "" {
 		t.Errorf("Load differs (-want +got):\n%s", diff)
@@ -122,8 +122,8 @@ func TestParseFillsDefaults(t *testing.T) {
 		StateDir:      "/home/ada/.local/state/terra-reconcile",
 		Listen:        "127.0.0.1:8080",
 		CycleDeadline: 15 * time.Minute,
-		UnreadyAfter:  15 * time.Minute,
-		Log:           Log{Format: "json", Level: "info"},
+		UnreadyAfter:  15 * time.Minute, ScheduleSpread: 30 * time.Second,
+		Log: Log{Format: "json", Level: "info"},
 	}
 	if diff := cmp.Diff(want, got, sameSecret()); diff != "" {
 		t.Errorf("Parse differs (-want +got):\n%s", diff)

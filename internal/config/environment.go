@@ -106,8 +106,8 @@ func defaults(getenv func(string) string) Config {
 		StateDir:      stateDirFrom(getenv),
 		Listen:        DefaultListen,
 		CycleDeadline: DefaultCycleDeadline,
-		UnreadyAfter:  DefaultUnreadyAfter,
-		Log:           Log{Format: DefaultLogFormat, Level: DefaultLogLevel},
+		UnreadyAfter:  DefaultUnreadyAfter, ScheduleSpread: DefaultScheduleSpread,
+		Log: Log{Format: DefaultLogFormat, Level: DefaultLogLevel},
 	}
 }
 

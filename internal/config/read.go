@@ -190,6 +190,7 @@ func (r *reader) config(root *yamlpos.Node) Config {
 	c.Accounts = r.accounts(o)
 	c.Apply = o.Boolean("apply").Value
 	c.CycleDeadline = r.duration(o, "cycle_deadline", c.CycleDeadline)
+	c.ScheduleSpread = r.duration(o, "schedule_spread", c.ScheduleSpread)
 	c.UnreadyAfter = r.duration(o, "unready_after", c.UnreadyAfter)
 	if listen := r.text(o, "listen", checkListen); listen != "" {
 		c.Listen, c.ListenAt = listen, o.Get("listen").Origin
@@ -556,6 +557,8 @@ func (r *reader) duration(o yamlpos.Object, field string, otherwise time.Duratio
 		r.report(n.Origin, "write it like `30s`, `15m` or `2h`", "%s must be a time span", o.Name(field))
 	case value < least:
 		r.report(n.Origin, "", "%s must be at least %s", o.Name(field), least)
+	case value > most && most < time.Hour:
+		r.report(n.Origin, "", "%s must be at most %s", o.Name(field), most)
 	case value > most:
 		r.report(n.Origin, "", "%s must be at most %.0fh", o.Name(field), most.Hours())
 	}

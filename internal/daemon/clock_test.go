@@ -62,7 +62,7 @@ func TestSchedulesAcrossSummerTime(t *testing.T) {
 				w := at(c.from)
 				clock := newClock(w.now)
 				defer clock.stop()
-				if err := clock.set(c.expression); err != nil {
+				if err := clock.set(timetable{expression: c.expression}); err != nil {
 					t.Fatal(err)
 				}
 				got := fired(clock, w, 48*time.Hour+time.Second)
@@ -96,7 +96,7 @@ func TestClockThatIsSet(t *testing.T) {
 				w := at("2027-06-01T12:00:00Z")
 				clock := newClock(w.now)
 				defer clock.stop()
-				if err := clock.set("0 6 * * *"); err != nil {
+				if err := clock.set(timetable{expression: "0 6 * * *"}); err != nil {
 					t.Fatal(err)
 				}
 				got := fired(clock, w, 30*time.Minute+30*time.Second) // between two looks

@@ -66,8 +66,12 @@ type Options struct {
 	// Spread makes polls come up to a tenth earlier or later than Poll says, so that many
 	// daemons do not ask one server in the same second; it gives a number from 0 to 1. nil: never.
 	Spread func() float64
-	Wake   <-chan struct{}  // poll now; may be nil
-	Now    func() time.Time // what the wall shows, by which schedules and moments go; nil is the machine's clock
+	// ScheduleSpread is how late a run by a schedule begins at most, and never by more than a
+	// tenth of the time until the next: each environment has its own lateness, the same after
+	// each start. Zero: to the second.
+	ScheduleSpread time.Duration
+	Wake           <-chan struct{}  // poll now; may be nil
+	Now            func() time.Time // what the wall shows, by which schedules and moments go; nil is the machine's clock
 	// Paused is why nothing of an environment may be changed now; where connections is not nil, none
 	// of these. "" where something may.
 	Paused func(environment string, connections []string) string
@@ -95,9 +99,9 @@ type Daemon struct {
 // worker is the goroutine of one environment.
 type worker struct {
 	stop     context.CancelFunc
-	schedule chan string   // a changed schedule
-	trigger  chan struct{} // run soon; holds one
-	look     chan struct{} // ask for the next moment again; holds one
+	schedule chan timetable // a changed schedule
+	trigger  chan struct{}  // run soon; holds one
+	look     chan struct{}  // ask for the next moment again; holds one
 	// overtaken says that there may be no point in the run under way any more; holds one.
 	overtaken chan struct{}
 	early     int           // runs that were ended early, in a row; guarded by the Daemon's mu
@@ -166,7 +170,7 @@ func (d *Daemon) update(ctx context.Context, e Environment) {
 	w, known := d.workers[e.Name]
 	if !known {
 		workerCtx, stop := context.WithCancel(ctx)
-		w = &worker{stop: stop, schedule: make(chan string, 1), trigger: make(chan struct{}, 1), look: make(chan struct{}, 1), overtaken: make(chan struct{}, 1), done: make(chan struct{})}
+		w = &worker{stop: stop, schedule: make(chan timetable, 1), trigger: make(chan struct{}, 1), look: make(chan struct{}, 1), overtaken: make(chan struct{}, 1), done: make(chan struct{})}
 		d.workers[e.Name] = w
 		former := d.leaving[e.Name]
 		d.running.Go(func() {
@@ -177,12 +181,15 @@ func (d *Daemon) update(ctx context.Context, e Environment) {
 			d.work(workerCtx, e.Name, w)
 		})
 	}
-	if !known || w.former.Schedule != e.Schedule {
+	when := func(e Environment) timetable {
+		return timetable{e.Schedule, latenessOf(e, d.o.ScheduleSpread)}
+	}
+	if !known || when(w.former) != when(e) {
 		select { // replace one that was not taken yet
 		case <-w.schedule:
 		default:
 		}
-		w.schedule <- e.Schedule
+		w.schedule <- when(e)
 	}
 	arrived := (!known || w.former.Revision != e.Revision) && e.Revision != ""
 	if w.former = e; arrived {
@@ -238,8 +245,8 @@ func (d *Daemon) work(ctx context.Context, name string, w *worker) {
 		select {
 		case <-ctx.Done():
 			return
-		case expression := <-w.schedule:
-			if err := clock.set(expression); err != nil {
+		case when := <-w.schedule:
+			if err := clock.set(when); err != nil {
 				d.o.Log.Error("schedule is not understood; runs on new commits only", "environment", name, "error", err.Error())
 			}
 			continue

@@ -1,7 +1,10 @@
 package daemon
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/robfig/cron/v3"
@@ -11,10 +14,40 @@ import (
 // clock on the wall is set, and stand still while a machine sleeps.
 const look = time.Minute
 
+// scheduleSpread is the part of the time until a schedule's next moment by which a run may
+// be late.
+const scheduleSpread = 10
+
+// lateness is how late runs by a schedule begin, so that environments with one schedule do
+// not all begin in the same second.
+type lateness struct {
+	most time.Duration
+	part float64 // of that, from 0 to 1
+}
+
+// latenessOf is one environment's own: the same after each start.
+func latenessOf(e Environment, most time.Duration) lateness {
+	sum := sha256.Sum256([]byte(strings.Join([]string{e.Account, e.DevID, e.Name}, "\x00")))
+	return lateness{most: most, part: float64(binary.BigEndian.Uint32(sum[:])) / (1 << 32)}
+}
+
+// within is how late a run is that has so much time until the next one.
+func (l lateness) within(interval time.Duration) time.Duration {
+	most := min(l.most, interval/scheduleSpread)
+	return time.Duration(float64(most) * l.part).Truncate(time.Millisecond)
+}
+
+// timetable is when an environment runs, whatever happens.
+type timetable struct {
+	expression string
+	late       lateness
+}
+
 // clock fires by a cron expression, in UTC unless it names a zone. Without one it
 // never does.
 type clock struct {
 	schedule cron.Schedule
+	late     lateness
 	timer    *time.Timer
 	now      func() time.Time // what the wall shows
 	looked   time.Time        // when that was looked at last
@@ -27,10 +60,11 @@ func newClock(now func() time.Time) *clock {
 	return &clock{timer: t, now: now}
 }
 
-// set takes a new expression; "" never fires. The expression was checked with
+// set takes a new timetable; "" never fires. The expression was checked with
 // the repository, so an error here keeps the environment on new commits only.
-func (c *clock) set(expression string) (err error) {
-	c.schedule, c.at = nil, time.Time{}
+func (c *clock) set(t timetable) (err error) {
+	expression := t.expression
+	c.schedule, c.late, c.at = nil, t.late, time.Time{}
 	c.timer.Stop()
 	if expression == "" {
 		return nil
@@ -44,8 +78,28 @@ func (c *clock) set(expression string) (err error) {
 		c.schedule = nil
 		return fmt.Errorf("parse schedule %q: %w", expression, err)
 	}
-	c.arm(c.wall(), true)
+	now := c.wall()
+	if every, ok := c.schedule.(cron.ConstantDelaySchedule); ok { // which goes by its last moment, so late once is late for ever
+		c.late, now = lateness{}, now.Add(t.late.within(every.Delay))
+	}
+	c.arm(now, true)
 	return nil
+}
+
+// next is the first moment after now at which a run is due.
+func (c *clock) next(now time.Time) time.Time {
+	for at := c.schedule.Next(now.Add(-c.late.most)); !at.IsZero(); {
+		following := c.schedule.Next(at)
+		late := c.late.within(c.late.most * scheduleSpread)
+		if !following.IsZero() {
+			late = c.late.within(following.Sub(at))
+		}
+		if due := at.Add(late); due.After(now) {
+			return due
+		}
+		at = following
+	}
+	return time.Time{}
 }
 
 // fires says that it is time to ask whether a run is due.
@@ -65,7 +119,7 @@ func (c *clock) due() bool {
 func (c *clock) arm(now time.Time, again bool) {
 	c.looked = now
 	if again {
-		c.at = c.schedule.Next(now)
+		c.at = c.next(now)
 	}
 	if !c.at.IsZero() {
 		c.timer.Reset(min(c.at.Sub(now), look))
