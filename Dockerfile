@@ -4,10 +4,11 @@
 # time zone data inside the binary. No shell, no package manager. It runs as
 # 65532:65532 and writes to /state (memory, journal, history) and /tmp only:
 #
-# docker run --read-only --tmpfs /tmp --stop-timeout 40 -v state:/state \
+# docker run --read-only --tmpfs /tmp --stop-timeout 20 -v state:/state \
 #   -v ./runner:/etc/terra-reconcile:ro terra-reconcile
 #
-# with daemon.yaml in ./runner. examples/container has it for Compose and Kubernetes.
+# with daemon.yaml in ./runner. examples/container has it for Compose, examples/kubernetes for
+# Kubernetes.
 #
 # The result holds nothing of the image that builds it but the certificates. No digest of
 # that image stands here: one that nobody here has looked at would be a promise without

@@ -127,6 +127,7 @@ func TestComposeExample(t *testing.T) {
 	var file struct {
 		Services map[string]struct {
 			Image, Build, Restart string
+			StopGracePeriod       string   `yaml:"stop_grace_period"`
 			ReadOnly              bool     `yaml:"read_only"`
 			Tmpfs                 []string `yaml:"tmpfs"`
 			CapDrop               []string `yaml:"cap_drop"`
@@ -198,7 +199,7 @@ type manifest struct {
 // TestKubernetesExample: it is what its comments and the image say.
 func TestKubernetesExample(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../../examples/container/kubernetes.yaml")
+	text, err := os.ReadFile("../../examples/kubernetes/base/terra-reconcile.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -243,7 +243,7 @@ func TestSchemasAgreeWithFiles(t *testing.T) {
 			check(where+" "+name, v)
 		}
 	}
-	for _, pattern := range []string{"../../examples/daemon.yaml", "../../examples/container/runner/daemon.yaml", "../config/testdata/full.yaml", "../config/testdata/bad/*.yaml"} {
+	for _, pattern := range []string{"../../examples/daemon.yaml", "../../examples/container/runner/daemon.yaml", "../../examples/kubernetes/monitored/daemon.yaml", "../config/testdata/full.yaml", "../config/testdata/bad/*.yaml"} {
 		names, err := filepath.Glob(pattern)
 		if err != nil || len(names) == 0 {
 			t.Fatalf("%s: %v, %v", pattern, names, err)
