@@ -192,14 +192,14 @@ type FormatError struct {
 
 // Error names both and the way out.
 func (e *FormatError) Error() string {
-	what, next := "it", "run the newer reconcile that wrote it"
+	what, number, next := "it", "format", "install the newer reconcile that wrote it again, or restore the backup from before"
 	if e.Record != "" {
-		what = e.Record
+		what, number = e.Record, "version"
 	}
 	if e.Found < e.Known {
 		next = "it is from before the first release; move the file away to go on without memory: what could hurt end users then waits for approval"
 	}
-	return fmt.Sprintf("open state %s: %s has format %d and this reconcile reads format %d; %s", e.Path, what, e.Found, e.Known, next)
+	return fmt.Sprintf("open state %s: %s has %s %d and this reconcile reads %s %d; %s", e.Path, what, number, e.Found, number, e.Known, next)
 }
 
 // CorruptError says that the state, or one record of it, cannot be read. Nothing

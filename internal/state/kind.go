@@ -53,6 +53,39 @@ const (
 	kindIntent      Kind[intentRecord]    = "intent/1"              // by id: writes that began and have not ended
 )
 
+// kinds are all of the above.
+func kinds() []string {
+	return []string{
+		string(kindKillSwitch), string(kindSecret), string(kindDigestKey), string(kindRecorded), string(kindSequence),
+		string(kindRevision), string(kindToken), string(kindAccount), string(kindCustomer), string(kindBranch),
+		string(kindFollowed), string(kindHeard), string(kindMessage), string(kindReceiver), string(kindConditions),
+		string(kindMemory), string(kindConnection), string(kindSourceTypes), string(kindKeyHistory), string(kindProbe),
+		string(kindCommits), string(kindAttempted), string(kindApproval), string(kindUsed), string(kindOpenEvents), string(kindIntent),
+	}
+}
+
+// versions gives the version of each kind that this program reads.
+func versions() map[string]int {
+	out := map[string]int{}
+	for _, kind := range kinds() {
+		name, version, _ := strings.Cut(kind, "/")
+		out[name], _ = strconv.Atoi(version)
+	}
+	return out
+}
+
+// checkVersion refuses a record of a later version than is known. Whatever else is wrong with
+// one is told when it is read.
+func checkVersion(known map[string]int, a Address, value []byte) error {
+	text, _, _ := bytes.Cut(value, []byte(" "))
+	found, err := strconv.Atoi(string(text))
+	version, ok := known[a.Kind]
+	if err == nil && ok && found > version {
+		return &FormatError{Record: a.String(), Found: found, Known: version}
+	}
+	return nil
+}
+
 func (k Kind[T]) name() string {
 	name, _, _ := strings.Cut(string(k), "/")
 	return name

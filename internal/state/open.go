@@ -153,8 +153,8 @@ func (b *boltFile) openError(err error) error {
 }
 
 // verify compares the length of the file with what its header promises, before a
-// page beyond its end is touched, and refuses a file of another format and one that
-// lacks a part.
+// page beyond its end is touched, and refuses a file of another format, one that
+// lacks a part, and one with a record of a later version.
 func (b *boltFile) verify() error {
 	return b.db.View(func(tx *bolt.Tx) error {
 		info, err := os.Stat(b.path)
@@ -180,7 +180,24 @@ func (b *boltFile) verify() error {
 				return &CorruptError{Path: b.path, Cause: fmt.Errorf("its part %q is gone", name)}
 			}
 		}
-		return nil
+		return b.verifyRecords(tx)
+	})
+}
+
+// verifyRecords refuses a file in which a newer program has left a record that this one could
+// not read: before anything is written, and not in the middle of a run.
+func (b *boltFile) verifyRecords(tx *bolt.Tx) error {
+	known := versions()
+	return tx.Bucket([]byte(bucketRecords)).ForEach(func(path, value []byte) error {
+		address, err := addressOf(string(path))
+		if err == nil {
+			err = checkVersion(known, address, value)
+		}
+		if newer := (*FormatError)(nil); errors.As(err, &newer) {
+			newer.Path = b.path
+			return newer
+		}
+		return nil // whoever reads it says what is wrong with it
 	})
 }
 
