@@ -196,3 +196,21 @@ func TestHostileReader(t *testing.T) {
 		})
 	}
 }
+
+// TestHookSecretIsAFile: it is read for each request of anybody, and one that waits for what
+// a pipe will say would never end.
+func TestHookSecretIsAFile(t *testing.T) {
+	t.Parallel()
+	dir := runnerFiles(t)
+	place := filepath.Join(dir, "githook")
+	if err := errors.Join(os.Remove(place), os.Symlink("/dev/null", place)); err != nil {
+		t.Fatal(err)
+	}
+	read, err := Load(filepath.Join(dir, "daemon.yaml"), env(map[string]string{"HOME": dir}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := read.CheckServing(); err == nil || !strings.Contains(err.Error(), "daemon.yaml:1:") || !strings.Contains(err.Error(), "it has to be a file and no pipe") {
+		t.Errorf("got %v", err)
+	}
+}

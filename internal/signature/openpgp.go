@@ -180,7 +180,7 @@ func tooWeak(key *packet.PublicKey) string {
 	switch algorithm := key.PubKeyAlgo; {
 	case err != nil:
 		return "is by a key that cannot be judged"
-	case algorithm == packet.PubKeyAlgoDSA, algorithm == packet.PubKeyAlgoElGamal:
+	case algorithm == packet.PubKeyAlgoDSA:
 		return "is by a DSA key, which proves too little"
 	case (algorithm == packet.PubKeyAlgoRSA || algorithm == packet.PubKeyAlgoRSASignOnly) && bits < leastRSA:
 		return fmt.Sprintf("is by an RSA key of fewer than %d bits, which proves too little", leastRSA)

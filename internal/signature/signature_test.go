@@ -376,7 +376,7 @@ func TestOpenPGP(t *testing.T) {
 	wantRefused(t, "a subkey that is not known yet", onlyBo, bySub, now(), "does not know")
 
 	weak := b.signPGP(b.at("20261120T120000", "--digest-algo", "SHA1", "--allow-weak-digest-algos"), bo)
-	wantRefused(t, "SHA-1", both, weak, now(), "SHA-1")
+	wantRefused(t, "SHA-1", withSub, weak, now(), "SHA-1")
 
 	revocation, err := os.ReadFile(filepath.Join(b.gpg, "openpgp-revocs.d", ada+".rev"))
 	if err != nil {

@@ -221,11 +221,8 @@ func (t Trust) checkSSH(c Commit, armored []byte, now time.Time) (string, error)
 		return "", refuse("its ssh signature cannot be read")
 	}
 	key := "ssh key " + ssh.FingerprintSHA256(sig.PublicKey)
-	switch {
-	case sig.Namespace != namespace:
+	if sig.Namespace != namespace {
 		return "", refuse("its signature by %s was made for %q and not for git", key, visible.Text(sig.Namespace))
-	case sig.Signature.Format == ssh.KeyAlgoRSA:
-		return "", refuse("its signature by %s is made with SHA-1, which proves nothing any more", key)
 	}
 	if err := sshsig.Verify(bytes.NewReader(c.Payload), sig, sig.PublicKey, sig.HashAlgorithm, namespace); err != nil {
 		return "", refuse("its signature by %s is not of this commit", key)
