@@ -79,6 +79,9 @@ func TestMessagesOfADaemon(t *testing.T) {
 	if _, err := tell.Poll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	if known, none := source.devIDOf("production"), source.devIDOf("nowhere"); known != exampleProduction || none != "" {
+		t.Errorf("the dev_ids are %q and %q", known, none)
+	}
 	source.Run(t.Context(), "production", &daemon.Course{})
 	all, _, err := source.store.Waiting("ops")
 	if err != nil {

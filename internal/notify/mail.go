@@ -100,22 +100,20 @@ func (r Receiver) dial(ctx context.Context) (*smtp.Client, error) {
 	if err != nil {
 		return nil, r.refused(true, "%s", cause(err))
 	}
-	context.AfterFunc(ctx, func() { _ = plain.Close() }) // the end of the daemon is the end of this, too
-	if until, ok := ctx.Deadline(); ok {
-		_ = plain.SetDeadline(until)
-	}
+	context.AfterFunc(ctx, func() { _ = plain.Close() }) // the deadline, or the end of the daemon
 	settings := &tls.Config{MinVersion: tls.VersionTLS12}
 	if r.TLS != nil {
 		settings = r.TLS.Clone()
 	}
 	settings.ServerName, settings.NextProtos = host, nil
-	conn := net.Conn(&boundedConn{Conn: plain, left: maxAnswer})
+	conn := net.Conn(&boundedConn{Conn: plain, left: maxAnswer, ended: ctx.Err})
 	if port == "465" {
 		conn = tls.Client(conn, settings)
 	}
 	client, err := smtp.NewClient(conn, host)
 	if err != nil {
-		return nil, errors.Join(r.refused(true, "%s", unsaidLine(cause(err))), conn.Close())
+		_ = conn.Close()
+		return nil, r.refused(true, "%s", unsaidLine(cause(err)))
 	}
 	fail := func(passing bool, reason string) error {
 		_ = client.Close()
@@ -134,10 +132,11 @@ func (r Receiver) dial(ctx context.Context) (*smtp.Client, error) {
 	return client, nil
 }
 
-// boundedConn reads so much of a server and no more.
+// boundedConn reads so much of a server and no more, and says why it was closed.
 type boundedConn struct {
 	net.Conn
-	left int
+	left  int
+	ended func() error // not nil: it is closed for this
 }
 
 func (c *boundedConn) Read(p []byte) (int, error) {
@@ -146,7 +145,19 @@ func (c *boundedConn) Read(p []byte) (int, error) {
 	}
 	n, err := c.Conn.Read(p[:min(len(p), c.left)])
 	c.left -= n
-	return n, err
+	return n, c.why(err)
+}
+
+func (c *boundedConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	return n, c.why(err)
+}
+
+func (c *boundedConn) why(err error) error {
+	if ended := c.ended(); err != nil && ended != nil {
+		return ended
+	}
+	return err
 }
 
 // bare is the address of a name and an address.

@@ -97,6 +97,23 @@ func (d *desk) news(receiver string) []string {
 	return out
 }
 
+// lasts is what is said of the one condition of an event that lasts.
+func (d *desk) lasts(event string) (text string) {
+	d.t.Helper()
+	all, err := d.store.Conditions()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for _, conditions := range all {
+		for _, c := range conditions {
+			if c.Event == event {
+				text += c.Text
+			}
+		}
+	}
+	return text
+}
+
 func (d *desk) expect(what, receiver string, want ...string) {
 	d.t.Helper()
 	if want == nil {
@@ -201,8 +218,14 @@ func TestForeignKeyLastsUntilItIsReplaced(t *testing.T) {
 		d.expect(name+": allowed by a commit, and waits for a window", "ops")
 		d.Hear(ran(handSet(plan.Blocked, plan.GuardPause, report.Skipped)))
 		d.expect(name+": paused", "ops")
+		if got := d.lasts("key-out-of-band"); !strings.Contains(got, "; the change that replaces them is held by guard pause: because") {
+			t.Errorf("%s: a reminder would say %q", name, got)
+		}
 		d.Hear(ran(handSet(plan.Ready, "", report.Unknown)))
 		d.expect(name+": nobody knows whether it was replaced", "ops")
+		if got := d.lasts("key-out-of-band"); !strings.Contains(got, "; the change that replaces them is let go, and not applied yet") {
+			t.Errorf("%s: a reminder would say %q", name, got)
+		}
 		d.Hear(last)
 		d.expect(name, "ops", "ended key-out-of-band Resolved: production/strava: keys set out of band")
 		d.Hear(ran())
@@ -326,6 +349,11 @@ func TestHoldLastsUntilItIsApplied(t *testing.T) {
 		"failed": change(plan.Ready, "", report.Failed)} {
 		d.Hear(ran(c))
 		d.expect(name, "ops")
+		want := map[string]string{"window": "production/strava: disable is not applied yet, guard window: because", "pause": "production/strava: disable is not applied yet, guard pause: because",
+			"failed": "production/strava: disable is let go, and not applied yet"}[name]
+		if got := d.lasts("held"); got != want {
+			t.Errorf("%s: a reminder would say %q, want %q", name, got, want)
+		}
 	}
 	d.Hear(ran(change(plan.Approval, "destructive", report.Skipped)))
 	d.expect("held again, which it was all the time", "ops")

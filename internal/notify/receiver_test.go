@@ -15,8 +15,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/mail"
+	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -211,6 +213,7 @@ func TestReceiversRefuse(t *testing.T) {
 		"http://hooks.example/x":        "unprotected",
 		"https://me:pw@hooks.example/x": "holds a user or password",
 		"hooks.example/x":               "its address is not one",
+		"https://hooks.example/x#B222":  "its address is not one", // what stands behind # is never sent
 		"http://127.0.0.1:1/B222CCC333": "connection refused",
 	} {
 		err := at127(Slack, address).Send(t.Context(), hostile())
@@ -223,12 +226,17 @@ func TestReceiversRefuse(t *testing.T) {
 	}
 }
 
+// greeting is where a server falls silent that does not even greet.
+const greeting = "greeting"
+
 // mailServer is an SMTP server of which a test says how it behaves.
 type mailServer struct {
 	net.Listener
 	certificate *tls.Certificate  // nil: it offers no STARTTLS
 	at          map[string]string // by command or whole line: what it answers in the place of 250
-	hang        string            // the command at which it falls silent
+	hang        string            // the command at which it falls silent, and after a while goes away
+
+	outlasted atomic.Bool // nobody hung up while it was silent
 
 	mu    sync.Mutex
 	texts []string
@@ -260,6 +268,15 @@ func (s *mailServer) talk(conn net.Conn) {
 	defer func() { _ = conn.Close() }()
 	lines := bufio.NewReader(conn)
 	say := func(text string) { _, _ = io.WriteString(conn, text+"\r\n") }
+	silent := func() {
+		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_, err := io.Copy(io.Discard, lines)
+		s.outlasted.Store(errors.Is(err, os.ErrDeadlineExceeded))
+	}
+	if s.hang == greeting {
+		silent()
+		return
+	}
 	say("220 mail.example")
 	for {
 		line, err := lines.ReadString('\n')
@@ -268,7 +285,7 @@ func (s *mailServer) talk(conn net.Conn) {
 		}
 		word := strings.ToUpper(strings.Fields(line + " x")[0])
 		if word == s.hang {
-			_, _ = io.Copy(io.Discard, lines)
+			silent()
 			return
 		}
 		answer, set := s.at[strings.TrimSpace(line)]
@@ -362,6 +379,43 @@ func TestMail(t *testing.T) {
 	}
 }
 
+// TestMailHeads: what stands in a head is ASCII on its line, whatever a message holds.
+func TestMailHeads(t *testing.T) {
+	t.Parallel()
+	m := hostile()
+	m.Title, m.ID = "zürich/strava: failed\r\nBcc: all@evil.example", "ä\r\nBcc: all@evil.example"
+	text, err := byMail(newMailServer(t, &mailServer{})).mailText(m, start())
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, _, _ := strings.Cut(string(text), "\r\n\r\n")
+	parsed, err := mail.ReadMessage(strings.NewReader(string(text)))
+	if err != nil || len(parsed.Header["Bcc"]) > 0 || strings.ContainsFunc(head, func(r rune) bool { return r > '~' }) {
+		t.Errorf("%v in\n%q", err, head)
+	}
+	for name, want := range map[string]string{"Subject": "[critical] " + m.Title, "X-Terra-Reconcile-Id": m.ID} {
+		if got, err := new(mime.WordDecoder).DecodeHeader(parsed.Header.Get(name)); got != want || err != nil {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, want)
+		}
+	}
+}
+
+// TestDocumentIsEscaped: also what a message was not made clean of does not act where its
+// document is shown, and is there.
+func TestDocumentIsEscaped(t *testing.T) {
+	t.Parallel()
+	m := Message{Schema: Schema, Title: "a\u202eb\u200b", Items: []Item{}}
+	body, err := document(m)
+	if err != nil || strings.ContainsAny(string(body), "\u202e\u200b") {
+		t.Errorf("%q, %v", body, err)
+	}
+	var same Message
+	decode(t, body, &same)
+	if diff := cmp.Diff(m, same); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // TestMailRefuses: what a server refuses for good, and what passes; nothing goes to another
 // machine unprotected.
 func TestMailRefuses(t *testing.T) {
@@ -404,12 +458,26 @@ func TestMailRefuses(t *testing.T) {
 	if err := elsewhere.Send(t.Context(), hostile()); err == nil || !strings.Contains(err.Error(), "it offers no STARTTLS") || len(s.texts) > 0 {
 		t.Errorf("unprotected: %v, %d sent", err, len(s.texts))
 	}
-	silent := byMail(newMailServer(t, &mailServer{hang: "MAIL"}))
-	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(50*time.Millisecond, cancel)
-	began := time.Now()
-	if err := silent.Send(ctx, hostile()); err == nil || time.Since(began) > 5*time.Second {
-		t.Errorf("a server that hangs: %v after %s", err, time.Since(began))
+}
+
+// TestMailIsNotWaitedForForEver: a server that falls silent, as it greets or later, keeps
+// nobody longer than the deadline, nor the end of the daemon.
+func TestMailIsNotWaitedForForEver(t *testing.T) {
+	t.Parallel()
+	for _, at := range []string{greeting, "EHLO", "MAIL"} {
+		s := newMailServer(t, &mailServer{hang: at})
+		silent := byMail(s)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(20*time.Millisecond, cancel)
+		if err := silent.Send(ctx, hostile()); err == nil || !strings.HasSuffix(err.Error(), "canceled") || s.outlasted.Load() {
+			t.Errorf("%s: the end of the daemon: %v", at, err)
+		}
+		ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
+		refusal := (*RefusedError)(nil)
+		if err := silent.Send(ctx, hostile()); !errors.As(err, &refusal) || !refusal.Passing || !strings.HasSuffix(err.Error(), "no answer within 30s") || s.outlasted.Load() {
+			t.Errorf("%s: the deadline: %v", at, err)
+		}
+		cancel()
 	}
 }
 

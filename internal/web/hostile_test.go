@@ -281,6 +281,37 @@ func hostile(names ...string) *daemonOf {
 	return d
 }
 
+// TestHostileNotices: what is said of the whole daemon is safe to show, wherever it is from.
+func TestHostileNotices(t *testing.T) {
+	t.Parallel()
+	const worst = "a\u202eb"
+	since := noon().Add(-time.Hour)
+	for _, s := range []daemon.Status{
+		{Stuck: []string{worst}},
+		{Config: daemon.ConfigStatus{RefusedSince: &since, Error: "daemon.yaml:1:1: " + worst}},
+		{Unready: []daemon.Unready{{What: "environment", Environment: worst, Cause: worst, Since: since}}},
+		{Poll: daemon.PollStatus{Error: worst}},
+		{Paused: []daemon.Pause{{Target: worst, Owner: worst, Reason: worst, Until: noon()}}},
+		{Receivers: []daemon.Receiver{{Name: worst, Error: worst, FailingSince: &since}}},
+		{HeadBranch: worst},
+		{TagAside: worst},
+		{ForcedPush: &daemon.ForcedPush{At: since, From: worst, To: worst}},
+	} {
+		got := notices(s, nil, noon())
+		if len(got) != 1 {
+			t.Errorf("%+v gave %d notices", s, len(got))
+			continue
+		}
+		said := got[0].Label + got[0].Text
+		if got[0].Link != nil {
+			said += got[0].Link.Text
+		}
+		if strings.Contains(said, "\u202e") || !strings.Contains(said, "a") {
+			t.Errorf("%q", said)
+		}
+	}
+}
+
 // longNames is a daemon in which every text is long, without a place to break it.
 func longNames() *daemonOf { return hostile(strings.Repeat("long", 60)) }
 
