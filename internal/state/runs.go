@@ -203,6 +203,12 @@ func (a Approval) joined(former Approval) Approval {
 	return a
 }
 
+// repeats tells whether all that an approval says stands already.
+func (a Approval) repeats(former Approval) bool {
+	isNew := func(who string) bool { return !slices.Contains(former.By, who) }
+	return former.Hash == a.Hash && former.Now == a.Now && a.At.Before(former.Until) && !slices.ContainsFunc(a.By, isNew)
+}
+
 type usedApproval struct {
 	At  time.Time `json:"at"`
 	Run string    `json:"run"`
@@ -222,7 +228,8 @@ func (e *UsedError) Error() string {
 
 // SaveApproval keeps an approval until it is used, and records lines about it. A new one
 // replaces the former of the same environment or connection, unless it is of the same
-// hash by somebody else: then both approved.
+// hash by somebody else: then both approved. Who approves again what waits with their
+// approval changes nothing, not its end either, and leaves no line.
 func (s *Store) SaveApproval(env Environment, a Approval, lines ...Entry) error {
 	a.At, a.Until = utc(a.At), utc(a.Until)
 	return s.writeFor(env, "save approval", func(w Writer) error {
@@ -230,10 +237,10 @@ func (s *Store) SaveApproval(env Environment, a Approval, lines ...Entry) error 
 			return errors.New("it needs a hash, who gave it and an end after its beginning")
 		}
 		former, _, err := kindApproval.get(w, env, a.Connection)
-		if err == nil {
-			err = kindApproval.put(w, env, a.Connection, a.joined(former))
+		if err != nil || a.repeats(former) {
+			return err
 		}
-		if err != nil {
+		if err := kindApproval.put(w, env, a.Connection, a.joined(former)); err != nil {
 			return err
 		}
 		return appendLines(w, lines...)

@@ -205,3 +205,43 @@ func TestAttemptedRevisions(t *testing.T) {
 	newer(s, dev, "1", "last")
 	newer(None("there is none"), dev, "0", "")
 }
+
+// TestApprovalTwiceIsOne: who approves again what waits is not told of again, and makes it
+// last no longer; what is another approval in any way is one.
+func TestApprovalTwiceIsOne(t *testing.T) {
+	t.Parallel()
+	first := Approval{Hash: "sha256:1", By: []string{"jo"}, At: noon(), Until: noon().Add(24 * time.Hour)}
+	for name, c := range map[string]struct {
+		change func(a *Approval)
+		lines  int
+		until  time.Duration // of what waits then, after noon
+	}{
+		"the same":        {func(*Approval) {}, 1, 24 * time.Hour},
+		"another person":  {func(a *Approval) { a.By = []string{"kim"} }, 2, 25 * time.Hour},
+		"with now":        {func(a *Approval) { a.Now = true }, 2, 25 * time.Hour},
+		"another plan":    {func(a *Approval) { a.Hash = "sha256:2" }, 2, 25 * time.Hour},
+		"a connection":    {func(a *Approval) { a.Connection = "production/strava" }, 2, 24 * time.Hour},
+		"after its end":   {func(a *Approval) { a.At, a.Until = noon().Add(24*time.Hour), noon().Add(48*time.Hour) }, 2, 48 * time.Hour},
+		"after it served": {nil, 2, 25 * time.Hour},
+	} {
+		dir := t.TempDir()
+		s := opened(t, dir)
+		again := first
+		again.At, again.Until = noon().Add(time.Hour), noon().Add(25*time.Hour)
+		must(t, s.SaveApproval(here(), first, Entry{ID: "1", At: first.At, Event: EventApproved}))
+		if c.change == nil {
+			must(t, s.UseApproval(here(), first.Hash, first.At, noon().Add(time.Minute), "run 1"))
+		} else {
+			c.change(&again)
+		}
+		must(t, s.SaveApproval(here(), again, Entry{ID: "2", At: again.At, Event: EventApproved}))
+		waiting, err := s.Approvals(here(), again.At)
+		if err != nil || len(waiting) == 0 || !waiting[0].Until.Equal(noon().Add(c.until)) {
+			t.Errorf("%s: %+v, %v", name, waiting, err)
+		}
+		must(t, s.Close())
+		if lines, _, err := History(dir, HistoryFilter{}); len(lines) != c.lines || err != nil {
+			t.Errorf("%s: %d lines, %v, want %d", name, len(lines), err, c.lines)
+		}
+	}
+}
