@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -138,7 +139,11 @@ func (m *messages) Poll(ctx context.Context) ([]daemon.Environment, error) {
 // use it.
 func pollConditions(environments []daemon.Environment, refusal error, next string) (out []notify.Lasting) {
 	if refusal != nil {
-		out = append(out, notify.Lasting{Key: "commit", Condition: state.Condition{Event: string(report.EventCommitRefused), Text: refusal.Error(), Command: next}})
+		key := "commit"
+		if refused := (*daemon.RefusedCommitError)(nil); errors.As(refusal, &refused) {
+			key += " " + refused.Commit // each is refused for itself
+		}
+		out = append(out, notify.Lasting{Key: key, Condition: state.Condition{Event: string(report.EventCommitRefused), Text: refusal.Error(), Command: next}})
 	}
 	for _, e := range environments {
 		if e.Behind == "" || refusal != nil && strings.HasPrefix(e.Behind, refusal.Error()) {

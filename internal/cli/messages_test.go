@@ -36,6 +36,7 @@ func TestWhatPollsTell(t *testing.T) {
 		refusal error
 		want    []string
 	}{
+		{&daemon.RefusedCommitError{Commit: "abc", Err: refusal}, []string{"commit abc | commit-refused : " + refusal.Error(), "eu | environment-invalid eu: eu: its files have errors"}},
 		{refusal, []string{"commit | commit-refused : " + refusal.Error(), "eu | environment-invalid eu: eu: its files have errors"}},
 		{nil, []string{"production | environment-invalid production: production: " + refusal.Error(), "staging | environment-invalid staging: staging: " + refusal.Error() + "; and what it was on is unknown",
 			"eu | environment-invalid eu: eu: its files have errors"}},

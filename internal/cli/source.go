@@ -131,6 +131,7 @@ func (s *commitSource) look(ctx context.Context) ([]daemon.Environment, error) {
 		return nil, err
 	}
 	if refusal != nil {
+		refusal = &daemon.RefusedCommitError{Commit: found.hash, Err: refusal}
 		s.recordRefused(found, "", "", refusal.Error())
 	}
 	next, err := s.take(ctx, found, refusal)

@@ -174,6 +174,30 @@ func TestPollsThatFailForHoursAreNotALineEach(t *testing.T) {
 	})
 }
 
+// TestRefusedCommitIsNoFailedPoll: the log says which commit is refused and why, each once,
+// and does not call the poll failed.
+func TestRefusedCommitIsNoFailedPoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		production := Environment{Name: "production", Revision: "a"}
+		s := &stub{environments: []Environment{production}}
+		log := &bytes.Buffer{}
+		_, stop := start(t, s, log)
+		after(90 * time.Second)
+		for _, hash := range []string{"b1", "c2"} {
+			s.set(&RefusedCommitError{hash, errors.New("commit " + hash + " is not used: terra.yaml:3:1: unknown field")}, production)
+			after(10 * time.Minute)
+		}
+		s.set(nil, production)
+		after(10 * time.Minute)
+		stop()
+		for text, want := range map[string]int{"poll failed": 0, "is refused": 2, `"commit":"b1","reason":"commit b1 is not used: terra.yaml:3:1: unknown field"`: 1, `"commit":"c2"`: 1, "can be used again": 1} {
+			if got := strings.Count(log.String(), text); got != want {
+				t.Errorf("%q: %d lines, want %d:\n%s", text, got, want, log)
+			}
+		}
+	})
+}
+
 // TestTenThousandCyclesLeaveNothingBehind: no goroutine and no memory grows.
 func TestTenThousandCyclesLeaveNothingBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -28,6 +28,17 @@ type Environment struct {
 	After []string
 }
 
+// RefusedCommitError says that the newest commit was read and is not used: polls go well.
+type RefusedCommitError struct {
+	Commit string
+	Err    error // why
+}
+
+func (e *RefusedCommitError) Error() string { return e.Err.Error() }
+
+// Unwrap gives why.
+func (e *RefusedCommitError) Unwrap() error { return e.Err }
+
 // Poller looks for a new commit. The environments it returns are all there are;
 // nil, beside an error, means that the former ones stay.
 type Poller interface {
@@ -400,8 +411,8 @@ type trouble struct {
 // port is what differs each time about a connection that could not be made.
 var port = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`:\d+->`) })
 
-// logPoll says that polls fail when that begins or changes and once an hour, and
-// when it ends.
+// logPoll says that polls fail, or find a commit that is refused, when that begins or
+// changes and once an hour, and when it ends.
 func (d *Daemon) logPoll(err error) {
 	now := time.Now()
 	was := d.trouble
@@ -418,6 +429,10 @@ func (d *Daemon) logPoll(err error) {
 	d.trouble = trouble{text: text, since: was.since, logged: now}
 	if was.text == "" {
 		d.trouble.since = now
+	}
+	if refused := (*RefusedCommitError)(nil); errors.As(err, &refused) {
+		d.o.Log.Error("the newest commit is refused; the environments stay on what they had", "commit", refused.Commit, "reason", err.Error(), "since", d.trouble.since.UTC())
+		return
 	}
 	d.o.Log.Error("poll failed; the environments stay on what they had", "error", err.Error(), "since", d.trouble.since.UTC())
 }

@@ -261,8 +261,17 @@ func endOf(c state.Condition, how string) piece {
 	return p
 }
 
-// same tells whether two conditions are of one connection and kind: what is held by another
-// guard goes on to be held.
+// goneOf is a condition of which nobody looks any more whether it lasts, and why.
+func goneOf(c state.Condition, why string) piece {
+	p := endOf(c, "")
+	p.phase, p.Text = Gone, strings.TrimSuffix(p.Text, "; this has ended")+"; "+why
+	return p
+}
+
+// same tells whether two conditions are of one kind, and of one connection or both of the
+// newest commit: what is held by another guard goes on to be held, and a commit is refused
+// after another one was.
 func same(a, b state.Condition) bool {
-	return a.Event == b.Event && a.Connection != "" && a.Connection == b.Connection
+	ofOne := a.Connection != "" && a.Connection == b.Connection || a.Event == string(report.EventCommitRefused)
+	return a.Event == b.Event && ofOne
 }

@@ -121,7 +121,7 @@ func teamsBody(m Message) ([]byte, error) {
 // (https://docs.ntfy.sh/publish/#publish-as-json).
 func ntfyBody(topic string, m Message) ([]byte, error) {
 	priority := map[report.Severity]int{report.Info: 2, report.Alert: 3, report.Critical: 5}[m.Severity]
-	if m.Phase == Ended {
+	if m.Phase == Ended || m.Phase == Gone {
 		priority = 2
 	}
 	return json.Marshal(struct {

@@ -23,6 +23,7 @@ const (
 	Began    Phase = "began"    // it lasts
 	Reminder Phase = "reminder" // it lasts still
 	Ended    Phase = "ended"    // it does not last any more
+	Gone     Phase = "gone"     // what it was about is gone; nobody looks any more whether it lasts
 )
 
 // Message is what a receiver is told: one event of one environment, about one connection or
@@ -141,6 +142,8 @@ func title(m Message) string {
 	switch m.Phase {
 	case Ended:
 		return "Resolved: " + text
+	case Gone:
+		return "No longer watched: " + text
 	case Reminder:
 		return "Reminder: " + text
 	case Happened, Began:

@@ -165,7 +165,7 @@ func (m *Messenger) Hear(r report.Report) {
 				continue
 			}
 			s.replace(runSource+e.Name, found, func(c state.Condition) bool { return c.Connection != "" && unsure[c.Connection] },
-				func(c state.Condition) string { return howEnded(e, c) })
+				func(c state.Condition) piece { return endOf(c, howEnded(e, c)) })
 		}
 	})
 }
@@ -178,15 +178,17 @@ func (m *Messenger) Set(source string, lasting []Lasting) {
 
 // none and unknown are of conditions of which each is known to last or not, and of none how
 // it ended.
-func none(state.Condition) bool      { return false }
-func unknown(state.Condition) string { return "" }
+func none(state.Condition) bool       { return false }
+func unknown(c state.Condition) piece { return endOf(c, "") }
 
-// Gone ends what runs have told of environments that there are no more.
+// Gone drops what runs have told of environments that there are no more. Nothing says that
+// it has ended: nobody looks any more.
 func (m *Messenger) Gone(environments []string) {
 	m.take(func(s *telling) {
 		for source := range s.lasting {
 			if name, isRun := cutRun(source); isRun && !slices.Contains(environments, name) {
-				s.replace(source, nil, none, func(state.Condition) string { return "the repository has no environment " + name })
+				why := "environment " + name + " is no longer in the repository, so nobody looks any more whether this lasts"
+				s.replace(source, nil, none, func(c state.Condition) piece { return goneOf(c, why) })
 			}
 		}
 	})
@@ -331,8 +333,8 @@ func (s *telling) put(source, key string, c *state.Condition) {
 }
 
 // replace puts what lasts in the place of what did. Of what keep picks nobody knows whether
-// it has ended; how says in which way something has, "" where that is not known.
-func (s *telling) replace(source string, found []Lasting, keep func(state.Condition) bool, how func(state.Condition) string) {
+// it has ended; ended is what is told of one that has.
+func (s *telling) replace(source string, found []Lasting, keep func(state.Condition) bool, ended func(state.Condition) piece) {
 	before := maps.Clone(s.of(source))
 	now := map[string]bool{}
 	for _, f := range found {
@@ -363,7 +365,7 @@ func (s *telling) replace(source string, found []Lasting, keep func(state.Condit
 		}
 		s.put(source, key, nil)
 		if !slices.ContainsFunc(found, func(f Lasting) bool { return same(f.Condition, was) || replaces(f.Condition, was) }) {
-			s.tell(endOf(was, how(was)))
+			s.tell(ended(was))
 		}
 	}
 }

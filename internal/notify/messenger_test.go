@@ -609,7 +609,19 @@ func TestGone(t *testing.T) {
 	d.Gone([]string{"production"})
 	d.expect("it is there", "ops")
 	d.Gone([]string{"staging"})
-	d.expect("it is gone", "ops", "ended held Resolved: production/strava: held for a person")
+	d.expect("it is gone", "ops", "gone held No longer watched: production/strava: held for a person")
+	all, _, err := d.store.Waiting("ops")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m Message
+	if err := json.Unmarshal(all[len(all)-1].Body, &m); err != nil {
+		t.Fatal(err)
+	}
+	const want = "production/strava: held for a person (disable, guard adopt); environment production is no longer in the repository, so nobody looks any more whether this lasts"
+	if i := m.Items[0]; i.Text != want || i.Command != "" || strings.Contains(strings.Join(lines(m), " "), "ended") {
+		t.Errorf("got %q and %q", i.Text, i.Command)
+	}
 	_ = d.store.Close()
 	d = newDesk(t, dir, Route{Receivers: []string{"other"}})
 	if text := d.log.String(); !strings.Contains(text, "gone from the configuration") || !strings.Contains(text, "receiver=ops messages=2") {
@@ -618,6 +630,28 @@ func TestGone(t *testing.T) {
 	if all, _, err := d.store.Waiting("ops"); len(all) > 0 || err != nil {
 		t.Errorf("%d messages wait for nobody, %v", len(all), err)
 	}
+}
+
+// TestEachRefusedCommitIsTold: one that is refused after another one was has not ended
+// anything, and is told of; the same one again is not.
+func TestEachRefusedCommitIsTold(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, t.TempDir())
+	refused := func(hash string) []Lasting {
+		return []Lasting{{Key: "commit " + hash, Condition: state.Condition{Event: string(report.EventCommitRefused), Text: "commit " + hash + " is not used"}}}
+	}
+	const began, ended = "began commit-refused terra-reconcile: a commit is not used", "ended commit-refused Resolved: terra-reconcile: a commit is not used"
+	d.Set("poll", refused("a"))
+	d.Set("poll", refused("a"))
+	d.expect("the first", "ops", began)
+	d.Set("poll", refused("b"))
+	d.Set("poll", refused("b"))
+	d.expect("another one", "ops", began)
+	if got := d.lasts("commit-refused"); got != "commit b is not used" {
+		t.Errorf("what lasts is %q", got)
+	}
+	d.Set("poll", nil)
+	d.expect("one that is good", "ops", ended)
 }
 
 // TestUnwritableState: what cannot be saved is not forgotten: it is told once that works.

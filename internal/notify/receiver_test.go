@@ -135,6 +135,21 @@ func TestFormsAreEscaped(t *testing.T) {
 	}
 }
 
+// TestEndsAreQuiet: what is over rings at nobody's bed, whatever it was.
+func TestEndsAreQuiet(t *testing.T) {
+	t.Parallel()
+	for phase, want := range map[Phase]int{Happened: 5, Began: 5, Reminder: 5, Ended: 2, Gone: 2} {
+		m := hostile()
+		m.Phase = phase
+		body, err := ntfyBody("topic", m)
+		var got struct{ Priority int }
+		decode(t, body, &got)
+		if got.Priority != want || err != nil {
+			t.Errorf("%s: priority %d, %v, want %d", phase, got.Priority, err, want)
+		}
+	}
+}
+
 func decode(t *testing.T, body []byte, into any) {
 	t.Helper()
 	if err := json.Unmarshal(body, into); err != nil {
