@@ -117,9 +117,10 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, by operato
 	wake := make(chan struct{}, 1)
 	stopWatching := watch(c.Repo.URL, wake, log)
 	defer stopWatching()
+	code := findProgram()
 	d, err := daemon.New(daemon.Options{
 		Poller: poller, Runner: source, Log: log, Poll: c.Repo.Poll, Deadline: c.CycleDeadline, UnreadyAfter: c.UnreadyAfter, AtOnce: runsAtOnce, Wake: wake, Spread: rand.Float64, ScheduleSpread: c.ScheduleSpread, Now: proc.Now, Check: func() error { return withAdvice(store.Check()) },
-		Paused: source.paused, Rest: func() { rest(transport) },
+		Paused: source.paused, Rest: func() { rest(transport, code) },
 	})
 	if err != nil {
 		return err
@@ -158,10 +159,10 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, by operato
 
 // rest gives back what runs took: several times what a daemon keeps, and nothing would ask
 // for it until the next run.
-func rest(transport *http.Transport) {
+func rest(transport *http.Transport, code programCode) {
 	transport.CloseIdleConnections()
 	debug.FreeOSMemory()
-	restProgram()
+	code.rest()
 }
 
 // servePages are what is served on listen: health, the page, the API and the metrics where

@@ -2,5 +2,11 @@
 
 package cli
 
-// restProgram does nothing here.
-func restProgram() {}
+// programCode is nothing here.
+type programCode struct{}
+
+// findProgram finds nothing here.
+func findProgram() programCode { return programCode{} }
+
+// rest does nothing here.
+func (programCode) rest() {}

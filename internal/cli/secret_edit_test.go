@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -45,13 +46,36 @@ func emptyFolder(t *testing.T, dir string) {
 	}
 }
 
+// TestSignalsAreGuardedAlone: while secrets lie in a file whoever listened for signals before,
+// and would end the process at a second one, hears none of them.
+func TestSignalsAreGuardedAlone(t *testing.T) { //nolint:paralleltest // the signals are for the whole process
+	for _, sent := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		before := make(chan os.Signal, 1)
+		signal.Notify(before, sent)
+		guarded, _, stop := guardSignals(t.Context(), false)
+		if err := syscall.Kill(os.Getpid(), sent); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-guarded.Done():
+		case <-time.After(patience):
+			t.Errorf("%s does not end what is guarded", sent)
+		}
+		signal.Stop(before) // what is on its way has come by then
+		if len(before) > 0 {
+			t.Errorf("%s came to who listened before", sent)
+		}
+		stop()
+	}
+}
+
 // TestSignalsLeaveNoPrivateFile ends the program in every way that it can see while the
 // editor runs, twice in a row: the file with the secrets is gone, and so is the editor.
 func TestSignalsLeaveNoPrivateFile(t *testing.T) {
 	t.Parallel()
 	program := programAt(t, t.TempDir())
-	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
-		t.Run(signal.String(), func(t *testing.T) {
+	for _, sent := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT} {
+		t.Run(sent.String(), func(t *testing.T) {
 			t.Parallel()
 			b := newBench(t)
 			b.must(typedSecret, "encrypt", "production/strava.yaml")
@@ -82,7 +106,7 @@ func TestSignalsLeaveNoPrivateFile(t *testing.T) {
 				t.Fatalf("while it is edited: %v, %v", folders, err)
 			}
 			for range 2 {
-				if err := cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+				if err := cmd.Process.Signal(sent); err != nil && !errors.Is(err, os.ErrProcessDone) {
 					t.Fatal(err)
 				}
 			}
