@@ -140,6 +140,16 @@ func (m *Metrics) daemon(out *exposition, now Snapshot, shown shown) {
 		out.add("pause_seconds", now.Now.Sub(p.Since).Seconds(), target)
 		out.add("pause_remaining_seconds", p.Until.Sub(now.Now).Seconds(), target)
 	}
+	told := map[string]bool{}
+	for _, r := range s.Receivers {
+		name := label(r.Name)
+		if told[name] || len(told) == maxReceivers {
+			continue
+		}
+		told[name] = true
+		out.add("notifications_waiting", float64(r.Waiting), name)
+		out.add("notifications_dropped_total", float64(r.Dropped), name)
+	}
 }
 
 func git(out *exposition, now Snapshot) {

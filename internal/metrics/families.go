@@ -101,6 +101,8 @@ func Families() []Family {
 
 		{"notifications_total", Counter, []string{receiver, outcome}, "Messages to a receiver, by outcome: delivered, failed."},
 		{"notification_consecutive_failures", Gauge, []string{receiver}, "Tries in a row at which a receiver took no message."},
+		{"notifications_waiting", Gauge, []string{receiver}, "Messages that wait for a receiver."},
+		{"notifications_dropped_total", Counter, []string{receiver}, "Messages that a receiver never gets: it refused them for good, or there was no room."},
 		{"notification_last_success_timestamp_seconds", Gauge, []string{receiver}, "When a receiver took a message last."},
 	}
 }

@@ -61,8 +61,9 @@ func everything() Snapshot {
 	return Snapshot{
 		Now: at(2), StateUsable: true,
 		Status: daemon.Status{Mode: report.Apply, Stuck: []string{}, Unready: []daemon.Unready{},
-			Poll:   daemon.PollStatus{At: ptr(at(2)), Tries: daemon.Tries{LastSuccess: ptr(at(1)), Failures: 3}},
-			Paused: []daemon.Pause{{Since: at(1), Until: at(3)}, {Target: "production/strava", Since: at(2), Until: at(3)}},
+			Poll:      daemon.PollStatus{At: ptr(at(2)), Tries: daemon.Tries{LastSuccess: ptr(at(1)), Failures: 3}},
+			Receivers: []daemon.Receiver{{Name: "ops", Waiting: 3, Dropped: 2}, {Name: "pager"}},
+			Paused:    []daemon.Pause{{Since: at(1), Until: at(3)}, {Target: "production/strava", Since: at(2), Until: at(3)}},
 			Environments: []daemon.EnvironmentStatus{{Name: "production", Revision: "b", AppliedRevision: "a", BehindReason: "its files have errors",
 				LastRun: &daemon.LastRun{StartedAt: at(2), DurationMS: 1500, ExitCode: 3}, Tries: daemon.Tries{LastSuccess: ptr(at(2))}, NextRun: ptr(at(4))}},
 		},
@@ -350,6 +351,9 @@ func TestHostileNames(t *testing.T) {
 		s.Status.Paused = append(s.Status.Paused, daemon.Pause{Target: name}, daemon.Pause{Target: name})
 		s.Environments[name] = Environment{Account: name, Report: report.Report{Environments: []report.Environment{{PlanHash: "x", Account: name, TokenEnds: at(2), Changes: connections}}}}
 	}
+	for i := range 1000 {
+		s.Status.Receivers = append(s.Status.Receivers, daemon.Receiver{Name: fmt.Sprint(i)}, daemon.Receiver{Name: fmt.Sprint(i)})
+	}
 	m := metricsOf(s)
 	for _, name := range names {
 		m.Ran(name, s.Environments[name].Report)
@@ -377,7 +381,7 @@ func TestHostileNames(t *testing.T) {
 			if n := len(f.GetMetric()); n > 100 {
 				t.Errorf("a server makes %d series of its status codes", n)
 			}
-		case Prefix + "notification_consecutive_failures":
+		case Prefix + "notification_consecutive_failures", Prefix + "notifications_waiting", Prefix + "notifications_dropped_total":
 			if n := len(f.GetMetric()); n > maxReceivers {
 				t.Errorf("%d receivers", n)
 			}
