@@ -74,6 +74,7 @@ type Run struct {
 	Set       spec.Set
 	Problems  []spec.Problem
 	Commit    string   // hash, or "worktree"
+	Older     bool     // the commit is of a lower version than one that was followed before
 	Author    string   // of the commit, "" where there is none
 	Only      []string // environments; none is all
 	Select    []string // connections: strava, production/strava or production/*; none is all

@@ -208,11 +208,14 @@ func (env *environment) recall(ctx context.Context) error {
 		return err
 	}
 	store := env.o.Store
-	if env.rewoundFrom, err = store.RewoundFrom(env.id, env.request.Commit); err != nil {
+	if env.rewoundFrom, err = store.RewoundFrom(env.id, env.request.Commit, env.request.Older); err != nil {
 		return err
 	}
 	if env.rewoundFrom != "" {
 		env.input.Rewound = fmt.Sprintf("commit %s was attempted before commit %s", abbreviated(env.request.Commit), abbreviated(env.rewoundFrom))
+		if env.request.Older {
+			env.input.Rewound = fmt.Sprintf("commit %s is a lower version than commit %s, which was attempted before", abbreviated(env.request.Commit), abbreviated(env.rewoundFrom))
+		}
 		env.warn("the branch is rewound: " + env.input.Rewound + "; what is disruptive or destructive waits for approval, until there is a commit that is new here")
 	}
 	if env.before, err = store.Memory(env.id); err != nil {

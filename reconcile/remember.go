@@ -56,7 +56,7 @@ func (env *environment) remember() error {
 	if err := store.SaveOpenEvents(env.id, after, entries); err != nil {
 		return err
 	}
-	if err := store.RecordAttempt(env.id, env.request.Commit); err != nil {
+	if err := store.RecordAttempt(env.id, env.request.Commit, env.request.Older); err != nil {
 		return err
 	}
 	commits, err := store.Commits(env.id)

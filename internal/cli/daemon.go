@@ -422,7 +422,11 @@ func watch(url string, wake chan<- struct{}, log *slog.Logger) (stop func()) {
 		return func() {}
 	}
 	// Folders, not files: git replaces files, and a watch on one goes blind.
-	for _, folder := range []string{dir, filepath.Join(dir, "refs", "heads")} {
+	folders := []string{dir, filepath.Join(dir, "refs", "heads")}
+	if tags := filepath.Join(dir, "refs", "tags"); isFolder(tags) {
+		folders = append(folders, tags)
+	}
+	for _, folder := range folders {
 		if err := watcher.Add(folder); err != nil {
 			log.Warn("the repository is polled, not watched", "error", err.Error())
 		}
@@ -438,6 +442,11 @@ func watch(url string, wake chan<- struct{}, log *slog.Logger) (stop func()) {
 		}
 	}()
 	return func() { _ = watcher.Close() }
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // hint leaves a sign, unless one is waiting already.

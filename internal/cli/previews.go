@@ -106,9 +106,7 @@ func (p previews) memory() (*state.Store, error) {
 // fetch fetches the newest commit of a ref from the daemon's own remote, apart from
 // what the daemon follows and holds.
 func (p previews) fetch(ctx context.Context, q preview.Request) (commit gitsource.Commit, files fs.FS, unsigned []string, err error) {
-	repo := p.source.config.Repo
-	repo.Ref = q.Ref
-	git, err := openSource(repo, 0, p.heard)
+	git, err := openSource(p.source.config.Repo.At(q.Ref), 0, p.heard)
 	if err != nil {
 		return commit, nil, nil, err
 	}

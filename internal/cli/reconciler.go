@@ -30,6 +30,9 @@ func (r reconciler) Status() (daemon.Status, error) {
 	s := r.daemon.Status()
 	s.Version, s.Mode, s.Repository = r.source.proc.Version, r.source.mode, r.source.git.String()
 	s.Branch, s.HeadBranch = r.source.branches()
+	if s.Tags = r.source.config.Repo.Versions; s.Tags != "" {
+		s.Branch = ""
+	}
 	s.TagAside = r.source.tagAside()
 	if r.source.level != nil {
 		s.LogLevel = r.source.level.shown()
@@ -47,6 +50,7 @@ func (r reconciler) Status() (daemon.Status, error) {
 	if err != nil {
 		return s, err
 	}
+	s.Tag = followed.Tag
 	s.ForcedPush, s.Verify = (*daemon.ForcedPush)(followed.Forced), r.source.signatures.mode()
 	for i := range s.Environments {
 		e := &s.Environments[i]
@@ -64,7 +68,7 @@ func (r reconciler) Status() (daemon.Status, error) {
 			return s, err
 		}
 		e.AttemptedRevision, e.AppliedRevision = c.Attempted, c.Applied
-		if e.RewoundFrom, err = store.RewoundFrom(env, e.Revision); err != nil {
+		if e.RewoundFrom, err = store.RewoundFrom(env, e.Revision, g.older); err != nil {
 			return s, err
 		}
 		waiting, err := store.Approvals(env, r.source.proc.Now())

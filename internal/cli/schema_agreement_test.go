@@ -462,7 +462,8 @@ func inner(schema any) map[string]any {
 	}
 	_, some := object["properties"]
 	_, named := object["additionalProperties"].(map[string]any)
-	if object["type"] != "object" || !some && !named {
+	types, _ := object["type"].([]any)
+	if object["type"] != "object" && !slices.Contains(types, any("object")) || !some && !named {
 		return nil
 	}
 	return object
@@ -630,6 +631,6 @@ func (b fieldProber) sample(beside map[string]any, name string) string {
 		"receivers": "{strava: {slack: {url_env: U}}}", "routes": "[{receivers: [strava]}]", "routes receivers": "[strava]", "url_env": "U", "secret_env": "S",
 		"email server": "mail.acme.example:587", "email from": "ops@acme.example", "email to": "[ops@acme.example]", "email username": "ops", "email password_env": "P",
 		"forge": "github", "project": "acme/terra", "mode": "head", "allowed_signers": "/s",
-		"ssh_key_file": "/k", "known_hosts_file": "/h", "cert_file": "/c", "key_file": "/k",
+		"semver": `">=1"`, "ssh_key_file": "/k", "known_hosts_file": "/h", "cert_file": "/c", "key_file": "/k",
 	}[name]
 }

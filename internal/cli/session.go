@@ -27,6 +27,7 @@ import (
 type session struct {
 	files        fs.FS
 	commit       gitsource.Commit
+	release      release
 	environments []string
 	engine       *reconcile.Engine
 	store        *state.Store
@@ -69,6 +70,9 @@ func openSession(ctx context.Context, proc *Process, f *runFlags, mode, what rep
 		_ = s.store.Close()
 		return nil, err
 	}
+	if git != nil {
+		s.release = release{repository: git.String(), rule: c.Repo.Versions, followed: c.Repo.Followed()}
+	}
 	if mode == report.Apply {
 		s.serve(ctx, proc, c.StateDir)
 	}
@@ -107,6 +111,11 @@ func (s *session) run(ctx context.Context, r reconcile.Run) report.Report {
 	r.Set, r.Problems = loadFor(s.store, s.files)
 	r.Commit, r.Only = s.commit.Hash, s.environments
 	r.Author, r.LockOwner = s.commit.Author, s.holder
+	var err error
+	if r.Older, err = s.release.note(s.store, s.commit, r); err != nil {
+		r.Older = true // what is not known is held
+		s.warnings = append(s.warnings, err.Error())
+	}
 	out := s.engine.Run(ctx, r)
 	s.progress.clear()
 	out.Warnings = slices.Concat(plan.Warnings(s.warnings...), plan.Warnings(s.notices.warnings()...), out.Warnings)
@@ -133,7 +142,9 @@ func (f *sourceFlags) configuration(proc *Process) (config.Config, error) {
 	if f.config == "" || f.given.Changed {
 		c.Repo.URL = f.repo
 	}
-	c.Repo.Ref = cmp.Or(f.ref, c.Repo.Ref)
+	if f.ref != "" {
+		c.Repo = c.Repo.At(f.ref)
+	}
 	c.Repo.Path = cmp.Or(f.path, c.Repo.Path)
 	c.StateDir = cmp.Or(f.state, c.StateDir)
 	if len(f.environments) > 0 {
@@ -150,12 +161,12 @@ const notCommitted = "worktree"
 // the commit of what is no folder.
 func openFiles(ctx context.Context, repo config.Repo, mode report.Mode) (files fs.FS, commit gitsource.Commit, git *gitsource.Source, err error) {
 	info, err := os.Stat(repo.URL)
-	if err == nil && repo.Path == "" && repo.Ref == "" {
+	if err == nil && repo.Path == "" && repo.Followed() == "" {
 		if err := isRoot(repo.URL); err != nil {
 			return nil, gitsource.Commit{}, nil, fmt.Errorf("read repository %s: %w", repo.URL, err)
 		}
 	}
-	if err == nil && info.IsDir() && repo.Ref == "" {
+	if err == nil && info.IsDir() && repo.Followed() == "" {
 		tree, err := doctor.WorkTree(ctx, repo.URL, repo.Path)
 		switch {
 		case err != nil:
@@ -187,7 +198,7 @@ func openSource(repo config.Repo, others int64, heard *secrets.Heard) (*gitsourc
 	if repo.Auth.Token.IsSet() {
 		auth.Token = repo.Auth.Token.Read
 	}
-	return gitsource.Open(gitsource.Options{URL: repo.URL, Ref: repo.Ref, Path: repo.Path, Wanted: doctor.IsConfig, Others: others, Auth: auth})
+	return gitsource.Open(gitsource.Options{URL: repo.URL, Ref: repo.Ref, Versions: repo.Versions, Path: repo.Path, Wanted: doctor.IsConfig, Others: others, Auth: auth})
 }
 
 func repeatsToken(text, token string) bool {

@@ -132,7 +132,8 @@ func judgedOr(j judged, err error) (judged, error) {
 // accepted is what a poll has found out about the newest commit beside its files.
 type accepted struct {
 	refused error // why it is not used; nil where it may be
-	forced  bool  // it does not hold the one before it
+	forced  bool  // it does not hold the one before it, or its tag was moved
+	older   bool  // it is of a lower version than one that was used before
 	former  state.Followed
 	now     state.Followed // what is to be remembered
 	lines   []state.Entry
@@ -148,7 +149,10 @@ func (s *commitSource) accept(ctx context.Context, found *loaded) (a accepted, e
 	a.now = a.former
 	a.now.Ref, _ = s.branches()
 	a.now.Newest = found.hash
-	if from := a.former.Newest; from != "" && from != found.hash && a.former.Ref == a.now.Ref {
+	switch from := a.former.Newest; {
+	case s.config.Repo.Versions != "":
+		s.acceptRelease(&a, found)
+	case from != "" && from != found.hash && a.former.Ref == a.now.Ref:
 		history, err := s.git.Since(ctx, found.hash, from)
 		if ctx.Err() != nil {
 			return a, ctx.Err()
@@ -184,6 +188,10 @@ func (s *commitSource) tell(commit gitsource.Commit, found loaded, a accepted) {
 	}
 	s.log.Info("new commit", about...)
 	switch {
+	case a.older:
+		s.log.Warn("the newest release is of a lower version than one that was used before", "tag", found.tag, "from", a.now.Highest)
+	case a.forced && found.tag != "":
+		s.log.Warn("the tag was moved: it names another commit than before", "tag", found.tag, "from", a.former.Newest, "to", commit.Hash)
 	case a.forced:
 		s.log.Warn("the branch was forced: it names a commit that does not hold the one before it", "branch", a.now.Ref, "from", a.former.Newest, "to", commit.Hash)
 	case a.unknown != nil:
@@ -198,7 +206,7 @@ func (s *commitSource) tell(commit gitsource.Commit, found loaded, a accepted) {
 
 // note remembers what was found out.
 func (s *commitSource) note(a accepted) error {
-	if a.former.Ref == a.now.Ref && a.former.Newest == a.now.Newest && slices.Equal(a.former.Verified, a.now.Verified) {
+	if a.former.Ref == a.now.Ref && a.former.Newest == a.now.Newest && slices.Equal(a.former.Verified, a.now.Verified) && a.former.Tag == a.now.Tag && a.former.Highest == a.now.Highest {
 		return nil
 	}
 	return s.store.SaveFollowed(s.git.String(), a.now, a.lines...)
@@ -243,9 +251,7 @@ func (s *session) checkSigned(ctx context.Context, c config.Config, git *gitsour
 		return nil
 	}
 	if git == nil { // a folder, of which the user's own git was asked
-		repo := c.Repo
-		repo.Ref = s.commit.Hash
-		if git, err = openSource(repo, 0, &secrets.Heard{}); err == nil {
+		if git, err = openSource(c.Repo.At(s.commit.Hash), 0, &secrets.Heard{}); err == nil {
 			_, err = git.Fetch(ctx)
 		}
 		if err != nil {

@@ -51,7 +51,7 @@ type commitSource struct {
 	hear       []func(report.Report) // of each run that the end of the daemon did not cut short; return at once
 
 	// Poll's own:
-	latest  string // the commit last looked at, used or not
+	latest  string // the commit last looked at, used or not, and the tag that named it
 	logged  string // the commit that stands in the log
 	refusal error  // why it is not used
 
@@ -105,7 +105,7 @@ func (s *commitSource) look(ctx context.Context) ([]daemon.Environment, error) {
 	s.mu.Lock()
 	s.tag = commit.Aside
 	s.mu.Unlock()
-	isNew := commit.Hash != s.latest
+	isNew := commit.Hash+commit.Tag != s.latest
 	if !isNew && !s.incomplete() {
 		return s.environments(), cmp.Or(s.refusal, s.store.Check())
 	}
@@ -113,7 +113,7 @@ func (s *commitSource) look(ctx context.Context) ([]daemon.Environment, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := loaded{hash: commit.Hash, author: commit.Author}
+	found := loaded{hash: commit.Hash, author: commit.Author, tag: commit.Tag}
 	accepted, err := s.accept(ctx, &found)
 	if err != nil {
 		return nil, err
@@ -122,6 +122,9 @@ func (s *commitSource) look(ctx context.Context) ([]daemon.Environment, error) {
 	if refusal == nil {
 		found.set, found.problems = loadFor(s.store, files)
 		refusal = found.refused()
+	}
+	if refusal == nil && !accepted.older {
+		accepted.now.Highest = commit.Tag
 	}
 	if commit.Hash != s.logged {
 		s.logged = commit.Hash
@@ -144,7 +147,7 @@ func (s *commitSource) look(ctx context.Context) ([]daemon.Environment, error) {
 	if refusal == nil {
 		refusal = s.lacking(found)
 	}
-	s.latest, s.refusal = commit.Hash, refusal
+	s.latest, s.refusal = commit.Hash+commit.Tag, refusal
 	s.mu.Lock()
 	s.revisions = next
 	s.mu.Unlock()
@@ -171,7 +174,7 @@ func (s *commitSource) notice() error {
 	head := s.git.Head()
 	followed, aside := s.branches()
 	switch {
-	case s.config.Repo.Ref != "":
+	case s.config.Repo.Followed() != "":
 		return nil
 	case followed == "" && head == "":
 		return nil
@@ -199,7 +202,7 @@ func (s *commitSource) follow(branch, aside string) {
 func (s *commitSource) branches() (followed, aside string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return cmp.Or(s.config.Repo.Ref, s.branch), s.aside
+	return cmp.Or(s.config.Repo.Followed(), s.branch), s.aside
 }
 
 // tagAside names the tag that has the name of the branch, and is not followed.
@@ -277,7 +280,7 @@ func (s *commitSource) Run(ctx context.Context, name string, course *daemon.Cour
 			logAttempt(ctx, run, name, a)
 		}})
 	course.Of(g.hash)
-	r := reconcile.Run{Set: g.set, Problems: g.problems, Commit: g.hash, Author: g.author, Only: []string{name}, Mode: s.mode,
+	r := reconcile.Run{Set: g.set, Problems: g.problems, Commit: g.hash, Older: g.older, Author: g.author, Only: []string{name}, Mode: s.mode,
 		Waiting: s.mode == report.Apply, LockOwner: report.LockedByDaemon, ID: id, Overtaken: course.Overtaken, Writes: course.Writes}
 	if s.mode == report.DryRun {
 		r.LockOwner = report.LockedByObserver
@@ -470,6 +473,8 @@ func (s *commitSource) memory() *state.Store {
 type loaded struct {
 	hash     string
 	author   string
+	tag      string           // that named it, where tags are followed
+	older    bool             // it is of a lower version than one that was used before
 	signed   gitsource.Signed // where signatures count
 	signedBy string           // who; "" where nobody was asked for
 	set      spec.Set

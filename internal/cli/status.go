@@ -87,6 +87,9 @@ func printStatus(proc *Process, s daemon.Status) error {
 	if s.Branch != "" {
 		branch = ", branch " + s.Branch
 	}
+	if s.Tags != "" {
+		branch = ", tag " + cmp.Or(s.Tag, "unknown") + " of " + s.Tags
+	}
 	out.labelled("repository", s.Repository+branch+pollWords(s.Poll, proc.Now()))
 	if s.HeadBranch != "" {
 		out.labelled("HEAD", "names "+s.HeadBranch+", which is not followed; to follow it name it under repo.ref")
@@ -95,7 +98,11 @@ func printStatus(proc *Process, s daemon.Status) error {
 		out.labelled("tag", "has the name of the branch, which was taken; to follow it name "+s.TagAside+" under repo.ref")
 	}
 	if s.ForcedPush != nil && proc.Now().Sub(s.ForcedPush.At) < forcedShown {
-		out.labelled("forced", fmt.Sprintf("from %s to %s, noticed %s: find out who did, and what is gone", short(s.ForcedPush.From), short(s.ForcedPush.To), minute(s.ForcedPush.At)))
+		of := ""
+		if s.ForcedPush.Tag != "" {
+			of = "the tag " + s.ForcedPush.Tag + " "
+		}
+		out.labelled("forced", of+fmt.Sprintf("from %s to %s, noticed %s: find out who did, and what is gone", short(s.ForcedPush.From), short(s.ForcedPush.To), minute(s.ForcedPush.At)))
 	}
 	switch s.Verify {
 	case "head":

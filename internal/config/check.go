@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/Masterminds/semver/v3"
 )
 
 // checkBaseURL returns the base URL without a trailing slash, or why a token may
@@ -93,6 +95,14 @@ func checkRedirectHost(text string) error {
 func checkRepoPath(text string) error {
 	if !fs.ValidPath(text) {
 		return errors.New(`is not a folder inside the repository; use names with "/" between them, as in config/terra`)
+	}
+	return nil
+}
+
+// checkVersions says why a text is no rule about versions.
+func checkVersions(text string) error {
+	if _, err := semver.NewConstraint(text); err != nil {
+		return errors.New("is not " + fields().Declared("repo.ref", "semver").Says)
 	}
 	return nil
 }

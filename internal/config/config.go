@@ -138,6 +138,9 @@ type Repo struct {
 	// Ref is a branch; empty means the one the remote's HEAD names.
 	// daemon.yaml: repo.ref.
 	Ref string
+	// Versions is a rule about versions, as in ">=1": the tag of the highest one that
+	// satisfies it is followed, and Ref is empty. daemon.yaml: repo.ref.semver.
+	Versions string
 	// Path is the folder of terra.yaml inside the repository, "/" between names;
 	// empty means its root. daemon.yaml: repo.path.
 	Path string
@@ -150,6 +153,20 @@ type Repo struct {
 	Hook *Hook
 	// Verify says whose signatures a commit needs; nil: none. daemon.yaml: repo.verify.
 	Verify *Verify
+}
+
+// Followed names what the configuration says to follow, "" where that is up to the remote.
+func (r Repo) Followed() string {
+	if r.Versions != "" {
+		return "tags " + r.Versions
+	}
+	return r.Ref
+}
+
+// At is the repository at another ref, whatever was to be followed.
+func (r Repo) At(ref string) Repo {
+	r.Ref, r.Versions = ref, ""
+	return r
 }
 
 // Hook says which forge may hint at a push.

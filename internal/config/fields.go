@@ -76,12 +76,15 @@ func fields() yamlpos.Fields {
 		}, tokenFields("the token that may post statuses, and nothing else; one of the two")...),
 		"repo": {
 			{Name: "url", Required: true, Never: credentialsInURL, Value: "`https://`, `ssh://`, `git@host:path`, `file:///` or a folder", Means: "a folder of this machine is watched as well as polled; one that does not begin with `/` is below that of daemon.yaml. It may not hold a password"},
-			{Name: "ref", Value: "branch", Omitted: "the branch of the remote's HEAD", Means: "the branch to follow"},
+			{Name: "ref", Form: yamlpos.TextOrBlock, Value: "branch, or mapping", Omitted: "the branch of the remote's HEAD", Means: "the branch to follow, or a rule about tags"},
 			{Name: "path", Pattern: pathPattern, Never: pathNever, Value: "folder", Omitted: "the root", Means: "the folder of terra.yaml inside the repository, `/` between names"},
 			{Name: "poll", Form: yamlpos.Span, Pattern: spanPattern, Shortest: time.Second, Longest: longestPoll, Value: "`1s` to `720h`", Default: "1m", Means: "the time between two looks at the remote; each comes up to a tenth earlier or later, so that many daemons do not ask at once"},
 			{Name: "auth", Form: yamlpos.Block, Omitted: "none: the repository is public, or a folder", Means: "how to sign in: a token for https, a key for ssh"},
 			{Name: "hook", Form: yamlpos.Block, Omitted: "the remote is only polled", Means: "let the forge say at `listen` that somebody pushed ([below](#webhooks-of-the-forge))"},
 			{Name: "verify", Form: yamlpos.Block, Omitted: "no signature is asked for", Means: "whose signatures a commit needs to be used ([below](#signed-commits)); at least one of the two files"},
+		},
+		"repo.ref": {
+			{Name: "semver", Required: true, Pattern: versionsPattern, Chars: 200, Says: "a rule about versions; write it as in \">=1\", \"~1.4\" or \">=1.4 <2\"", Value: "rule", Means: "follow the tag of the highest version that satisfies it, as in `\">=1\"` ([below](#releases))"},
 		},
 		"repo.hook": {
 			{Name: "forge", Form: yamlpos.Word, Required: true, Words: append(Forges(), "bitbucket"), Means: "who says so, which is how a request is signed"},
@@ -180,6 +183,7 @@ var (
 	forgeProject = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`^\.?[A-Za-z0-9_-][A-Za-z0-9._-]*(/\.?[A-Za-z0-9_-][A-Za-z0-9._-]*)*$`)
 	})
+	versionsPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^` + versions + `( ?\|\| ?` + versions + `){0,9}$`) })
 	statusContext   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9 ._/-]*[A-Za-z0-9])?$`) })
 	serverPattern   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([^:\[\]/@ ]+|\[[^\[\]]+\]):` + port + `$`) })
 	mailPattern     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[^@<>(),;:"\\\s]+@[^@<>(),;:"\\\s]+$`) })
@@ -204,6 +208,15 @@ var (
 	spanPattern = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`^` + yamlpos.Duration + `$`)
 	})
+)
+
+// versions are rules about versions that hold together, or a range, as a pattern.
+const (
+	versionPart = `(0|[1-9][0-9]{0,8}|[xX*])`
+	versionWord = `(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)`
+	version     = `v?` + versionPart + `(\.` + versionPart + `){0,2}(-` + versionWord + `(\.` + versionWord + `)*)?`
+	versionRule = `(!=|>=?|<=?|=[<>]?|~>?|\^)? ?` + version
+	versions    = `(` + version + ` - ` + version + `|` + versionRule + `((, ?| )` + versionRule + `)*)`
 )
 
 // loopback is this machine, as a pattern.

@@ -227,13 +227,18 @@ func (r *reader) repo(o yamlpos.Object, file string) Repo {
 	repo.Require()
 	out := Repo{
 		URL:  r.text(repo, "url", checkRepoURL),
-		Ref:  r.text(repo, "ref"),
 		Path: r.text(repo, "path", checkRepoPath),
 		Poll: r.duration(repo, "poll", DefaultPoll),
 		Auth: RepoAuth{Settings: AuthSettings{
 			Token: "repo.auth.token_file or token_env in " + file, SSHKeyFile: "repo.auth.ssh_key_file",
 			KnownHostsFile: "repo.auth.known_hosts_file in " + file,
 		}},
+	}
+	if n := repo.Get("ref"); n == nil || n.Kind != yamlpos.Mapping {
+		out.Ref = r.text(repo, "ref")
+	} else if ref, ok := repo.Object("ref"); ok {
+		ref.Require()
+		out.Versions = r.text(ref, "semver", checkVersions)
 	}
 	if auth, ok := repo.Object("auth"); ok {
 		out.Auth.Username = r.text(auth, "username")

@@ -139,7 +139,9 @@ type Status struct {
 	Version      string              `json:"version"`
 	Mode         report.Mode         `json:"mode"`
 	Repository   string              `json:"repository"`
-	Branch       string              `json:"branch"`      // that is followed
+	Branch       string              `json:"branch"`      // that is followed; "" where tags are
+	Tags         string              `json:"tags"`        // the rule about the versions of the tags that are followed; "" where a branch is
+	Tag          string              `json:"tag"`         // the tag of these that was found last
 	HeadBranch   string              `json:"head_branch"` // another one, which HEAD names and which is not followed; "" for none
 	TagAside     string              `json:"tag_aside"`   // the full name of a tag that has the name of the branch, and is not followed; "" for none
 	ForcedPush   *ForcedPush         `json:"forced_push"` // the last time that the branch was forced; null where it never was
@@ -175,11 +177,13 @@ type Receiver struct {
 	Error        string     `json:"error"` // of the last try
 }
 
-// ForcedPush is a branch that was made to name a commit which does not hold the former one.
+// ForcedPush is a branch that was made to name a commit which does not hold the former one, or
+// a tag that was made to name another commit.
 type ForcedPush struct {
 	At   time.Time `json:"at"` // when it was noticed
 	From string    `json:"from"`
 	To   string    `json:"to"`
+	Tag  string    `json:"tag"` // the tag; "" for a branch
 }
 
 // PollStatus is the last look at the repository.

@@ -127,6 +127,9 @@ func repository(ctx context.Context, w *world) []Result {
 	if commit.Aside != "" {
 		taken = fmt.Sprintf(", of the branch %s and not of %s", w.Config.Repo.Ref, commit.Aside)
 	}
+	if commit.Tag != "" {
+		taken = ", by the tag " + commit.Tag
+	}
 	return one(OK, "", fmt.Sprintf("commit %.12s of %s%s", commit.Hash, w.Config.Repo.URL, taken))
 }
 

@@ -52,6 +52,26 @@ func (e *MissingRefError) Error() string {
 	return fmt.Sprintf("there is no branch %q; there is: %s%s", e.Ref, strings.Join(have, ", "), more)
 }
 
+// MissingReleaseError says that no tag of the repository is a version that is wanted.
+type MissingReleaseError struct {
+	Versions string // what was asked for
+	Highest  string // the tag of the highest version that is there; "" for none
+}
+
+func (e *MissingReleaseError) Error() string {
+	if e.Highest == "" {
+		return fmt.Sprintf("no tag is a version that satisfies %s, and none is a version at all, as v1.4.0 is; push one", e.Versions)
+	}
+	return fmt.Sprintf("no tag is a version that satisfies %s; the highest is %s (one such as 1.0.0-rc.1 counts only where the rule names such a one)", e.Versions, e.Highest)
+}
+
+// TwoReleasesError says that two tags are the same version of different commits.
+type TwoReleasesError struct{ Tags [2]string }
+
+func (e *TwoReleasesError) Error() string {
+	return fmt.Sprintf("the tags %s and %s are the same version, and name different commits; delete the wrong one", e.Tags[0], e.Tags[1])
+}
+
 // MissingPathError says that the commit has no such folder.
 type MissingPathError struct {
 	Path   string
@@ -175,7 +195,7 @@ func (e *UnknownCommitError) Error() string {
 // ours reports whether err is already one of this package's errors.
 func ours(err error) bool {
 	return errors.Is(err, ErrEmptyRepository) || errors.Is(err, ErrTooLarge) || errors.Is(err, ErrNoGit) || is[*OwnerError](err) || is[*OldGitError](err) ||
-		is[*OptionError](err) || is[*MissingRefError](err) || is[*MissingPathError](err) || is[*HostKeyError](err) ||
+		is[*OptionError](err) || is[*MissingRefError](err) || is[*MissingReleaseError](err) || is[*TwoReleasesError](err) || is[*MissingPathError](err) || is[*HostKeyError](err) ||
 		is[*AuthError](err) || is[*NotFoundError](err) || is[*MovedError](err) || is[*UnreachableError](err) ||
 		is[*TimeoutError](err) || is[*CorruptError](err) || is[*NoRoomError](err) ||
 		is[*UnsupportedError](err) || is[*UnknownCommitError](err) || is[*OddCommitError](err)

@@ -274,17 +274,7 @@ func (s *Source) receiveHistory(ctx context.Context, want plumbing.Hash, depth i
 		return nil, budget.blame(err)
 	}
 	rest()
-	object := want
-	for name, hash := range adv.References {
-		if adv.Peeled[name] == want {
-			object = hash // a tag names it, and that is what every server gives out
-		}
-	}
-	for _, hash := range adv.References {
-		if hash == want {
-			object = want
-		}
-	}
+	object := advertised(adv, want)
 	filters := adv.Capabilities.Supports(capability.Filter)
 	req := request(adv, object, depth)
 	if filters {

@@ -25,6 +25,12 @@ func (s *Source) fetchLocal(ctx context.Context, want plumbing.Hash) (*snapshot,
 	if given {
 		ref = want.String()
 	}
+	if !given && s.versions != nil {
+		var err error
+		if ref, err = s.localRelease(ctx); err != nil {
+			return nil, err
+		}
+	}
 	g, want, err := openRef(ctx, s.location.dir, !s.location.climb, ref)
 	if err != nil {
 		return nil, err
@@ -32,7 +38,7 @@ func (s *Source) fetchLocal(ctx context.Context, want plumbing.Hash) (*snapshot,
 	if s.head, err = g.checkedOut(ctx); err != nil {
 		return nil, err
 	}
-	if !given && ref != "" {
+	if !given && ref != "" && s.versions == nil {
 		both, _ := g.run(ctx, "for-each-ref", "--format=%(refname)", branches+ref, tags+ref) // what cannot be listed is not said
 		if both == branches+ref+"\n"+tags+ref+"\n" {
 			s.aside = tags + ref

@@ -32,6 +32,10 @@ type Options struct {
 	// Ref is a branch, a tag, or a full name that begins with refs/. Empty means
 	// the remote's HEAD.
 	Ref string
+	// Versions is a rule about versions, as in ">=1". Then the commit is that of the tag with
+	// the highest version that satisfies it, and Ref is empty: v1.4.0 or 1.4.0, lightweight or
+	// annotated. One before a release, such as 1.4.0-rc.1, counts only where the rule names one.
+	Versions string
 	// Path is the folder inside the repository that becomes the root of
 	// [Source.FS], with "/" between names. Empty means all of it.
 	Path string
@@ -131,6 +135,10 @@ func (o Options) check(l location) error {
 		return refuse("path", `must be a folder inside the repository with "/" between names, as in config/terra`)
 	case strings.ContainsFunc(o.Ref, func(r rune) bool { return r <= ' ' || r == 0x7f }) || strings.HasPrefix(o.Ref, "-"):
 		return refuse("ref", "is not the name of a branch")
+	case o.Versions != "" && o.Ref != "":
+		return refuse("ref", "is given beside a rule about versions; keep one")
+	case o.Versions != "" && CheckVersions(o.Versions) != nil:
+		return refuse("versions", CheckVersions(o.Versions).Error())
 	case l.kind != overSSH && (o.Auth.SSHKeyFile != "" || o.Auth.KnownHostsFile != "") && l.kind != onDisk:
 		return refuse("auth", "has an ssh key or known hosts, but the URL is not ssh; use ssh:// or a token")
 	case l.kind == overSSH && o.Auth.SSHKeyFile == "":

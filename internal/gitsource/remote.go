@@ -81,8 +81,15 @@ func (s *Source) converse(ctx context.Context, ask, want plumbing.Hash, depth in
 	if s.head = headOf(adv); s.told.in(s.head, s.told.repeatsLong) || s.told.inPieces(s.head) {
 		s.head = ""
 	}
-	to := target{object: ask, commit: ask}
-	if ask.IsZero() {
+	to := target{object: advertised(adv, ask), commit: ask}
+	switch {
+	case !ask.IsZero():
+	case s.versions != nil:
+		if to, err = s.remoteRelease(adv); err != nil {
+			return nil, tip, err
+		}
+		tip = to.commit
+	default:
 		ref := s.ref()
 		if plumbing.IsHash(ref) {
 			ref = "" // a commit is looked for where the server's HEAD leads

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/Masterminds/semver/v3"
 	"github.com/go-git/go-git/v5/plumbing"
 )
 
@@ -33,6 +34,9 @@ type Source struct {
 
 	aside string // full name of the tag that has the name of the branch; "" for none
 
+	versions *semver.Constraints // which tags to follow; nil follows a ref
+	tag      string              // the one of these that was found; "" for none
+
 	mu     sync.Mutex
 	latest *snapshot // what Fetch returned last
 	asked  *snapshot // what FetchCommit returned last, since
@@ -48,6 +52,8 @@ type Commit struct {
 	// Aside is the full name of the tag that has the name that was asked for, too; "" for
 	// none. The branch was taken.
 	Aside string
+	// Tag is the name of the tag that was followed, where a rule about versions was given.
+	Tag string
 }
 
 // Open checks the options and returns a Source for them. It opens no
@@ -61,7 +67,13 @@ func Open(o Options) (*Source, error) {
 	if err := o.check(l); err != nil {
 		return nil, o.Auth.Settings.explained(l.kind, err)
 	}
-	return &Source{options: o, location: l, transport: newTransport(), told: told{repeats: o.Auth.Repeats, repeatsLong: o.Auth.RepeatsLong, tells: o.Auth.Tells}}, nil
+	var versions *semver.Constraints
+	if o.Versions != "" {
+		if versions, err = semver.NewConstraint(o.Versions); err != nil {
+			return nil, &OptionError{Option: "versions", Reason: CheckVersions(o.Versions).Error()}
+		}
+	}
+	return &Source{options: o, location: l, versions: versions, transport: newTransport(), told: told{repeats: o.Auth.Repeats, repeatsLong: o.Auth.RepeatsLong, tells: o.Auth.Tells}}, nil
 }
 
 // Head is the branch that HEAD named when the last fetch looked, "" where it named none
@@ -129,7 +141,7 @@ func (s *Source) run(parent context.Context, want plumbing.Hash) (Commit, error)
 	s.fetching.Lock()
 	defer s.fetching.Unlock()
 	began := time.Now()
-	s.told.secrets, s.aside = nil, ""
+	s.told.secrets, s.aside, s.tag = nil, "", ""
 	ctx, cancel := context.WithTimeout(parent, s.options.Timeout)
 	defer cancel()
 	latest := want.IsZero()
@@ -156,7 +168,7 @@ func (s *Source) run(parent context.Context, want plumbing.Hash) (Commit, error)
 	s.keep(snap, latest)
 	commit := snap.commit
 	if latest {
-		commit.Aside = s.aside
+		commit.Aside, commit.Tag = s.aside, s.tag
 	}
 	return commit, nil
 }

@@ -46,7 +46,7 @@ func (t *told) withhold(err error) error {
 		text = away.Reason
 	}
 	repeats := t.repeats
-	if is[*MissingRefError](err) || is[*CorruptError](err) { // they list names that a committer chose
+	if is[*MissingRefError](err) || is[*MissingReleaseError](err) || is[*TwoReleasesError](err) || is[*CorruptError](err) { // they list names that a committer chose
 		repeats = t.repeatsLong
 	}
 	if !t.in(text, repeats) && !t.inPieces(text) {

@@ -63,7 +63,7 @@ func live(t *testing.T, dir string) {
 		s.SetDigestKey(nil, []byte("sealed")),
 		s.SaveMemory(here(), memoryOf("strava", "garmin")),
 		s.SaveCommits(here(), Commits{"production", "bbb", "aaa"}),
-		s.RecordAttempt(here(), "bbb"),
+		s.RecordAttempt(here(), "bbb", false),
 		s.SaveSourceTypes(here(), typesOffered(), noon()),
 		s.SaveRevisions([]Revision{{dev, "production", "bbb"}}),
 		s.SaveToken(Token{API: "a", Fingerprint: "f", At: noon()}),

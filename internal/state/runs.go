@@ -55,14 +55,20 @@ type Followed struct {
 	// Verified are the newest commits whose signatures were accepted, the last one first: at
 	// most 100.
 	Verified []string    `json:"verified,omitempty"`
-	Forced   *ForcedPush `json:"forced,omitempty"` // the last time that the branch was forced
+	Forced   *ForcedPush `json:"forced,omitempty"` // the last time that the branch was forced, or a tag moved
+	// Tag is the tag that named Newest, where tags are followed; "" else.
+	Tag string `json:"tag,omitempty"`
+	// Highest is the tag of the highest version that was used under the rule Ref.
+	Highest string `json:"highest,omitempty"`
 }
 
-// ForcedPush is a branch that was made to name a commit which does not hold the former one.
+// ForcedPush is a branch that was made to name a commit which does not hold the former one, or
+// a tag that was made to name another commit.
 type ForcedPush struct {
 	At   time.Time `json:"at"` // when it was noticed
 	From string    `json:"from"`
 	To   string    `json:"to"`
+	Tag  string    `json:"tag"` // the tag; "" for a branch
 }
 
 // Followed gives what is remembered of a repository; the zero one where nothing is.
@@ -157,25 +163,29 @@ func (s *Store) SaveRevisions(all []Revision) error {
 }
 
 // RecordAttempt remembers that an environment attempts a commit. One that it attempted
-// before keeps its place, so the newest stays the newest when a branch is rewound.
-func (s *Store) RecordAttempt(env Environment, commit string) error {
+// before keeps its place, so the newest stays the newest when a branch is rewound. One that is
+// older, as the caller knows, takes its place before the newest.
+func (s *Store) RecordAttempt(env Environment, commit string, older bool) error {
 	return s.writeFor(env, "save attempted revision", func(w Writer) error {
 		all, _, err := kindAttempted.get(w, env, "")
 		if err != nil || slices.Contains(all, commit) {
 			return err
 		}
-		all = append(all, commit)
+		if all = append(all, commit); older && len(all) > 1 {
+			last := len(all) - 1
+			all[last-1], all[last] = all[last], all[last-1]
+		}
 		return kindAttempted.put(w, env, "", all[max(0, len(all)-attemptsKept):])
 	})
 }
 
 // RewoundFrom gives the newest commit that an environment attempted, where it attempted
 // this one before that: the branch was rewound. It is "" for the newest itself and for
-// a commit that was never attempted.
-func (s *Store) RewoundFrom(env Environment, commit string) (string, error) {
+// a commit that was never attempted, unless that is older, as the caller knows.
+func (s *Store) RewoundFrom(env Environment, commit string, older bool) (string, error) {
 	all, err := one(s, kindAttempted, env)
 	at := slices.Index(all, commit)
-	if last := len(all) - 1; err == nil && at >= 0 && at < last {
+	if last := len(all) - 1; err == nil && (at >= 0 && at < last || at < 0 && older && last >= 0) {
 		return all[last], nil
 	}
 	return "", err

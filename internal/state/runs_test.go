@@ -177,22 +177,34 @@ func TestAttemptedRevisions(t *testing.T) {
 	s := opened(t, dir)
 	newer := func(s *Store, devID, commit, want string) {
 		t.Helper()
-		if got, err := s.RewoundFrom(of(devID), commit); got != want || err != nil {
+		if got, err := s.RewoundFrom(of(devID), commit, false); got != want || err != nil {
 			t.Errorf("newer than %q: got %q, %v, want %q", commit, got, err, want)
 		}
 	}
 	newer(s, dev, "a", "")
 	for _, commit := range []string{"a", "b", "b", "c", "a"} {
-		must(t, s.RecordAttempt(here(), commit))
+		must(t, s.RecordAttempt(here(), commit, false))
 	}
 	for commit, want := range map[string]string{"a": "c", "b": "c", "c": "", "never": ""} {
 		newer(s, dev, commit, want)
 	}
 	newer(s, "another", "a", "")
+	older := func(commit, want string) {
+		t.Helper()
+		if got, err := s.RewoundFrom(here(), commit, true); got != want || err != nil {
+			t.Errorf("newer than %q, which is older: got %q, %v, want %q", commit, got, err, want)
+		}
+	}
+	older("never", "c")
+	must(t, s.RecordAttempt(here(), "lower", true))
+	older("lower", "c")
+	older("c", "")
+	newer(s, dev, "lower", "c")
+	newer(s, dev, "c", "")
 	must(t, s.Close())
 	s = opened(t, dir)
 	newer(s, dev, "a", "c")
-	if err := s.ReadOnly().RecordAttempt(here(), "d"); err == nil {
+	if err := s.ReadOnly().RecordAttempt(here(), "d", false); err == nil {
 		t.Error("a store that cannot save records an attempt")
 	}
 	var many []string
@@ -200,7 +212,7 @@ func TestAttemptedRevisions(t *testing.T) {
 		many = append(many, fmt.Sprint(i))
 	}
 	must(t, replace(s, kindAttempted, here(), many))
-	must(t, s.RecordAttempt(here(), "last"))
+	must(t, s.RecordAttempt(here(), "last", false))
 	newer(s, dev, "0", "")
 	newer(s, dev, "1", "last")
 	newer(None("there is none"), dev, "0", "")

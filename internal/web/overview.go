@@ -267,7 +267,11 @@ func notices(s daemon.Status, all []seen, now time.Time) []notice {
 		out = append(out, notice{Label: "Branch", Text: clean(s.TagAside) + " has the name of the branch, which is followed"})
 	}
 	if f := s.ForcedPush; f != nil && now.Sub(f.At) < forcedShown {
-		out = append(out, notice{Label: "Branch", Text: fmt.Sprintf("it was forced from %.12s to %.12s, noticed %s ago; find out who did, and what is gone", clean(f.From), clean(f.To), span(now.Sub(f.At)))})
+		it := "it"
+		if f.Tag != "" {
+			it = "the tag " + clean(f.Tag)
+		}
+		out = append(out, notice{Label: "Branch", Text: it + fmt.Sprintf(" was forced from %.12s to %.12s, noticed %s ago; find out who did, and what is gone", clean(f.From), clean(f.To), span(now.Sub(f.At)))})
 	}
 	for _, e := range all {
 		for _, n := range e.notices() {

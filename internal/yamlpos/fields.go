@@ -12,23 +12,24 @@ type Form int
 
 // The forms.
 const (
-	Text      Form = iota // one line of text
-	Prose                 // a text of any number of lines
-	AsWritten             // any scalar, as it is written
-	Word                  // one of Declared.Words
-	Boolean               // true or false
-	Number                // a whole number from Declared.Low to Declared.High
-	Span                  // a length of time from Declared.Shortest to Declared.Longest
-	Moment                // a date, or a time with its zone
-	Clock                 // a time of day
-	Texts                 // a list of texts without repetitions
-	Block                 // a mapping, whose fields are declared under its own name
-	Blocks                // a list of such mappings
-	Named                 // a mapping of such mappings by names of the user's own, declared as "NAME.*"
-	TextsBy               // a mapping of texts by names of the user's own
-	Foreign               // a mapping that is declared elsewhere
-	Sealed                // a text that is sealed
-	Nothing               // an error wherever it stands
+	Text        Form = iota // one line of text
+	Prose                   // a text of any number of lines
+	AsWritten               // any scalar, as it is written
+	Word                    // one of Declared.Words
+	Boolean                 // true or false
+	Number                  // a whole number from Declared.Low to Declared.High
+	Span                    // a length of time from Declared.Shortest to Declared.Longest
+	Moment                  // a date, or a time with its zone
+	Clock                   // a time of day
+	Texts                   // a list of texts without repetitions
+	Block                   // a mapping, whose fields are declared under its own name
+	Blocks                  // a list of such mappings
+	Named                   // a mapping of such mappings by names of the user's own, declared as "NAME.*"
+	TextsBy                 // a mapping of texts by names of the user's own
+	Foreign                 // a mapping that is declared elsewhere
+	Sealed                  // a text that is sealed
+	TextOrBlock             // one line of text, or a mapping as of Block
+	Nothing                 // an error wherever it stands
 )
 
 // Declared is one field of a file: what its reader takes, and what the JSON Schema and

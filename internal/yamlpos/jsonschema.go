@@ -211,6 +211,11 @@ func (f Fields) json(block string, d Declared, o JSONOptions) *JSONSchema {
 		return Refused()
 	case Block:
 		s = f.JSON(below, o)
+	case TextOrBlock: // each keyword speaks of one type alone
+		text := d.text(o)
+		s = f.JSON(below, o)
+		s.Types, s.Pattern, s.MinLength, s.MaxLength = append(text.Types, s.Types...), text.Pattern, text.MinLength, text.MaxLength
+		s.AllOf = append(s.AllOf, &JSONSchema{Not: text.Not})
 	case Foreign:
 		s.Types = []string{"object"}
 	case Blocks:

@@ -47,7 +47,7 @@ func (d Declared) value() string {
 	default:
 		text = [...]string{
 			Text: "text", Prose: "text", AsWritten: "text", Boolean: "boolean", Moment: "moment", Clock: "time of day",
-			Texts: "list of texts", Block: "mapping", Blocks: "list", Named: "mapping", TextsBy: "mapping", Foreign: "mapping", Sealed: "`!age`", Nothing: "",
+			Texts: "list of texts", Block: "mapping", Blocks: "list", Named: "mapping", TextsBy: "mapping", Foreign: "mapping", Sealed: "`!age`", TextOrBlock: "text or mapping", Nothing: "",
 		}[d.Form]
 	}
 	if d.Least > 0 && d.Form == Blocks && !d.Required {

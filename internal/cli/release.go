@@ -1,0 +1,59 @@
+package cli
+
+import (
+	"crypto/rand"
+	"fmt"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/gitsource"
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/reconcile"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+)
+
+// acceptRelease notices a tag that was moved, and a release of a lower version than one that
+// was used before under the same rule.
+func (s *commitSource) acceptRelease(a *accepted, found *loaded) {
+	before := a.former
+	if before.Ref != a.now.Ref {
+		before.Tag, a.now.Highest = "", ""
+	}
+	a.now.Tag = found.tag
+	a.older = gitsource.LowerVersion(found.tag, a.now.Highest)
+	found.older = a.older
+	same := before.Tag != "" && !gitsource.LowerVersion(found.tag, before.Tag) && !gitsource.LowerVersion(before.Tag, found.tag)
+	if a.forced = same && before.Newest != found.hash; a.forced {
+		a.now.Forced = &state.ForcedPush{At: s.proc.Now().UTC(), From: before.Newest, To: found.hash, Tag: found.tag}
+		a.lines = []state.Entry{{ID: rand.Text(), At: s.proc.Now(), Event: state.EventForcedPush, Commit: found.hash, Author: found.author,
+			Reason: fmt.Sprintf("by moving the tag %s from %s to %s", found.tag, before.Newest, found.hash)}}
+	}
+}
+
+// release is the rule by which one run found its commit; the zero value is none.
+type release struct{ repository, rule, followed string }
+
+// note tells whether a commit is of a lower version than one that was used before under
+// the rule, and remembers the highest where the run applies it.
+func (l release) note(store *state.Store, commit gitsource.Commit, r reconcile.Run) (older bool, err error) {
+	if l.rule == "" {
+		return false, nil
+	}
+	f, err := store.Followed(l.repository)
+	if err != nil {
+		return false, err
+	}
+	if f.Ref != l.followed {
+		f.Highest, f.Newest, f.Ref = "", "", l.followed
+	}
+	if gitsource.LowerVersion(commit.Tag, f.Highest) {
+		return true, nil
+	}
+	used := loaded{hash: commit.Hash, set: r.Set, problems: r.Problems}.refused() == nil
+	if !used || r.Mode != report.Apply || f.Highest == commit.Tag {
+		return false, nil
+	}
+	f.Highest = commit.Tag
+	if f.Newest == "" {
+		f.Newest, f.Tag = commit.Hash, commit.Tag
+	}
+	return false, store.SaveFollowed(l.repository, f)
+}
