@@ -41,7 +41,11 @@ func startNotifying(ctx context.Context, proc *Process, c *config.NotifyCommit, 
 }
 
 func forgeOf(proc *Process, c config.NotifyCommit, transport http.RoundTripper) (*notify.Forge, error) {
-	return notify.New(notify.Options{Kind: c.Forge, URL: c.URL, Project: c.Project, Context: c.Context, Token: c.Token.Read, Version: proc.Version, Transport: transport})
+	token, way, err := statusesBy(c, transport)
+	if err != nil {
+		return nil, err
+	}
+	return notify.New(notify.Options{Kind: c.Forge, URL: c.URL, Project: c.Project, Context: c.Context, Token: token, Version: proc.Version, Transport: way})
 }
 
 // forgeToken holds the token where no configuration names a place for it.

@@ -38,7 +38,7 @@ func unknowable() map[string]*regexp.Regexp {
 		"how a value is written": regexp.MustCompile(` is empty$|is null by another name|unknown tag|!age stands before|is not a secret field|does not stand under !age|is not sealed under !age|must be a text$|is not a value|^(anchors|aliases) are|directive is not allowed|^this is not valid YAML`),
 		// It says of each value what it may be, and not of one what it may be beside
 		// another, or of its entries what they may be in this order.
-		"a comparison": regexp.MustCompile(`must be shorter than|from and to are equal|is earlier than|are required$|, and no receiver is called so|^no route goes to |only the first key can be unknown`),
+		"a comparison": regexp.MustCompile(`must be shorter than|from and to are equal|is earlier than|are required$|, and no receiver is called so|signs in elsewhere$|^no route goes to |only the first key can be unknown`),
 		// Regular expressions do not count units, days of a month and white space.
 		"a calculation": regexp.MustCompile(`must lie (between|in the years)|must be at (least|most) |repeats within less than|never fires|has \d+ characters|is not a day of the calendar`),
 		// The tables of Unicode and of zones, and the forms of private keys, which may stand
@@ -243,7 +243,7 @@ func TestSchemasAgreeWithFiles(t *testing.T) {
 			check(where+" "+name, v)
 		}
 	}
-	for _, pattern := range []string{"../../examples/daemon.yaml", "../../examples/container/runner/daemon.yaml", "../../examples/kubernetes/monitored/daemon.yaml", "../config/testdata/full.yaml", "../config/testdata/bad/*.yaml"} {
+	for _, pattern := range []string{"../../examples/daemon.yaml", "../../examples/container/runner/daemon.yaml", "../../examples/kubernetes/monitored/daemon.yaml", "../config/testdata/full.yaml", "../config/testdata/app.yaml", "../config/testdata/bad/*.yaml"} {
 		names, err := filepath.Glob(pattern)
 		if err != nil || len(names) == 0 {
 			t.Fatalf("%s: %v, %v", pattern, names, err)
@@ -586,6 +586,8 @@ func beside(properties map[string]any, field string) []string {
 		return []string{"known_hosts_file"}
 	case field == "known_hosts_file":
 		return []string{"ssh_key_file"}
+	case has("password_env") && has("url"):
+		return map[string][]string{"username": {"password_env"}, "password_env": {"username"}, "password_file": {"username"}}[field]
 	case has("server"):
 		return map[string][]string{"username": {"password_env"}, "password_env": {"username"}, "password_file": {"username"}}[field]
 	case has("url_env") && strings.HasPrefix(field, "url") && has("secret_env"):
@@ -619,6 +621,12 @@ func (b fieldProber) sample(beside map[string]any, name string) string {
 	if _, mail := beside["server"]; mail {
 		name = "email " + name
 	}
+	if _, repo := beside["poll"]; repo && name == "url" {
+		name = "repo url"
+	}
+	if _, proxy := beside["password_env"]; proxy && name == "url" {
+		name = "proxy url"
+	}
 	if _, routes := beside["remind"]; routes && name == "receivers" {
 		name = "routes receivers"
 	}
@@ -631,6 +639,7 @@ func (b fieldProber) sample(beside map[string]any, name string) string {
 		"receivers": "{strava: {slack: {url_env: U}}}", "routes": "[{receivers: [strava]}]", "routes receivers": "[strava]", "url_env": "U", "secret_env": "S",
 		"email server": "mail.acme.example:587", "email from": "ops@acme.example", "email to": "[ops@acme.example]", "email username": "ops", "email password_env": "P",
 		"forge": "github", "project": "acme/terra", "mode": "head", "allowed_signers": "/s",
-		"semver": `">=1"`, "ssh_key_file": "/k", "known_hosts_file": "/h", "cert_file": "/c", "key_file": "/k",
+		"repo url": "https://github.com/acme/terra", "proxy url": "http://127.0.0.1:3128", "username": "ops", "password_env": "P",
+		"app_id": "1", "private_key_file": "/k", "ca_file": "/c", "semver": `">=1"`, "ssh_key_file": "/k", "known_hosts_file": "/h", "cert_file": "/c", "key_file": "/k",
 	}[name]
 }

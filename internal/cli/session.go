@@ -198,7 +198,14 @@ func openSource(repo config.Repo, others int64, heard *secrets.Heard) (*gitsourc
 	if repo.Auth.Token.IsSet() {
 		auth.Token = repo.Auth.Token.Read
 	}
-	return gitsource.Open(gitsource.Options{URL: repo.URL, Ref: repo.Ref, Versions: repo.Versions, Path: repo.Path, Wanted: doctor.IsConfig, Others: others, Auth: auth})
+	way, err := wayTo(repo)
+	if err != nil {
+		return nil, err
+	}
+	if auth.App, err = appOf(repo, "", "contents", "read"); err != nil {
+		return nil, err
+	}
+	return gitsource.Open(gitsource.Options{URL: repo.URL, Ref: repo.Ref, Versions: repo.Versions, Path: repo.Path, Wanted: doctor.IsConfig, Others: others, Auth: auth, Way: way})
 }
 
 func repeatsToken(text, token string) bool {

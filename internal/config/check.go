@@ -99,6 +99,33 @@ func checkRepoPath(text string) error {
 	return nil
 }
 
+// checkProxy refuses an address that holds a password, or that no proxy has. The value is
+// never quoted.
+func checkProxy(text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case strings.Contains(text, "@"):
+		return errors.New("holds a user or password; take it out and set repo.proxy.url, repo.proxy.username and repo.proxy.password_file or repo.proxy.password_env")
+	case err != nil || !proxyPattern().MatchString(text) || u.Hostname() == "":
+		return errors.New("is not the address of a proxy; write it as in http://proxy.acme.example:3128 (http, https, socks5 or socks5h)")
+	}
+	return nil
+}
+
+// AppRepository is OWNER/NAME of the https address of a repository at GitHub, "" where it
+// names none.
+func AppRepository(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	path := strings.TrimSuffix(strings.Trim(u.Path, "/"), ".git")
+	if owner, name, _ := strings.Cut(path, "/"); owner == "" || name == "" || strings.Contains(name, "/") {
+		return ""
+	}
+	return path
+}
+
 // checkVersions says why a text is no rule about versions.
 func checkVersions(text string) error {
 	if _, err := semver.NewConstraint(text); err != nil {

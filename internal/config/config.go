@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -122,8 +123,10 @@ type NotifyCommit struct {
 	// notify_commit.project, required.
 	Project string
 	// Token may post statuses. daemon.yaml: notify_commit.token_file or token_env, exactly
-	// one.
+	// one, or none where Repo is set.
 	Token Secret
+	// Repo is the repository whose GitHub App gives the token; nil where Token does.
+	Repo *Repo
 	// Context begins the name of each status. daemon.yaml: notify_commit.context, default
 	// terra-reconcile.
 	Context string
@@ -153,7 +156,78 @@ type Repo struct {
 	Hook *Hook
 	// Verify says whose signatures a commit needs; nil: none. daemon.yaml: repo.verify.
 	Verify *Verify
+	// TLS says whom to trust beside the system's issuers; nil: nobody. daemon.yaml: repo.tls.
+	TLS *RemoteTLS
+	// Proxy is what the repository is reached through; nil: what the environment variables
+	// say. daemon.yaml: repo.proxy.
+	Proxy *Proxy
 }
+
+// RemoteTLS says whom to trust where a remote shows its certificate.
+type RemoteTLS struct {
+	// CAFile holds certificates of issuers, as PEM. daemon.yaml: repo.tls.ca_file, required.
+	CAFile string
+	// At is where daemon.yaml says so, for messages.
+	At yamlpos.Origin
+}
+
+// Problem is what is wrong with the file, at the place that names it.
+func (t RemoteTLS) Problem(err error) error { return problemAt(t.At, err) }
+
+// Proxy is what one remote is reached through.
+type Proxy struct {
+	// URL is http, https, socks5 or socks5h, without user, path, query and fragment.
+	// daemon.yaml: repo.proxy or repo.proxy.url.
+	URL string
+	// Username goes with Password. daemon.yaml: repo.proxy.username.
+	Username string
+	// Password goes with Username. daemon.yaml: repo.proxy.password_file or password_env.
+	Password Secret
+	// At is where daemon.yaml says so, for messages.
+	At yamlpos.Origin
+}
+
+// Address is the address of the proxy with its user and password. Nothing of an error is a
+// secret.
+func (p Proxy) Address() (*url.URL, error) {
+	u, err := url.Parse(p.URL)
+	if err != nil {
+		return nil, errors.New("read proxy: its address can not be read")
+	}
+	if p.Username == "" {
+		return u, nil
+	}
+	password, err := p.Password.Read()
+	if err != nil {
+		return nil, err
+	}
+	u.User = url.UserPassword(p.Username, password)
+	return u, nil
+}
+
+// Problem is what is wrong with the password, at the place that names it.
+func (p Proxy) Problem(err error) error { return problemAt(p.At, err) }
+
+// GitHubApp signs in as an installation of an app.
+type GitHubApp struct {
+	// ID is the number of the app. daemon.yaml: repo.auth.github_app.app_id, required.
+	ID int64
+	// Installation is the number of the installation; 0 is that of the repository.
+	// daemon.yaml: repo.auth.github_app.installation_id.
+	Installation int64
+	// KeyFile holds the app's private key as PEM. daemon.yaml:
+	// repo.auth.github_app.private_key_file, required.
+	KeyFile string
+	// URL is that of the API, https, or http on the loopback interface, without a trailing
+	// slash. daemon.yaml: repo.auth.github_app.url, default https://api.github.com, required
+	// where the repository is not at github.com.
+	URL string
+	// At is where daemon.yaml says so, for messages.
+	At yamlpos.Origin
+}
+
+// Problem is what is wrong with the key, at the place that names it.
+func (a GitHubApp) Problem(err error) error { return problemAt(a.At, err) }
 
 // Followed names what the configuration says to follow, "" where that is up to the remote.
 func (r Repo) Followed() string {
@@ -243,6 +317,8 @@ type RepoAuth struct {
 	// KnownHostsFile pins the server's host keys, in OpenSSH's format. It stands
 	// with every SSHKeyFile. daemon.yaml: repo.auth.known_hosts_file.
 	KnownHostsFile string
+	// GitHubApp gives the token; nil for none. daemon.yaml: repo.auth.github_app.
+	GitHubApp *GitHubApp
 	// Settings says where these are set, for messages about them.
 	Settings AuthSettings
 }
@@ -305,6 +381,11 @@ func (c Config) CheckServing() error {
 	if c.Repo.Hook != nil {
 		if err := c.Repo.Hook.check(); err != nil {
 			return err
+		}
+	}
+	if app := c.Repo.Auth.GitHubApp; app != nil {
+		if err := neighbour.Unread("private key", app.KeyFile); err != nil {
+			return app.Problem(err)
 		}
 	}
 	if c.TLS.IsSet() {

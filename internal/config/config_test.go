@@ -93,6 +93,74 @@ func TestLoadReadsEveryField(t *testing.T) {
 	}
 }
 
+// TestLoadReadsTheWayToTheRepository also when its app gives the token of commit statuses.
+func TestLoadReadsTheWayToTheRepository(t *testing.T) {
+	dir, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Load("testdata/app.yaml", env(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(line, column int) yamlpos.Origin {
+		return yamlpos.Origin{File: "testdata/app.yaml", Line: line, Column: column}
+	}
+	want := Repo{
+		URL: "https://git.acme.example/platform/terra.git", Versions: ">=1 <3", Poll: time.Minute,
+		Auth: RepoAuth{
+			GitHubApp: &GitHubApp{ID: 4711, Installation: 8150, KeyFile: dir + "/secrets/app.pem", URL: "https://git.acme.example/api/v3", At: at(6, 17)},
+			Settings:  AuthSettings{Token: "repo.auth.github_app in app.yaml", SSHKeyFile: "repo.auth.ssh_key_file", KnownHostsFile: "repo.auth.known_hosts_file in app.yaml"},
+		},
+		TLS:   &RemoteTLS{CAFile: dir + "/tls/ca.pem", At: at(7, 8)},
+		Proxy: &Proxy{URL: "http://proxy.acme.example:3128", Username: "reconcile", Password: FileSecret(dir + "/secrets/proxy"), At: at(8, 10)},
+	}
+	if diff := cmp.Diff(want, got.Repo, sameSecret()); diff != "" {
+		t.Errorf("the repository differs (-want +got):\n%s", diff)
+	}
+	status := &NotifyCommit{Forge: "github", URL: "https://git.acme.example/api/v3", Project: "platform/terra", Repo: &want, Context: "terra-reconcile"}
+	if diff := cmp.Diff(status, got.NotifyCommit, sameSecret()); diff != "" {
+		t.Errorf("the statuses differ (-want +got):\n%s", diff)
+	}
+	if got.Repo.Followed() != "tags >=1 <3" || got.Repo.At("main").Followed() != "main" {
+		t.Errorf("it follows %q", got.Repo.Followed())
+	}
+}
+
+// TestRulesAboutVersions: what the pattern takes the library takes, so the schema says what loads.
+func TestRulesAboutVersions(t *testing.T) {
+	t.Parallel()
+	for _, rule := range []string{">=1", "~1.4", "^1.4.0", ">=1.4 <2", ">= 1.4, < 2", "1.x", "*", "1.2 - 2.3.4", "v1", "=1.0.0", "!=1.2.3", "~>1.2", "=>1", "=<2", ">=1.0.0-0", ">=1.0.0-rc.1", "1||2 || >=3 <4", "x", "1.2.X"} {
+		if !versionsPattern().MatchString(rule) || checkVersions(rule) != nil {
+			t.Errorf("%q is refused: %v", rule, checkVersions(rule))
+		}
+	}
+	for _, rule := range []string{"", " >=1", "newest", "Acme-1", "1.2.3.4", ">=", "01.2", "1..2", ">=1 || ", "1.0.0+build", ">>1", strings.Repeat("1||", 10) + "1"} {
+		if versionsPattern().MatchString(rule) {
+			t.Errorf("%q is taken", rule)
+		}
+	}
+}
+
+// TestAddressOfAProxy: its password is read each time, and stands nowhere else.
+func TestAddressOfAProxy(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	p := Proxy{URL: "http://proxy.example:3128", Username: "me", Password: FileSecret(file)}
+	if _, err := p.Address(); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("without its file it gave %v", err)
+	}
+	if err := os.WriteFile(file, []byte("a b\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if u, err := p.Address(); err != nil || u.String() != "http://me:a%20b@proxy.example:3128" {
+		t.Errorf("got %v, %v", u, err)
+	}
+	p.Username = ""
+	if u, err := p.Address(); err != nil || u.User != nil {
+		t.Errorf("got %v, %v", u, err)
+	}
+}
+
 const smallest = `
 repo: {url: ./specs}
 accounts: {default: {token_env: T, dev_ids: [dev-1]}}

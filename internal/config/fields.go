@@ -73,13 +73,15 @@ func fields() yamlpos.Fields {
 			{Name: "url", Pattern: addressPattern, Value: "address", Omitted: "`" + DefaultGitHub + "`, `" + DefaultGitLab + "`; required for the others", Means: "of GitHub its API, of the others the forge itself. https, or http on this machine"},
 			{Name: "project", Required: true, Pattern: forgeProject, Chars: 255, Says: "a project; write it as in acme/terra-config", Value: "`OWNER/NAME`", Means: "the project whose commits these are; of GitLab also with groups, or its number"},
 			{Name: "context", Pattern: statusContext, Chars: 100, Says: "a name for statuses; write letters, digits, spaces, ., _, / and -, as in terra-reconcile", Value: "text", Default: DefaultStatusContext, Means: "a status is named so, with `/` and the environment after it"},
-		}, tokenFields("the token that may post statuses, and nothing else; one of the two")...),
+		}, tokenFields("the token that may post statuses, and nothing else; one of the two, or none where `repo.auth.github_app` signs in to the same owner")...),
 		"repo": {
 			{Name: "url", Required: true, Never: credentialsInURL, Value: "`https://`, `ssh://`, `git@host:path`, `file:///` or a folder", Means: "a folder of this machine is watched as well as polled; one that does not begin with `/` is below that of daemon.yaml. It may not hold a password"},
 			{Name: "ref", Form: yamlpos.TextOrBlock, Value: "branch, or mapping", Omitted: "the branch of the remote's HEAD", Means: "the branch to follow, or a rule about tags"},
 			{Name: "path", Pattern: pathPattern, Never: pathNever, Value: "folder", Omitted: "the root", Means: "the folder of terra.yaml inside the repository, `/` between names"},
 			{Name: "poll", Form: yamlpos.Span, Pattern: spanPattern, Shortest: time.Second, Longest: longestPoll, Value: "`1s` to `720h`", Default: "1m", Means: "the time between two looks at the remote; each comes up to a tenth earlier or later, so that many daemons do not ask at once"},
 			{Name: "auth", Form: yamlpos.Block, Omitted: "none: the repository is public, or a folder", Means: "how to sign in: a token for https, a key for ssh"},
+			{Name: "tls", Form: yamlpos.Block, Omitted: "the system's issuers alone", Means: "whom to trust when the repository shows its certificate ([below](#a-ca-or-a-proxy-of-your-own)); for https"},
+			{Name: "proxy", Form: yamlpos.TextOrBlock, Pattern: proxyPattern, Never: proxyNever, Value: "address, or mapping", Omitted: "`HTTPS_PROXY` and `NO_PROXY`", Means: "the proxy through which this repository alone is reached, as in `http://proxy.acme.example:3128` ([below](#a-ca-or-a-proxy-of-your-own)); for https"},
 			{Name: "hook", Form: yamlpos.Block, Omitted: "the remote is only polled", Means: "let the forge say at `listen` that somebody pushed ([below](#webhooks-of-the-forge))"},
 			{Name: "verify", Form: yamlpos.Block, Omitted: "no signature is asked for", Means: "whose signatures a commit needs to be used ([below](#signed-commits)); at least one of the two files"},
 		},
@@ -100,7 +102,21 @@ func fields() yamlpos.Fields {
 			{Name: "username", Omitted: "one that common servers take", Means: "goes with the token"},
 		}, tokenFields("the password or access token")...),
 			yamlpos.Declared{Name: "ssh_key_file", Value: "file", Means: "a private key without a passphrase; only with `known_hosts_file`"},
-			yamlpos.Declared{Name: "known_hosts_file", Value: "file", Means: "the server's host keys, in OpenSSH's format; only with `ssh_key_file`"}),
+			yamlpos.Declared{Name: "known_hosts_file", Value: "file", Means: "the server's host keys, in OpenSSH's format; only with `ssh_key_file`"},
+			yamlpos.Declared{Name: "github_app", Form: yamlpos.Block, Means: "sign in as a GitHub App, in place of a token ([below](#sign-in-as-a-github-app))"}),
+		"repo.auth.github_app": {
+			{Name: "app_id", Form: yamlpos.Number, Required: true, Low: 1, High: mostAppID, Value: "number", Means: "the App ID that the page of the app shows"},
+			{Name: "private_key_file", Value: "file", Required: true, Means: "a private key of the app, the `.pem` file that GitHub made"},
+			{Name: "installation_id", Form: yamlpos.Number, Low: 1, High: mostAppID, Value: "number", Omitted: "that of the repository", Means: "the installation of the app"},
+			{Name: "url", Pattern: addressPattern, Value: "address", Omitted: "`" + DefaultGitHub + "`; required where the repository is not at github.com", Means: "of the API, as in `https://github.acme.example/api/v3`. https, or http on this machine"},
+		},
+		"repo.tls": {
+			{Name: "ca_file", Value: "file", Required: true, Means: "certificates as PEM of issuers to trust for this repository, beside those of the system"},
+		},
+		"repo.proxy": append([]yamlpos.Declared{
+			{Name: "url", Required: true, Pattern: proxyPattern, Never: proxyNever, Value: "address", Means: "`http://`, `https://`, `socks5://` or `socks5h://`, a host and a port"},
+			{Name: "username", Omitted: "it signs in nowhere", Means: "with which it signs in; goes with the password"},
+		}, secretFields("password", "the password; one of the two")...),
 		"accounts.*": append(tokenFields("the Admin API token; one of the two"),
 			yamlpos.Declared{Name: "base_url", Pattern: addressPattern, Value: "address", Omitted: "`TERRA_BASE_URL`, else `" + DefaultBaseURL + "`", Means: "https, or http on this machine"},
 			yamlpos.Declared{Name: "dev_ids", Form: yamlpos.Texts, Required: true, Ask: whichDevIDs, Least: 1, Pattern: devID, Says: `a dev-id; write it out as Terra shows it, or ["*"] alone for all`, Value: "list of dev-ids, or `[\"*\"]`", Means: "those that the account may touch; `*` is all that its token reaches and no other account lists"},
@@ -166,6 +182,7 @@ func severities() (names []string) {
 const (
 	mailSays     = "a mail address; write it as in ops@acme.example"
 	longestOwner = 200
+	mostAppID    = 999_999_999_999
 )
 
 // The patterns match each text that its reader takes, and as few others as can be said
@@ -203,6 +220,11 @@ var (
 	credentialsInURL = sync.OnceValue(func() *regexp.Regexp {
 		return regexp.MustCompile(`^[Hh][Tt][Tt][Pp][Ss]?://[^/?#]*@|://[^/?#@]*:[^/?#@]*@|^[^/@]*:[^/@]*@|://[^#]*\?|://[^#]*#.`)
 	})
+	// proxyPattern is an address without a user: that has its own place.
+	proxyPattern = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`^([Hh][Tt][Tt][Pp][Ss]?|[Ss][Oo][Cc][Kk][Ss]5[Hh]?)://(\[[^\[\]/?#@%]+\]|[^\[\]/?#@%: ]+)(:` + port + `)?/?$`)
+	})
+	proxyNever  = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`@`) })
 	pathPattern = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[^/]+(/[^/]+)*$`) })
 	pathNever   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^\.\.$|^\.\.?/|/\.\.?(/|$)`) })
 	spanPattern = sync.OnceValue(func() *regexp.Regexp {

@@ -214,3 +214,45 @@ func TestHookSecretIsAFile(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestHostileNeighbourOnTheWay: nor does another user say who signs in to the repository, whom
+// it trusts there, or by which password a proxy is asked.
+func TestHostileNeighbourOnTheWay(t *testing.T) {
+	needsRoot(t)
+	for _, c := range []struct {
+		file string
+		make func(file string) error
+		says string
+	}{
+		{"key", func(file string) error { return os.Chown(file, eve, eve) }, "key belongs to user 12345"},
+		{"cert", func(file string) error { return os.Chmod(file, 0o646) }, "every user of this machine can write to CA certificates"},
+		{"hook", func(file string) error { return os.Chmod(file, 0o646) }, "every user of this machine can write to password file"},
+		{"key", func(file string) error { return os.Chmod(file, 0o604) }, "daemon.yaml:1:65: every user of this machine can read private key"},
+	} {
+		dir := runnerFiles(t)
+		file := filepath.Join(dir, "daemon.yaml")
+		text := `repo: {url: "https://github.com/acme/terra", auth: {github_app: {app_id: 1, private_key_file: key}}, tls: {ca_file: cert}, proxy: {url: "http://127.0.0.1:3128", username: me, password_file: hook}}
+accounts: {main: {token_file: token, dev_ids: ["*"]}}
+apply: true
+`
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		serve := func() error {
+			read, err := Load(file, env(map[string]string{"HOME": dir}))
+			if err != nil {
+				return err
+			}
+			return read.CheckServing()
+		}
+		if err := serve(); err != nil {
+			t.Fatalf("as it should be: %v", err)
+		}
+		if err := c.make(filepath.Join(dir, c.file)); err != nil {
+			t.Fatal(err)
+		}
+		if err := serve(); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: got %v, want %q", c.file, err, c.says)
+		}
+	}
+}

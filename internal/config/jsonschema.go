@@ -23,15 +23,17 @@ func JSONSchema() ([]byte, error) {
 	}
 	several := 2
 	s := fields().JSON("", yamlpos.JSONOptions{Also: map[string][]*yamlpos.JSONSchema{
-		"":                           append(webIsProtected(), isProtected("preview")),
+		"":                           append(webIsProtected(), isProtected("preview"), signsInBySomething(some)),
 		"preview":                    {one, some},
 		"web.read":                   {one, some},
 		"web.approve":                {one, some},
-		"repo.auth":                  {one, together("ssh_key_file", "known_hosts_file")},
+		"repo.auth":                  {one, together("ssh_key_file", "known_hosts_file"), appAlone()},
+		"repo":                       overHTTPS(),
+		"repo.proxy":                 {oneOf("password"), {If: yamlpos.Having("username"), Then: someOf("password")}, {If: someOf("password"), Then: yamlpos.Having("username")}},
 		"repo.hook":                  {oneOf("secret"), someOf("secret")},
 		"repo.verify":                {{AnyOf: []*yamlpos.JSONSchema{yamlpos.Having("allowed_signers"), yamlpos.Having("gpg_keyring")}}},
 		"accounts.*":                 {one, some, anyDevIDAlone()},
-		"notify_commit":              append(forge(), one, some),
+		"notify_commit":              append(forge(), one),
 		"approvals.people.*":         {one, some},
 		"notify.receivers.*":         onlyForm(),
 		"notify.receivers.*.webhook": {oneOf("url"), oneOf("secret"), someOf("secret"), someOf("url", "url"), yamlpos.Refuse(yamlpos.Having("url", "url_file")), yamlpos.Refuse(yamlpos.Having("url", "url_env"))},
@@ -82,6 +84,38 @@ func webIsProtected() []*yamlpos.JSONSchema {
 		{If: unread, Then: listensHere()},
 		{If: inside("web", yamlpos.Having("approve")), Then: yamlpos.Refuse(&yamlpos.JSONSchema{AnyOf: []*yamlpos.JSONSchema{people, required}})},
 	}
+}
+
+// signsInBySomething wants a token of commit statuses, or an app that gives one.
+func signsInBySomething(token *yamlpos.JSONSchema) *yamlpos.JSONSchema {
+	without := inside("notify_commit", &yamlpos.JSONSchema{Not: token})
+	app := inside("repo", inside("auth", yamlpos.Having("github_app")))
+	return &yamlpos.JSONSchema{If: without, Then: &yamlpos.JSONSchema{AllOf: []*yamlpos.JSONSchema{app, inside("notify_commit", yamlpos.Among("forge", "github"))}}}
+}
+
+// overHTTPS wants an address of a repository that fits how it is reached, and as whom.
+func overHTTPS() []*yamlpos.JSONSchema {
+	address := func(pattern string) *yamlpos.JSONSchema {
+		return &yamlpos.JSONSchema{Properties: yamlpos.Properties{{Name: "url", Schema: &yamlpos.JSONSchema{Pattern: pattern}}}}
+	}
+	app := inside("auth", yamlpos.Having("github_app"))
+	way := &yamlpos.JSONSchema{AnyOf: []*yamlpos.JSONSchema{yamlpos.Having("proxy"), yamlpos.Having("tls"), app}}
+	hub := inside("auth", inside("github_app", &yamlpos.JSONSchema{Not: yamlpos.Having("url")}))
+	const scheme = `^[Hh][Tt][Tt][Pp][Ss]?://`
+	return []*yamlpos.JSONSchema{
+		{If: way, Then: address(scheme)},
+		{If: app, Then: address(scheme + `[^/]+/+[^/]+/[^/]+/*$`)},
+		{If: hub, Then: address(scheme + `[Gg][Ii][Tt][Hh][Uu][Bb]\.[Cc][Oo][Mm](:[0-9]*)?/`)},
+	}
+}
+
+// appAlone wants nothing else that signs in beside an app.
+func appAlone() *yamlpos.JSONSchema {
+	out := &yamlpos.JSONSchema{}
+	for _, other := range []string{"token_file", "token_env", "username", "ssh_key_file", "known_hosts_file"} {
+		out.AllOf = append(out.AllOf, yamlpos.Refuse(yamlpos.Having("github_app", other)))
+	}
+	return out
 }
 
 // forge asks for the address of a forge that everybody runs themselves, and for an owner

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -65,6 +66,15 @@ func (c *Config) ownFiles() error {
 	}
 	if c.Repo.Verify != nil {
 		named = append(named, [2]string{"allowed signers", c.Repo.Verify.AllowedSigners}, [2]string{"keyring", c.Repo.Verify.Keyring})
+	}
+	if c.Repo.Auth.GitHubApp != nil {
+		named = append(named, [2]string{"private key", c.Repo.Auth.GitHubApp.KeyFile})
+	}
+	if c.Repo.TLS != nil {
+		named = append(named, [2]string{"CA certificates", c.Repo.TLS.CAFile})
+	}
+	if c.Repo.Proxy != nil {
+		named = append(named, [2]string{"password file", c.Repo.Proxy.Password.File()})
 	}
 	for _, file := range c.Identities.Files {
 		named = append(named, [2]string{"identity file", file})
@@ -212,7 +222,7 @@ func (r *reader) config(root *yamlpos.Node) Config {
 	c.Web = r.web(o, c)
 	c.Probes = r.probes(o)
 	c.Notify = r.notify(o)
-	c.NotifyCommit = r.notifyCommit(o)
+	c.NotifyCommit = r.notifyCommit(o, c.Repo)
 	log, _ := o.Object("log")
 	c.Log.Format = log.Word("format").Or(c.Log.Format)
 	c.Log.Level = log.Word("level").Or(c.Log.Level)
@@ -248,7 +258,17 @@ func (r *reader) repo(o yamlpos.Object, file string) Repo {
 		if auth.Has("ssh_key_file") != auth.Has("known_hosts_file") {
 			r.report(auth.At(), "", "%s needs ssh_key_file and known_hosts_file together", auth.Path)
 		}
+		out.Auth.GitHubApp = r.githubApp(auth, repo, out.URL)
+		if out.Auth.GitHubApp != nil {
+			out.Auth.Settings.Token = "repo.auth.github_app in " + file
+		}
 	}
+	if remote, ok := repo.Object("tls"); ok {
+		remote.Require()
+		out.TLS = &RemoteTLS{CAFile: r.text(remote, "ca_file"), At: remote.At()}
+		r.overHTTPS(remote, out.URL)
+	}
+	out.Proxy = r.proxy(repo, out.URL)
 	if hook, ok := repo.Object("hook"); ok {
 		hook.Require()
 		out.Hook = &Hook{Forge: hook.Word("forge").Value, Secret: r.secretOf(hook, "secret"), At: hook.At()}
@@ -264,6 +284,79 @@ func (r *reader) repo(o yamlpos.Object, file string) Repo {
 		}
 	}
 	return out
+}
+
+// githubApp reads which app signs in, in place of all else.
+func (r *reader) githubApp(auth, repo yamlpos.Object, repository string) *GitHubApp {
+	one, ok := auth.Object("github_app")
+	if !ok {
+		return nil
+	}
+	one.Require()
+	app := &GitHubApp{
+		ID: int64(r.number(one, "app_id", "the page of the app shows it", 0)), Installation: int64(r.number(one, "installation_id", "the address of the installation's page ends in it", 0)),
+		KeyFile: r.text(one, "private_key_file"), URL: strings.TrimRight(r.text(one, "url", func(text string) error { _, err := CheckForge(text); return err }), "/"), At: one.At(),
+	}
+	for _, other := range []string{"token_file", "token_env", "username", "ssh_key_file", "known_hosts_file"} {
+		if auth.Has(other) {
+			r.report(one.At(), "keep one", "%s stands beside %s, and signs in by itself", one.Path, other)
+		}
+	}
+	if !r.overHTTPS(one, repository) {
+		return app
+	}
+	u, err := url.Parse(repository)
+	switch {
+	case err != nil: // which was reported
+	case AppRepository(repository) == "":
+		r.report(repo.Get("url").Origin, "write it as in https://github.com/acme/terra-config", "%s needs the repository as OWNER/NAME", one.Path)
+	case app.URL == "" && !one.Has("url") && !strings.EqualFold(u.Hostname(), "github.com"):
+		r.report(one.At(), "write the address of your API, as in https://github.acme.example/api/v3", "%s.url is missing", one.Path)
+	}
+	app.URL = cmp.Or(app.URL, DefaultGitHub)
+	return app
+}
+
+// proxy reads what the repository is reached through.
+func (r *reader) proxy(repo yamlpos.Object, repository string) *Proxy {
+	n := repo.Get("proxy")
+	if n == nil {
+		return nil
+	}
+	if n.Kind != yamlpos.Mapping {
+		p := &Proxy{URL: r.text(repo, "proxy", checkProxy), At: n.Origin}
+		r.needsHTTPS(n.Origin, repo.Name("proxy"), repository)
+		return p
+	}
+	one, ok := repo.Object("proxy")
+	if !ok {
+		return nil
+	}
+	one.Require()
+	p := &Proxy{URL: r.text(one, "url", checkProxy), Username: r.text(one, "username"), Password: r.secretOf(one, "password"), At: one.At()}
+	if one.Has("username") != (one.Has("password_file") || one.Has("password_env")) {
+		r.report(one.At(), "", "%s needs username and password_file or password_env together", one.Path)
+	}
+	r.overHTTPS(one, repository)
+	return p
+}
+
+// overHTTPS wants a repository to be reached over http or https by what a block is about.
+func (r *reader) overHTTPS(o yamlpos.Object, repository string) bool {
+	return r.needsHTTPS(o.At(), o.Path, repository)
+}
+
+func (r *reader) needsHTTPS(at yamlpos.Origin, path, repository string) bool {
+	scheme, _, found := strings.Cut(strings.ToLower(repository), "://")
+	switch {
+	case repository == "" || found && (scheme == "https" || scheme == "http"):
+		return repository != ""
+	case found && scheme == "file" || !strings.Contains(repository, ":"):
+		r.report(at, "take it out", "%s is for https, and repo.url is a folder", path)
+	default:
+		r.report(at, "write the https:// URL of the repository, or take this out", "%s is for https, and repo.url is ssh", path)
+	}
+	return false
 }
 
 // named are the members of a mapping whose names are the runner's own.
@@ -426,7 +519,7 @@ func (r *reader) probes(o yamlpos.Object) map[string]string {
 	return probes
 }
 
-func (r *reader) notifyCommit(o yamlpos.Object) *NotifyCommit {
+func (r *reader) notifyCommit(o yamlpos.Object, repo Repo) *NotifyCommit {
 	one, ok := o.Object("notify_commit")
 	if !ok {
 		return nil
@@ -441,12 +534,26 @@ func (r *reader) notifyCommit(o yamlpos.Object) *NotifyCommit {
 		Context: cmp.Or(r.text(one, "context"), DefaultStatusContext),
 	}
 	if !one.Has("token_file") && !one.Has("token_env") {
-		r.report(one.At(), "set token_file or token_env", "%s has no token", one.Path)
+		switch app := repo.Auth.GitHubApp; {
+		case app == nil || forge != "github" && forge != "":
+			r.report(one.At(), "set token_file or token_env", "%s has no token", one.Path)
+		case one.Has("url") && n.URL != "" && strings.TrimRight(n.URL, "/") != app.URL || !sameOwner(AppRepository(repo.URL), n.Project):
+			r.report(one.At(), "set token_file or token_env", "%s has no token, and the app of repo.auth.github_app signs in elsewhere", one.Path)
+		default:
+			n.Repo, n.URL = &repo, app.URL
+		}
 	}
 	if n.URL = cmp.Or(strings.TrimRight(n.URL, "/"), DefaultForge(forge)); n.URL == "" && forge != "" && !one.Has("url") {
 		r.report(one.At(), "write the address of yours, as in https://git.acme.example", "%s.url is missing", one.Path)
 	}
 	return n
+}
+
+// sameOwner tells whether two projects, where they are known, belong to one owner.
+func sameOwner(a, b string) bool {
+	ownerA, _, _ := strings.Cut(a, "/")
+	ownerB, _, _ := strings.Cut(b, "/")
+	return a == "" || b == "" || strings.EqualFold(ownerA, ownerB)
 }
 
 // secret reads the pair of fields that say where a token is kept.
@@ -614,6 +721,15 @@ func (c *Config) resolve(dir string) error {
 	at(&c.Repo.Auth.Token.file)
 	at(&c.Repo.Auth.SSHKeyFile)
 	at(&c.Repo.Auth.KnownHostsFile)
+	if c.Repo.Auth.GitHubApp != nil {
+		at(&c.Repo.Auth.GitHubApp.KeyFile)
+	}
+	if c.Repo.TLS != nil {
+		at(&c.Repo.TLS.CAFile)
+	}
+	if c.Repo.Proxy != nil {
+		at(&c.Repo.Proxy.Password.file)
+	}
 	if c.Repo.Hook != nil {
 		at(&c.Repo.Hook.Secret.file)
 	}

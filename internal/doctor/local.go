@@ -71,6 +71,12 @@ func secretFiles(_ context.Context, w *world) (out []Result) {
 		files = append(files, account.Token.File())
 	}
 	files = append(files, w.Config.TLS.KeyFile)
+	if app := w.Config.Repo.Auth.GitHubApp; app != nil {
+		files = append(files, app.KeyFile)
+	}
+	if proxy := w.Config.Repo.Proxy; proxy != nil {
+		files = append(files, proxy.Password.File())
+	}
 	if w.Config.Preview != nil {
 		files = append(files, w.Config.Preview.Token.File())
 	}

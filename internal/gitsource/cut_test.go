@@ -84,7 +84,7 @@ func TestConnectionCutAnywhere(t *testing.T) {
 			}
 			fetch(t, open(t, options), first)
 			s := open(t, options)
-			s.transport.DisableKeepAlives = true
+			s.road.transport.DisableKeepAlives = true
 			cuts, broken := 12, 0
 			for i := range cuts {
 				cut.after.Store(int64(i) * 110 << 10 / int64(cuts))
@@ -130,7 +130,7 @@ func TestUnchangedBranchIsCheap(t *testing.T) {
 	count := &cutter{}
 	count.after.Store(-1)
 	s := open(t, Options{URL: "http://" + count.serve(t, backend[len("http://"):]) + "/.git"})
-	s.transport.DisableKeepAlives = true
+	s.road.transport.DisableKeepAlives = true
 	fetch(t, s, first)
 	waitFor(t, func() bool { return count.passed.Load() > 500<<10 })
 	count.passed.Store(0)

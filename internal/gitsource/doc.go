@@ -10,6 +10,9 @@
 // What is wanted of a commit lives in memory: nothing is checked out and, but for that
 // commit and a temporary file while a large pack is read, nothing is written.
 //
+// How a remote is reached over https, by which CA and proxy, is a [Way]; an [App] gives tokens
+// of a GitHub App.
+//
 // The package refuses what could surprise the person who runs it: looking starts no
 // program that a repository names, a token is sent only over https or to this machine, no
 // redirect to another server is followed, no ssh host is trusted that a file does not

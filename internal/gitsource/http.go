@@ -25,44 +25,40 @@ const (
 	uploadPack = "git-upload-pack"
 )
 
-// newTransport is http.DefaultTransport's settings in a transport of our own: nobody
-// else's registrations reach it.
-func newTransport() *http.Transport {
-	dialer := &net.Dialer{Timeout: 30 * time.Second}
-	return &http.Transport{
-		Proxy:                  proxyOf(http.ProxyFromEnvironment),
-		OnProxyConnectResponse: proxyAnswered,
-		DialContext:            dialer.DialContext,
-		ForceAttemptHTTP2:      true,
-		TLSHandshakeTimeout:    10 * time.Second,
-		ExpectContinueTimeout:  time.Second,
-		MaxIdleConns:           2,
-		IdleConnTimeout:        90 * time.Second,
-		MaxResponseHeaderBytes: 64 << 10,
-	}
-}
-
 // httpSession is one conversation with a server over http or https.
 type httpSession struct {
 	client         *http.Client
 	proxy          func(*http.Request) (*url.URL, error)
+	way            Way
 	base           string // of the repository, where the server says it is
 	user, password string
 	signedIn       bool
+	app            *App // that gave the password; nil for none
 	budget         *budget
 	told           *told
 }
 
-func dialHTTP(base *http.Transport, l location, auth Auth, budget *budget, told *told) (session, error) {
-	s := &httpSession{
-		client: &http.Client{Transport: base, CheckRedirect: stayHome}, proxy: base.Proxy, base: l.url.String(), user: auth.Username, budget: budget, told: told,
-	}
-	if auth.Token == nil {
-		return s, nil
-	}
-	token, err := auth.Token()
+func dialHTTP(ctx context.Context, r *road, l location, auth Auth, budget *budget, told *told) (session, error) {
+	transport, err := r.now()
 	if err != nil {
-		return nil, &AuthError{Reason: err.Error()}
+		return nil, err
+	}
+	s := &httpSession{
+		client: &http.Client{Transport: transport, CheckRedirect: stayHome}, proxy: transport.Proxy, way: r.way, base: l.url.String(), user: auth.Username, budget: budget, told: told,
+	}
+	var token string
+	switch {
+	case auth.App != nil:
+		if token, err = auth.App.Token(ctx); err != nil {
+			return nil, err
+		}
+		s.app = auth.App
+	case auth.Token == nil:
+		return s, nil
+	default:
+		if token, err = auth.Token(); err != nil {
+			return nil, &AuthError{Reason: err.Error()}
+		}
 	}
 	told.add(token)
 	s.password, s.signedIn = token, true
@@ -141,7 +137,8 @@ func (s *httpSession) ask(ctx context.Context, method, path string, body io.Read
 	}
 	res, err := s.client.Do(req)
 	if err != nil {
-		return nil, s.onTheWay(req, err)
+		proxy, _ := s.proxy(req)
+		return nil, s.way.broken(req.URL, proxy, err)
 	}
 	if res.StatusCode == http.StatusOK {
 		return res, nil
@@ -157,8 +154,12 @@ func (s *httpSession) refusal(req *http.Request, status int, body string) error 
 	proxy, _ := s.proxy(req)
 	switch {
 	case status == http.StatusProxyAuthRequired && proxy != nil:
-		return proxyError(proxy, req.URL, status)
+		return s.way.refusal(proxy, req.URL, status)
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		if s.app != nil {
+			s.app.Refused(s.password)
+			return &AuthError{Reason: "the server refused the token of the GitHub App; check that it may read contents of the repository"}
+		}
 		if s.signedIn {
 			return &AuthError{Reason: "the server refused the credentials; check that they are valid and may read the repository"}
 		}
@@ -170,20 +171,24 @@ func (s *httpSession) refusal(req *http.Request, status int, body string) error 
 	case proxy != nil && req.URL.Scheme == "http":
 		return &UnreachableError{
 			Reason: fmt.Sprintf("the proxy %s, or the server behind it, answered with status %d", proxy.Host, status),
-			Next:   "check both, or list the host in NO_PROXY",
+			Next:   s.way.checkProxy(req.URL),
 		}
 	}
 	return &UnreachableError{Reason: fmt.Sprintf("the server answered with status %d", status)}
 }
 
-// onTheWay says what kept an answer away. Nothing of it comes from the repository.
-func (s *httpSession) onTheWay(req *http.Request, err error) error {
+// broken says what kept an answer of target away, to which proxy, if any, leads. Nothing of
+// it comes from the repository.
+func (w Way) broken(target, proxy *url.URL, err error) error {
 	var page *url.Error // repeats the URL
 	for errors.As(err, &page) {
 		err = page.Err
 	}
 	if ours(err) {
 		return err
+	}
+	if refused := (*proxyStatusError)(nil); errors.As(err, &refused) {
+		return w.refusal(refused.proxy, &url.URL{Scheme: "https", Host: refused.host}, refused.status)
 	}
 	var (
 		issuer  x509.UnknownAuthorityError
@@ -193,18 +198,16 @@ func (s *httpSession) onTheWay(req *http.Request, err error) error {
 		alert   tls.AlertError
 		op      *net.OpError
 	)
-	host := req.URL.Hostname()
-	proxy, _ := s.proxy(req)
+	host := target.Hostname()
+	if proxy != nil && proxy.Scheme == "https" && strings.Contains(err.Error(), "proxyconnect") {
+		host = "the proxy " + proxy.Hostname()
+	}
 	switch {
+	case errors.As(err, &issuer):
+		return &UnreachableError{Reason: "the certificate of " + host + " is signed by an issuer that this machine does not trust", Next: w.untrusted()}
 	case proxy != nil && errors.As(err, &op) && (op.Op == "proxyconnect" || strings.HasPrefix(op.Op, "socks")):
 		return &UnreachableError{
-			Reason: fmt.Sprintf("the proxy %s can not be used: %s", proxy.Host, clean(op.Err.Error())),
-			Next:   "check " + proxyVariable(req.URL) + ", or list the host in NO_PROXY",
-		}
-	case errors.As(err, &issuer):
-		return &UnreachableError{
-			Reason: "the certificate of " + host + " is signed by an issuer that this machine does not trust",
-			Next:   "if the issuer is known to you, let SSL_CERT_FILE name its certificate",
+			Reason: fmt.Sprintf("the proxy %s can not be used: %s", proxy.Host, clean(op.Err.Error())), Next: w.checkProxy(target),
 		}
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		now := time.Now()
@@ -229,41 +232,12 @@ func (s *httpSession) onTheWay(req *http.Request, err error) error {
 	case proxy != nil:
 		return &UnreachableError{
 			Reason: fmt.Sprintf("no answer through the proxy %s: %s", proxy.Host, clean(err.Error())),
-			Next:   "check " + proxyVariable(req.URL) + ", or list the host in NO_PROXY",
+			Next:   w.checkProxy(target),
 		}
 	case strings.Contains(err.Error(), "malformed HTTP"):
 		return &UnreachableError{Reason: "the server does not speak http at that port", Next: "check the port of the URL"}
 	}
 	return broken(err)
-}
-
-// proxyOf hides what an unreadable address of a proxy holds: often a password.
-func proxyOf(find func(*http.Request) (*url.URL, error)) func(*http.Request) (*url.URL, error) {
-	return func(req *http.Request) (*url.URL, error) {
-		proxy, err := find(req)
-		if err != nil {
-			return nil, &UnreachableError{Reason: "the address of the proxy in " + proxyVariable(req.URL) + " can not be read", Next: "write it like http://proxy.example:3128"}
-		}
-		return proxy, nil
-	}
-}
-
-func proxyVariable(target *url.URL) string { return strings.ToUpper(target.Scheme) + "_PROXY" }
-
-// proxyAnswered hears whether a proxy connects us.
-func proxyAnswered(_ context.Context, proxy *url.URL, ask *http.Request, answer *http.Response) error {
-	if answer.StatusCode == http.StatusOK {
-		return nil
-	}
-	return proxyError(proxy, &url.URL{Scheme: "https", Host: ask.Host}, answer.StatusCode)
-}
-
-func proxyError(proxy, target *url.URL, status int) error {
-	next := "ask the proxy's owner to let " + clean(target.Hostname()) + " through, or list it in NO_PROXY"
-	if status == http.StatusProxyAuthRequired {
-		next = "put its user and password into " + proxyVariable(target)
-	}
-	return &UnreachableError{Reason: fmt.Sprintf("the proxy %s refused the connection with status %d", proxy.Host, status), Next: next}
 }
 
 // decodeReferences reads a listing.

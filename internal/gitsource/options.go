@@ -47,6 +47,8 @@ type Options struct {
 	Others int64
 	// Auth signs in.
 	Auth Auth
+	// Way is how a remote is reached over http and https; it must be zero for ssh.
+	Way Way
 	// Timeout bounds a whole Fetch. Zero means two minutes.
 	Timeout time.Duration
 	// MaxPack bounds what one Fetch receives, in bytes; what it unpacks to may
@@ -64,6 +66,8 @@ type Auth struct {
 	Username string
 	// Token gives the password or access token. It is called anew for each Fetch.
 	Token func() (string, error)
+	// App gives the token in place of Token, where it is not nil.
+	App *App
 	// Repeats reports whether text of a server gives away a secret that it was sent; nil
 	// knows one only as it is. Such text is withheld.
 	Repeats func(text, secret string) bool
@@ -141,6 +145,10 @@ func (o Options) check(l location) error {
 		return refuse("versions", CheckVersions(o.Versions).Error())
 	case l.kind != overSSH && (o.Auth.SSHKeyFile != "" || o.Auth.KnownHostsFile != "") && l.kind != onDisk:
 		return refuse("auth", "has an ssh key or known hosts, but the URL is not ssh; use ssh:// or a token")
+	case l.kind == overSSH && o.Way.Proxy != nil:
+		return refuse("proxy", "is for https, and the URL is ssh, which takes no proxy here; use the https:// URL of the repository")
+	case l.kind == overSSH && o.Way.CAFile != "":
+		return refuse("ca file", "is for https, and the URL is ssh, where the known hosts file says whom to trust; take it out")
 	case l.kind == overSSH && o.Auth.SSHKeyFile == "":
 		return refuse("auth", "ssh needs a private key file without a passphrase and a known hosts file, and there is no ssh key")
 	case l.kind == overSSH && o.Auth.KnownHostsFile == "":
@@ -149,7 +157,7 @@ func (o Options) check(l location) error {
 		if !o.AllowHTTP {
 			return refuse("URL", "is http:// to another machine, where anybody on the way can change the answer; use https://")
 		}
-		if o.Auth.Token != nil {
+		if o.Auth.Token != nil || o.Auth.App != nil {
 			return refuse("auth", "has a token, which http:// would show to anybody on the way; use https://")
 		}
 	}

@@ -134,7 +134,7 @@ func (s *Source) dial(ctx context.Context, budget *budget) (session, error) {
 	if s.location.kind == overSSH {
 		return dialSSH(ctx, s.location, s.options.Auth, budget)
 	}
-	return dialHTTP(s.transport, s.location, s.options.Auth, budget, &s.told)
+	return dialHTTP(ctx, s.road, s.location, s.options.Auth, budget, &s.told)
 }
 
 // request asks for one commit, with no more history than depth where the server

@@ -182,7 +182,7 @@ func serveTLS(t *testing.T, h http.Handler, c tls.Certificate, config *tls.Confi
 	}
 	pool.AddCert(parsed)
 	return server.URL, func(s *Source) {
-		s.transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+		s.road.transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
 }
 
@@ -239,14 +239,14 @@ func waySituations() []situation {
 		return situation{name, func(t *testing.T) {
 			s := open(t, Options{URL: target, AllowHTTP: true})
 			proxy := &url.URL{Scheme: "http", Host: answering(t, answer), User: url.UserPassword("me", "hunter2")}
-			s.transport.Proxy = proxyOf(http.ProxyURL(proxy))
+			s.road.transport.Proxy = proxyOf(http.ProxyURL(proxy))
 			tell(t, s, append(says, "the proxy "+proxy.Host)...)
 		}}
 	}
 	const secure, open1 = "https://git.example.test/x.git", "http://git.example.test/x.git"
 	all := []situation{
 		overTLS("TLS as it should be", same, &tls.Config{MinVersion: tls.VersionTLS12}, true),
-		overTLS("an issuer that nobody knows", same, &tls.Config{MinVersion: tls.VersionTLS12}, false, "an issuer that this machine does not trust; if the issuer is known to you, let SSL_CERT_FILE name its certificate"),
+		overTLS("an issuer that nobody knows", same, &tls.Config{MinVersion: tls.VersionTLS12}, false, "an issuer that this machine does not trust; if the issuer is known to you, let SSL_CERT_FILE, or repo.tls.ca_file of daemon.yaml, name its certificate"),
 		overTLS("a certificate that expired", func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }, &tls.Config{MinVersion: tls.VersionTLS12}, true, "expired at 20", "ask the server's owner for a new one"),
 		overTLS("a certificate of tomorrow", func(c *x509.Certificate) {
 			c.NotBefore, c.NotAfter = time.Now().Add(time.Hour), time.Now().Add(2*time.Hour)
@@ -286,17 +286,17 @@ func waySituations() []situation {
 		throughProxy("a proxy of http, or the server", open1, "HTTP/1.1 503 Busy\r\n\r\nhunter2", "or the server behind it, answered with status 503"),
 		{"a proxy where nobody listens", func(t *testing.T) {
 			s := open(t, Options{URL: secure})
-			s.transport.Proxy = proxyOf(http.ProxyURL(&url.URL{Scheme: "http", Host: "127.0.0.1:1", User: url.UserPassword("me", "hunter2")}))
+			s.road.transport.Proxy = proxyOf(http.ProxyURL(&url.URL{Scheme: "http", Host: "127.0.0.1:1", User: url.UserPassword("me", "hunter2")}))
 			tell(t, s, "the proxy 127.0.0.1:1 can not be used", "connection refused", "check HTTPS_PROXY, or list the host in NO_PROXY")
 		}},
 		{"a proxy of SOCKS where nobody listens", func(t *testing.T) {
 			s := open(t, Options{URL: secure})
-			s.transport.Proxy = proxyOf(http.ProxyURL(&url.URL{Scheme: "socks5", Host: "127.0.0.1:1", User: url.UserPassword("me", "hunter2")}))
+			s.road.transport.Proxy = proxyOf(http.ProxyURL(&url.URL{Scheme: "socks5", Host: "127.0.0.1:1", User: url.UserPassword("me", "hunter2")}))
 			tell(t, s, "the proxy 127.0.0.1:1 can not be used")
 		}},
 		{"a proxy whose address can not be read", func(t *testing.T) {
 			s := open(t, Options{URL: secure})
-			s.transport.Proxy = proxyOf(func(*http.Request) (*url.URL, error) {
+			s.road.transport.Proxy = proxyOf(func(*http.Request) (*url.URL, error) {
 				return url.Parse("http://me:hunter2@[::1") //nolint:staticcheck // meant to be wrong
 			})
 			tell(t, s, "the address of the proxy in HTTPS_PROXY can not be read; write it like http://proxy.example:3128")
@@ -315,7 +315,7 @@ func waySituations() []situation {
 			}
 			at.User = url.UserPassword("me", "hunter2")
 			s := open(t, Options{URL: "http://git.example.test/.git", AllowHTTP: true})
-			s.transport.Proxy = proxyOf(http.ProxyURL(at))
+			s.road.transport.Proxy = proxyOf(http.ProxyURL(at))
 			fetch(t, s, head)
 			if !strings.HasPrefix(seen, "Basic ") {
 				t.Errorf("the proxy was shown %q", seen)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -22,9 +21,9 @@ const maxShared = 16 << 20
 // Source is one branch of one repository. Its methods may be called from
 // several goroutines; fetches wait for each other.
 type Source struct {
-	options   Options
-	location  location
-	transport *http.Transport
+	options  Options
+	location location
+	road     *road
 
 	fetching sync.Mutex
 	searched target // the history of object that does not hold commit; of the fetch under way
@@ -73,7 +72,7 @@ func Open(o Options) (*Source, error) {
 			return nil, &OptionError{Option: "versions", Reason: CheckVersions(o.Versions).Error()}
 		}
 	}
-	return &Source{options: o, location: l, versions: versions, transport: newTransport(), told: told{repeats: o.Auth.Repeats, repeatsLong: o.Auth.RepeatsLong, tells: o.Auth.Tells}}, nil
+	return &Source{options: o, location: l, versions: versions, road: newRoad(o.Way), told: told{repeats: o.Auth.Repeats, repeatsLong: o.Auth.RepeatsLong, tells: o.Auth.Tells}}, nil
 }
 
 // Head is the branch that HEAD named when the last fetch looked, "" where it named none
