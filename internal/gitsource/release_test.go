@@ -77,7 +77,10 @@ func TestFormerReleaseOfAServerThatIsStrict(t *testing.T) {
 	r.commit("second", "a.yaml", "c")
 	r.git("tag", "v2.0.0")
 	r.git("branch", "-D", "line")
-	s := open(t, Options{URL: serve(t, gitHTTP(t, r.dir)) + "/.git", Versions: "*", Timeout: time.Minute})
+	host, user := newSSHKey(t), newSSHKey(t)
+	address := serveSSH(t, r.dir, host, user) // over http git gives out whatever can be reached
+	s := open(t, Options{URL: "ssh://git@" + address + "/.git", Versions: "*", Timeout: time.Minute,
+		Auth: Auth{SSHKeyFile: user.file, KnownHostsFile: pin(t, address, host.signer.PublicKey())}})
 	if _, err := s.Fetch(t.Context()); err != nil {
 		t.Fatal(err)
 	}
