@@ -35,12 +35,14 @@ type signer struct {
 
 // parseSigners reads allowed signers: `principals [options] type key [comment]`, one a line.
 func parseSigners(file string, data []byte) (all []signer, err error) {
-	for i, line := range strings.Split(string(data), "\n") {
-		at := fmt.Sprintf("%s:%d", visible.Text(file), i+1)
+	number := 0
+	for line := range strings.SplitSeq(string(data), "\n") {
+		number++
 		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
 			continue
 		}
+		at := fmt.Sprintf("%s:%d", visible.Text(file), number)
 		one, err := parseSigner(line)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", at, err)

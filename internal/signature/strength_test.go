@@ -118,3 +118,23 @@ func TestTrustIsBounded(t *testing.T) {
 		t.Errorf("%v, after %d bytes", err, wrote.Load())
 	}
 }
+
+// TestCommentsCostNothing: a file of comments, as large as is read, takes no work of each line.
+func TestCommentsCostNothing(t *testing.T) {
+	b := newBench(t)
+	_, key := b.sshKey("ed25519")
+	data := []byte(strings.Repeat("#\n", 100_000) + "* " + key + "\n")
+	var signers []signer
+	allocations := testing.AllocsPerRun(1, func() {
+		var err error
+		if signers, err = parseSigners("allowed_signers", data); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if len(signers) != 1 || signers[0].at != "allowed_signers:100001" {
+		t.Errorf("got %+v", signers)
+	}
+	if allocations > 1000 {
+		t.Errorf("100,000 comments take %v allocations", allocations)
+	}
+}
