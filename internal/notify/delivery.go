@@ -66,12 +66,12 @@ func newDelivery(r Receiver, o MessengerOptions) (*delivery, error) {
 	return d, err
 }
 
-// more says that so many more messages wait.
-func (d *delivery) more(n int) {
+// more says that so many messages came, and so many of all were dropped for want of room.
+func (d *delivery) more(came, dropped int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.stats.Dropped += max(0, d.stats.Waiting+n-mostWaiting)
-	d.stats.Waiting = min(d.stats.Waiting+n, mostWaiting)
+	d.stats.Dropped += dropped
+	d.stats.Waiting = max(0, d.stats.Waiting+came-dropped)
 	select {
 	case d.wake <- struct{}{}:
 	default:
@@ -158,8 +158,8 @@ func (d *delivery) place(w state.Message) int {
 // dropped is the message that says that others were dropped. Its id is the same as long as
 // it says the same.
 func (d *delivery) dropped(r state.Receiver) Message {
-	text := fmt.Sprintf("%d messages for %s were dropped since %s: more than %d waited; the oldest of the least severe went first. The history has what was done",
-		r.Dropped, d.Name, r.Since.UTC().Format("2006-01-02 15:04 UTC"), mostWaiting)
+	text := fmt.Sprintf("%d messages for %s were dropped since %s: more than %d waited, or more than %d MiB of them; the oldest of the least severe went first. The history has what was done",
+		r.Dropped, d.Name, r.Since.UTC().Format("2006-01-02 15:04 UTC"), mostWaiting, mostBytes>>20)
 	kind, _ := report.KindOf(report.EventMessagesDropped)
 	id := sha256.Sum256(fmt.Appendf(nil, "%s %s %d", d.Name, r.Since, r.Dropped))
 	m := Message{Schema: Schema, ID: fmt.Sprintf("%X", id[:13]), At: d.now().UTC(), Event: kind.Name, Phase: Happened, Severity: kind.Severity, Count: r.Dropped, Items: []Item{{Text: clean(text)}}}

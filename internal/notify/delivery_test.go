@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -217,7 +218,7 @@ func TestRefusedForGood(t *testing.T) {
 		if len(r.unique(t)) != 1 {
 			t.Errorf("got %v", r.unique(t))
 		}
-		d.deliveries[0].more(1) // who tells of a message may come after who has sent it
+		d.deliveries[0].more(1, 0) // who tells of a message may come after who has sent it
 		synctest.Wait()
 		if s := d.Stats()[0]; s.Waiting != 0 {
 			t.Errorf("stats: %+v", s)
@@ -237,11 +238,12 @@ func TestOverflowIsTold(t *testing.T) {
 		for n := range mostWaiting + 2 {
 			pieces = append(pieces, piece{event: "applied", environment: fmt.Sprint(n)})
 		}
-		heard := state.Heard{Most: mostWaiting, Messages: d.addressed(together(pieces, start()))}
-		if err := d.store.SaveHeard(heard); err != nil {
+		heard := state.Heard{Most: mostWaiting, MostBytes: mostBytes, Messages: d.addressed(together(pieces, start()))}
+		dropped, err := d.store.SaveHeard(heard)
+		if err != nil {
 			t.Fatal(err)
 		}
-		d.deliveries[0].more(mostWaiting + 2)
+		d.deliveries[0].more(mostWaiting+2, dropped["r0"])
 		synctest.Wait()
 		d.record(wrote("strava", "failed"))
 		d.Look()
@@ -257,6 +259,50 @@ func TestOverflowIsTold(t *testing.T) {
 		}
 		if _, of, err := d.store.Waiting("r0"); of.Dropped != 0 || err != nil {
 			t.Errorf("it is told again: %+v, %v", of, err)
+		}
+		stop()
+	})
+}
+
+// TestOverflowOfBytesIsTold: a few large messages take the room of many, and what was dropped
+// for that is counted exactly, in what is shown and in what the receiver is told.
+func TestOverflowOfBytesIsTold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := &fickle{mode: "503"}
+		d, stop := sending(t, t.TempDir(), r)
+		var large []state.Message
+		for n := range 6 {
+			body, err := json.Marshal(Message{ID: fmt.Sprint("large", n), Title: strings.Repeat("x", mostBytes/5)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			large = append(large, state.Message{ID: fmt.Sprint("large", n), Body: body})
+		}
+		dropped, err := d.store.SaveHeard(state.Heard{Most: mostWaiting, MostBytes: 2 * mostBytes, Messages: map[string][]state.Message{"r0": large}})
+		if err != nil || dropped["r0"] > 0 {
+			t.Fatal(dropped, err)
+		}
+		d.deliveries[0].more(len(large), 0)
+		synctest.Wait()
+		d.record(wrote("strava", "failed"))
+		d.Look()
+		if s := d.Stats()[0]; s.Waiting != 5 || s.Dropped != 2 {
+			t.Errorf("stats: %+v, want five that wait and two dropped", s)
+		}
+		_, of, err := d.store.Waiting("r0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := d.deliveries[0].dropped(of); m.Count != 2 || !strings.HasPrefix(m.Items[0].Text, "2 messages for r0 were dropped") || !strings.Contains(m.Items[0].Text, "more than 1000 waited, or more than 4 MiB of them") {
+			t.Errorf("it is told %+v", m)
+		}
+		synctest.Wait()
+		r.set("")
+		time.Sleep(maxPause)
+		synctest.Wait()
+		if n := len(r.unique(t)); n != 6 {
+			t.Errorf("%d came, want the five that had room and the one that tells of the others", n)
 		}
 		stop()
 	})

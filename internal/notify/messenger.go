@@ -22,7 +22,7 @@ type Store interface {
 	HeardUntil() (until state.HeardUntil, known bool, err error)
 	LinesAfter(sequence int64) (lines []state.Entry, until int64, err error)
 	Conditions() (map[string]map[string]state.Condition, error)
-	SaveHeard(h state.Heard) error
+	SaveHeard(h state.Heard) (dropped map[string]int, err error)
 	Waiting(receiver string) ([]state.Message, state.Receiver, error)
 	SaveReceiver(receiver string, r state.Receiver, told int, done ...int64) error
 	ForgetReceivers(but []string) (waited map[string]int, err error)
@@ -102,7 +102,7 @@ func NewMessenger(o MessengerOptions) (*Messenger, error) {
 	until, known, err := o.Store.HeardUntil()
 	if err == nil && !known {
 		if _, until.Sequence, err = o.Store.LinesAfter(0); err == nil {
-			err = o.Store.SaveHeard(state.Heard{Until: until, Most: mostWaiting})
+			_, err = o.Store.SaveHeard(state.Heard{Until: until})
 		}
 	}
 	if err == nil {
@@ -124,6 +124,7 @@ func NewMessenger(o MessengerOptions) (*Messenger, error) {
 
 const (
 	mostWaiting = 1000             // messages for one receiver
+	mostBytes   = 4 << 20          // of them together
 	untilTold   = time.Minute      // how long a line waits for the end of its run
 	lookEvery   = 10 * time.Second // at the history, at ends and at reminders
 )
@@ -215,8 +216,9 @@ func (m *Messenger) takeOf(ended []string, learn func(*telling)) {
 		return
 	}
 	out := m.addressed(together(s.pieces, s.now))
-	heard := state.Heard{Until: until, Conditions: s.changed, Messages: out, Most: mostWaiting}
-	if err := m.o.Store.SaveHeard(heard); err != nil {
+	heard := state.Heard{Until: until, Conditions: s.changed, Messages: out, Most: mostWaiting, MostBytes: mostBytes}
+	dropped, err := m.o.Store.SaveHeard(heard)
+	if err != nil {
 		m.o.Log.Error("messages: what happened cannot be saved; it is told later", "error", err.Error())
 		return
 	}
@@ -230,7 +232,7 @@ func (m *Messenger) takeOf(ended []string, learn func(*telling)) {
 	m.lasting = next
 	for _, p := range m.deliveries {
 		if n := len(out[p.Name]); n > 0 {
-			p.more(n)
+			p.more(n, dropped[p.Name])
 		}
 	}
 }

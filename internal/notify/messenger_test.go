@@ -673,4 +673,4 @@ func TestUnwritableState(t *testing.T) {
 
 type failing struct{ Store }
 
-func (failing) SaveHeard(state.Heard) error { return os.ErrPermission }
+func (failing) SaveHeard(state.Heard) (map[string]int, error) { return nil, os.ErrPermission }

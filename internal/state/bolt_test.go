@@ -29,7 +29,7 @@ func filled(t testing.TB) string {
 			s.Begin(here(), intent("open", noon())),
 			s.Begin(here(), intent("done", noon())),
 			s.End(here(), "done"),
-			s.SaveHeard(heardOf("ops")),
+			saveHeard(s, heardOf("ops")),
 			s.SaveOpenEvents(here(), OpenEvents{Gated: map[string]GatedChange{"production/strava:pause": {Since: noon()}}}, nil),
 			s.Close(),
 		)

@@ -60,6 +60,7 @@ type Heard struct {
 	Conditions map[string]map[string]Condition // by source, then by key: in the place of those there were; none forgets the source
 	Messages   map[string][]Message            // by receiver
 	Most       int                             // messages that may wait for one receiver
+	MostBytes  int                             // of their bodies together
 }
 
 // HeardUntil is how far people were told of the history; known is false where nobody was
@@ -82,9 +83,11 @@ func (s *Store) Conditions() (all map[string]map[string]Condition, err error) {
 }
 
 // SaveHeard takes a step of telling: all of it or nothing. Where more messages wait for a
-// receiver than it may have, the oldest of the lowest rank are dropped and counted.
-func (s *Store) SaveHeard(h Heard) error {
-	return s.write("save what is told", func(w Writer) error {
+// receiver than it may have, or more bytes, the oldest of the lowest rank are dropped and
+// counted; dropped is how many of each receiver were.
+func (s *Store) SaveHeard(h Heard) (dropped map[string]int, err error) {
+	err = s.write("save what is told", func(w Writer) error {
+		dropped = map[string]int{}
 		if err := kindHeard.put(w, Environment{}, "", h.Until); err != nil {
 			return err
 		}
@@ -100,44 +103,64 @@ func (s *Store) SaveHeard(h Heard) error {
 			}
 		}
 		for _, receiver := range slices.Sorted(maps.Keys(h.Messages)) {
-			if err := putMessages(w, receiver, h.Messages[receiver], h.Most); err != nil {
+			n, err := putMessages(w, receiver, h)
+			if err != nil {
 				return err
 			}
+			dropped[receiver] = n
 		}
 		return nil
 	})
+	return dropped, err
 }
 
-func putMessages(w Writer, receiver string, list []Message, most int) error {
+func putMessages(w Writer, receiver string, h Heard) (dropped int, err error) {
+	list := h.Messages[receiver]
 	if len(list) == 0 {
-		return nil
+		return 0, nil
 	}
 	r, _, err := kindReceiver.get(w, Environment{}, receiver)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	all, err := messagesOf(w, receiver)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, m := range list {
 		r.Last++
 		m.Number, m.At = r.Last, utc(m.At)
 		all = append(all, m)
 		if err := kindMessage.put(w, Environment{}, messageKey(receiver, m.Number), m); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	slices.SortFunc(all, func(a, b Message) int { return cmp.Or(cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.Number, b.Number)) })
-	for _, m := range all[:max(0, len(all)-most)] {
-		if r.Dropped++; r.Dropped == 1 {
-			r.Since = list[len(list)-1].At.UTC()
-		}
+	without := noRoom(all, h.Most, h.MostBytes)
+	for _, m := range without {
 		if err := kindMessage.drop(w, Environment{}, messageKey(receiver, m.Number)); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return kindReceiver.put(w, Environment{}, receiver, r)
+	if r.Dropped == 0 && len(without) > 0 {
+		r.Since = list[len(list)-1].At.UTC()
+	}
+	r.Dropped += len(without)
+	return len(without), kindReceiver.put(w, Environment{}, receiver, r)
+}
+
+// noRoom are the messages that have to go so that the others are not too many, nor too large
+// together: the oldest of the lowest rank first.
+func noRoom(all []Message, most, mostBytes int) []Message {
+	slices.SortFunc(all, func(a, b Message) int { return cmp.Or(cmp.Compare(a.Rank, b.Rank), cmp.Compare(a.Number, b.Number)) })
+	size := 0
+	for _, m := range all {
+		size += len(m.Body)
+	}
+	n := 0
+	for ; n < len(all) && (len(all)-n > most || size > mostBytes); n++ {
+		size -= len(all[n].Body)
+	}
+	return all[:n]
 }
 
 // messageKey sorts by receiver and then by number.

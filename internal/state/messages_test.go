@@ -16,13 +16,18 @@ func heardOf(receiver string, ids ...string) Heard {
 	if len(ids) == 0 {
 		ids = []string{"a"}
 	}
-	h := Heard{Until: HeardUntil{Sequence: 1, Ahead: []int64{3}}, Most: 100, Messages: map[string][]Message{}, Conditions: map[string]map[string]Condition{
+	h := Heard{Until: HeardUntil{Sequence: 1, Ahead: []int64{3}}, Most: 100, MostBytes: 1 << 20, Messages: map[string][]Message{}, Conditions: map[string]map[string]Condition{
 		"run production": {"held production/strava": {Event: "held", Environment: "production", Text: "held", Since: noon(), Told: noon()}},
 	}}
 	for _, id := range ids {
 		h.Messages[receiver] = append(h.Messages[receiver], Message{ID: id, At: noon(), Body: json.RawMessage(`{}`)})
 	}
 	return h
+}
+
+func saveHeard(s *Store, h Heard) error {
+	_, err := s.SaveHeard(h)
+	return err
 }
 
 func waitingFor(t *testing.T, s *Store, receiver string) (ids string, of Receiver) {
@@ -46,7 +51,7 @@ func TestHeardIsOneStep(t *testing.T) {
 		t.Errorf("a new state knows what was told: %v, %v", known, err)
 	}
 	h := heardOf("ops", "a", "b")
-	must(t, s.SaveHeard(h))
+	must(t, saveHeard(s, h))
 	closed(t, s)
 	s = opened(t, dir)
 	until, known, err := s.HeardUntil()
@@ -61,7 +66,7 @@ func TestHeardIsOneStep(t *testing.T) {
 	if got, _ := waitingFor(t, s, "ops"); got != "a b" {
 		t.Errorf("got %q, want a b", got)
 	}
-	must(t, s.SaveHeard(Heard{Until: HeardUntil{Sequence: 2}, Conditions: map[string]map[string]Condition{"run production": nil}}))
+	must(t, saveHeard(s, Heard{Until: HeardUntil{Sequence: 2}, Conditions: map[string]map[string]Condition{"run production": nil}}))
 	if lasting, err = s.Conditions(); len(lasting) > 0 || err != nil {
 		t.Errorf("got %v, %v, want no conditions", lasting, err)
 	}
@@ -72,12 +77,15 @@ func TestHeardIsOneStep(t *testing.T) {
 func TestMessagesAreBounded(t *testing.T) {
 	t.Parallel()
 	s := opened(t, t.TempDir())
-	h := Heard{Most: 3, Messages: map[string][]Message{}}
+	h := Heard{Most: 3, MostBytes: 100, Messages: map[string][]Message{}}
 	for n, rank := range []int{2, 0, 1, 0, 2} {
 		h.Messages["ops"] = append(h.Messages["ops"], Message{ID: fmt.Sprint(n), Rank: rank, At: noon(), Body: json.RawMessage(`1`)})
 	}
 	h.Messages["other"] = h.Messages["ops"][:1]
-	must(t, s.SaveHeard(h))
+	dropped, err := s.SaveHeard(h)
+	if diff := cmp.Diff(map[string]int{"ops": 2, "other": 0}, dropped); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
 	ids, of := waitingFor(t, s, "ops")
 	if ids != "0 2 4" || of.Dropped != 2 || !of.Since.Equal(noon()) {
 		t.Errorf("got %q and %+v, want 0 2 4 and two dropped", ids, of)
@@ -100,6 +108,40 @@ func TestMessagesAreBounded(t *testing.T) {
 	}
 	if ids, of := waitingFor(t, s, "other"); ids != "" || of.Last != 0 {
 		t.Errorf("got %q, %+v of a receiver that was forgotten", ids, of)
+	}
+}
+
+// TestMessagesAreBoundedInBytes: few messages that are large go as many small ones do, as many
+// as have to; one that is larger than all room goes itself.
+func TestMessagesAreBoundedInBytes(t *testing.T) {
+	t.Parallel()
+	s := opened(t, t.TempDir())
+	say := func(id string, rank, size int) int {
+		t.Helper()
+		body := json.RawMessage(`"` + strings.Repeat("x", size-2) + `"`)
+		dropped, err := s.SaveHeard(Heard{Most: 10, MostBytes: 100, Messages: map[string][]Message{"ops": {{ID: id, Rank: rank, At: noon(), Body: body}}}})
+		must(t, err)
+		return dropped["ops"]
+	}
+	for _, c := range []struct {
+		id              string
+		rank, size      int
+		dropped, counts int
+		waits           string
+	}{
+		{"a", 2, 40, 0, 0, "a"}, {"b", 0, 30, 0, 0, "a b"}, {"c", 0, 30, 0, 0, "a b c"}, // exactly all room
+		{"d", 1, 3, 1, 1, "a c d"},
+		{"e", 2, 58, 2, 3, "a e"},
+		{"f", 0, 4, 1, 4, "a e"},
+		{"g", 2, 101, 3, 7, ""},
+		{"h", 0, 100, 0, 7, "h"},
+	} {
+		if n := say(c.id, c.rank, c.size); n != c.dropped {
+			t.Errorf("%s: dropped %d, want %d", c.id, n, c.dropped)
+		}
+		if ids, of := waitingFor(t, s, "ops"); ids != c.waits || of.Dropped != c.counts {
+			t.Errorf("%s: %q wait and %d are counted, want %q and %d", c.id, ids, of.Dropped, c.waits, c.counts)
+		}
 	}
 }
 
@@ -157,13 +199,13 @@ func TestRestoredStateTellsNothingAgain(t *testing.T) {
 	dir := t.TempDir()
 	s := opened(t, dir)
 	must(t, s.Record(line("1")))
-	must(t, s.SaveHeard(Heard{Until: HeardUntil{Sequence: 1}}))
+	must(t, saveHeard(s, Heard{Until: HeardUntil{Sequence: 1}}))
 	closed(t, s)
 	old, err := os.ReadFile(filepath.Join(dir, fileName))
 	must(t, err)
 	s = opened(t, dir)
 	must(t, s.Record(line("2"), line("3")))
-	must(t, s.SaveHeard(Heard{Until: HeardUntil{Sequence: 3}}))
+	must(t, saveHeard(s, Heard{Until: HeardUntil{Sequence: 3}}))
 	closed(t, s)
 	must(t, os.WriteFile(filepath.Join(dir, fileName), old, 0o600))
 	s = opened(t, dir)
@@ -181,7 +223,7 @@ func TestRestoredStateTellsNothingAgain(t *testing.T) {
 func TestForgetMessages(t *testing.T) {
 	t.Parallel()
 	s := opened(t, t.TempDir())
-	must(t, s.SaveHeard(heardOf("ops", "a", "b")))
+	must(t, saveHeard(s, heardOf("ops", "a", "b")))
 	must(t, s.SaveCommits(here(), Commits{"production", "bbb", "aaa"}))
 	must(t, s.ForgetMessages())
 	_, known, err := s.HeardUntil()

@@ -75,7 +75,7 @@ func live(t *testing.T, dir string) {
 		s.SaveApproval(here(), approval),
 		s.UseApproval(here(), "sha256:served", noon(), noon(), "run"),
 		s.SaveOpenEvents(here(), OpenEvents{Gated: map[string]GatedChange{"production/strava:pause": {Since: noon()}}}, nil),
-		s.SaveHeard(heardOf("ops")),
+		saveHeard(s, heardOf("ops")),
 		s.RecordOnce("token", line("once")),
 		s.Begin(here(), intent("open", noon())),
 	))
