@@ -267,7 +267,7 @@ func TestAppOverAWay(t *testing.T) {
 // TestAppOfAWrongClock: half a minute of difference does no harm, and more is told.
 func TestAppOfAWrongClock(t *testing.T) {
 	ours, theirs := &wallClock{}, &wallClock{}
-	_, _, _, o := atGitHub(t, ours, theirs)
+	g, _, _, o := atGitHub(t, ours, theirs)
 	for off, want := range map[time.Duration]string{0: "", 50 * time.Second: "", -5 * time.Minute: "", 3 * time.Minute: "clock is 3m0s off", -20 * time.Minute: "clock is 20m0s off"} {
 		ours.set(off)
 		app := newApp(t, o)
@@ -287,6 +287,18 @@ func TestAppOfAWrongClock(t *testing.T) {
 		default:
 			wantError[*AuthError](t, err, want, "set the clock")
 		}
+	}
+	// A short life is counted by the server's clock: by ours it would be half as long again.
+	ours.set(-5 * time.Minute)
+	g.set(func() { g.lasts = 10 * time.Minute })
+	app := newApp(t, o)
+	token, err := app.Token(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours.pass(6 * time.Minute)
+	if again, err := app.Token(t.Context()); err != nil || again == token {
+		t.Errorf("a short life lasted too long: %v", err)
 	}
 }
 
