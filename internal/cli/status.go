@@ -209,7 +209,7 @@ func appliedWords(e daemon.EnvironmentStatus) string {
 	case "":
 		return "nothing is fully applied yet"
 	case e.Revision:
-		return "fully applied"
+		return "has been fully applied"
 	}
 	return "last fully applied " + short(e.AppliedRevision)
 }
