@@ -119,7 +119,8 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, by operato
 	defer stopWatching()
 	code := findProgram()
 	d, err := daemon.New(daemon.Options{
-		Poller: poller, Runner: source, Log: log, Poll: c.Repo.Poll, Deadline: c.CycleDeadline, UnreadyAfter: c.UnreadyAfter, AtOnce: runsAtOnce, Wake: wake, Spread: rand.Float64, ScheduleSpread: c.ScheduleSpread, Now: proc.Now, Check: func() error { return withAdvice(store.Check()) },
+		Sources: []daemon.Source{{Poller: poller, Runner: source, Poll: c.Repo.Poll, Wake: wake}},
+		Log:     log, Deadline: c.CycleDeadline, UnreadyAfter: c.UnreadyAfter, AtOnce: runsAtOnce, Spread: rand.Float64, ScheduleSpread: c.ScheduleSpread, Now: proc.Now, Check: func() error { return withAdvice(store.Check()) },
 		Paused: source.paused, Rest: func() { rest(transport, code) },
 	})
 	if err != nil {

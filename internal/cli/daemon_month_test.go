@@ -129,8 +129,8 @@ apply: true
 		log := &lines{}
 		f := e.followFrom(filepath.Join(e.dir, "daemon.yaml"), now, log)
 		m := &month{token: token.TokenID, wake: make(chan struct{}), runs: map[string][]string{}}
-		d, err := daemon.New(daemon.Options{Poller: f, Runner: f, Log: f.log, Poll: f.config.Repo.Poll, Deadline: f.config.CycleDeadline, AtOnce: 1,
-			UnreadyAfter: f.config.UnreadyAfter, Now: now, Wake: m.wake, Paused: f.paused, Check: f.store.Check})
+		d, err := daemon.New(daemon.Options{Sources: []daemon.Source{{Poller: f, Runner: f, Poll: f.config.Repo.Poll, Wake: m.wake}}, Log: f.log, Deadline: f.config.CycleDeadline, AtOnce: 1,
+			UnreadyAfter: f.config.UnreadyAfter, Now: now, Paused: f.paused, Check: f.store.Check})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -132,7 +132,7 @@ func TestQuietWeeksWalk(t *testing.T) {
 		e.vars["TERRA_ADMIN_TOKEN"] = e.terra.AddToken(terratest.Token{}).Bearer
 		log := &lines{}
 		f := e.follow(now, log)
-		d, err := daemon.New(daemon.Options{Poller: f, Runner: f, Log: f.log, Poll: 10 * time.Minute, Deadline: time.Minute, AtOnce: 4, UnreadyAfter: 15 * time.Minute, Now: now})
+		d, err := daemon.New(daemon.Options{Sources: []daemon.Source{{Poller: f, Runner: f, Poll: 10 * time.Minute}}, Log: f.log, Deadline: time.Minute, AtOnce: 4, UnreadyAfter: 15 * time.Minute, Now: now})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -268,7 +268,7 @@ func (e *example) serveAhead(t *testing.T, first time.Time, ahead time.Duration,
 		e.vars["TERRA_ADMIN_TOKEN"] = e.terra.AddToken(terratest.Token{}).Bearer
 		log := &lines{}
 		f := e.follow(now, log)
-		d, err := daemon.New(daemon.Options{Poller: f, Runner: f, Log: f.log, Poll: 10 * time.Minute, Deadline: time.Minute, AtOnce: 4, UnreadyAfter: 15 * time.Minute, Now: now})
+		d, err := daemon.New(daemon.Options{Sources: []daemon.Source{{Poller: f, Runner: f, Poll: 10 * time.Minute}}, Log: f.log, Deadline: time.Minute, AtOnce: 4, UnreadyAfter: 15 * time.Minute, Now: now})
 		if err != nil {
 			t.Fatal(err)
 		}

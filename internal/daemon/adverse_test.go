@@ -57,7 +57,7 @@ func TestRunThatDoesNotEndIsNamedAtTheStop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stub{takes: time.Hour, ignore: true, environments: []Environment{{Name: "production", Revision: "a"}, {Name: "staging", Revision: "a"}}}
 		s.running, s.began = map[string]int{}, time.Now()
-		d, err := New(Options{Poller: s, Runner: s, Log: discard(), Poll: time.Minute, Deadline: 10 * time.Minute, AtOnce: 1, UnreadyAfter: 15 * time.Minute})
+		d, err := New(Options{Sources: []Source{{Poller: s, Runner: s, Poll: time.Minute}}, Log: discard(), Deadline: 10 * time.Minute, AtOnce: 1, UnreadyAfter: 15 * time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +98,7 @@ func TestRunThatPanicsIsAFailedRun(t *testing.T) {
 			{Name: "broken", Schedule: "*/14 * * * *", Revision: "a"}, {Name: "production", Schedule: "*/14 * * * *", Revision: "a"},
 		}}
 		log := &bytes.Buffer{}
-		d, err := New(Options{Poller: s, Runner: bomb{s}, Log: slog.New(slog.NewJSONHandler(log, nil)), Poll: time.Minute, Deadline: 10 * time.Minute, AtOnce: 1, UnreadyAfter: 15 * time.Minute})
+		d, err := New(Options{Sources: []Source{{Poller: s, Runner: bomb{s}, Poll: time.Minute}}, Log: slog.New(slog.NewJSONHandler(log, nil)), Deadline: 10 * time.Minute, AtOnce: 1, UnreadyAfter: 15 * time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,7 +202,7 @@ func TestRefusedCommitIsNoFailedPoll(t *testing.T) {
 func TestTenThousandCyclesLeaveNothingBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &counter{}
-		d, err := New(Options{Poller: s, Runner: s, Log: discard(), Poll: 10 * time.Second, Deadline: time.Minute, AtOnce: 2, UnreadyAfter: 15 * time.Minute})
+		d, err := New(Options{Sources: []Source{{Poller: s, Runner: s, Poll: 10 * time.Second}}, Log: discard(), Deadline: time.Minute, AtOnce: 2, UnreadyAfter: 15 * time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -62,7 +62,7 @@ func course(t *testing.T, r *runner, do func(d *Daemon)) {
 	synctest.Test(t, func(t *testing.T) {
 		r.began = time.Now()
 		log := &bytes.Buffer{}
-		d, err := New(Options{Poller: r, Runner: r, Log: slog.New(slog.NewJSONHandler(log, nil)), Poll: time.Second, Deadline: 10 * time.Minute, AtOnce: 2,
+		d, err := New(Options{Sources: []Source{{Poller: r, Runner: r, Poll: time.Second}}, Log: slog.New(slog.NewJSONHandler(log, nil)), Deadline: 10 * time.Minute, AtOnce: 2,
 			UnreadyAfter: time.Minute, Paused: func(_ string, writes []string) string {
 				r.mu.Lock()
 				defer r.mu.Unlock()

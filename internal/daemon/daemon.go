@@ -63,12 +63,23 @@ type Moment struct {
 	Why string
 }
 
-// Options of a Daemon. All but Wake, Now, Rest, Check and Paused are required.
+// Source is one repository: where environments come from, and what runs them. Each is polled
+// by itself, so that one which fails or hangs keeps no other waiting. All but Name and Wake are
+// required.
+type Source struct {
+	Name   string // by which people tell it from others; "" where it is the only one
+	Poller Poller
+	Runner Runner
+	Poll   time.Duration   // between two polls
+	Wake   <-chan struct{} // poll now; may be nil
+}
+
+// Options of a Daemon. All but Spread, Now, Rest, Check and Paused are required.
 type Options struct {
-	Poller   Poller
-	Runner   Runner
+	// Sources are at least one, with different names. The name of an environment is of one
+	// source: one that another has already is left out.
+	Sources  []Source
 	Log      *slog.Logger
-	Poll     time.Duration // between two polls
 	Deadline time.Duration // of one run, and of one poll
 	AtOnce   int           // runs of one account at the same time
 	// UnreadyAfter is how long git, or Terra for an environment, may fail until the daemon
@@ -81,7 +92,6 @@ type Options struct {
 	// tenth of the time until the next: each environment has its own lateness, the same after
 	// each start. Zero: to the second.
 	ScheduleSpread time.Duration
-	Wake           <-chan struct{}  // poll now; may be nil
 	Now            func() time.Time // what the wall shows, by which schedules and moments go; nil is the machine's clock
 	// Paused is why nothing of an environment may be changed now; where connections is not nil, none
 	// of these. "" where something may.
@@ -100,15 +110,27 @@ type Daemon struct {
 	mu      sync.Mutex
 	workers map[string]*worker
 	leaving map[string]*worker // gone from the repository, but not ended yet
-	polled  PollStatus
-	polls   successes
 	started time.Time
 
-	trouble trouble // Run's own
+	sources []*source
 }
+
+// source is a Source, and how its polls go.
+type source struct {
+	Source
+	log    *slog.Logger
+	polled PollStatus // guarded by the Daemon's mu
+	polls  successes  // guarded by it, too
+
+	trouble trouble // its loop's own
+}
+
+// pollName is what its polls are called.
+func (s *source) pollName() string { return strings.TrimSpace("git poll " + s.Name) }
 
 // worker is the goroutine of one environment.
 type worker struct {
+	source   *source
 	stop     context.CancelFunc
 	schedule chan timetable // a changed schedule
 	trigger  chan struct{}  // run soon; holds one
@@ -126,62 +148,86 @@ type worker struct {
 
 // New makes a Daemon.
 func New(o Options) (*Daemon, error) {
-	if o.Poller == nil || o.Runner == nil || o.Log == nil || o.Poll <= 0 || o.Deadline <= 0 || o.UnreadyAfter <= 0 || o.AtOnce <= 0 {
-		return nil, errors.New("start daemon: poller, runner, log, poll interval, deadline, time until unready and runs at once are required")
+	if len(o.Sources) == 0 || o.Log == nil || o.Deadline <= 0 || o.UnreadyAfter <= 0 || o.AtOnce <= 0 {
+		return nil, errors.New("start daemon: sources, log, deadline, time until unready and runs at once are required")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Daemon{
+	d := &Daemon{
 		o: o, slots: map[string]chan struct{}{}, health: newHealth(o.Deadline), started: time.Now(),
 		workers: map[string]*worker{}, leaving: map[string]*worker{},
-	}, nil
+	}
+	for _, s := range o.Sources {
+		isTaken := slices.ContainsFunc(d.sources, func(other *source) bool { return other.Name == s.Name })
+		if s.Poller == nil || s.Runner == nil || s.Poll <= 0 || isTaken {
+			return nil, errors.New("start daemon: each source needs a poller, a runner, a poll interval and a name of its own")
+		}
+		log := o.Log
+		if s.Name != "" {
+			log = log.With("repo", s.Name)
+		}
+		d.sources = append(d.sources, &source{Source: s, log: log})
+	}
+	return d, nil
 }
 
 // Run polls and runs until ctx ends, then waits for what is under way, which sees
 // the same end. It returns nil after a clean stop, and a *StuckError where a run or
 // the poll has not ended in time.
 func (d *Daemon) Run(ctx context.Context) error {
-	d.health.start(pollName, d.o.Poll+d.o.Poll/pollSpread)
+	for _, s := range d.sources {
+		d.health.startPolls(s.pollName(), s.Poll+s.Poll/pollSpread)
+	}
+	for _, s := range d.sources {
+		d.running.Go(func() { d.follow(ctx, s) })
+	}
+	<-ctx.Done()
+	return d.wait()
+}
+
+// follow polls a source, and what it says is followed.
+func (d *Daemon) follow(ctx context.Context, s *source) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return d.wait()
+			return
 		case <-timer.C:
-		case <-d.o.Wake:
+		case <-s.Wake:
 		}
-		polled := make(chan struct{})
-		d.running.Go(func() { defer close(polled); d.poll(ctx) })
-		select {
-		case <-ctx.Done():
-			return d.wait()
-		case <-polled:
+		if ctx.Err() != nil {
+			return // both were ready
 		}
-		timer.Reset(d.untilPoll())
+		d.poll(ctx, s)
+		timer.Reset(d.untilPoll(s))
 	}
 }
 
 // pollSpread is the part of the time between polls by which one may be off.
 const pollSpread = 10
 
-// untilPoll is how long the next poll waits.
-func (d *Daemon) untilPoll() time.Duration {
+// untilPoll is how long the next poll of a source waits.
+func (d *Daemon) untilPoll(s *source) time.Duration {
 	if d.o.Spread == nil {
-		return d.o.Poll
+		return s.Poll
 	}
-	most := float64(d.o.Poll) / pollSpread
-	return d.o.Poll + time.Duration(most*(2*min(max(d.o.Spread(), 0), 1)-1))
+	most := float64(s.Poll) / pollSpread
+	return s.Poll + time.Duration(most*(2*min(max(d.o.Spread(), 0), 1)-1))
 }
 
 // update starts the worker of a new environment, or tells it what changed. The
 // caller holds mu.
-func (d *Daemon) update(ctx context.Context, e Environment) {
+func (d *Daemon) update(ctx context.Context, s *source, e Environment) {
 	w, known := d.workers[e.Name]
+	if known && w.source != s {
+		s.log.Error("an environment is left out, because another repository has one of its name", "environment", e.Name)
+		return
+	}
 	if !known {
 		workerCtx, stop := context.WithCancel(ctx)
-		w = &worker{stop: stop, schedule: make(chan timetable, 1), trigger: make(chan struct{}, 1), look: make(chan struct{}, 1), overtaken: make(chan struct{}, 1), done: make(chan struct{})}
+		w = &worker{source: s, stop: stop, schedule: make(chan timetable, 1), trigger: make(chan struct{}, 1), look: make(chan struct{}, 1), overtaken: make(chan struct{}, 1), done: make(chan struct{})}
 		d.workers[e.Name] = w
 		former := d.leaving[e.Name]
 		d.running.Go(func() {
@@ -243,7 +289,7 @@ func (d *Daemon) work(ctx context.Context, name string, w *worker) {
 	defer moment.stop()
 	defer again.stop()
 	ask := func() (next Moment) { // a moment that is asked for when it has come would be gone
-		next = d.next(name)
+		next = d.next(name, w)
 		moment.set(next.At)
 		return next
 	}
@@ -258,7 +304,7 @@ func (d *Daemon) work(ctx context.Context, name string, w *worker) {
 			return
 		case when := <-w.schedule:
 			if err := clock.set(when); err != nil {
-				d.o.Log.Error("schedule is not understood; runs on new commits only", "environment", name, "error", err.Error())
+				w.source.log.Error("schedule is not understood; runs on new commits only", "environment", name, "error", err.Error())
 			}
 			continue
 		case <-clock.fires():
@@ -291,7 +337,7 @@ func (d *Daemon) work(ctx context.Context, name string, w *worker) {
 		d.lookAfter(name)
 		next = ask()
 		note()
-		w.logged = logRun(ctx, d.o.Log, name, r, w.logged) // whoever reads it finds the status of after it
+		w.logged = logRun(ctx, w.source.log, name, r, w.logged) // whoever reads it finds the status of after it
 		d.rest()
 	}
 }
@@ -348,7 +394,7 @@ func (d *Daemon) once(ctx context.Context, name string, w *worker) (r report.Rep
 	if ctx.Err() != nil {
 		return r, false // both were ready
 	}
-	d.health.start(name, 0)
+	d.health.start(name)
 	defer d.health.finished(name)
 	runCtx, cancel := context.WithTimeout(ctx, d.o.Deadline)
 	defer cancel()
@@ -358,7 +404,7 @@ func (d *Daemon) once(ctx context.Context, name string, w *worker) (r report.Rep
 	course := &Course{}
 	var watching sync.WaitGroup
 	watching.Go(func() { d.watch(runCtx, name, w, course, end) })
-	r = d.run(runCtx, name, course)
+	r = d.run(runCtx, name, w, course)
 	if ctx.Err() != nil && r.EndedEarly == "" && (r.ExitCode == report.ExitError || r.ExitCode == report.ExitFailed) {
 		r.EndedEarly = "stopped" // with the daemon, or because the environment is gone
 	}
@@ -368,19 +414,18 @@ func (d *Daemon) once(ctx context.Context, name string, w *worker) (r report.Rep
 	return r, true
 }
 
-// poll looks at the repository and follows what it says.
-func (d *Daemon) poll(ctx context.Context) {
+// poll looks at a repository and follows what it says.
+func (d *Daemon) poll(ctx context.Context, s *source) {
 	pollCtx, cancel := context.WithTimeout(ctx, d.o.Deadline)
 	defer cancel()
-	d.health.polls(true)
-	environments, err := d.ask(pollCtx)
-	d.health.polls(false)
-	d.health.finished(pollName)
+	d.health.polling(s.pollName())
+	environments, err := d.ask(pollCtx, s)
+	d.health.finished(s.pollName())
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.notePoll(err, len(environments))
+	s.notePoll(err, len(environments))
 	if ctx.Err() == nil {
-		d.logPoll(err)
+		s.logPoll(err)
 	}
 	if err != nil && environments == nil {
 		return
@@ -388,11 +433,11 @@ func (d *Daemon) poll(ctx context.Context) {
 	named := map[string]bool{}
 	for _, e := range environments {
 		named[e.Name] = true
-		d.update(ctx, e)
+		d.update(ctx, s, e)
 	}
 	for name, w := range d.workers {
-		if !named[name] {
-			d.o.Log.Warn("environment is gone from the repository; nothing of it is changed any more", "environment", name)
+		if w.source == s && !named[name] {
+			s.log.Warn("environment is gone from the repository; nothing of it is changed any more", "environment", name)
 			d.leave(name, w)
 		}
 	}
@@ -413,12 +458,12 @@ var port = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`:\d
 
 // logPoll says that polls fail, or find a commit that is refused, when that begins or
 // changes and once an hour, and when it ends.
-func (d *Daemon) logPoll(err error) {
+func (s *source) logPoll(err error) {
 	now := time.Now()
-	was := d.trouble
+	was := s.trouble
 	if err == nil {
-		if d.trouble = (trouble{}); was.text != "" {
-			d.o.Log.Info("the repository can be used again", "failed_since", was.since.UTC())
+		if s.trouble = (trouble{}); was.text != "" {
+			s.log.Info("the repository can be used again", "failed_since", was.since.UTC())
 		}
 		return
 	}
@@ -426,15 +471,15 @@ func (d *Daemon) logPoll(err error) {
 	if text == was.text && now.Sub(was.logged) < sayAgain {
 		return
 	}
-	d.trouble = trouble{text: text, since: was.since, logged: now}
+	s.trouble = trouble{text: text, since: was.since, logged: now}
 	if was.text == "" {
-		d.trouble.since = now
+		s.trouble.since = now
 	}
 	if refused := (*RefusedCommitError)(nil); errors.As(err, &refused) {
-		d.o.Log.Error("the newest commit is refused; the environments stay on what they had", "commit", refused.Commit, "reason", err.Error(), "since", d.trouble.since.UTC())
+		s.log.Error("the newest commit is refused; the environments stay on what they had", "commit", refused.Commit, "reason", err.Error(), "since", s.trouble.since.UTC())
 		return
 	}
-	d.o.Log.Error("poll failed; the environments stay on what they had", "error", err.Error(), "since", d.trouble.since.UTC())
+	s.log.Error("poll failed; the environments stay on what they had", "error", err.Error(), "since", s.trouble.since.UTC())
 }
 
 // stopWithin is how long what is under way may take to end after the stop: longer than a
@@ -442,7 +487,7 @@ func (d *Daemon) logPoll(err error) {
 // a process.
 const stopWithin = 7 * time.Second
 
-// StuckError names the environments whose runs did not end with the daemon, and the poll.
+// StuckError names the environments whose runs did not end with the daemon, and the polls.
 type StuckError struct{ Names []string }
 
 // Error says what becomes of them.
@@ -470,7 +515,7 @@ func (d *Daemon) wait() error {
 
 // run is a run whose panic is no other environment's business: it is a failed run,
 // of which it is not known what it has written.
-func (d *Daemon) run(ctx context.Context, name string, course *Course) (r report.Report) {
+func (d *Daemon) run(ctx context.Context, name string, w *worker, course *Course) (r report.Report) {
 	began := time.Now()
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -479,29 +524,29 @@ func (d *Daemon) run(ctx context.Context, name string, course *Course) (r report
 				Error: fmt.Sprintf("%s: %v; the next run settles what it had under way", fault, cause)}
 		}
 	}()
-	return d.o.Runner.Run(ctx, name, course)
+	return w.source.Runner.Run(ctx, name, course)
 }
 
 // next asks for the moment of an environment. A panic is none.
-func (d *Daemon) next(name string) (m Moment) {
+func (d *Daemon) next(name string, w *worker) (m Moment) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			d.logFault(cause, "environment", name)
 			m = Moment{}
 		}
 	}()
-	return d.o.Runner.Next(name)
+	return w.source.Runner.Next(name)
 }
 
 // ask polls. A panic is a failed poll.
-func (d *Daemon) ask(ctx context.Context) (environments []Environment, err error) {
+func (d *Daemon) ask(ctx context.Context, s *source) (environments []Environment, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			d.logFault(cause)
 			environments, err = nil, fmt.Errorf("read repository: %s: %v", fault, cause)
 		}
 	}()
-	return d.o.Poller.Poll(ctx)
+	return s.Poller.Poll(ctx)
 }
 
 const fault = "a fault of this program ended it"

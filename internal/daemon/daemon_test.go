@@ -104,7 +104,7 @@ func (s *stub) ran() []string {
 func start(t *testing.T, s *stub, log *bytes.Buffer) (*Daemon, func()) {
 	t.Helper()
 	s.running, s.began = map[string]int{}, time.Now()
-	d, err := New(Options{Poller: s, Runner: s, Log: slog.New(slog.NewJSONHandler(log, nil)), Poll: time.Minute, Deadline: 10 * time.Minute, AtOnce: 2, UnreadyAfter: 15 * time.Minute})
+	d, err := New(Options{Sources: []Source{{Poller: s, Runner: s, Poll: time.Minute}}, Log: slog.New(slog.NewJSONHandler(log, nil)), Deadline: 10 * time.Minute, AtOnce: 2, UnreadyAfter: 15 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

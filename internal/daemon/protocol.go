@@ -155,6 +155,41 @@ type Status struct {
 	LogLevel     LogLevel            `json:"log_level"`
 	Environments []EnvironmentStatus `json:"environments"` // by name
 	Receivers    []Receiver          `json:"receivers"`    // of messages, by name
+	// Repositories are those of a daemon that follows several, by name; left out where it is one.
+	// Then Repository, Branch, HeadBranch, TagAside, ForcedPush and Verify are empty above, and
+	// Poll is that of the one that has failed for the longest.
+	Repositories []RepositoryStatus `json:"repositories,omitempty"`
+	// RefusedEnvironments are of the only repository, as in a RepositoryStatus.
+	RefusedEnvironments []RefusedEnvironment `json:"refused_environments,omitempty"`
+}
+
+// RepositoryStatus is how one of several repositories stands, as Status says it of the only one.
+type RepositoryStatus struct {
+	Name                string               `json:"name"`
+	Repository          string               `json:"repository"`
+	Branch              string               `json:"branch"`
+	HeadBranch          string               `json:"head_branch"`
+	TagAside            string               `json:"tag_aside"`
+	ForcedPush          *ForcedPush          `json:"forced_push"`
+	Verify              string               `json:"verify"`
+	Poll                PollStatus           `json:"poll"`
+	RefusedEnvironments []RefusedEnvironment `json:"refused_environments"` // by name
+}
+
+// RefusedEnvironment is one that its commit names and that is another repository's: nothing of
+// this one is run.
+type RefusedEnvironment struct {
+	Name   string `json:"name"`
+	Reason string `json:"reason"`
+}
+
+// Each gives how each repository stands, also where there is only one, whose name is "".
+func (s Status) Each() []RepositoryStatus {
+	if len(s.Repositories) > 0 {
+		return s.Repositories
+	}
+	return []RepositoryStatus{{Repository: s.Repository, Branch: s.Branch, HeadBranch: s.HeadBranch, TagAside: s.TagAside, ForcedPush: s.ForcedPush,
+		Verify: s.Verify, Poll: s.Poll, RefusedEnvironments: s.RefusedEnvironments}}
 }
 
 // ConfigStatus is whether daemon.yaml, as it is now, is what the daemon runs with. Where it is
@@ -197,12 +232,13 @@ type PollStatus struct {
 type EnvironmentStatus struct {
 	Name              string     `json:"name"`
 	DevID             string     `json:"dev_id"`
-	Revision          string     `json:"revision"`           // the commit that its runs use; "" when there is none
-	AttemptedRevision string     `json:"attempted_revision"` // tried last
-	AppliedRevision   string     `json:"applied_revision"`   // last in effect as a whole
-	BehindReason      string     `json:"behind_reason"`      // why it is not on the newest commit
-	RewoundFrom       string     `json:"rewound_from"`       // the commit that it was on after this one: the branch went back
-	Running           *time.Time `json:"running"`            // since when a run is under way
+	Repository        string     `json:"repository,omitempty"` // its name, where there are several
+	Revision          string     `json:"revision"`             // the commit that its runs use; "" when there is none
+	AttemptedRevision string     `json:"attempted_revision"`   // tried last
+	AppliedRevision   string     `json:"applied_revision"`     // last in effect as a whole
+	BehindReason      string     `json:"behind_reason"`        // why it is not on the newest commit
+	RewoundFrom       string     `json:"rewound_from"`         // the commit that it was on after this one: the branch went back
+	Running           *time.Time `json:"running"`              // since when a run is under way
 	LastRun           *LastRun   `json:"last_run"`
 	Tries
 	NextRun       *time.Time    `json:"next_run"`        // by its schedule, or because something changes then by time alone

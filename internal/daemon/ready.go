@@ -23,6 +23,18 @@ type successes struct {
 // forget says that there was a try that tells nothing: neither a success nor a failure.
 func (s *successes) forget() { *s = successes{last: s.last} }
 
+// worse tells whether it has failed for longer than another, or, where neither fails, whether its
+// last success is older.
+func (s successes) worse(other successes) bool {
+	switch {
+	case s.failing.IsZero() != other.failing.IsZero():
+		return !s.failing.IsZero()
+	case !s.failing.IsZero():
+		return s.failing.Before(other.failing)
+	}
+	return s.last.Before(other.last)
+}
+
 // note takes how a try ended; "" is a success.
 func (s *successes) note(cause string) {
 	now := time.Now()
@@ -84,14 +96,17 @@ func (s successes) tries() Tries {
 
 // Unready is one thing for which the daemon is not ready.
 type Unready struct {
-	What        string    `json:"what"`        // git or environment
-	Environment string    `json:"environment"` // its name, "" for git
-	Since       time.Time `json:"since"`       // of the failures; of git before its first success the start of the daemon
+	What        string    `json:"what"`                 // git or environment
+	Environment string    `json:"environment"`          // its name, "" for git
+	Repository  string    `json:"repository,omitempty"` // of git its name, where there are several
+	Since       time.Time `json:"since"`                // of the failures; of git before its first success the start of the daemon
 	Cause       string    `json:"cause"`
 }
 
 // String names it for people. An environment may be called git.
-func (u Unready) String() string { return strings.TrimSpace(u.What + " " + u.Environment) }
+func (u Unready) String() string {
+	return strings.TrimSpace(u.What + " " + u.Environment + u.Repository)
+}
 
 // What Unready may be about.
 const unreadyGit, unreadyEnvironment = "git", "environment"
@@ -100,18 +115,21 @@ const unreadyGit, unreadyEnvironment = "git", "environment"
 // time it fails since the start. The caller holds mu.
 func (d *Daemon) unready(now time.Time) []Unready {
 	out := []Unready{}
-	late := func(what, environment string, s successes) {
+	late := func(u Unready, s successes) {
 		if !s.failing.IsZero() && now.Sub(s.failing) >= d.o.UnreadyAfter {
-			out = append(out, Unready{What: what, Environment: environment, Since: s.failing.UTC(), Cause: s.cause})
+			u.Since, u.Cause = s.failing.UTC(), s.cause
+			out = append(out, u)
 		}
 	}
-	polls := d.polls
-	if polls.last.IsZero() {
-		polls.failing, polls.cause = d.started, cmp.Or(polls.cause, "the repository was not read yet")
+	for _, s := range d.sources {
+		polls := s.polls
+		if polls.last.IsZero() {
+			polls.failing, polls.cause = d.started, cmp.Or(polls.cause, "the repository was not read yet")
+		}
+		late(Unready{What: unreadyGit, Repository: s.Name}, polls)
 	}
-	late(unreadyGit, "", polls)
 	for _, name := range slices.Sorted(maps.Keys(d.workers)) {
-		late(unreadyEnvironment, name, d.workers[name].runs)
+		late(Unready{What: unreadyEnvironment, Environment: name}, d.workers[name].runs)
 	}
 	return out
 }
@@ -121,12 +139,19 @@ func (d *Daemon) unready(now time.Time) []Unready {
 // to whoever can reach the address.
 func (d *Daemon) serveReady(w http.ResponseWriter, _ *http.Request) {
 	d.mu.Lock()
-	unready, starting := d.unready(time.Now()), d.polls.last.IsZero()
+	unready := d.unready(time.Now())
+	var unread []string
+	for _, s := range d.sources {
+		isSaid := slices.ContainsFunc(unready, func(u Unready) bool { return u.What == unreadyGit && u.Repository == s.Name })
+		if s.polls.last.IsZero() && !isSaid {
+			unread = append(unread, strings.TrimSpace(unreadyGit+" "+s.Name))
+		}
+	}
 	d.mu.Unlock()
 	forgetful := d.o.Check != nil && d.o.Check() != nil
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	if len(unready) == 0 && !starting && !forgetful {
+	if len(unready) == 0 && len(unread) == 0 && !forgetful {
 		printLine(w, "ok")
 		return
 	}
@@ -134,8 +159,8 @@ func (d *Daemon) serveReady(w http.ResponseWriter, _ *http.Request) {
 	if forgetful {
 		printLine(w, "not ready: the state cannot be written (/healthz says why)")
 	}
-	if len(unready) == 0 && starting {
-		printLine(w, "not ready: git was not read yet")
+	for _, name := range unread {
+		printLine(w, "not ready: "+name+" was not read yet")
 	}
 	for _, u := range unready {
 		printLine(w, "not ready: "+u.String()+" fails since "+u.Since.Format(time.RFC3339)+" (reconcile status says why)")

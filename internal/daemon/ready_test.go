@@ -34,7 +34,7 @@ func TestReadinessIsSuccess(t *testing.T) {
 		s := &stub{takes: time.Second, running: map[string]int{}, began: time.Now()}
 		s.set(errors.New("no route"))
 		outcome := report.Report{ExitCode: report.ExitHeld}
-		d, err := New(Options{Poller: s, Runner: changing{s, &outcome}, Log: discard(), Poll: time.Minute, Deadline: 10 * time.Minute, AtOnce: 2, UnreadyAfter: 15 * time.Minute})
+		d, err := New(Options{Sources: []Source{{Poller: s, Runner: changing{s, &outcome}, Poll: time.Minute}}, Log: discard(), Deadline: 10 * time.Minute, AtOnce: 2, UnreadyAfter: 15 * time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func (h hanging) Poll(ctx context.Context) ([]Environment, error) {
 func TestAFirstReadThatHangsCountsFromTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := hanging{&stub{running: map[string]int{}, began: time.Now()}}
-		d, err := New(Options{Poller: s, Runner: s, Log: discard(), Poll: time.Minute, Deadline: 10 * time.Minute, AtOnce: 2, UnreadyAfter: 5 * time.Minute})
+		d, err := New(Options{Sources: []Source{{Poller: s, Runner: s, Poll: time.Minute}}, Log: discard(), Deadline: 10 * time.Minute, AtOnce: 2, UnreadyAfter: 5 * time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,7 +159,7 @@ func TestADaemonThatCannotRememberIsNotReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &stub{running: map[string]int{}, began: time.Now()}
 		var state error
-		d, err := New(Options{Poller: s, Runner: s, Log: discard(), Poll: time.Minute, Deadline: 10 * time.Minute, AtOnce: 2, UnreadyAfter: 5 * time.Minute,
+		d, err := New(Options{Sources: []Source{{Poller: s, Runner: s, Poll: time.Minute}}, Log: discard(), Deadline: 10 * time.Minute, AtOnce: 2, UnreadyAfter: 5 * time.Minute,
 			Check: func() error { return state }})
 		if err != nil {
 			t.Fatal(err)

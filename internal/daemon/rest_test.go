@@ -14,7 +14,7 @@ func TestRest(t *testing.T) {
 		s := &stub{takes: time.Second, running: map[string]int{}, began: time.Now()}
 		s.set(nil, Environment{Name: "production", Revision: "a"}, Environment{Name: "staging", Revision: "a", Schedule: "1 0 1 1 *"})
 		rested := 0
-		d, err := New(Options{Poller: s, Runner: s, Log: discard(), Poll: time.Hour, Deadline: 10 * time.Minute, AtOnce: 2, UnreadyAfter: 15 * time.Minute, Rest: func() {
+		d, err := New(Options{Sources: []Source{{Poller: s, Runner: s, Poll: time.Hour}}, Log: discard(), Deadline: 10 * time.Minute, AtOnce: 2, UnreadyAfter: 15 * time.Minute, Rest: func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			rested++

@@ -17,12 +17,12 @@ import (
 func TestPollsAreSpread(t *testing.T) {
 	t.Parallel()
 	for spread, want := range map[float64]time.Duration{0: 9 * time.Hour, 0.5: 10 * time.Hour, 1: 11 * time.Hour, -7: 9 * time.Hour, 7: 11 * time.Hour} {
-		d := &Daemon{o: Options{Poll: 10 * time.Hour, Spread: func() float64 { return spread }}}
-		if got := d.untilPoll(); got != want {
+		d := &Daemon{o: Options{Spread: func() float64 { return spread }}}
+		if got := d.untilPoll(&source{Source: Source{Poll: 10 * time.Hour}}); got != want {
 			t.Errorf("%v gave %s, want %s", spread, got, want)
 		}
 	}
-	if got := (&Daemon{o: Options{Poll: time.Hour}}).untilPoll(); got != time.Hour {
+	if got := (&Daemon{}).untilPoll(&source{Source: Source{Poll: time.Hour}}); got != time.Hour {
 		t.Errorf("without a spread it is %s", got)
 	}
 }
@@ -37,7 +37,7 @@ func TestSchedulesAreSpread(t *testing.T) {
 		}
 		round := func() map[string]time.Time {
 			r := &starts{stub: &stub{environments: environments}, at: map[string]time.Time{}}
-			d, err := New(Options{Poller: r, Runner: r, Log: discard(), Poll: 7 * time.Minute, Deadline: time.Minute, AtOnce: len(environments), UnreadyAfter: time.Hour, ScheduleSpread: 30 * time.Second})
+			d, err := New(Options{Sources: []Source{{Poller: r, Runner: r, Poll: 7 * time.Minute}}, Log: discard(), Deadline: time.Minute, AtOnce: len(environments), UnreadyAfter: time.Hour, ScheduleSpread: 30 * time.Second})
 			if err != nil {
 				t.Fatal(err)
 			}

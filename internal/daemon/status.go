@@ -20,13 +20,25 @@ func (d *Daemon) Status() Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
-	s := Status{Schema: StatusSchema, StartedAt: d.started.UTC(), Poll: d.polled, Stuck: d.health.stuck(now), Unready: d.unready(now),
+	s := Status{Schema: StatusSchema, StartedAt: d.started.UTC(), Stuck: d.health.stuck(now), Unready: d.unready(now),
 		Paused: []Pause{}, Environments: []EnvironmentStatus{}, Receivers: []Receiver{}}
-	s.Poll.Tries = d.polls.tries()
+	worst := d.sources[0]
+	for _, of := range d.sources {
+		if of.Name != "" {
+			s.Repositories = append(s.Repositories, RepositoryStatus{Name: of.Name, Poll: of.poll()})
+		}
+		if of.polls.worse(worst.polls) {
+			worst = of
+		}
+	}
+	s.Poll = worst.poll()
+	if s.Poll.Error != "" && worst.Name != "" {
+		s.Poll.Error = worst.Name + ": " + s.Poll.Error
+	}
 	for name, w := range d.workers {
 		e := w.shown
 		e.Name, e.DevID, e.Revision, e.BehindReason = name, w.former.DevID, w.former.Revision, w.former.Behind
-		e.Tries = w.runs.tries()
+		e.Repository, e.Tries = w.source.Name, w.runs.tries()
 		e.Gated = append([]GatedChange{}, e.Gated...)
 		s.Environments = append(s.Environments, e)
 	}
@@ -76,17 +88,24 @@ func listed(names []string) string {
 
 // notePoll is called with mu held. A commit that is refused while environments stay on an
 // older one is no failure of git.
-func (d *Daemon) notePoll(err error, environments int) {
+func (s *source) notePoll(err error, environments int) {
 	now := time.Now().UTC()
-	d.polled = PollStatus{At: &now}
+	s.polled = PollStatus{At: &now}
 	if err != nil {
-		d.polled.Error = err.Error()
+		s.polled.Error = err.Error()
 	}
 	if environments > 0 {
-		d.polls.note("")
+		s.polls.note("")
 	} else {
-		d.polls.note(d.polled.Error)
+		s.polls.note(s.polled.Error)
 	}
+}
+
+// poll is how its polls stand. The caller holds the Daemon's mu.
+func (s *source) poll() PollStatus {
+	out := s.polled
+	out.Tries = s.polls.tries()
+	return out
 }
 
 // Look asks again for the next moment of every environment, and whether there is still a
@@ -153,8 +172,6 @@ func (d *Daemon) noteEnd(w *worker, r report.Report) {
 	w.runs.note(failed(r))
 }
 
-const pollName = "git poll"
-
 // grace is what a run or poll may take beyond its deadline before the daemon
 // counts as stuck.
 const grace = time.Minute
@@ -164,29 +181,42 @@ const grace = time.Minute
 type health struct {
 	deadline time.Duration
 	mu       sync.Mutex
-	due      map[string]time.Time // to have ended
-	polling  bool
-	every    time.Duration // between polls
+	due      map[string]time.Time     // to have ended
+	every    map[string]time.Duration // between two of the polls of a name
+	between  map[string]bool          // polls of which none is under way
 }
 
 func newHealth(deadline time.Duration) *health {
-	return &health{deadline: deadline, due: map[string]time.Time{}}
+	return &health{deadline: deadline, due: map[string]time.Time{}, every: map[string]time.Duration{}, between: map[string]bool{}}
 }
 
-func (h *health) start(name string, every time.Duration) {
+func (h *health) start(name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if name == pollName {
-		h.every = every
-	}
+	h.due[name] = time.Now().Add(h.deadline + grace)
+}
+
+// startPolls expects polls of a name from now on, so long after each other at most.
+func (h *health) startPolls(name string, every time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.every[name], h.between[name] = every, true
 	h.due[name] = time.Now().Add(every + h.deadline + grace)
+}
+
+// polling says that one of these polls is under way.
+func (h *health) polling(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.between[name] = false
 }
 
 func (h *health) finished(name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if name == pollName {
-		h.due[name] = time.Now().Add(h.every + h.deadline + grace)
+	if every, polls := h.every[name]; polls {
+		h.between[name] = true
+		h.due[name] = time.Now().Add(every + h.deadline + grace)
 		return
 	}
 	delete(h.due, name)
@@ -206,19 +236,13 @@ func (h *health) stuck(now time.Time) []string {
 	return out
 }
 
-func (h *health) polls(now bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.polling = now
-}
-
-// underWay names the environments that run, and the poll, sorted.
+// underWay names the environments that run, and the polls, sorted.
 func (h *health) underWay() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	out := []string{}
 	for name := range h.due {
-		if name != pollName || h.polling {
+		if !h.between[name] {
 			out = append(out, name)
 		}
 	}

@@ -75,10 +75,11 @@ func TestStatusFollowsPollsAndRuns(t *testing.T) {
 		}}
 		held := report.Change{Change: plan.Change{ID: "production/strava:pause", Gate: plan.Blocked, Guard: "pause", GateReason: "why"}, Outcome: report.Skipped}
 		done := report.Change{Change: plan.Change{ID: "production/polar:enable", Gate: plan.Ready}, Outcome: report.Applied}
-		d, err := New(Options{Poller: s, Log: discard(), Poll: time.Minute, Deadline: 10 * time.Minute, AtOnce: 2, UnreadyAfter: 15 * time.Minute, Runner: outcomes{s, report.Report{
+		runner := outcomes{s, report.Report{
 			ExitCode: 3, DurationMS: 60_000,
 			Environments: []report.Environment{{Name: "production", PlanHash: "sha256:1", Summary: report.Summary{Applied: 1, Gated: 1}, Changes: []report.Change{held, done}}},
-		}}})
+		}}
+		d, err := New(Options{Sources: []Source{{Poller: s, Runner: runner, Poll: time.Minute}}, Log: discard(), Deadline: 10 * time.Minute, AtOnce: 2, UnreadyAfter: 15 * time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
