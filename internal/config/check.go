@@ -60,9 +60,10 @@ func isLoopback(host string) bool {
 	return err == nil && addr.IsLoopback()
 }
 
-// checkRepoURL refuses a password inside the URL; the rest is for the git client.
-func checkRepoURL(text string) error {
-	credentials := errors.New("holds credentials; take them out and set repo.auth.token_file or repo.auth.token_env")
+// checkRepoURL refuses a password inside the URL of a repository that is set under a path; the
+// rest is for the git client.
+func checkRepoURL(text, path string) error {
+	credentials := fmt.Errorf("holds credentials; take them out and set %[1]s.auth.token_file or %[1]s.auth.token_env", path)
 	if !strings.Contains(text, "://") {
 		place, _, _ := strings.Cut(text, "/")
 		if user, _, found := strings.Cut(place, "@"); found && strings.Contains(user, ":") {
@@ -79,7 +80,7 @@ func checkRepoURL(text string) error {
 	case password || u.User != nil && strings.HasPrefix(u.Scheme, "http"):
 		return credentials
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return errors.New("ends in ? or #; take that off, and give credentials by repo.auth.token_file or repo.auth.token_env")
+		return fmt.Errorf("ends in ? or #; take that off, and give credentials by %[1]s.auth.token_file or %[1]s.auth.token_env", path)
 	}
 	return nil
 }

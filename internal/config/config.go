@@ -54,8 +54,11 @@ const AnyDevID = "*"
 // Config is everything the runner decides. The zero value is not usable: build
 // one with [Load], [Parse] or [FromEnvironment].
 type Config struct {
-	// Repo is the config repository. daemon.yaml: repo, required.
+	// Repo is the config repository. daemon.yaml: repo, required where there is no repos.
 	Repo Repo
+	// Repos are config repositories in the place of one, by name; then Repo, Environments,
+	// Preview and NotifyCommit are zero, and [Config.Each] gives them. daemon.yaml: repos.
+	Repos []Repository
 	// Accounts maps the names that environment.yaml uses to tokens.
 	// daemon.yaml: accounts, at least one. Names: a-z, 0-9, "-" and "_".
 	Accounts map[string]Account
@@ -134,6 +137,12 @@ type NotifyCommit struct {
 
 // Repo says where the config repository is and how to reach it.
 type Repo struct {
+	// Name is by which people tell it from others; "" where it is the only one.
+	// daemon.yaml: the name under repos.
+	Name string
+	// Accounts are those that its environments may use, where there are several repositories;
+	// alone it may use all. daemon.yaml: repos.NAME.accounts, required.
+	Accounts []string
 	// URL is https://, ssh://, git@host:path, file:///path or a directory. A
 	// directory that does not begin with "/" is relative to daemon.yaml's folder.
 	// daemon.yaml: repo.url, required. It may not hold a password.
@@ -378,14 +387,16 @@ func (c Config) ListensHere() bool { return loopbackListen().MatchString(c.Liste
 // that cannot be used or read again, and a file of these blocks that another user of the
 // machine can read. An error stands at the place of daemon.yaml that is to blame.
 func (c Config) CheckServing() error {
-	if c.Repo.Hook != nil {
-		if err := c.Repo.Hook.check(); err != nil {
-			return err
+	for _, one := range c.Each() {
+		if hook := one.Repo.Hook; hook != nil {
+			if err := hook.check(); err != nil {
+				return err
+			}
 		}
-	}
-	if app := c.Repo.Auth.GitHubApp; app != nil {
-		if err := neighbour.Unread("private key", app.KeyFile); err != nil {
-			return app.Problem(err)
+		if app := one.Repo.Auth.GitHubApp; app != nil {
+			if err := neighbour.Unread("private key", app.KeyFile); err != nil {
+				return app.Problem(err)
+			}
 		}
 	}
 	if c.TLS.IsSet() {
@@ -399,16 +410,7 @@ func (c Config) CheckServing() error {
 	if err := c.checkWeb(); err != nil {
 		return err
 	}
-	if c.Preview == nil {
-		return nil
-	}
-	if err := serves(c.Preview.Token); err != nil {
-		return problemAt(c.Preview.At, err)
-	}
-	if _, err := c.Preview.Key(); err != nil {
-		return problemAt(c.Preview.At, err)
-	}
-	return nil
+	return c.checkTokens()
 }
 
 // problemAt is an error of a value that only what it names can show.
@@ -484,8 +486,10 @@ func (c Config) checkWeb() error {
 		at yamlpos.Origin
 	}
 	all := []token{{"web.read", c.Web.Read, c.Web.ReadAt}, {"web.approve", c.Web.Approve, c.Web.ApproveAt}}
-	if c.Preview != nil {
-		all = append(all, token{"preview", c.Preview.Token, c.Preview.At}) // it never travels, and these do
+	for _, one := range c.Each() {
+		if one.Preview != nil { // it never travels, and these do
+			all = append(all, token{strings.TrimPrefix(one.Repo.Setting()+".preview", "repo."), one.Preview.Token, one.Preview.At})
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Approvals.People)) {
 		all = append(all, token{"approvals.people." + name, c.Approvals.People[name], c.Web.At})
@@ -546,16 +550,17 @@ type Account struct {
 
 // Allows reports whether an account may touch the environment devID. An account without
 // dev-ids may touch none, and one that may touch any may not touch what another one
-// lists, in whatever letters: a commit could send its secrets elsewhere.
+// lists, in whatever letters: a commit could send its secrets elsewhere. One that the
+// repository may not use may touch none.
 func (c Config) Allows(account, devID string) bool {
 	own := c.Accounts[account].DevIDs
-	return slices.Contains(own, devID) || slices.Contains(own, AnyDevID) && !c.listedBeside(account, devID)
+	return c.MayUse(account) && (slices.Contains(own, devID) || slices.Contains(own, AnyDevID) && !c.listedBeside(account, devID))
 }
 
 // Assigns reports whether the runner's configuration itself says that the environment
 // devID belongs to an account: that account lists it, and no other one does.
 func (c Config) Assigns(account, devID string) bool {
-	return slices.Contains(c.Accounts[account].DevIDs, devID) && !c.listedBeside(account, devID)
+	return c.MayUse(account) && slices.Contains(c.Accounts[account].DevIDs, devID) && !c.listedBeside(account, devID)
 }
 
 func (c Config) listedBeside(account, devID string) bool {

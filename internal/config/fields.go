@@ -2,6 +2,8 @@ package config
 
 import (
 	"regexp"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,11 +15,36 @@ import (
 const whichDevIDs = `list the dev-ids this account may touch, or ["*"] for all`
 
 // fields are those of daemon.yaml. Its reader, its JSON Schema and docs/operations.md
-// take them from here.
+// take them from here. What an only repository has, and some of what stands beside it, each of
+// several has as well.
 func fields() yamlpos.Fields {
+	all := declared()
+	for block, list := range declared() {
+		if under := ofEach(block); under != "" {
+			all[under] = append(slices.Clone(list), all[under]...)
+		}
+	}
+	return all
+}
+
+// ofEach is where each of several repositories has a block of its own, "" for one that it has not.
+func ofEach(block string) string {
+	root, rest, _ := strings.Cut(block, ".")
+	switch root {
+	case "repo":
+		return yamlpos.Below("repos.*", rest)
+	case "identities", "preview", "notify_commit":
+		return "repos.*." + block
+	}
+	return ""
+}
+
+// declared are the fields as they are declared once.
+func declared() yamlpos.Fields {
 	return yamlpos.Fields{
 		"": {
-			{Name: "repo", Form: yamlpos.Block, Required: true, Means: "the config repository"},
+			{Name: "repo", Form: yamlpos.Block, Omitted: "required, or `repos`", Means: "the config repository"},
+			{Name: "repos", Form: yamlpos.Named, Least: 1, Names: accountName, Value: "mapping by name", Omitted: "there is one", Means: "config repositories in the place of `repo` ([below](#several-repositories)). Each has the fields of `repo` and those that follow; `environments`, `preview` and `notify_commit` stand here then"},
 			{Name: "accounts", Form: yamlpos.Named, Required: true, Least: 1, Names: accountName, Value: "mapping by name", Means: "the ways into Terra's Admin API, by the names that `account` of an environment.yaml uses"},
 			{Name: "apply", Form: yamlpos.Boolean, Required: true, Ask: "write `apply: true` to change Terra, or `apply: false` to only watch", Means: "`true` changes Terra, `false` only compares and reports"},
 			{Name: "approvals", Form: yamlpos.Block, Means: "how many people must approve what ([below](#four-eyes))"},
@@ -74,6 +101,13 @@ func fields() yamlpos.Fields {
 			{Name: "project", Required: true, Pattern: forgeProject, Chars: 255, Says: "a project; write it as in acme/terra-config", Value: "`OWNER/NAME`", Means: "the project whose commits these are; of GitLab also with groups, or its number"},
 			{Name: "context", Pattern: statusContext, Chars: 100, Says: "a name for statuses; write letters, digits, spaces, ., _, / and -, as in terra-reconcile", Value: "text", Default: DefaultStatusContext, Means: "a status is named so, with `/` and the environment after it"},
 		}, tokenFields("the token that may post statuses, and nothing else; one of the two, or none where `repo.auth.github_app` signs in to the same owner")...),
+		"repos.*": {
+			{Name: "accounts", Form: yamlpos.Texts, Required: true, Ask: "list the accounts that its environments may use", Least: 1, Value: "list of names of `accounts`", Means: "the accounts that its environments may use"},
+			{Name: "environments", Form: yamlpos.Texts, Least: 1, Value: "list of names", Omitted: "all", Means: "the environments of it to handle. One that is named here is this repository's, whichever had it before"},
+			{Name: "identities", Form: yamlpos.Block, Omitted: "`identities`", Means: "what opens its secrets, in the place of `identities`"},
+			{Name: "preview", Form: yamlpos.Block, Omitted: "no previews", Means: "as `preview`, of its branches and with a token of its own"},
+			{Name: "notify_commit", Form: yamlpos.Block, Omitted: "none are posted", Means: "as `notify_commit`, for its commits"},
+		},
 		"repo": {
 			{Name: "url", Required: true, Never: credentialsInURL, Value: "`https://`, `ssh://`, `git@host:path`, `file:///` or a folder", Means: "a folder of this machine is watched as well as polled; one that does not begin with `/` is below that of daemon.yaml. It may not hold a password"},
 			{Name: "ref", Form: yamlpos.TextOrBlock, Value: "branch, or mapping", Omitted: "the branch of the remote's HEAD", Means: "the branch to follow, or a rule about tags"},

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/neighbour"
 )
 
 // needsRoot skips what gives files to other users where this test may not, but not in CI.
@@ -253,6 +255,34 @@ apply: true
 		}
 		if err := serve(); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: got %v, want %q", c.file, err, c.says)
+		}
+	}
+}
+
+// TestFilesOfEachRepositoryAreJudged as those of an only one are.
+func TestFilesOfEachRepositoryAreJudged(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "daemon.yaml")
+	for _, own := range []string{"auth: {ssh_key_file: f, known_hosts_file: g}", "verify: {mode: head, gpg_keyring: f}", "hook: {forge: github, secret_file: f}",
+		"auth: {token_file: f}", "preview: {token_file: f}", "notify_commit: {forge: github, project: a/b, token_file: f}", "identities: {files: [f]}",
+		"auth: {github_app: {app_id: 1, private_key_file: f}}", "tls: {ca_file: f}", `proxy: {url: "http://127.0.0.1:3128", username: me, password_file: f}`} {
+		text := "repos: {apps: {url: \"https://github.com/acme/apps\", accounts: [a], " + own + "}}\naccounts: {a: {token_env: T, dev_ids: [d]}}\napply: false\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for mode, want := range map[os.FileMode]bool{0o600: true, 0o622: false} {
+			for _, name := range []string{"f", "g"} {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := os.Chmod(filepath.Join(dir, "f"), mode); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Load(file, env(nil))
+			if open := new(neighbour.OpenError); (err == nil) != want || err != nil && !errors.As(err, &open) {
+				t.Errorf("%s, mode %o: %v", own, mode, err)
+			}
 		}
 	}
 }

@@ -1,6 +1,11 @@
 package config
 
-import "github.com/terra-reconcile/terra-reconcile/internal/yamlpos"
+import (
+	"maps"
+	"slices"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/yamlpos"
+)
 
 // JSONSchema returns the JSON Schema (2020-12) of daemon.yaml. What Parse accepts matches
 // it. Not everything that matches is accepted: a schema does not calculate, and does not
@@ -22,8 +27,8 @@ func JSONSchema() ([]byte, error) {
 		return out
 	}
 	several := 2
-	s := fields().JSON("", yamlpos.JSONOptions{Also: map[string][]*yamlpos.JSONSchema{
-		"":                           append(webIsProtected(), isProtected("preview"), signsInBySomething(some)),
+	also := map[string][]*yamlpos.JSONSchema{
+		"":                           append(append(webIsProtected(), isProtected("preview"), signsInBySomething(some, "repo")), oneOrSeveral()...),
 		"preview":                    {one, some},
 		"web.read":                   {one, some},
 		"web.approve":                {one, some},
@@ -45,9 +50,25 @@ func JSONSchema() ([]byte, error) {
 			If:   &yamlpos.JSONSchema{Properties: yamlpos.Properties{{Name: "required", Schema: &yamlpos.JSONSchema{Types: []string{"integer"}, Minimum: &several}}}, Required: []string{"required"}},
 			Then: &yamlpos.JSONSchema{Properties: yamlpos.Properties{{Name: "for", Schema: &yamlpos.JSONSchema{MinItems: 1}}}, Required: []string{"for"}},
 		}},
-	}})
+	}
+	for block, schemas := range maps.Clone(also) {
+		if under := ofEach(block); under != "" {
+			also[under] = schemas
+		}
+	}
+	also["repos.*"] = append(slices.Clone(also["repos.*"]), signsInBySomething(some))
+	s := fields().JSON("", yamlpos.JSONOptions{Also: also})
 	s.Title = "daemon.yaml, the runner's own configuration of terra-reconcile"
 	return s.Text()
+}
+
+// oneOrSeveral wants one repository or several, and beside several nothing that is each one's.
+func oneOrSeveral() []*yamlpos.JSONSchema {
+	out := []*yamlpos.JSONSchema{{AnyOf: []*yamlpos.JSONSchema{yamlpos.Having("repo"), yamlpos.Having("repos")}}}
+	for _, field := range []string{"repo", "environments", "preview", "notify_commit"} {
+		out = append(out, yamlpos.Refuse(yamlpos.Having("repos", field)))
+	}
+	return out
 }
 
 // anyDevIDAlone refuses * beside others.
@@ -87,9 +108,12 @@ func webIsProtected() []*yamlpos.JSONSchema {
 }
 
 // signsInBySomething wants a token of commit statuses, or an app that gives one.
-func signsInBySomething(token *yamlpos.JSONSchema) *yamlpos.JSONSchema {
+func signsInBySomething(token *yamlpos.JSONSchema, repo ...string) *yamlpos.JSONSchema {
 	without := inside("notify_commit", &yamlpos.JSONSchema{Not: token})
-	app := inside("repo", inside("auth", yamlpos.Having("github_app")))
+	app := inside("auth", yamlpos.Having("github_app"))
+	for _, block := range repo { // under which the repository stands
+		app = inside(block, app)
+	}
 	return &yamlpos.JSONSchema{If: without, Then: &yamlpos.JSONSchema{AllOf: []*yamlpos.JSONSchema{app, inside("notify_commit", yamlpos.Among("forge", "github"))}}}
 }
 

@@ -60,28 +60,21 @@ func Load(path string, getenv func(string) string) (Config, error) {
 
 // ownFiles refuses a named file that another user of the machine could change.
 func (c *Config) ownFiles() error {
-	named := [][2]string{{"ssh key", c.Repo.Auth.SSHKeyFile}, {"known hosts", c.Repo.Auth.KnownHostsFile}, {"certificate", c.TLS.CertFile}, {"private key", c.TLS.KeyFile}}
-	if c.Repo.Hook != nil {
-		named = append(named, [2]string{"secret file", c.Repo.Hook.Secret.File()})
+	named := [][2]string{{"certificate", c.TLS.CertFile}, {"private key", c.TLS.KeyFile}}
+	tokens := slices.Collect(maps.Values(c.Approvals.People))
+	identities := slices.Clone(c.Identities.Files)
+	for _, one := range c.Each() {
+		named = append(named, one.Repo.namedFiles()...)
+		identities = append(identities, one.Identities.Files...)
+		if one.NotifyCommit != nil {
+			tokens = append(tokens, one.NotifyCommit.Token)
+		}
+		if one.Preview != nil {
+			tokens = append(tokens, one.Preview.Token)
+		}
 	}
-	if c.Repo.Verify != nil {
-		named = append(named, [2]string{"allowed signers", c.Repo.Verify.AllowedSigners}, [2]string{"keyring", c.Repo.Verify.Keyring})
-	}
-	if c.Repo.Auth.GitHubApp != nil {
-		named = append(named, [2]string{"private key", c.Repo.Auth.GitHubApp.KeyFile})
-	}
-	if c.Repo.TLS != nil {
-		named = append(named, [2]string{"CA certificates", c.Repo.TLS.CAFile})
-	}
-	if c.Repo.Proxy != nil {
-		named = append(named, [2]string{"password file", c.Repo.Proxy.Password.File()})
-	}
-	for _, file := range c.Identities.Files {
+	for _, file := range identities {
 		named = append(named, [2]string{"identity file", file})
-	}
-	tokens := slices.AppendSeq([]Secret{c.Repo.Auth.Token}, maps.Values(c.Approvals.People))
-	if c.NotifyCommit != nil {
-		tokens = append(tokens, c.NotifyCommit.Token)
 	}
 	for _, account := range c.Accounts {
 		tokens = append(tokens, account.Token)
@@ -91,9 +84,6 @@ func (c *Config) ownFiles() error {
 			tokens = append(tokens, r.Address, r.Secret)
 		}
 	}
-	if c.Preview != nil {
-		tokens = append(tokens, c.Preview.Token)
-	}
 	if c.Web != nil {
 		tokens = append(tokens, c.Web.Read, c.Web.Approve)
 	}
@@ -101,7 +91,7 @@ func (c *Config) ownFiles() error {
 		named = append(named, [2]string{"token file", token.File()})
 	}
 	slices.SortFunc(named, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
-	for _, f := range named {
+	for _, f := range slices.Compact(named) {
 		if f[1] == "" {
 			continue
 		}
@@ -206,23 +196,23 @@ func (r *reader) config(root *yamlpos.Node) Config {
 		c.Listen, c.ListenAt = listen, o.Get("listen").Origin
 	}
 	c.TLS = r.tls(o)
-	c.Preview = r.preview(o, c)
+	c.Preview = r.preview(o, o, c)
 	c.StateDir = cmp.Or(r.text(o, "state_dir"), c.StateDir)
 	c.Environments = r.texts(o, "environments")
 	if n := root.Get("environments"); n != nil && n.Kind == yamlpos.List && len(n.Items) == 0 {
 		r.report(n.Origin, "name at least one, or take the line out for all", "environments is empty")
 	}
-	if identities, ok := o.Object("identities"); ok {
-		c.Identities = Identities{
-			Files:        r.texts(identities, "files"),
-			AllowPlugins: r.texts(identities, "allow_plugins"),
-		}
+	if identities, ok := r.identities(o); ok {
+		c.Identities = identities
 	}
 	c.Approvals = r.approvals(o)
 	c.Web = r.web(o, c)
 	c.Probes = r.probes(o)
 	c.Notify = r.notify(o)
 	c.NotifyCommit = r.notifyCommit(o, c.Repo)
+	if c.Repos = r.repositories(o, file, c); c.Repos != nil {
+		c.Repo, c.Environments, c.Preview, c.NotifyCommit = Repo{}, nil, nil, nil
+	}
 	log, _ := o.Object("log")
 	c.Log.Format = log.Word("format").Or(c.Log.Format)
 	c.Log.Level = log.Word("level").Or(c.Log.Level)
@@ -230,18 +220,35 @@ func (r *reader) config(root *yamlpos.Node) Config {
 }
 
 func (r *reader) repo(o yamlpos.Object, file string) Repo {
+	if !o.Has("repo") && !o.Has("repos") {
+		r.report(o.At(), "", "repo is missing in this file")
+	}
 	repo, ok := o.Object("repo")
 	if !ok {
 		return Repo{}
 	}
+	return r.repoOf(repo, file)
+}
+
+// identities reads the block of that name, where there is one.
+func (r *reader) identities(o yamlpos.Object) (Identities, bool) {
+	identities, ok := o.Object("identities")
+	if !ok {
+		return Identities{}, false
+	}
+	return Identities{Files: r.texts(identities, "files"), AllowPlugins: r.texts(identities, "allow_plugins")}, true
+}
+
+// repoOf reads what is the same of an only repository and of each of several.
+func (r *reader) repoOf(repo yamlpos.Object, file string) Repo {
 	repo.Require()
 	out := Repo{
-		URL:  r.text(repo, "url", checkRepoURL),
+		URL:  r.text(repo, "url", func(text string) error { return checkRepoURL(text, repo.Path) }),
 		Path: r.text(repo, "path", checkRepoPath),
 		Poll: r.duration(repo, "poll", DefaultPoll),
 		Auth: RepoAuth{Settings: AuthSettings{
-			Token: "repo.auth.token_file or token_env in " + file, SSHKeyFile: "repo.auth.ssh_key_file",
-			KnownHostsFile: "repo.auth.known_hosts_file in " + file,
+			Token: repo.Path + ".auth.token_file or token_env in " + file, SSHKeyFile: repo.Path + ".auth.ssh_key_file",
+			KnownHostsFile: repo.Path + ".auth.known_hosts_file in " + file,
 		}},
 	}
 	if n := repo.Get("ref"); n == nil || n.Kind != yamlpos.Mapping {
@@ -260,7 +267,7 @@ func (r *reader) repo(o yamlpos.Object, file string) Repo {
 		}
 		out.Auth.GitHubApp = r.githubApp(auth, repo, out.URL)
 		if out.Auth.GitHubApp != nil {
-			out.Auth.Settings.Token = "repo.auth.github_app in " + file
+			out.Auth.Settings.Token = repo.Path + ".auth.github_app in " + file
 		}
 	}
 	if remote, ok := repo.Object("tls"); ok {
@@ -453,7 +460,7 @@ func (r *reader) tls(o yamlpos.Object) TLS {
 }
 
 // preview reads who may have a branch planned. What they get is for nobody in between.
-func (r *reader) preview(o yamlpos.Object, c Config) *Preview {
+func (r *reader) preview(o, root yamlpos.Object, c Config) *Preview {
 	rule, ok := o.Object("preview")
 	if !ok {
 		return nil
@@ -462,7 +469,7 @@ func (r *reader) preview(o yamlpos.Object, c Config) *Preview {
 	if !rule.Has("token_file") && !rule.Has("token_env") {
 		r.report(rule.At(), "set token_file or token_env", "%s has no token", rule.Path)
 	}
-	if !o.Has("tls") && !c.ListensHere() {
+	if !root.Has("tls") && !c.ListensHere() {
 		r.report(rule.At(), "set tls, or listen on 127.0.0.1", "preview needs tls, because other machines reach listen")
 	}
 	return p
@@ -538,7 +545,7 @@ func (r *reader) notifyCommit(o yamlpos.Object, repo Repo) *NotifyCommit {
 		case app == nil || forge != "github" && forge != "":
 			r.report(one.At(), "set token_file or token_env", "%s has no token", one.Path)
 		case one.Has("url") && n.URL != "" && strings.TrimRight(n.URL, "/") != app.URL || !sameOwner(AppRepository(repo.URL), n.Project):
-			r.report(one.At(), "set token_file or token_env", "%s has no token, and the app of repo.auth.github_app signs in elsewhere", one.Path)
+			r.report(one.At(), "set token_file or token_env", "%s has no token, and the app of %s.auth.github_app signs in elsewhere", one.Path, repo.Setting())
 		default:
 			n.Repo, n.URL = &repo, app.URL
 		}
@@ -700,9 +707,6 @@ func (c *Config) resolve(dir string) error {
 		at(&token.file)
 		c.Approvals.People[name] = token
 	}
-	if c.Preview != nil {
-		at(&c.Preview.Token.file)
-	}
 	if c.Web != nil {
 		at(&c.Web.Read.file)
 		at(&c.Web.Approve.file)
@@ -715,34 +719,26 @@ func (c *Config) resolve(dir string) error {
 	}
 	at(&c.TLS.CertFile)
 	at(&c.TLS.KeyFile)
-	if c.NotifyCommit != nil {
-		at(&c.NotifyCommit.Token.file)
-	}
-	at(&c.Repo.Auth.Token.file)
-	at(&c.Repo.Auth.SSHKeyFile)
-	at(&c.Repo.Auth.KnownHostsFile)
-	if c.Repo.Auth.GitHubApp != nil {
-		at(&c.Repo.Auth.GitHubApp.KeyFile)
-	}
-	if c.Repo.TLS != nil {
-		at(&c.Repo.TLS.CAFile)
-	}
-	if c.Repo.Proxy != nil {
-		at(&c.Repo.Proxy.Password.file)
-	}
-	if c.Repo.Hook != nil {
-		at(&c.Repo.Hook.Secret.file)
-	}
-	if c.Repo.Verify != nil {
-		at(&c.Repo.Verify.AllowedSigners)
-		at(&c.Repo.Verify.Keyring)
-	}
 	at(&c.StateDir)
 	for i := range c.Identities.Files {
 		at(&c.Identities.Files[i])
 	}
-	if !strings.Contains(c.Repo.URL, ":") { // which URLs and git@host:path hold
-		at(&c.Repo.URL)
+	c.Repo.resolve(at)
+	for i := range c.Repos {
+		c.Repos[i].resolve(at)
+		if own := c.Repos[i].Identities; own != nil {
+			for j := range own.Files {
+				at(&own.Files[j])
+			}
+		}
+	}
+	for _, one := range c.Each() {
+		if one.Preview != nil {
+			at(&one.Preview.Token.file)
+		}
+		if one.NotifyCommit != nil {
+			at(&one.NotifyCommit.Token.file)
+		}
 	}
 	return home
 }
