@@ -149,7 +149,7 @@ func (e *Engine) Run(ctx context.Context, r Run) report.Report {
 	out := report.Report{Schema: report.Schema, RunID: r.ID, Mode: r.Mode, Commit: r.Commit, StartedAt: started, Warnings: []plan.Warning{}, Remediations: []plan.Remediation{}, StateLock: r.LockOwner, PreviewOf: r.PreviewOf}
 	err := usable(r)
 	if err != nil && r.Mode == report.Apply {
-		if err := RecordRefusedCommit(e.o.Store, r, "", "", err, started); err != nil {
+		if err := RecordRefusedCommit(e.o.Store, r, "", "", "", err, started); err != nil {
 			out.Warn(plan.Warning{Text: err.Error()})
 		}
 	}

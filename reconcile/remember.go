@@ -232,11 +232,11 @@ func (env *environment) recordRefusal(ctx context.Context, cause error) {
 }
 
 // RecordRefusedCommit records that a commit is not used, or not by one environment. It
-// does so once, however often the same is found out.
-func RecordRefusedCommit(store *state.Store, r Run, environment, devID string, cause error, at time.Time) error {
+// does so once, however often the same is found out of a subject.
+func RecordRefusedCommit(store *state.Store, r Run, subject, environment, devID string, cause error, at time.Time) error {
 	line := r.line(environment, devID, state.EventEnvironmentRefused, at)
-	line.ID, line.Error = fmt.Sprintf("%x", sha256.Sum256([]byte(devID+"\n"+r.Commit+"\n"+cause.Error())))[:32], cause.Error()
-	return store.RecordOnce(devID, line)
+	line.ID, line.Error = fmt.Sprintf("%x", sha256.Sum256([]byte(subject+"\n"+r.Commit+"\n"+cause.Error())))[:32], cause.Error()
+	return store.RecordOnce(subject, line)
 }
 
 // recordUnapproved records that a plan which a person approved or was shown is not

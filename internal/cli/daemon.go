@@ -31,7 +31,6 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/internal/web"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
-	"github.com/terra-reconcile/terra-reconcile/secrets"
 )
 
 // runsAtOnce is how many environments of one account the daemon runs at a time.
@@ -80,15 +79,6 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, by operato
 	if err != nil {
 		return err
 	}
-	signed, err := newSignatures(c.Repo.Verify)
-	if err != nil {
-		return err
-	}
-	heard := &secrets.Heard{}
-	git, err := openSource(c.Repo, 0, heard)
-	if err != nil {
-		return err
-	}
 	store, _, err := openStore(ctx, c.StateDir, report.Apply) // also an observe-only daemon remembers pauses and valid commits
 	if err != nil {
 		return err
@@ -96,62 +86,53 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, by operato
 	defer func() { err = errors.Join(err, store.Close()) }()
 	transport := terra.NewTransport()
 	defer transport.CloseIdleConnections() // another one follows when daemon.yaml changes
-	statuses, stopStatuses, err := startNotifying(ctx, proc, c.NotifyCommit, transport, log)
+	common := &commitSource{proc: proc, mode: mode, store: store, log: log, level: by.level, limits: terra.NewLimits(), transport: transport, prober: ask, file: file}
+	all, stopAll, err := openSources(ctx, c, common)
 	if err != nil {
 		return err
 	}
-	defer stopStatuses()
-	source := &commitSource{
-		proc: proc, config: c, mode: mode, git: git, store: store, log: log, level: by.level,
-		limits: terra.NewLimits(), transport: transport, prober: ask, file: file, statuses: statuses, signatures: signed, revisions: map[string]revision{},
-	}
-	tell, err := newMessages(source)
+	defer stopAll()
+	tell, err := newMessages(all)
 	if err != nil {
 		return err
 	}
 	logReceivers(log, c.Notify)
-	poller := daemon.Poller(source)
-	if c.Notify != nil {
-		poller = tell
+	var followed []daemon.Source
+	for _, s := range all {
+		followed = append(followed, daemon.Source{Name: s.config.Repo.Name, Poller: tell.poller(s), Runner: s, Poll: s.config.Repo.Poll, Wake: s.wake})
 	}
-	wake := make(chan struct{}, 1)
-	stopWatching := watch(c.Repo.URL, wake, log)
-	defer stopWatching()
 	code := findProgram()
 	d, err := daemon.New(daemon.Options{
-		Sources: []daemon.Source{{Poller: poller, Runner: source, Poll: c.Repo.Poll, Wake: wake}},
-		Log:     log, Deadline: c.CycleDeadline, UnreadyAfter: c.UnreadyAfter, AtOnce: runsAtOnce, Spread: rand.Float64, ScheduleSpread: c.ScheduleSpread, Now: proc.Now, Check: func() error { return withAdvice(store.Check()) },
-		Paused: source.paused, Rest: func() { rest(transport, code) },
+		Sources: followed, Log: log, Deadline: c.CycleDeadline, UnreadyAfter: c.UnreadyAfter, AtOnce: runsAtOnce, Spread: rand.Float64, ScheduleSpread: c.ScheduleSpread, Now: proc.Now, Check: func() error { return withAdvice(store.Check()) },
+		Paused: all.paused, Rest: func() { rest(transport, code) },
 	})
 	if err != nil {
 		return err
 	}
-	answers := reconciler{d, source, tell}
-	source.metrics = metrics.New(metrics.Options{Version: proc.Version, Snapshot: answers.snapshot})
+	answers := reconciler{d, all, tell}
+	measured := metrics.New(metrics.Options{Version: proc.Version, Snapshot: answers.snapshot})
+	for _, s := range all {
+		s.metrics = measured
+	}
 	defer tell.start(ctx, d)()
-	control := daemonControl{source.controlServer(), d, source}
+	control := daemonControl{all.controlServer(), d, all}
 	stopControl, err := daemon.Serve(ctx, c.StateDir, control, answers, log)
 	if err != nil {
 		return err
 	}
 	defer stopControl()
-	site, err := newSite(c, webSource{answers, control}, source.metrics.Handler(), proc.Now, log)
+	site, err := newSite(c, webSource{answers, control}, measured.Handler(), proc.Now, log)
 	if err != nil {
 		return err
 	}
-	pages, stopPreviews := servePages(ctx, previews{source, source.limits.Behind(), heard}, d, site)
-	if hook := c.Repo.Hook; hook != nil {
-		answers, stopHook := daemon.Hook(daemon.HookOptions{Forge: hook.Forge, Secret: hook.Key, Wake: func() { hint(wake) }, Now: proc.Now})
-		defer stopHook()
-		pages.Handle(daemon.HookPath, answers)
-	}
+	pages, stopPages := servePages(ctx, all, d, site)
 	_, stopHTTP, err := daemon.Listen(ctx, c.Listen, certificate, pages, log)
 	if err != nil {
 		return err
 	}
-	defer func() { stopPreviews(); stopHTTP() }()
+	defer func() { stopPages(); stopHTTP() }()
 	started()
-	log.Info("started", "version", proc.Version, "repository", git.String(), "mode", string(mode), "listen", c.Listen)
+	log.Info("started", "version", proc.Version, "repository", all.String(), "mode", string(mode), "listen", c.Listen)
 	go by.listen(ctx, d, proc.Now, log)
 	err = d.Run(ctx)
 	log.Info("stopped")
@@ -167,26 +148,39 @@ func rest(transport *http.Transport, code programCode) {
 }
 
 // servePages are what is served on listen: health, the page, the API and the metrics where
-// they are protected, and previews where the runner has them. stop waits for those under way,
-// which end with ctx.
-func servePages(ctx context.Context, p previews, d *daemon.Daemon, site *web.Site) (pages *http.ServeMux, stop func()) {
+// they are protected, and of each repository previews and what its forge says, where the runner
+// has them. stop waits for those under way, which end with ctx.
+func servePages(ctx context.Context, all sources, d *daemon.Daemon, site *web.Site) (pages *http.ServeMux, stop func()) {
 	mux := http.NewServeMux()
 	mux.Handle("/healthz", d.Handler())
 	mux.Handle("/readyz", d.Handler())
-	mux.Handle("GET /metrics", metricsPage(site, p.source.metrics))
+	mux.Handle("GET /metrics", metricsPage(site, all.any().metrics))
 	if site != nil {
 		mux.Handle("/", site)
 	}
-	rule := p.source.config.Preview
-	if rule == nil {
-		return mux, func() {}
+	var stops []func()
+	behind := all.any().limits.Behind()
+	for _, s := range all {
+		repo := s.config.Repo
+		if rule := s.config.Preview; rule != nil {
+			door := preview.NewDoor(preview.Options{
+				Key: rule.Key, Forks: rule.Forks, Plan: previews{s, behind, s.heard}.plan, Stay: daemon.Stay, Now: s.proc.Now, Log: s.log,
+			})
+			mux.Handle(preview.PathOf(repo.Name), door)
+			context.AfterFunc(ctx, door.Stop)
+			stops = append(stops, door.Stop)
+		}
+		if hook := repo.Hook; hook != nil {
+			answers, stopHook := daemon.Hook(daemon.HookOptions{Name: repo.Name, Forge: hook.Forge, Secret: hook.Key, Wake: func() { hint(s.wake) }, Now: s.proc.Now})
+			mux.Handle(daemon.HookPathOf(repo.Name), answers)
+			stops = append(stops, stopHook)
+		}
 	}
-	door := preview.NewDoor(preview.Options{
-		Key: rule.Key, Forks: rule.Forks, Plan: p.plan, Stay: daemon.Stay, Now: p.source.proc.Now, Log: p.source.log,
-	})
-	mux.Handle(preview.Path, door)
-	context.AfterFunc(ctx, door.Stop)
-	return mux, door.Stop
+	return mux, func() {
+		for _, stop := range stops {
+			stop()
+		}
+	}
 }
 
 func newLog(proc *Process, c config.Log, level *logLevel) (*slog.Logger, error) {

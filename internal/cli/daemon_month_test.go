@@ -134,7 +134,7 @@ apply: true
 		if err != nil {
 			t.Fatal(err)
 		}
-		m.timed = &timed{example: e, daemon: d, control: daemonControl{f.controlServer(), d, f}, reconciler: reconciler{d, f, nil}, now: now, log: log}
+		m.timed = &timed{example: e, daemon: d, control: daemonControl{sources{f}.controlServer(), d, sources{f}}, reconciler: reconciler{d, sources{f}, nil}, now: now, log: log}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- d.Run(ctx) }()

@@ -275,7 +275,7 @@ func (e *example) serveAhead(t *testing.T, first time.Time, ahead time.Duration,
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- d.Run(ctx) }()
-		do(&timed{example: e, daemon: d, control: daemonControl{f.controlServer(), d, f}, reconciler: reconciler{d, f, nil}, now: now, log: log})
+		do(&timed{example: e, daemon: d, control: daemonControl{sources{f}.controlServer(), d, sources{f}}, reconciler: reconciler{d, sources{f}, nil}, now: now, log: log})
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)

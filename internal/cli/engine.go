@@ -77,6 +77,8 @@ func newCountedClients(c config.Config, o terra.Options, attempted func(account 
 		switch {
 		case !ok:
 			return nil, &reconcile.NotAllowedError{Err: fmt.Errorf("use account %q: this runner knows no such account", name)}
+		case !c.MayUse(name):
+			return nil, &reconcile.NotAllowedError{Err: fmt.Errorf("use account %q: the runner does not let the repository %s use it; %s.accounts decides", name, c.Repo.Name, c.Repo.Setting())}
 		case broken[name] != nil:
 			return nil, broken[name]
 		case !c.Allows(name, devID):

@@ -35,7 +35,7 @@ func TestHostileDevIDs(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = store.Close() }()
-			if err := store.SaveRevisions(c.followed); err != nil {
+			if err := store.SaveRevisions(nil, c.followed); err != nil {
 				t.Fatal(err)
 			}
 			for _, devID := range c.used {

@@ -98,18 +98,18 @@ func logLevels() []string { return []string{"debug", "info", "warn", "error"} }
 func (r reconciler) LogLevel(q daemon.LogLevelRequest) (daemon.LogLevel, error) {
 	switch level := slog.Level(0); {
 	case q.Level == "":
-		return r.source.level.shown(), nil
+		return r.sources.any().level.shown(), nil
 	case q.Level == asConfigured:
-		r.source.level.reset()
+		r.sources.any().level.reset()
 	case !slices.Contains(logLevels(), q.Level) || level.UnmarshalText([]byte(q.Level)) != nil:
 		return daemon.LogLevel{}, errors.New(usesLevels)
 	case q.Seconds < 1 || q.Seconds > int64(longestPause/time.Second):
 		return daemon.LogLevel{}, fmt.Errorf("log from level %s on: for at least a second and at most 30d", q.Level)
 	default:
-		r.source.level.set(level, time.Duration(q.Seconds)*time.Second, r.source.proc.Now())
+		r.sources.any().level.set(level, time.Duration(q.Seconds)*time.Second, r.sources.any().proc.Now())
 	}
-	shown := r.source.level.shown()
-	r.source.log.Log(context.Background(), max(slog.LevelInfo, r.source.level.Level()), "the log level was set", "log_level", shown.Level, "owner", q.Owner, "until", shown.Until)
+	shown := r.sources.any().level.shown()
+	r.sources.any().log.Log(context.Background(), max(slog.LevelInfo, r.sources.any().level.Level()), "the log level was set", "log_level", shown.Level, "owner", q.Owner, "until", shown.Until)
 	return shown, nil
 }
 

@@ -22,13 +22,14 @@ import (
 // messages tell receivers what the daemon does and finds. Their zero value tells nobody.
 type messages struct {
 	*notify.Messenger
-	source *commitSource
+	sources sources
 }
 
 // newMessages makes what tells the receivers of a configuration; without any, what was
 // remembered for them is forgotten.
-func newMessages(source *commitSource) (*messages, error) {
-	c, store := source.config.Notify, source.store
+func newMessages(all sources) (*messages, error) {
+	common := all.any()
+	c, store := common.config.Notify, common.store
 	if c == nil {
 		_, known, err := store.HeardUntil()
 		if err == nil && known {
@@ -36,11 +37,11 @@ func newMessages(source *commitSource) (*messages, error) {
 		}
 		return &messages{}, err
 	}
-	o := notify.MessengerOptions{Store: store, Owner: source.ownerOf, Running: source.isRunning, Now: source.proc.Now, Log: source.log,
-		Command: (&messages{source: source}).command,
-		Tried:   func(receiver string, taken bool, at time.Time) { source.metrics.Notified(receiver, taken, at) }}
+	o := notify.MessengerOptions{Store: store, Owner: all.ownerOf, Running: func(name string) bool { return all.of(name).isRunning(name) }, Now: common.proc.Now, Log: common.log,
+		Command: (&messages{sources: all}).command,
+		Tried:   func(receiver string, taken bool, at time.Time) { common.metrics.Notified(receiver, taken, at) }}
 	for _, r := range c.Receivers {
-		o.Receivers = append(o.Receivers, receiverOf(r, source.transport, source.proc.Version))
+		o.Receivers = append(o.Receivers, receiverOf(r, common.transport, common.proc.Version))
 	}
 	for _, r := range c.Routes {
 		o.Routes = append(o.Routes, notify.Route{Events: r.Events, Severities: r.Severities, Environments: r.Environments, Owners: r.Owners, Receivers: r.Receivers, Remind: r.Remind})
@@ -49,12 +50,30 @@ func newMessages(source *commitSource) (*messages, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &messages{messenger, source}
-	source.hear = append(source.hear, func(r report.Report) {
-		m.Hear(r)
-		m.Set("tokens", m.tokens())
-	})
-	return m, nil
+	m := &messages{messenger, all}
+	for _, s := range all {
+		s.hear = append(s.hear, func(r report.Report) {
+			m.Hear(r)
+			m.Set("tokens", m.tokens())
+		})
+	}
+	return m, m.endFormer(store)
+}
+
+// pollMessages is what tells of the polls of a repository.
+func pollMessages(name string) string { return strings.TrimSpace("poll " + name) }
+
+// endFormer ends what polls told of repositories that are not followed any more.
+func (m *messages) endFormer(store *state.Store) error {
+	told, err := store.Conditions()
+	for _, source := range slices.Sorted(maps.Keys(told)) {
+		name, polls := strings.CutPrefix(source+" ", pollMessages("")+" ")
+		name = strings.TrimSpace(name)
+		if polls && !slices.ContainsFunc(m.sources, func(s *commitSource) bool { return s.config.Repo.Name == name }) {
+			m.Set(source, nil)
+		}
+	}
+	return err
 }
 
 func receiverOf(r config.Receiver, transport http.RoundTripper, version string) notify.Receiver {
@@ -64,6 +83,10 @@ func receiverOf(r config.Receiver, transport http.RoundTripper, version string) 
 		out.Secret = r.Secret.Read
 	}
 	return out
+}
+
+func (all sources) ownerOf(environment, connection string) string {
+	return all.of(environment).ownerOf(environment, connection)
 }
 
 // ownerOf is whom an environment, or a connection of it, concerns; "" for nobody.
@@ -106,7 +129,9 @@ func (m *messages) start(ctx context.Context, d *daemon.Daemon) (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		m.Run(ctx, func() { m.Set("ready", unreadyConditions(d.Status().Unready, m.source.devIDOf, m.command("status"))) })
+		m.Run(ctx, func() {
+			m.Set("ready", unreadyConditions(d.Status().Unready, func(name string) string { return m.sources.of(name).devIDOf(name) }, m.command("status")))
+		})
 	}()
 	return func() {
 		cancel()
@@ -115,49 +140,88 @@ func (m *messages) start(ctx context.Context, d *daemon.Daemon) (stop func()) {
 		select {
 		case <-done:
 		case <-late.C:
-			m.source.log.Warn("a message is still on its way; it is sent again after the next start")
+			m.sources.any().log.Warn("a message is still on its way; it is sent again after the next start")
 		}
 	}
 }
 
+// poller looks at a repository, and tells what it finds; without receivers it is that of the
+// repository.
+func (m *messages) poller(s *commitSource) daemon.Poller {
+	if m.Messenger == nil {
+		return s
+	}
+	return toldPoller{m, s}
+}
+
+type toldPoller struct {
+	messages *messages
+	source   *commitSource
+}
+
 // Poll is that of the source, and tells what it finds.
-func (m *messages) Poll(ctx context.Context) ([]daemon.Environment, error) {
-	environments, err := m.source.Poll(ctx)
+func (p toldPoller) Poll(ctx context.Context) ([]daemon.Environment, error) {
+	m, s := p.messages, p.source
+	environments, err := s.Poll(ctx)
 	if environments == nil {
 		return environments, err // git tells nothing, which is heard of when that lasts
 	}
-	var names []string
-	for _, e := range environments {
-		names = append(names, e.Name)
+	m.Set(pollMessages(s.config.Repo.Name), pollConditions(s.config.Repo.Name, environments, s.refusedForeign(), s.refusal, m.command("status")))
+	if names, known := m.sources.all(); known {
+		m.Gone(names)
 	}
-	m.Set("poll", pollConditions(environments, m.source.refusal, m.command("status")))
-	m.Gone(names)
 	return environments, err
 }
 
+// all names the environments of all repositories; known is false until each was read.
+func (all sources) all() (names []string, known bool) {
+	for _, s := range all {
+		s.mu.Lock()
+		read := s.newest != ""
+		s.mu.Unlock()
+		if !read {
+			return nil, false
+		}
+	}
+	for _, e := range all.environments() {
+		names = append(names, e.Name)
+	}
+	return names, true
+}
+
 // pollConditions are a commit of which nothing is used, or else the environments that do not
-// use it.
-func pollConditions(environments []daemon.Environment, refusal error, next string) (out []notify.Lasting) {
+// use it, and those that are another repository's.
+func pollConditions(repository string, environments []daemon.Environment, foreign []daemon.RefusedEnvironment, refusal error, next string) (out []notify.Lasting) {
+	of := func(text string) string {
+		if repository == "" {
+			return text
+		}
+		return "repository " + repository + ": " + text
+	}
 	if refusal != nil {
 		key := "commit"
 		if refused := (*daemon.RefusedCommitError)(nil); errors.As(refusal, &refused) {
 			key += " " + refused.Commit // each is refused for itself
 		}
-		out = append(out, notify.Lasting{Key: key, Condition: state.Condition{Event: string(report.EventCommitRefused), Text: refusal.Error(), Command: next}})
+		out = append(out, notify.Lasting{Key: key, Condition: state.Condition{Event: string(report.EventCommitRefused), Text: of(refusal.Error()), Command: next}})
 	}
 	for _, e := range environments {
 		if e.Behind == "" || refusal != nil && strings.HasPrefix(e.Behind, refusal.Error()) {
 			continue
 		}
 		out = append(out, notify.Lasting{Key: e.Name, Condition: state.Condition{Event: string(report.EventEnvironmentInvalid), Environment: e.Name, DevID: e.DevID,
-			Text: e.Name + ": " + e.Behind, Command: next}})
+			Text: of(e.Name + ": " + e.Behind), Command: next}})
+	}
+	for _, e := range foreign { // it is about the repository, and not the other's environment
+		out = append(out, notify.Lasting{Key: "foreign " + e.Name, Condition: state.Condition{Event: string(report.EventEnvironmentInvalid), About: e.Name,
+			Text: of(e.Name + " is not used: " + e.Reason), Command: next}})
 	}
 	return out
 }
 
 func unreadyConditions(all []daemon.Unready, devIDOf func(environment string) string, next string) (out []notify.Lasting) {
 	for _, u := range all {
-		out = append(out, notify.Lasting{Key: u.String(), Condition: state.Condition{Event: string(report.EventUnready), Environment: u.Environment, DevID: devIDOf(u.Environment), About: u.What, Since: u.Since,
+		out = append(out, notify.Lasting{Key: u.String(), Condition: state.Condition{Event: string(report.EventUnready), Environment: u.Environment, DevID: devIDOf(u.Environment), About: strings.TrimSpace(u.What + " " + u.Repository), Since: u.Since,
 			Text: u.String() + " fails: " + u.Cause, Command: next}})
 	}
 	return out
@@ -165,8 +229,8 @@ func unreadyConditions(all []daemon.Unready, devIDOf func(environment string) st
 
 // tokens are the ends of admin tokens that are near, as Terra last said.
 func (m *messages) tokens() (out []notify.Lasting) {
-	s := m.source
-	clients := newClients(s.config, terra.Options{Transport: s.transport, Limits: s.limits, Version: s.proc.Version, ReadOnly: true})
+	s := m.sources.any()
+	clients := newClients(s.config.Whole(), terra.Options{Transport: s.transport, Limits: s.limits, Version: s.proc.Version, ReadOnly: true})
 	for _, name := range slices.Sorted(maps.Keys(s.config.Accounts)) {
 		account := s.config.Accounts[name]
 		client, err := clients(name, account.DevIDs[0])
@@ -188,7 +252,7 @@ func (m *messages) tokens() (out []notify.Lasting) {
 
 // command is what a person types, wherever the message is read.
 func (m *messages) command(words ...string) string {
-	return m.source.proc.asked.elsewhere().command(words).String()
+	return m.sources.any().proc.asked.elsewhere().command(words).String()
 }
 
 // receivers are how those of the messages are doing, for the status.

@@ -41,7 +41,7 @@ func TestWhatPollsTell(t *testing.T) {
 		{nil, []string{"production | environment-invalid production: production: " + refusal.Error(), "staging | environment-invalid staging: staging: " + refusal.Error() + "; and what it was on is unknown",
 			"eu | environment-invalid eu: eu: its files have errors"}},
 	} {
-		if diff := cmp.Diff(c.want, toldOf(pollConditions(environments, c.refusal, "reconcile status"))); diff != "" {
+		if diff := cmp.Diff(c.want, toldOf(pollConditions("", environments, nil, c.refusal, "reconcile status"))); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
 		}
 	}
@@ -64,7 +64,7 @@ func TestMessagesOfADaemon(t *testing.T) {
 	e.vars["TERRA_ADMIN_TOKEN"] = e.terra.AddToken(terratest.Token{ExpiresAt: time.Now().Add(48 * time.Hour)}).Bearer
 	source := e.follow(time.Now, io.Discard)
 	source.config.Notify = &config.Notify{Receivers: []config.Receiver{{Name: "ops", Form: "webhook", URL: "https://hooks.example/x", Secret: config.EnvSecret("S", nil)}}, Routes: []config.Route{{Receivers: []string{"ops"}}}}
-	tell, err := newMessages(source)
+	tell, err := newMessages(sources{source})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestMessagesOfADaemon(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.commit("Say who owns it")
-	if _, err := tell.Poll(t.Context()); err != nil {
+	if _, err := tell.poller(source).Poll(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if known, none := source.devIDOf("production"), source.devIDOf("nowhere"); known != exampleProduction || none != "" {
@@ -105,7 +105,7 @@ func TestMessagesOfADaemon(t *testing.T) {
 		t.Errorf("got %q", words)
 	}
 	source.config.Notify = nil
-	none, err := newMessages(source)
+	none, err := newMessages(sources{source})
 	if err != nil {
 		t.Fatal(err)
 	}

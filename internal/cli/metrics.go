@@ -26,15 +26,19 @@ func metricsPage(site *web.Site, m *metrics.Metrics) http.Handler {
 // snapshot is what a scrape is made from.
 func (r reconciler) snapshot() metrics.Snapshot {
 	s, err := r.Status() // where the state does not tell, the rest stands there
-	out := metrics.Snapshot{Now: r.source.proc.Now(), Status: s, StateUsable: err == nil && r.source.store.Check() == nil, Environments: map[string]metrics.Environment{}}
-	r.source.mu.Lock()
-	defer r.source.mu.Unlock()
+	common := r.sources.any()
+	out := metrics.Snapshot{Now: common.proc.Now(), Status: s, StateUsable: err == nil && common.store.Check() == nil, Environments: map[string]metrics.Environment{}}
 	for _, e := range s.Environments {
-		out.Environments[e.Name] = metrics.Environment{
-			Account: r.source.revisions[e.Name].account, Report: r.source.reports[e.Name], Lagging: r.source.lagging[e.Name],
-		}
+		out.Environments[e.Name] = r.sources.of(e.Name).measured(e.Name)
 	}
 	return out
+}
+
+// measured is what metrics say of an environment beside its status.
+func (s *commitSource) measured(name string) metrics.Environment {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return metrics.Environment{Account: s.revisions[name].account, Report: s.reports[name], Lagging: s.lagging[name]}
 }
 
 // noteLag notes which environments are behind a commit that was fetched, and forgets what

@@ -53,7 +53,7 @@ const forgeToken = "RECONCILE_FORGE_TOKEN"
 
 // notifyFlags are the flags of the command notify-commit.
 type notifyFlags struct {
-	commit, config               string
+	commit, config, repo         string
 	forge, url, project, context string
 	proposed                     bool
 }
@@ -86,6 +86,7 @@ daemon.yaml, or named by --forge and --project; then the token comes from
 	p.StringVar(&f.commit, "commit", "", "whole `hash` of the commit (default: that of the report)")
 	p.BoolVar(&f.proposed, "proposed", false, "the commit is one of a pull request: to have a plan is success, whatever the plan would do")
 	p.StringVar(&f.config, "config", "", "`file` of a runner's configuration, for its notify_commit")
+	p.StringVar(&f.repo, "repo", "", "`name` of the repository, where that configuration has several")
 	p.Var(choice{&f.forge, config.Forges()}, "forge", "whose `API` is spoken: github, gitlab, gitea or forgejo")
 	p.StringVar(&f.url, "url", "", "`address` of the forge, of GitHub its API (default: that of github.com or gitlab.com)")
 	p.StringVar(&f.project, "project", "", "`owner/name` of the project")
@@ -100,8 +101,13 @@ func (f *notifyFlags) what(proc *Process) (config.NotifyCommit, error) {
 	switch {
 	case f.config != "" && (f.forge != "" || f.url != "" || f.project != "" || f.context != ""):
 		return none, usageError("notify-commit: --config names a forge already; drop --forge, --url, --project and --context")
+	case f.config == "" && f.repo != "":
+		return none, usageError("notify-commit: --repo names a repository of a configuration; name that with --config")
 	case f.config != "":
 		c, err := config.Load(f.config, proc.Getenv)
+		if err == nil && (len(c.Repos) > 0 || f.repo != "") {
+			c, err = repositoryNamed(c, f.config, f.repo)
+		}
 		if err == nil && c.NotifyCommit == nil {
 			err = fmt.Errorf("notify-commit: %s has no notify_commit; write one there, or name the forge with --forge and --project", f.config)
 		}

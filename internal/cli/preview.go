@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -24,8 +25,8 @@ const largestCAFile = 1 << 20
 
 // previewFlags are those of reconcile preview.
 type previewFlags struct {
-	url, ref, commit, format, out, tokenFile, caFile string
-	environments                                     []string
+	url, repo, ref, commit, format, out, tokenFile, caFile string
+	environments                                           []string
 }
 
 func newPreviewCommand(proc *Process) *cobra.Command {
@@ -50,6 +51,7 @@ refs/pull/7/head, is planned only where daemon.yaml has "forks: true". With
 	}
 	p := cmd.Flags()
 	p.StringVar(&f.url, "url", "", "`address` of the daemon: https, or http on this machine")
+	p.StringVar(&f.repo, "repo", "", "`name` of the repository, where the daemon follows several")
 	p.StringVar(&f.ref, "ref", "", "`branch` to plan, or the full name of a pull request's ref")
 	p.StringVar(&f.commit, "commit", "", "`hash` of the commit that it has to be at, with 40 digits")
 	p.StringArrayVar(&f.environments, "env", nil, "only this environment, by its `name` (may repeat)")
@@ -116,7 +118,7 @@ func (f *previewFlags) ask(cmd *cobra.Command, proc *Process, request preview.Re
 			return preview.Result{}, fmt.Errorf("read --ca-file: %w", err)
 		}
 	}
-	client, err := preview.NewClient(f.url, key, issuers, proc.Now)
+	client, err := preview.NewClient(f.url, url.PathEscape(f.repo), key, issuers, proc.Now)
 	if err != nil {
 		return preview.Result{}, usageError("--url %w", err)
 	}

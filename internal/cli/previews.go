@@ -85,6 +85,7 @@ func (p previews) dryRun(ctx context.Context, q preview.Request, tell func(previ
 		run.Only = q.Environments
 	}
 	run.Set, run.Problems = loadFor(store, files)
+	run.Problems = refuseForeign(store, s.config, &run.Set, run.Problems)
 	r = engine.Run(ctx, run)
 	r.Warnings = append(plan.Warnings(heard.warnings()...), r.Warnings...)
 	r.Warn(plan.Warnings(unsigned...)...)

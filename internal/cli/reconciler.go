@@ -20,46 +20,37 @@ import (
 
 // reconciler answers what only a daemon can be asked for.
 type reconciler struct {
-	daemon *daemon.Daemon
-	source *commitSource
-	tell   *messages // may be nil
+	daemon  *daemon.Daemon
+	sources sources
+	tell    *messages // may be nil
 }
 
 // Status adds to what the daemon knows of itself what the state knows.
 func (r reconciler) Status() (daemon.Status, error) {
 	s := r.daemon.Status()
-	s.Version, s.Mode, s.Repository = r.source.proc.Version, r.source.mode, r.source.git.String()
-	s.Branch, s.HeadBranch = r.source.branches()
-	if s.Tags = r.source.config.Repo.Versions; s.Tags != "" {
-		s.Branch = ""
+	common := r.sources.any()
+	s.Version, s.Mode = common.proc.Version, common.mode
+	if common.level != nil {
+		s.LogLevel = common.level.shown()
 	}
-	s.TagAside = r.source.tagAside()
-	if r.source.level != nil {
-		s.LogLevel = r.source.level.shown()
+	if common.file != nil {
+		s.Config = common.file()
 	}
-	if r.source.file != nil {
-		s.Config = r.source.file()
-	}
-	pauses, err := r.source.controlServer().Pauses()
-	if err != nil {
+	failed := r.repositories(&s)
+	pauses, err := r.sources.controlServer().Pauses()
+	if err = errors.Join(err, failed); err != nil {
 		return s, err
 	}
 	s.Paused, s.Receivers = pauses, r.tell.receivers()
-	store := r.source.store
-	followed, err := store.Followed(r.source.git.String())
-	if err != nil {
-		return s, err
-	}
-	s.Tag = followed.Tag
-	s.ForcedPush, s.Verify = (*daemon.ForcedPush)(followed.Forced), r.source.signatures.mode()
+	store := common.store
 	for i := range s.Environments {
 		e := &s.Environments[i]
 		e.Approved = []daemon.Approved{}
-		g, known := r.source.revision(e.Name)
+		g, known := r.sources.revision(e.Name)
 		if !known {
 			continue
 		}
-		env, known, err := located(store, r.source.config, g.account, e.DevID)
+		env, known, err := located(store, common.config, g.account, e.DevID)
 		if err != nil || !known {
 			continue // no run of it has applied yet, and its error says why
 		}
@@ -71,7 +62,7 @@ func (r reconciler) Status() (daemon.Status, error) {
 		if e.RewoundFrom, err = store.RewoundFrom(env, e.Revision, g.older); err != nil {
 			return s, err
 		}
-		waiting, err := store.Approvals(env, r.source.proc.Now())
+		waiting, err := store.Approvals(env, common.proc.Now())
 		if err != nil {
 			return s, err
 		}
@@ -80,6 +71,31 @@ func (r reconciler) Status() (daemon.Status, error) {
 		}
 	}
 	return s, nil
+}
+
+// repositories adds how each repository stands.
+func (r reconciler) repositories(s *daemon.Status) error {
+	var failed []error
+	for _, of := range r.sources {
+		one, err := of.status()
+		failed = append(failed, err)
+		if one.Name == "" {
+			s.Tags, s.Tag = one.Tags, one.Tag
+			s.Repository, s.Branch, s.HeadBranch, s.TagAside = one.Repository, one.Branch, one.HeadBranch, one.TagAside
+			s.ForcedPush, s.Verify, s.RefusedEnvironments = one.ForcedPush, one.Verify, one.RefusedEnvironments
+			continue
+		}
+		if one.RefusedEnvironments == nil {
+			one.RefusedEnvironments = []daemon.RefusedEnvironment{}
+		}
+		for i := range s.Repositories {
+			if s.Repositories[i].Name == one.Name {
+				one.Poll = s.Repositories[i].Poll
+				s.Repositories[i] = one
+			}
+		}
+	}
+	return errors.Join(failed...)
 }
 
 // RunNow lets environments run soon.
@@ -99,15 +115,15 @@ func (r reconciler) Approvable(q daemon.Approval) (daemon.Approved, error) {
 
 // approvable is the whole hash of what an approval names, and refuses one of nothing.
 func (r reconciler) approvable(q daemon.Approval) (string, error) {
-	switch _, known := r.source.revision(q.Environment); {
-	case r.source.mode == report.DryRun:
+	switch _, known := r.sources.revision(q.Environment); {
+	case r.sources.any().mode == report.DryRun:
 		return "", errors.New("this daemon is observe-only (apply: false), so there is nothing to approve")
 	case !known:
 		return "", fmt.Errorf("the repository has no environment %q", q.Environment)
 	case !plan.IsHash(q.Hash):
 		return "", fmt.Errorf("%q is no hash as a dry run prints it: at least 8 digits", q.Hash)
 	}
-	if err := plan.LongEnough(q.Hash, r.source.config.Approvals.Digits); err != nil {
+	if err := plan.LongEnough(q.Hash, r.sources.any().config.Approvals.Digits); err != nil {
 		return "", err
 	}
 	return r.hashOf(q)
@@ -119,7 +135,7 @@ func unapproved(q daemon.Approval, err error) error {
 
 // covers is what an approval is of, a line for each field.
 func (r reconciler) covers(q daemon.Approval) []string {
-	left, _ := r.source.left(q.Environment)
+	left, _ := r.sources.left(q.Environment)
 	return report.Covers(left, q.Connection)
 }
 
@@ -134,22 +150,22 @@ func (r reconciler) Approve(q daemon.Approval) (daemon.Approved, error) {
 	if err != nil {
 		return daemon.Approved{}, unapproved(q, err)
 	}
-	g, _ := r.source.revision(q.Environment)
-	env, known, err := located(r.source.store, r.source.config, g.account, g.environment.DevID)
+	g, _ := r.sources.revision(q.Environment)
+	env, known, err := located(r.sources.any().store, r.sources.any().config, g.account, g.environment.DevID)
 	if err == nil && !known {
 		err = errors.New("no run of it has applied with this account yet; wait for the first")
 	}
 	if err != nil {
 		return daemon.Approved{}, unapproved(q, err)
 	}
-	now := r.source.proc.Now().UTC()
+	now := r.sources.any().proc.Now().UTC()
 	a := state.Approval{Connection: q.Connection, Hash: hash, Now: q.Now, By: []string{who}, At: now, Until: now.Add(approvalLasts)}
 	line := state.Entry{ID: rand.Text(), At: now, Event: state.EventApproved, Environment: q.Environment, DevID: env.DevID, Connection: q.Connection,
 		Provider: strings.TrimPrefix(q.Connection, q.Environment+"/"), Approval: hash, ApprovedBy: a.By, Owner: who, Until: a.Until}
-	if err := r.source.store.SaveApproval(env, a, line); err != nil {
+	if err := r.sources.any().store.SaveApproval(env, a, line); err != nil {
 		return daemon.Approved{}, err
 	}
-	waiting, err := r.source.store.Approvals(env, now)
+	waiting, err := r.sources.any().store.Approvals(env, now)
 	if err != nil {
 		return daemon.Approved{}, err
 	}
@@ -173,11 +189,11 @@ func (r reconciler) meant(q daemon.Approval) daemon.Approval {
 	}
 	one := q
 	one.Environment, one.Connection = q.Environment[:at], q.Environment
-	_, isEnvironment := r.source.revision(q.Environment)
+	_, isEnvironment := r.sources.revision(q.Environment)
 	if _, err := r.hashOf(q); isEnvironment && err == nil {
 		return q
 	}
-	if _, known := r.source.revision(one.Environment); !known {
+	if _, known := r.sources.revision(one.Environment); !known {
 		return q
 	}
 	return one
@@ -186,7 +202,7 @@ func (r reconciler) meant(q daemon.Approval) daemon.Approval {
 // hashOf is the whole hash that a person named: of what the last run left to do, where
 // that run tells.
 func (r reconciler) hashOf(q daemon.Approval) (string, error) {
-	left, known := r.source.left(q.Environment)
+	left, known := r.sources.left(q.Environment)
 	if !known {
 		digits := strings.TrimPrefix(q.Hash, "sha256:")
 		if len(digits) != 2*sha256.Size {
@@ -212,7 +228,7 @@ func (r reconciler) hashOf(q daemon.Approval) (string, error) {
 // person names who approves: by their token where the runner knows people by tokens,
 // else as the operating system does.
 func (r reconciler) person(q daemon.Approval) (string, error) {
-	people := r.source.config.Approvals.People
+	people := r.sources.any().config.Approvals.People
 	if len(people) == 0 {
 		return q.Owner, nil
 	}
@@ -240,8 +256,8 @@ func (r reconciler) person(q daemon.Approval) (string, error) {
 // effect at once.
 type daemonControl struct {
 	controlServer
-	daemon *daemon.Daemon
-	source *commitSource
+	daemon  *daemon.Daemon
+	sources sources
 }
 
 // Pause holds from now on, and ends by itself: the daemon wakes then.
@@ -276,10 +292,10 @@ func (c daemonControl) KeyAccepted(a daemon.AcceptedKey) (daemon.AcceptedKey, er
 
 // run starts a run of every environment from which something was lifted.
 func (c daemonControl) run(lifted func(daemon.Environment) bool) {
-	for _, e := range c.source.environments() {
+	for _, e := range c.sources.environments() {
 		if e.Revision != "" && lifted(e) {
 			if _, err := c.daemon.RunNow(e.Name); err != nil {
-				c.source.log.Warn("the run of what was held could not be started", "environment", e.Name, "error", err.Error())
+				c.sources.any().log.Warn("the run of what was held could not be started", "environment", e.Name, "error", err.Error())
 			}
 		}
 	}
@@ -292,10 +308,10 @@ const approvalLasts = 24 * time.Hour
 // tell how many people it takes, it takes as many as the runner's rule can ask for.
 func (r reconciler) approvedOf(environment string, a state.Approval) daemon.Approved {
 	out := daemon.Approved{Connection: a.Connection, Hash: a.Hash, Now: a.Now, By: a.By, Until: a.Until}
-	left, known := r.source.left(environment)
+	left, known := r.sources.left(environment)
 	required := left.Approval.Required
 	if !known {
-		required = r.source.config.Approvals.Required
+		required = r.sources.any().config.Approvals.Required
 	}
 	for _, c := range left.Connections {
 		if c.Name == a.Connection {
@@ -304,21 +320,4 @@ func (r reconciler) approvedOf(environment string, a state.Approval) daemon.Appr
 	}
 	out.Missing = max(0, required-len(a.By))
 	return out
-}
-
-// controlServer answers pauses for the state that this daemon holds.
-func (s *commitSource) controlServer() controlServer {
-	named := func() []state.Known {
-		var out []state.Known
-		for _, e := range s.environments() {
-			out = append(out, state.Known{Environment: e.Name, DevID: e.DevID})
-		}
-		return out
-	}
-	running := func(environment string) bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return s.running[environment]
-	}
-	return controlServer{store: s.store, now: s.proc.Now, named: named, running: running}
 }

@@ -34,7 +34,7 @@ func TestApproversAreKnownByTheirTokens(t *testing.T) {
 		{"nobody has a token, none given", map[string]config.Secret{"ned": place("NED")}, "", "", "approvals.people.ned: read secret"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := reconciler{source: &commitSource{config: config.Config{Approvals: config.Approvals{People: c.people}}}}
+			r := reconciler{sources: sources{{config: config.Config{Approvals: config.Approvals{People: c.people}}}}}
 			for range 20 { // the order of a map must not matter
 				got, err := r.person(daemon.Approval{Token: c.token, Owner: "root-1000"})
 				if got != c.want || (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
@@ -52,7 +52,7 @@ func TestApproversAreKnownByTheirTokens(t *testing.T) {
 // approval takes, it takes as many as the rule can ask for.
 func TestApprovalCountsPeopleWhereNoRunTells(t *testing.T) {
 	t.Parallel()
-	r := reconciler{source: &commitSource{config: config.Config{Approvals: config.Approvals{Required: 2}}}}
+	r := reconciler{sources: sources{{config: config.Config{Approvals: config.Approvals{Required: 2}}}}}
 	if got := r.approvedOf("production", state.Approval{By: []string{"jo"}}).Missing; got != 1 {
 		t.Errorf("%d people are missing, want 1", got)
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
@@ -16,25 +17,27 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/gitsource"
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/reconcile"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
+	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
 // session is what one run needs: the files of a commit, and an engine that can
 // write only when the run may.
 type session struct {
-	files        fs.FS
-	commit       gitsource.Commit
-	release      release
-	environments []string
-	engine       *reconcile.Engine
-	store        *state.Store
-	holder       report.LockOwner // who else writes the state
-	progress     *progress
-	asked        invocation
-	stopControl  func() // nil: nobody can ask this run
+	files       fs.FS
+	commit      gitsource.Commit
+	release     release
+	config      config.Config // as it is for the repository
+	engine      *reconcile.Engine
+	store       *state.Store
+	holder      report.LockOwner // who else writes the state
+	progress    *progress
+	asked       invocation
+	stopControl func() // nil: nobody can ask this run
 
 	notices  notices
 	warnings []string
@@ -55,7 +58,7 @@ func openSession(ctx context.Context, proc *Process, f *runFlags, mode, what rep
 	if what == report.Apply && c.StateDir == "" {
 		return nil, errNoState
 	}
-	s := &session{environments: c.Environments, progress: newProgress(proc), asked: proc.asked}
+	s := &session{config: c, progress: newProgress(proc), asked: proc.asked}
 	var git *gitsource.Source
 	if s.files, s.commit, git, err = openFiles(ctx, c.Repo, what); err != nil {
 		s.progress.clear()
@@ -71,7 +74,7 @@ func openSession(ctx context.Context, proc *Process, f *runFlags, mode, what rep
 		return nil, err
 	}
 	if git != nil {
-		s.release = release{repository: git.String(), rule: c.Repo.Versions, followed: c.Repo.Followed()}
+		s.release = release{repository: repositoryKey(c.Repo, git), rule: c.Repo.Versions, followed: c.Repo.Followed()}
 	}
 	if mode == report.Apply {
 		s.serve(ctx, proc, c.StateDir)
@@ -109,7 +112,8 @@ func (s *session) serve(ctx context.Context, proc *Process, dir string) {
 // run loads the files and runs the engine over them.
 func (s *session) run(ctx context.Context, r reconcile.Run) report.Report {
 	r.Set, r.Problems = loadFor(s.store, s.files)
-	r.Commit, r.Only = s.commit.Hash, s.environments
+	r.Problems = refuseForeign(s.store, s.config, &r.Set, r.Problems)
+	r.Commit, r.Only = s.commit.Hash, s.config.Environments
 	r.Author, r.LockOwner = s.commit.Author, s.holder
 	var err error
 	if r.Older, err = s.release.note(s.store, s.commit, r); err != nil {
@@ -124,22 +128,38 @@ func (s *session) run(ctx context.Context, r reconcile.Run) report.Report {
 }
 
 // runnerConfig is the runner's own configuration: the daemon.yaml that a flag names,
-// else what the environment variables say.
+// else what the environment variables say. For a person who names the files that a command
+// is about, all identities open them, whichever repository they are of.
 func runnerConfig(proc *Process, file string) (config.Config, error) {
 	if file == "" {
 		return config.FromEnvironment(proc.Getenv)
 	}
-	return config.Load(file, proc.Getenv)
+	c, err := config.Load(file, proc.Getenv)
+	c.Identities = c.EveryIdentity()
+	return c, err
 }
 
 // configuration is the runner's own with what the flags say over it. A repository that
-// a person named counts, also the folder they are in.
-func (f *sourceFlags) configuration(proc *Process) (config.Config, error) {
-	c, err := runnerConfig(proc, f.config)
-	if err != nil {
-		return c, err
+// a person named counts, also the folder they are in; where the file has several, they name one
+// of these.
+func (f *sourceFlags) configuration(proc *Process) (c config.Config, err error) {
+	if f.config == "" {
+		c, err = config.FromEnvironment(proc.Getenv)
+	} else {
+		c, err = config.Load(f.config, proc.Getenv)
 	}
-	if f.config == "" || f.given.Changed {
+	switch {
+	case err != nil:
+		return c, err
+	case len(c.Repos) > 0:
+		named := ""
+		if f.given.Changed {
+			named = f.repo
+		}
+		if c, err = repositoryNamed(c, f.config, named); err != nil {
+			return c, err
+		}
+	case f.config == "" || f.given.Changed:
 		c.Repo.URL = f.repo
 	}
 	if f.ref != "" {
@@ -151,6 +171,24 @@ func (f *sourceFlags) configuration(proc *Process) (config.Config, error) {
 		c.Environments = f.environments
 	}
 	return c, nil
+}
+
+// repositoryNamed is a configuration as it is for one of its several repositories.
+func repositoryNamed(c config.Config, file, name string) (config.Config, error) {
+	for _, one := range c.Each() {
+		if one.Repo.Name == name || name == "" && len(c.Repos) == 1 {
+			return one, nil
+		}
+	}
+	names := strings.Join(c.Names(), ", ")
+	if name == "" {
+		return c, usageError("%s has several repositories; name one with --repo: %s", file, names)
+	}
+	hint := ""
+	if near := spec.Nearest(name, c.Names()); near != "" {
+		hint = "did you mean " + near + "? "
+	}
+	return c, usageError("%s has no repository %q; %sit has %s", file, visible.Text(name), hint, names)
 }
 
 // notCommitted stands for the commit of a folder as it stands.

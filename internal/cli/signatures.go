@@ -143,7 +143,7 @@ type accepted struct {
 // accept notices a forced push, and wants the newest commit to be signed by somebody who
 // may. It changes nothing but found.
 func (s *commitSource) accept(ctx context.Context, found *loaded) (a accepted, err error) {
-	if a.former, err = s.store.Followed(s.git.String()); err != nil {
+	if a.former, err = s.store.Followed(s.key()); err != nil {
 		return a, err
 	}
 	a.now = a.former
@@ -209,7 +209,7 @@ func (s *commitSource) note(a accepted) error {
 	if a.former.Ref == a.now.Ref && a.former.Newest == a.now.Newest && slices.Equal(a.former.Verified, a.now.Verified) && a.former.Tag == a.now.Tag && a.former.Highest == a.now.Highest {
 		return nil
 	}
-	return s.store.SaveFollowed(s.git.String(), a.now, a.lines...)
+	return s.store.SaveFollowed(s.key(), a.now, a.lines...)
 }
 
 // verified puts a commit in front of those that were accepted.
@@ -258,7 +258,7 @@ func (s *session) checkSigned(ctx context.Context, c config.Config, git *gitsour
 			return err
 		}
 	}
-	followed, err := s.store.Followed(git.String())
+	followed, err := s.store.Followed(repositoryKey(c.Repo, git))
 	if err != nil {
 		return err
 	}
@@ -267,12 +267,12 @@ func (s *session) checkSigned(ctx context.Context, c config.Config, git *gitsour
 	case err != nil:
 		return err
 	case j.refused != nil && what == report.Apply:
-		return fmt.Errorf("commit %s is not used: %w; have it signed by somebody who may (repo.verify)", short(s.commit.Hash), j.refused)
+		return fmt.Errorf("commit %s is not used: %w; have it signed by somebody who may (%s.verify)", short(s.commit.Hash), j.refused, c.Repo.Setting())
 	case j.refused != nil:
 		s.warnings = append(s.warnings, fmt.Sprintf("commit %s would not be applied: %s", short(s.commit.Hash), j.refused))
 		return nil //nolint:nilerr // a dry run says so
 	case mode != report.Apply:
 		return nil
 	}
-	return s.store.SaveFollowed(git.String(), verified(followed, s.commit.Hash))
+	return s.store.SaveFollowed(repositoryKey(c.Repo, git), verified(followed, s.commit.Hash))
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/reconcile"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+	"github.com/terra-reconcile/terra-reconcile/secrets"
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
@@ -34,7 +35,7 @@ import (
 // environment from the last commit in which its files were valid.
 type commitSource struct {
 	proc      *Process
-	config    config.Config
+	config    config.Config // as it is for its repository
 	mode      report.Mode
 	git       *gitsource.Source
 	store     *state.Store
@@ -48,6 +49,8 @@ type commitSource struct {
 	metrics   *metrics.Metrics
 	// signatures are Poll's own, but for their mode.
 	signatures *signatures
+	heard      *secrets.Heard        // of its server, by all that ask it
+	wake       chan struct{}         // a sign to look soon
 	hear       []func(report.Report) // of each run that the end of the daemon did not cut short; return at once
 
 	// Poll's own:
@@ -65,6 +68,14 @@ type commitSource struct {
 	running   map[string]bool          // by environment: a run of it is under way
 	newest    string                   // the newest commit that was fetched, used or not
 	lagging   map[string]time.Time     // by environment: since when there has been a newer commit than that of its last run
+	foreign   map[string]string        // environments of the newest commit that another repository has, and why
+}
+
+// key is by what the state knows the repository, of which several may have one address.
+func (s *commitSource) key() string { return repositoryKey(s.config.Repo, s.git) }
+
+func repositoryKey(repo config.Repo, git *gitsource.Source) string {
+	return strings.TrimLeft(repo.Name+" "+git.String(), " ")
 }
 
 // Poll fetches the newest commit. A commit whose terra.yaml is wrong, or that
@@ -94,7 +105,7 @@ func (s *commitSource) look(ctx context.Context) ([]daemon.Environment, error) {
 	}
 	began := time.Now()
 	commit, err := s.git.Fetch(ctx)
-	s.metrics.Fetched(time.Since(began), err == nil)
+	s.metrics.Fetched(s.config.Repo.Name, time.Since(began), err == nil)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +146,7 @@ func (s *commitSource) look(ctx context.Context) ([]daemon.Environment, error) {
 	}
 	if refusal != nil {
 		refusal = &daemon.RefusedCommitError{Commit: found.hash, Err: refusal}
-		s.recordRefused(found, "", "", refusal.Error())
+		s.recordRefused(found, s.config.Repo.Name, "", "", refusal.Error())
 	}
 	next, err := s.take(ctx, found, refusal)
 	if err != nil {
@@ -160,7 +171,7 @@ func (s *commitSource) stay() error {
 	if followed, _ := s.branches(); followed != "" {
 		return nil
 	}
-	branch, err := s.store.Branch(s.git.String())
+	branch, err := s.store.Branch(s.key())
 	if err != nil || branch == "" {
 		return err
 	}
@@ -180,13 +191,13 @@ func (s *commitSource) notice() error {
 		return nil
 	case followed == "":
 		s.follow(head, "")
-		return s.store.SaveBranch(s.git.String(), head)
+		return s.store.SaveBranch(s.key(), head)
 	case head == followed:
 		head = ""
 	}
 	s.follow(followed, head)
 	if head != aside && head != "" {
-		s.log.Warn("the repository's HEAD names another branch, which is not followed; to follow it name it under repo.ref", "branch", followed, "head", head)
+		s.log.Warn("the repository's HEAD names another branch, which is not followed; to follow it name it under "+s.config.Repo.Setting()+".ref", "branch", followed, "head", head)
 	}
 	return nil
 }
@@ -557,6 +568,13 @@ func (s *commitSource) take(ctx context.Context, found loaded, refused error) (m
 		return nil, err
 	}
 	next := map[string]revision{}
+	var owned claimed
+	if refused == nil {
+		if owned, err = s.claim(found); err != nil {
+			return nil, err
+		}
+		s.tellForeign(found, owned.names)
+	}
 	stay := func(name, devID, why string) {
 		g := s.revisions[name]
 		former := g.environment.Behind
@@ -585,12 +603,18 @@ func (s *commitSource) take(ctx context.Context, found loaded, refused error) (m
 		return next, nil
 	}
 	refuse := func(env spec.Environment, why string) {
-		s.recordRefused(found, env.Name, env.DevID, why)
+		s.recordRefused(found, env.DevID, env.Name, env.DevID, why)
 		stay(env.Name, env.DevID, why)
 	}
+	found.set.Environments = slices.DeleteFunc(slices.Clone(found.set.Environments), func(env spec.Environment) bool { return owned.names[env.Name] != "" })
 	for _, env := range found.set.Environments {
-		if problem, _ := found.firstError(env.Name); env.Invalid && chosen(s.config.Environments, env.Name) {
+		problem, _ := found.firstError(env.Name)
+		switch {
+		case !chosen(s.config.Environments, env.Name):
+		case env.Invalid:
 			refuse(env, fmt.Sprintf("its files have errors in %s: %s", short(found.hash), problem))
+		case owned.devIDs[env.Name] != "":
+			refuse(env, fmt.Sprintf("in %s %s", short(found.hash), owned.devIDs[env.Name]))
 		}
 	}
 	// What stays keeps its dev_id: two folders must never speak for one environment of
@@ -618,20 +642,49 @@ func (s *commitSource) take(ctx context.Context, found loaded, refused error) (m
 	return next, s.remember(next)
 }
 
-// recordRefused records in the history that a commit is not used, or not by one environment.
-func (s *commitSource) recordRefused(found loaded, name, devID, why string) {
+// tellForeign tells of environments of a commit that are another repository's.
+func (s *commitSource) tellForeign(found loaded, foreign map[string]string) {
+	s.mu.Lock()
+	before := s.foreign
+	s.foreign = foreign
+	s.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(foreign)) {
+		s.recordRefused(found, s.config.Repo.Name+" "+name, name, "", foreign[name])
+		s.statuses(notify.Refused(name, found.hash, foreign[name]))
+		if before[name] == foreign[name] {
+			continue
+		}
+		s.log.Warn("environment is not used, because it is another repository's", "environment", name, "commit", found.hash, "reason", foreign[name])
+	}
+}
+
+// refusedForeign are the environments of the newest commit that are another repository's.
+func (s *commitSource) refusedForeign() []daemon.RefusedEnvironment {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []daemon.RefusedEnvironment
+	for _, name := range slices.Sorted(maps.Keys(s.foreign)) {
+		out = append(out, daemon.RefusedEnvironment{Name: name, Reason: s.foreign[name]})
+	}
+	return out
+}
+
+// recordRefused records in the history that a commit is not used, or not by one environment;
+// what is recorded of one subject again and again stands there once.
+func (s *commitSource) recordRefused(found loaded, subject, name, devID, why string) {
 	if s.mode != report.Apply {
 		return
 	}
 	r := reconcile.Run{Commit: found.hash, Author: found.author}
-	if err := reconcile.RecordRefusedCommit(s.store, r, name, devID, errors.New(why), s.proc.Now()); err != nil {
+	if err := reconcile.RecordRefusedCommit(s.store, r, subject, name, devID, errors.New(why), s.proc.Now()); err != nil {
 		s.log.Error("a refused commit could not be noted", "commit", found.hash, "environment", name, "error", err.Error())
 	}
 }
 
-// recorded gives the last valid commits that a former process left in the state.
+// recorded gives the last valid commits of the repository that a former process left in the
+// state.
 func (s *commitSource) recorded() (map[string]state.Revision, error) {
-	all, err := s.store.Revisions()
+	all, err := s.ours()
 	out := map[string]state.Revision{}
 	for _, r := range all {
 		if chosen(s.config.Environments, r.Environment) {
@@ -641,14 +694,29 @@ func (s *commitSource) recorded() (map[string]state.Revision, error) {
 	return out, err
 }
 
+// ours are the revisions in the state that are the repository's.
+func (s *commitSource) ours() ([]state.Revision, error) {
+	all, err := s.store.Revisions()
+	if err != nil {
+		return nil, err
+	}
+	owners, err := s.store.Owners()
+	o := ownership{s.config, owners}
+	return slices.DeleteFunc(all, func(r state.Revision) bool { return !o.has(r) }), err
+}
+
 func (s *commitSource) remember(revisions map[string]revision) error {
+	former, err := s.ours()
+	if err != nil {
+		return err
+	}
 	var all []state.Revision
 	for _, g := range revisions {
 		if g.recorded.Commit != "" {
 			all = append(all, g.recorded)
 		}
 	}
-	return s.store.SaveRevisions(all)
+	return s.store.SaveRevisions(former, all)
 }
 
 // restore fetches the commit on which a former process left an environment. Where

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
 	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
@@ -83,35 +84,8 @@ func printStatus(proc *Process, s daemon.Status) error {
 	if s.Config.RefusedSince != nil {
 		out.labelled("config", fmt.Sprintf("daemon.yaml is not used since %s, a former one is; the next start will fail: %s", minute(*s.Config.RefusedSince), s.Config.Error))
 	}
-	branch := ""
-	if s.Branch != "" {
-		branch = ", branch " + s.Branch
-	}
-	if s.Tags != "" {
-		branch = ", tag " + cmp.Or(s.Tag, "unknown") + " of " + s.Tags
-	}
-	out.labelled("repository", s.Repository+branch+pollWords(s.Poll, proc.Now()))
-	if s.HeadBranch != "" {
-		out.labelled("HEAD", "names "+s.HeadBranch+", which is not followed; to follow it name it under repo.ref")
-	}
-	if s.TagAside != "" {
-		out.labelled("tag", "has the name of the branch, which was taken; to follow it name "+s.TagAside+" under repo.ref")
-	}
-	if s.ForcedPush != nil && proc.Now().Sub(s.ForcedPush.At) < forcedShown {
-		of := ""
-		if s.ForcedPush.Tag != "" {
-			of = "the tag " + s.ForcedPush.Tag + " "
-		}
-		out.labelled("forced", of+fmt.Sprintf("from %s to %s, noticed %s: find out who did, and what is gone", short(s.ForcedPush.From), short(s.ForcedPush.To), minute(s.ForcedPush.At)))
-	}
-	switch s.Verify {
-	case "head":
-		out.labelled("signatures", "the newest commit needs one")
-	case "every":
-		out.labelled("signatures", "every new commit needs one")
-	}
-	if s.Poll.FailingSince != nil {
-		out.labelled("failing", failingWords(s.Poll.Tries))
+	for _, r := range s.Each() {
+		repositoryWords(out, r, proc.Now())
 	}
 	if s.LogLevel.Until != nil {
 		out.labelled("log", strings.TrimPrefix(logLevelWords(s.LogLevel), "logs "))
@@ -127,10 +101,51 @@ func printStatus(proc *Process, s daemon.Status) error {
 	}
 	for _, e := range s.Environments {
 		out.add("\n")
-		out.paragraph(e.Name + " (" + e.DevID + ")")
+		of := ""
+		if e.Repository != "" {
+			of = " of " + e.Repository
+		}
+		out.paragraph(e.Name + " (" + e.DevID + ")" + of)
 		environmentWords(out, e)
 	}
 	return out.print(proc.Stdout)
+}
+
+// repositoryWords say how a repository stands.
+func repositoryWords(out *page, r daemon.RepositoryStatus, now time.Time) {
+	setting, branch := config.Repo{Name: r.Name}.Setting(), ""
+	if r.Branch != "" {
+		branch = ", branch " + r.Branch
+	}
+	if r.Tags != "" {
+		branch = ", tag " + cmp.Or(r.Tag, "unknown") + " of " + r.Tags
+	}
+	out.labelled("repository", strings.TrimLeft(r.Name+" "+r.Repository, " ")+branch+pollWords(r.Poll, now))
+	if r.HeadBranch != "" {
+		out.labelled("HEAD", "names "+r.HeadBranch+", which is not followed; to follow it name it under "+setting+".ref")
+	}
+	if r.TagAside != "" {
+		out.labelled("tag", "has the name of the branch, which was taken; to follow it name "+r.TagAside+" under "+setting+".ref")
+	}
+	if r.ForcedPush != nil && now.Sub(r.ForcedPush.At) < forcedShown {
+		of := ""
+		if r.ForcedPush.Tag != "" {
+			of = "the tag " + r.ForcedPush.Tag + " "
+		}
+		out.labelled("forced", of+fmt.Sprintf("from %s to %s, noticed %s: find out who did, and what is gone", short(r.ForcedPush.From), short(r.ForcedPush.To), minute(r.ForcedPush.At)))
+	}
+	switch r.Verify {
+	case "head":
+		out.labelled("signatures", "the newest commit needs one")
+	case "every":
+		out.labelled("signatures", "every new commit needs one")
+	}
+	if r.Poll.FailingSince != nil {
+		out.labelled("failing", failingWords(r.Poll.Tries))
+	}
+	for _, e := range r.RefusedEnvironments {
+		out.labelled("not used", e.Name+": "+e.Reason)
+	}
 }
 
 // receiverWords say what is wrong with a receiver of messages, "" for nothing.

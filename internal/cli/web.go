@@ -87,28 +87,30 @@ type webSource struct {
 }
 
 // Report is what the last run of an environment said.
-func (s webSource) Report(name string) (report.Report, bool) { return s.reconciler.source.report(name) }
+func (s webSource) Report(name string) (report.Report, bool) {
+	return s.reconciler.sources.report(name)
+}
 
 // Left is what that run has left to do.
 func (s webSource) Left(name string) (report.Environment, bool) {
-	return s.reconciler.source.left(name)
+	return s.reconciler.sources.left(name)
 }
 
 // History reads lines of the history.
 func (s webSource) History(f state.HistoryFilter) ([]state.Entry, []string, error) {
-	return state.History(s.reconciler.source.config.StateDir, f)
+	return state.History(s.reconciler.sources.any().config.StateDir, f)
 }
 
 // Files are what the files say that the runs of an environment use.
 func (s webSource) Files(name string) []web.File {
-	g, known := s.reconciler.source.revision(name)
+	g, known := s.reconciler.sources.revision(name)
 	i := slices.IndexFunc(g.set.Environments, func(e spec.Environment) bool { return e.Name == name })
 	if !known || i < 0 {
 		return nil
 	}
 	var out []web.File
 	for _, c := range g.set.Environments[i].Connections {
-		out = append(out, fileOf(name, c, s.reconciler.source.proc.Now()))
+		out = append(out, fileOf(name, c, s.reconciler.sources.any().proc.Now()))
 	}
 	return out
 }

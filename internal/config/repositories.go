@@ -49,6 +49,24 @@ func (c Config) Each() []Config {
 	return out
 }
 
+// EveryIdentity are all that open secrets of any repository.
+func (c Config) EveryIdentity() Identities {
+	out := c.Identities
+	for _, r := range c.Repos {
+		if r.Identities != nil {
+			out.Files = slices.Concat(out.Files, r.Identities.Files)
+			out.AllowPlugins = slices.Concat(out.AllowPlugins, r.Identities.AllowPlugins)
+		}
+	}
+	return out
+}
+
+// Whole gives the configuration as it is for the runner itself, whichever repository c is for.
+func (c Config) Whole() Config {
+	c.Repo = Repo{}
+	return c
+}
+
 // Names are those of several repositories; none where there is one alone.
 func (c Config) Names() []string {
 	var out []string

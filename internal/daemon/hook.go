@@ -16,6 +16,14 @@ import (
 // HookPath is where a forge says that somebody pushed.
 const HookPath = "/hooks/git"
 
+// HookPathOf is where that is said of one of several repositories.
+func HookPathOf(name string) string {
+	if name == "" {
+		return HookPath
+	}
+	return HookPath + "/" + name
+}
+
 // What requests of a forge may cost.
 const (
 	maxHookBody = 25 << 20        // bytes, which are not kept; no forge sends more
@@ -24,8 +32,9 @@ const (
 	hooksKept   = 256             // that do nothing when they come again
 )
 
-// HookOptions say who may hint at a push. All are required.
+// HookOptions say who may hint at a push. All but Name are required.
 type HookOptions struct {
+	Name   string                 // of the repository, which ends the path; "" where it is the only one
 	Forge  string                 // github, gitlab, gitea, forgejo or bitbucket
 	Secret func() (string, error) // shared with the forge; read for each request
 	Wake   func()                 // look at the repository soon; returns at once
@@ -40,7 +49,7 @@ type HookOptions struct {
 func Hook(o HookOptions) (handler http.Handler, stop func()) {
 	h := &hook{HookOptions: o}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST "+HookPath, func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc("POST "+HookPathOf(o.Name), func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		digest, signed := h.signed(r)
 		if !signed {

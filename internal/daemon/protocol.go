@@ -156,7 +156,7 @@ type Status struct {
 	Environments []EnvironmentStatus `json:"environments"` // by name
 	Receivers    []Receiver          `json:"receivers"`    // of messages, by name
 	// Repositories are those of a daemon that follows several, by name; left out where it is one.
-	// Then Repository, Branch, HeadBranch, TagAside, ForcedPush and Verify are empty above, and
+	// Then Repository, Branch, HeadBranch, TagAside, Tags, Tag, ForcedPush and Verify are empty above, and
 	// Poll is that of the one that has failed for the longest.
 	Repositories []RepositoryStatus `json:"repositories,omitempty"`
 	// RefusedEnvironments are of the only repository, as in a RepositoryStatus.
@@ -170,6 +170,8 @@ type RepositoryStatus struct {
 	Branch              string               `json:"branch"`
 	HeadBranch          string               `json:"head_branch"`
 	TagAside            string               `json:"tag_aside"`
+	Tags                string               `json:"tags"`
+	Tag                 string               `json:"tag"`
 	ForcedPush          *ForcedPush          `json:"forced_push"`
 	Verify              string               `json:"verify"`
 	Poll                PollStatus           `json:"poll"`
@@ -188,7 +190,7 @@ func (s Status) Each() []RepositoryStatus {
 	if len(s.Repositories) > 0 {
 		return s.Repositories
 	}
-	return []RepositoryStatus{{Repository: s.Repository, Branch: s.Branch, HeadBranch: s.HeadBranch, TagAside: s.TagAside, ForcedPush: s.ForcedPush,
+	return []RepositoryStatus{{Repository: s.Repository, Branch: s.Branch, HeadBranch: s.HeadBranch, TagAside: s.TagAside, Tags: s.Tags, Tag: s.Tag, ForcedPush: s.ForcedPush,
 		Verify: s.Verify, Poll: s.Poll, RefusedEnvironments: s.RefusedEnvironments}}
 }
 

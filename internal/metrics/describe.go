@@ -43,6 +43,7 @@ type shownEnvironment struct {
 type shown struct {
 	environments []shownEnvironment // by name
 	all          map[string]bool    // also those that are left out
+	repositories []string           // "" where there is one alone; the runner's configuration bounds them
 	// How many are left out.
 	droppedEnvironments, droppedConnections int
 }
@@ -51,6 +52,9 @@ type shown struct {
 // are labels count as one too many.
 func admit(now Snapshot) shown {
 	out := shown{all: map[string]bool{}}
+	for _, r := range now.Status.Each() {
+		out.repositories = append(out.repositories, r.Name)
+	}
 	applied := func(e daemon.EnvironmentStatus) int { // 0: before
 		return int(1 - is(e.AppliedRevision != ""))
 	}
@@ -123,7 +127,8 @@ func (m *Metrics) daemon(out *exposition, now Snapshot, shown shown) {
 	s := now.Status
 	out.add("build_info", 1, m.o.Version, m.version)
 	out.add("apply_enabled", is(s.Mode == report.Apply))
-	out.add("ready", is(len(s.Unready) == 0 && s.Poll.LastSuccess != nil && now.StateUsable))
+	unread := slices.ContainsFunc(s.Each(), func(r daemon.RepositoryStatus) bool { return r.Poll.LastSuccess == nil })
+	out.add("ready", is(len(s.Unready) == 0 && !unread && now.StateUsable))
 	out.add("stuck_runs", float64(len(s.Stuck)))
 	out.add("state_usable", is(now.StateUsable))
 	out.add("config_last_reload_successful", is(s.Config.RefusedSince == nil))
@@ -153,10 +158,11 @@ func (m *Metrics) daemon(out *exposition, now Snapshot, shown shown) {
 }
 
 func git(out *exposition, now Snapshot) {
-	poll := now.Status.Poll
-	since(out, "git_last_fetch_timestamp_seconds", poll.At)
-	since(out, "git_last_success_timestamp_seconds", poll.LastSuccess)
-	out.add("git_consecutive_failures", float64(poll.Failures))
+	for _, r := range now.Status.Each() {
+		since(out, "git_last_fetch_timestamp_seconds", r.Poll.At, label(r.Name))
+		since(out, "git_last_success_timestamp_seconds", r.Poll.LastSuccess, label(r.Name))
+		out.add("git_consecutive_failures", float64(r.Poll.Failures), label(r.Name))
+	}
 }
 
 // since adds a time, where it is known.
@@ -189,7 +195,7 @@ func tokens(out *exposition, now Snapshot) {
 
 // status adds what the daemon knows of an environment.
 func status(out *exposition, now Snapshot, e shownEnvironment) {
-	out.add("environment_info", 1, e.label, label(e.Account))
+	out.add("environment_info", 1, e.label, label(e.Account), label(e.Repository))
 	lag := 0.0
 	if !e.Lagging.IsZero() {
 		lag = now.Now.Sub(e.Lagging).Seconds()
@@ -320,8 +326,10 @@ func keysOf(out *exposition, now time.Time, k keys.Status, environment, connecti
 
 // counted adds what was told of. The caller holds mu.
 func (m *Metrics) counted(out *exposition, shown shown) {
-	out.add("git_fetches_total", m.fetched[true], "success")
-	out.add("git_fetches_total", m.fetched[false], "failure")
+	for _, name := range shown.repositories {
+		out.add("git_fetches_total", m.fetched[fetch{name, true}], "success", label(name))
+		out.add("git_fetches_total", m.fetched[fetch{name, false}], "failure", label(name))
+	}
 	for _, e := range shown.environments {
 		c := m.counts[e.Name]
 		if c == nil {

@@ -53,6 +53,9 @@ func (e *exposition) add(name string, value float64, labels ...string) {
 	s := &e.spare[0]
 	e.spare = e.spare[1:]
 	s.value = value
+	if last := len(labels) - 1; last >= 0 && labels[last] == "" && to.Labels[last] == repo {
+		labels = labels[:last]
+	}
 	for i, label := range labels {
 		s.values[i] = label
 		s.pairs[i].Name, s.pairs[i].Value = &to.Labels[i], &s.values[i]

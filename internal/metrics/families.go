@@ -34,6 +34,7 @@ const (
 	account     = "account"
 	receiver    = "receiver"
 	outcome     = "outcome"
+	repo        = "repo" // left out where there is one alone
 )
 
 // Families lists the metrics of ours, by subject.
@@ -52,13 +53,13 @@ func Families() []Family {
 		{"pause_remaining_seconds", Gauge, []string{"target"}, "In how long a pause ends by itself."},
 		{"dropped_labels", Gauge, []string{"kind"}, "Environments and connections that are left out of the metrics, because there are too many."},
 
-		{"git_fetches_total", Counter, []string{outcome}, "Looks at the repository, by outcome: success, failure."},
+		{"git_fetches_total", Counter, []string{outcome, repo}, "Looks at the repository, by outcome: success, failure."},
 		{"git_fetch_duration_seconds", Histogram, nil, "How long a look at the repository took."},
-		{"git_last_fetch_timestamp_seconds", Gauge, nil, "When the repository was looked at last, with any outcome."},
-		{"git_last_success_timestamp_seconds", Gauge, nil, "When the repository was read last."},
-		{"git_consecutive_failures", Gauge, nil, "Looks in a row at the repository that failed; a commit that is refused is no failure."},
+		{"git_last_fetch_timestamp_seconds", Gauge, []string{repo}, "When the repository was looked at last, with any outcome."},
+		{"git_last_success_timestamp_seconds", Gauge, []string{repo}, "When the repository was read last."},
+		{"git_consecutive_failures", Gauge, []string{repo}, "Looks in a row at the repository that failed; a commit that is refused is no failure."},
 
-		{"environment_info", Gauge, []string{environment, account}, "1; the account of an environment."},
+		{"environment_info", Gauge, []string{environment, account, repo}, "1; the account and the repository of an environment."},
 		{"environment_lag_seconds", Gauge, ofRun, "For how long there has been a newer commit than that of the environment's last run; 0 where there is none."},
 		{"environment_behind", Gauge, ofRun, "1 where the environment stays on an older commit, because the newest is refused, else 0."},
 		{"environment_refused", Gauge, ofRun, "1 where the commit names an account or a dev_id that the runner does not allow, or a dev_id that Terra does not have, else 0."},

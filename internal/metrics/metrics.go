@@ -64,7 +64,7 @@ type Metrics struct {
 
 	mu        sync.Mutex
 	counts    map[string]*counts // by name of the environment
-	fetched   map[bool]float64   // by whether it succeeded
+	fetched   map[fetch]float64
 	requests  map[request]float64
 	waited    map[string]float64 // seconds, by account
 	remaining map[string]int     // by account
@@ -91,6 +91,11 @@ type sent struct {
 	outcome report.Outcome
 }
 
+type fetch struct {
+	repository string
+	succeeded  bool
+}
+
 type request struct{ account, operation, code string }
 
 type delivery struct {
@@ -109,7 +114,7 @@ func New(o Options) *Metrics {
 		runDuration:   prometheus.NewHistogram(histogram("run_duration_seconds", []float64{.1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900})),
 		apiDuration: prometheus.NewHistogramVec(histogram("api_request_duration_seconds", []float64{.025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 90}),
 			family("api_request_duration_seconds").Labels),
-		counts: map[string]*counts{}, fetched: map[bool]float64{}, requests: map[request]float64{}, waited: map[string]float64{},
+		counts: map[string]*counts{}, fetched: map[fetch]float64{}, requests: map[request]float64{}, waited: map[string]float64{},
 		remaining: map[string]int{}, receivers: map[string]*delivery{},
 	}
 	m.version = goVersion()
@@ -137,13 +142,13 @@ func (m *Metrics) Gather() ([]*dto.MetricFamily, error) {
 	return all, err
 }
 
-// Fetched is told of each look at the repository: how long it took, and whether it could be
-// read.
-func (m *Metrics) Fetched(took time.Duration, ok bool) {
+// Fetched is told of each look at a repository of the runner's configuration, "" where it is the
+// only one: how long it took, and whether it could be read.
+func (m *Metrics) Fetched(repository string, took time.Duration, ok bool) {
 	m.fetchDuration.Observe(took.Seconds())
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.fetched[ok]++
+	m.fetched[fetch{repository, ok}]++
 }
 
 // Ran is told of each run of an environment.

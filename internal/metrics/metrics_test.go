@@ -80,8 +80,8 @@ func full() *Metrics {
 	s := everything()
 	m := metricsOf(s)
 	m.version = "go1.2.3"
-	m.Fetched(20*time.Millisecond, true)
-	m.Fetched(time.Second, false)
+	m.Fetched("", 20*time.Millisecond, true)
+	m.Fetched("", time.Second, false)
 	m.Ran("production", s.Environments["production"].Report)
 	m.Called(Call{Account: "default", Operation: "listSources", Sent: true, Status: 200, Waited: time.Second, Took: 30 * time.Millisecond})
 	m.Called(Call{Account: "default", Operation: "updateSource", Sent: true, Status: 429, Took: time.Millisecond, Remaining: ptr(7)})
@@ -160,7 +160,8 @@ func TestEveryMetric(t *testing.T) {
 			for _, pair := range metric.GetLabel() {
 				names = append(names, pair.GetName())
 			}
-			if want := slices.Sorted(slices.Values(f.Labels)); !slices.Equal(slices.Sorted(slices.Values(names)), want) {
+			labels := slices.DeleteFunc(slices.Clone(f.Labels), func(name string) bool { return name == repo }) // there is one alone here
+			if want := slices.Sorted(slices.Values(labels)); !slices.Equal(slices.Sorted(slices.Values(names)), want) {
 				t.Errorf("%s has the labels %v, want %v", f.Name, names, want)
 			}
 		}
@@ -172,6 +173,42 @@ func TestEveryMetric(t *testing.T) {
 		}
 	}
 	t.Logf("COUNT metrics=%d", len(Families()))
+}
+
+// TestSeveralRepositoriesAreToldApart: each has its own series, and of one that is not followed
+// any more there are none.
+func TestSeveralRepositoriesAreToldApart(t *testing.T) {
+	t.Parallel()
+	s := everything()
+	s.Status.Environments[0].Repository = "payments"
+	s.Status.Repositories = []daemon.RepositoryStatus{
+		{Name: "apps", Poll: daemon.PollStatus{At: ptr(at(2)), Tries: daemon.Tries{Failures: 7}}},
+		{Name: "payments", Poll: daemon.PollStatus{At: ptr(at(2)), Tries: daemon.Tries{LastSuccess: ptr(at(2))}}},
+	}
+	m := metricsOf(s)
+	m.Fetched("apps", time.Second, false)
+	m.Fetched("payments", time.Second, true)
+	m.Fetched("former", time.Second, true)
+	checked(t, m)
+	page := exposed(t, m)
+	for _, want := range []string{
+		`git_consecutive_failures{repo="apps"} 7`, `git_consecutive_failures{repo="payments"} 0`, `git_last_success_timestamp_seconds{repo="payments"}`,
+		`git_fetches_total{outcome="failure",repo="apps"} 1`, `git_fetches_total{outcome="success",repo="apps"} 0`, `git_fetches_total{outcome="success",repo="payments"} 1`,
+		`environment_info{environment="production",account="default",repo="payments"} 1`, `ready 0`,
+	} {
+		if !strings.Contains(page, Prefix+want) {
+			t.Errorf("there is no %s:\n%s", want, page)
+		}
+	}
+	for _, never := range []string{"former", `git_last_success_timestamp_seconds{repo="apps"}`, `repo=""`} {
+		if strings.Contains(page, never) {
+			t.Errorf("there is %s", never)
+		}
+	}
+	s.Status.Repositories[0].Poll.LastSuccess = ptr(at(1))
+	if page := exposed(t, metricsOf(s)); !strings.Contains(page, Prefix+"ready 1\n") {
+		t.Error("it is not ready once each was read")
+	}
 }
 
 // TestNamesAreThoseOfPrometheus holds every name, type and help to promlint, those of the
@@ -428,7 +465,7 @@ func TestScrapesBesideRuns(t *testing.T) {
 		all.Go(func() { _, _ = m.Gather() })
 		all.Go(func() {
 			m.Ran("production", s.Environments["production"].Report)
-			m.Fetched(time.Second, true)
+			m.Fetched("", time.Second, true)
 			m.Called(Call{Account: "default", Operation: "getMe", Sent: true, Status: 200})
 			m.Notified("oncall", true, at(1))
 		})

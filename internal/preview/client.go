@@ -44,8 +44,9 @@ type Client struct {
 
 // NewClient makes a Client for the daemon at an address, https or http on this machine. key
 // is the token that both know, issuers the PEM of certificates to trust in the place of the
-// system's, nil for those. It connects to nothing yet.
-func NewClient(address, key string, issuers []byte, now func() time.Time) (*Client, error) {
+// system's, nil for those. repository names one of several that the daemon follows, "" the only
+// one. It connects to nothing yet.
+func NewClient(address, repository, key string, issuers []byte, now func() time.Time) (*Client, error) {
 	u, err := url.Parse(address)
 	switch {
 	case err != nil || u.Hostname() == "":
@@ -63,7 +64,7 @@ func NewClient(address, key string, issuers []byte, now func() time.Time) (*Clie
 			return nil, errors.New("is trusted by a file that holds no certificate as PEM")
 		}
 	}
-	return &Client{address: strings.TrimRight(u.String(), "/") + Path, key: key, now: now, pause: pause, http: http.Client{
+	return &Client{address: strings.TrimRight(u.String(), "/") + PathOf(repository), key: key, now: now, pause: pause, http: http.Client{
 		Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: protected, TLSHandshakeTimeout: reachIn, DisableKeepAlives: true,
 			DialContext: (&net.Dialer{Timeout: reachIn}).DialContext, MaxResponseHeaderBytes: maxRequest},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -213,7 +214,7 @@ func (c *Client) refused(answer *http.Response, body io.Reader) error {
 	case code == http.StatusUnauthorized:
 		return fmt.Errorf("ask %s: it does not know this token; it has to be the one of `preview` in the daemon's configuration", c.address)
 	case code == http.StatusNotFound:
-		return fmt.Errorf("ask %s: there are no previews; set `preview` in the daemon's configuration, and check --url", c.address)
+		return fmt.Errorf("ask %s: there are no previews; set `preview` in the daemon's configuration, and check --url, and --repo where it follows several repositories", c.address)
 	case code >= 300 && code < 400:
 		return fmt.Errorf("ask %s: it answers with a redirect, which is not followed; name the daemon itself with --url", c.address)
 	case code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable:

@@ -351,7 +351,7 @@ func TestDoorOutlivesTheDeadlinesOfAPage(t *testing.T) {
 	server.Config.ReadTimeout, server.Config.WriteTimeout = 50*time.Millisecond, 50*time.Millisecond
 	server.Start()
 	defer server.Close()
-	c, err := NewClient(server.URL, testKey, nil, time.Now)
+	c, err := NewClient(server.URL, "", testKey, nil, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -393,16 +393,16 @@ func TestFullRef(t *testing.T) {
 // TestClientRefuses: what would give the plan away is not asked.
 func TestClientRefuses(t *testing.T) {
 	for _, address := range []string{"", "daemon", "http://daemon.example", "https://me:secret@daemon.example", "https://daemon.example/?x=1", "https://daemon.example/#x", "ftp://127.0.0.1", "http://127.0.0.1.example:80"} {
-		if _, err := NewClient(address, testKey, nil, time.Now); err == nil || strings.Contains(err.Error(), "secret@") {
+		if _, err := NewClient(address, "", testKey, nil, time.Now); err == nil || strings.Contains(err.Error(), "secret@") {
 			t.Errorf("%q: %v", address, err)
 		}
 	}
 	for _, address := range []string{"https://daemon.example/terra/", "http://127.0.0.1:8080", "http://localhost:1", "http://[::1]:1"} {
-		if _, err := NewClient(address, testKey, nil, time.Now); err != nil {
+		if _, err := NewClient(address, "", testKey, nil, time.Now); err != nil {
 			t.Errorf("%q: %v", address, err)
 		}
 	}
-	if _, err := NewClient("https://daemon.example", testKey, []byte("no certificate"), time.Now); err == nil {
+	if _, err := NewClient("https://daemon.example", "", testKey, []byte("no certificate"), time.Now); err == nil {
 		t.Error("a file without certificate was trusted")
 	}
 }
@@ -434,7 +434,7 @@ func TestClientAsksABusyDaemonAgain(t *testing.T) {
 			}
 			_, _ = io.WriteString(w, `{"result":{"commit":"abc"}}`+"\n")
 		}))
-		client, err := NewClient(server.URL, testKey, nil, time.Now)
+		client, err := NewClient(server.URL, "", testKey, nil, time.Now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -476,7 +476,7 @@ func TestClientSaysWhy(t *testing.T) {
 		"an endless line": {answer(200, strings.Repeat("x", maxAnswer+1)), "broke off"},
 	} {
 		server := httptest.NewServer(c.handler)
-		client, err := NewClient(server.URL, testKey, nil, time.Now)
+		client, err := NewClient(server.URL, "", testKey, nil, time.Now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -493,7 +493,7 @@ func TestClientSaysWhy(t *testing.T) {
 	secure.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	secure.StartTLS()
 	defer secure.Close()
-	client, err := NewClient(secure.URL, testKey, nil, time.Now)
+	client, err := NewClient(secure.URL, "", testKey, nil, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -508,7 +508,7 @@ func TestClientShowsNothingThatActs(t *testing.T) {
 		_, _ = io.WriteString(w, `{"progress":{"environment":"a\u001b[2J","done":1,"total":2}}`+"\n"+`{"result":{"document":"a\u001b[2Jb\n","error":"c\u001b[2J"}}`+"\n")
 	}))
 	defer server.Close()
-	client, err := NewClient(server.URL, testKey, nil, time.Now)
+	client, err := NewClient(server.URL, "", testKey, nil, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -532,7 +532,7 @@ func TestClientReadsNoMore(t *testing.T) {
 		}
 	}))
 	defer server.Close()
-	client, err := NewClient(server.URL, testKey, nil, time.Now)
+	client, err := NewClient(server.URL, "", testKey, nil, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

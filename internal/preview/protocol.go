@@ -18,6 +18,14 @@ import (
 // Path is where a daemon answers. It is what is signed, wherever a proxy puts it.
 const Path = "/api/v1/preview"
 
+// PathOf is where it answers for one of several repositories; "" is the only one.
+func PathOf(repository string) string {
+	if repository == "" {
+		return Path
+	}
+	return Path + "/" + repository
+}
+
 // Schema names the form of a result. Fields are added, never renamed.
 const Schema = "terra-reconcile/preview/v1"
 

@@ -23,7 +23,7 @@ func filled(t testing.TB) string {
 			s.SaveMemory(here(), memoryOf("strava", "garmin")),
 			s.SaveCommits(here(), Commits{"production", "bbb", "aaa"}),
 			s.SaveSourceTypes(here(), typesOffered(), noon()),
-			s.SaveRevisions([]Revision{{dev, "production", "bbb"}}), s.SaveToken(Token{API: "a", Fingerprint: "f", At: noon()}), s.SaveLocation(here(), "default"),
+			s.SaveRevisions(nil, []Revision{{dev, "production", "bbb"}}), s.Claim(claimOf("production", dev)), s.SaveToken(Token{API: "a", Fingerprint: "f", At: noon()}), s.SaveLocation(here(), "default"),
 			s.SetKillSwitch(killSwitch("production", "")),
 			s.SaveDigests(noon(), map[string]Digest{"sha256:a": {Value: "v", Mask: "m"}}),
 			s.Begin(here(), intent("open", noon())),
@@ -58,7 +58,8 @@ func readAll(s *Store) error {
 	_, _, err14 := s.HeardUntil()
 	_, err15 := s.Conditions()
 	_, _, err16 := s.Waiting("ops")
-	for _, err := range []error{err14, err15, err16, err, err2, err3, err4, err5, err6, err7, err8, err9, err10, err11, err12, err13} {
+	_, err17 := s.Owners()
+	for _, err := range []error{err17, err14, err15, err16, err, err2, err3, err4, err5, err6, err7, err8, err9, err10, err11, err12, err13} {
 		if err != nil {
 			return err
 		}

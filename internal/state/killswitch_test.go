@@ -154,10 +154,10 @@ func TestKnownEnvironments(t *testing.T) {
 	must(t, errors.Join(
 		s.SaveCommits(of("b"), Commits{"staging", "c2", "c1"}), s.SaveCommits(of("old"), Commits{"", "c0", "c0"}),
 		s.SaveCommits(rehearsal, Commits{"staging", "c3", "c3"}), s.SaveCommits(of("d"), Commits{"before", "c1", "c1"}),
-		s.SaveRevisions([]Revision{{"a", "production", "g1"}, {"b", "staging", "g1"}}),
-		s.SaveRevisions([]Revision{{"a", "production", "g2"}, {"d", "now", "g2"}}), s.SaveMemory(of("c"), memoryOf("strava"))))
+		s.SaveRevisions(nil, []Revision{{"a", "production", "g1"}, {"b", "staging", "g1"}}),
+		s.SaveRevisions([]Revision{{"a", "production", "g1"}, {"b", "staging", "g1"}}, []Revision{{"a", "production", "g2"}, {"d", "now", "g2"}}), s.SaveMemory(of("c"), memoryOf("strava"))))
 	before := transactions(t, s)
-	must(t, s.SaveRevisions([]Revision{{"a", "production", "g2"}, {"d", "now", "g2"}}))
+	must(t, s.SaveRevisions(nil, []Revision{{"a", "production", "g2"}, {"d", "now", "g2"}}))
 	if after := transactions(t, s); after != before {
 		t.Error("the same again is written")
 	}
@@ -174,7 +174,7 @@ func TestKnownEnvironments(t *testing.T) {
 		t.Errorf("revisions (-want +got):\n%s", diff)
 	}
 	for _, g := range []Revision{{"", "production", "g"}, {"a", "", "g"}, {"a", "production", ""}} {
-		if err := opened(t, t.TempDir()).SaveRevisions([]Revision{g}); err == nil {
+		if err := opened(t, t.TempDir()).SaveRevisions(nil, []Revision{g}); err == nil {
 			t.Errorf("%+v: got no error", g)
 		}
 	}

@@ -30,6 +30,8 @@ const (
 	kindAccount    Kind[string]       = "account/1"          // by dev_id: the runner's name of the account that was used for it last
 	kindCustomer   Kind[string]       = "customer/1"         // by API address and dev_id: whose token was used there last
 	kindBranch     Kind[string]       = "branch/1"           // by repository: the branch that a daemon follows where nobody named one
+	kindNameOwner  Kind[Owner]        = "name-owner/1"       // by name of an environment: the repository that has it
+	kindDevIDOwner Kind[Owner]        = "dev-id-owner/1"     // by dev_id in small letters: the repository that has it
 	kindFollowed   Kind[Followed]     = "followed/1"         // by repository: what its branch named, and what was accepted of it
 	kindHeard      Kind[HeardUntil]   = "messages-heard/1"   // how far people were told of the history
 	kindMessage    Kind[Message]      = "message/1"          // by receiver and number: what waits for it

@@ -135,17 +135,13 @@ func (s *Store) Revisions() (all []Revision, err error) {
 	return all, err
 }
 
-// SaveRevisions replaces the revisions of all environments: those of one that is not
-// among them are forgotten.
-func (s *Store) SaveRevisions(all []Revision) error {
+// SaveRevisions puts revisions in the place of former ones: of those, an environment that is not
+// among them is forgotten. Others stay as they are.
+func (s *Store) SaveRevisions(former, all []Revision) error {
 	return s.write("save revisions", func(w Writer) error {
-		known, err := w.List(Environment{}, kindRevision.name())
-		if err != nil {
-			return err
-		}
-		for _, record := range known {
-			if !slices.ContainsFunc(all, func(r Revision) bool { return r.DevID == record.Key }) {
-				if err := w.Delete(record.Address); err != nil {
+		for _, was := range former {
+			if !slices.ContainsFunc(all, func(r Revision) bool { return r.DevID == was.DevID }) {
+				if err := kindRevision.drop(w, Environment{}, was.DevID); err != nil {
 					return err
 				}
 			}

@@ -228,7 +228,7 @@ func refusesWrites(t *testing.T, s *Store) {
 		"SaveMemory":      s.SaveMemory(here(), memoryOf("strava", "garmin")),
 		"SaveCommits":     s.SaveCommits(here(), Commits{"production", "b", "a"}),
 		"SaveApproval":    s.SaveApproval(here(), Approval{Hash: "h", By: []string{"jo"}, At: noon(), Until: noon().Add(1)}),
-		"SaveGood":        s.SaveRevisions(nil),
+		"SaveGood":        s.SaveRevisions(nil, []Revision{{DevID: "a", Environment: "production", Commit: "g"}}),
 		"SetKillSwitch":   s.SetKillSwitch(killSwitch("", "")),
 		"LiftKillSwitch":  second(s.LiftKillSwitch("", "sam", noon())),
 		"SaveSourceTypes": s.SaveSourceTypes(here(), nil, noon()),

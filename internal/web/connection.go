@@ -243,6 +243,7 @@ func (p *subjectPage) ofEnvironment(e seen, connections map[string]standing, now
 		}
 	}
 	add("dev_id", clean(e.status.DevID))
+	add("repository", clean(e.status.Repository))
 	add("account", clean(e.last.Account))
 	add("commit", shortHash(e.status.Revision))
 	add("fully applied", cmp.Or(shortHash(e.status.AppliedRevision), "nothing yet"))

@@ -130,12 +130,9 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request) {
 func (s *Site) overviewOf(r *http.Request, status daemon.Status, lines []state.Entry) overviewPage {
 	now := s.o.Now()
 	all := s.see(status)
-	p := overviewPage{chrome: s.chrome(r, ""), Repository: clean(status.Repository), Mode: "applies what is ready", StartedAgo: momentOf(status.StartedAt, now)}
+	p := overviewPage{chrome: s.chrome(r, ""), Repository: repositoryWords(status), Mode: "applies what is ready", StartedAgo: momentOf(status.StartedAt, now)}
 	if status.Mode != report.Apply {
 		p.Mode = "observe-only, nothing is applied"
-	}
-	if status.Branch != "" {
-		p.Repository += ", branch " + clean(status.Branch)
 	}
 	p.Notices = notices(status, all, now)
 	count := p.grid(all, status.Paused)
@@ -176,6 +173,19 @@ func (s *Site) overviewOf(r *http.Request, status daemon.Status, lines []state.E
 	}
 	p.Title = p.Heading
 	return p
+}
+
+// repositoryWords name what is followed.
+func repositoryWords(status daemon.Status) string {
+	var out []string
+	for _, r := range status.Each() {
+		text := strings.TrimLeft(clean(r.Name)+" "+clean(r.Repository), " ")
+		if r.Branch != "" {
+			text += ", branch " + clean(r.Branch)
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, " · ")
 }
 
 // see asks the daemon about each environment.
@@ -247,8 +257,14 @@ func notices(s daemon.Status, all []seen, now time.Time) []notice {
 	for _, u := range s.Unready {
 		out = append(out, notice{Bad: true, Label: "Not ready", Text: fmt.Sprintf("%s has failed for %s: %s", clean(u.String()), span(now.Sub(u.Since)), clean(u.Cause))})
 	}
-	if s.Poll.Error != "" && !slices.ContainsFunc(s.Unready, func(u daemon.Unready) bool { return u.Environment == "" }) {
-		out = append(out, notice{Bad: true, Label: "Repository", Text: clean(s.Poll.Error)})
+	for _, r := range s.Each() {
+		isSaid := slices.ContainsFunc(s.Unready, func(u daemon.Unready) bool { return u.Environment == "" && u.Repository == r.Name })
+		if r.Poll.Error != "" && !isSaid {
+			out = append(out, notice{Bad: true, Label: labelOf("Repository", r), Text: clean(r.Poll.Error)})
+		}
+		for _, e := range r.RefusedEnvironments {
+			out = append(out, notice{Bad: true, Label: labelOf("Repository", r), Text: clean(e.Name) + " is not used: " + clean(e.Reason)})
+		}
 	}
 	for _, p := range s.Paused {
 		target := cmp.Or(clean(p.Target), everythingWord)
@@ -260,18 +276,8 @@ func notices(s daemon.Status, all []seen, now time.Time) []notice {
 			out = append(out, notice{Bad: true, Label: "Messages", Text: fmt.Sprintf("%s has not taken them for %s: %s", clean(r.Name), span(now.Sub(*r.FailingSince)), clean(r.Error))})
 		}
 	}
-	if s.HeadBranch != "" {
-		out = append(out, notice{Label: "Branch", Text: "HEAD of the repository names " + clean(s.HeadBranch) + ", which is not followed; to follow it name it under repo.ref"})
-	}
-	if s.TagAside != "" {
-		out = append(out, notice{Label: "Branch", Text: clean(s.TagAside) + " has the name of the branch, which is followed"})
-	}
-	if f := s.ForcedPush; f != nil && now.Sub(f.At) < forcedShown {
-		it := "it"
-		if f.Tag != "" {
-			it = "the tag " + clean(f.Tag)
-		}
-		out = append(out, notice{Label: "Branch", Text: it + fmt.Sprintf(" was forced from %.12s to %.12s, noticed %s ago; find out who did, and what is gone", clean(f.From), clean(f.To), span(now.Sub(f.At)))})
+	for _, r := range s.Each() {
+		out = append(out, branchNotices(r, now)...)
 	}
 	for _, e := range all {
 		for _, n := range e.notices() {
@@ -279,6 +285,34 @@ func notices(s daemon.Status, all []seen, now time.Time) []notice {
 			n.Link = &link{environmentPath(e.status.Name), "See " + clean(e.status.Name)}
 			out = append(out, n)
 		}
+	}
+	return out
+}
+
+// labelOf is the label of what concerns one repository.
+func labelOf(label string, r daemon.RepositoryStatus) string {
+	return strings.TrimRight(label+" "+clean(r.Name), " ")
+}
+
+// branchNotices are what concerns the branch of a repository.
+func branchNotices(r daemon.RepositoryStatus, now time.Time) []notice {
+	var out []notice
+	if r.HeadBranch != "" {
+		setting := "repo.ref"
+		if r.Name != "" {
+			setting = "repos." + clean(r.Name) + ".ref"
+		}
+		out = append(out, notice{Label: labelOf("Branch", r), Text: "HEAD of the repository names " + clean(r.HeadBranch) + ", which is not followed; to follow it name it under " + setting})
+	}
+	if r.TagAside != "" {
+		out = append(out, notice{Label: labelOf("Branch", r), Text: clean(r.TagAside) + " has the name of the branch, which is followed"})
+	}
+	if f := r.ForcedPush; f != nil && now.Sub(f.At) < forcedShown {
+		it := "it"
+		if f.Tag != "" {
+			it = "the tag " + clean(f.Tag)
+		}
+		out = append(out, notice{Label: labelOf("Branch", r), Text: it + fmt.Sprintf(" was forced from %.12s to %.12s, noticed %s ago; find out who did, and what is gone", clean(f.From), clean(f.To), span(now.Sub(f.At)))})
 	}
 	return out
 }
