@@ -32,8 +32,16 @@ func (o ownership) isOurs(owner state.Owner) bool {
 	return owner.Repository == us.Repository || owner.Address == us.Address && !goesOn
 }
 
-// given tells whether the runner's configuration says that an environment is the repository's.
-func (o ownership) given(name string) bool { return slices.Contains(o.config.Environments, name) }
+// given tells whether the runner's configuration says that an environment is the repository's;
+// what a person chooses for one run does not.
+func (o ownership) given(name string) bool {
+	for _, r := range o.config.Repos {
+		if r.Name == o.config.Repo.Name {
+			return slices.Contains(r.Environments, name)
+		}
+	}
+	return slices.Contains(o.config.Environments, name)
+}
 
 // foreign is why an environment of that name is another repository's; "" where it is not.
 func (o ownership) foreign(name string) string {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path"
 	"regexp"
 	"strconv"
 	"strings"
@@ -43,7 +44,7 @@ const (
 //	daemon said N PATTERN       after stop: N lines matched
 //	daemon config FILE          put FILE in the place of daemon.yaml, as editors do
 //	daemon signal SIGNAL        send HUP, USR1 or USR2, and go on
-//	daemon hooked CODE SECRET   POST /hooks/git as GitHub signs it
+//	daemon hooked CODE SECRET [REPO]   POST /hooks/git, or that of a repository, as GitHub signs it
 //	daemon deaf                 nobody reads its log any more
 //	daemon stop SIGNAL CODE D   send TERM, INT or KILL (code -1); it must end within D on a quiet machine, with CODE
 func daemonCommand(ts *testscript.TestScript, neg bool, args []string) {
@@ -82,8 +83,8 @@ func daemonCommand(ts *testscript.TestScript, neg bool, args []string) {
 	case "signal":
 		ts.Check(s.daemon.cmd.Process.Signal(signalOf(ts, args[0])))
 	case "hooked":
-		need(ts, neg, args, 2, 2, "daemon hooked CODE SECRET")
-		s.daemon.hooked(ts, number(ts, args[0]), args[1])
+		need(ts, neg, args, 2, 3, "daemon hooked CODE SECRET [REPO]")
+		s.daemon.hooked(ts, number(ts, args[0]), args[1], args[2:]...)
 	case "page":
 		if page := s.daemon.healthy(ts, 0); !regexp.MustCompile(strings.Join(args, " ")).MatchString(page) {
 			ts.Fatalf("/healthz says %s", page)
@@ -245,11 +246,11 @@ func (b *background) healthy(ts *testscript.TestScript, want int) (page string) 
 }
 
 // hooked tells the daemon of a push, as GitHub does. No two say the same.
-func (b *background) hooked(ts *testscript.TestScript, want int, secret string) {
+func (b *background) hooked(ts *testscript.TestScript, want int, secret string, repo ...string) {
 	body := []byte(rand.Text())
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write(body)
-	request, err := http.NewRequest(http.MethodPost, "http://"+b.address(ts)+"/hooks/git", bytes.NewReader(body))
+	request, err := http.NewRequest(http.MethodPost, "http://"+b.address(ts)+path.Join("/hooks/git", path.Join(repo...)), bytes.NewReader(body))
 	ts.Check(err)
 	request.Header.Set("X-Hub-Signature-256", "sha256="+hex.EncodeToString(mac.Sum(nil)))
 	response, err := (&http.Client{Timeout: patience}).Do(request)

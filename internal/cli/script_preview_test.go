@@ -38,13 +38,17 @@ import (
 //	remote DIR
 //	remote hangs     it takes what it is asked and answers nothing from now on
 //	remote waits     until it is asked then
+//	remote answers   again
 func remoteCommand(ts *testscript.TestScript, neg bool, args []string) {
-	need(ts, neg, args, 1, 1, "remote DIR|hangs|waits")
+	need(ts, neg, args, 1, 1, "remote DIR|hangs|waits|answers")
 	switch s := sceneOf(ts); args[0] {
 	case "hangs":
 		hangs := make(chan struct{})
-		ts.Defer(func() { close(hangs) })
 		s.remoteHangs.Store(&hangs)
+		ts.Defer(s.remoteAnswers)
+		return
+	case "answers":
+		s.remoteAnswers()
 		return
 	case "waits":
 		select {
@@ -84,6 +88,13 @@ func remoteCommand(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(server.Close)
 	ts.Setenv("GIT_TOKEN", token)
 	ts.Setenv("REMOTE", server.URL+"/"+args[0]+"/.git")
+}
+
+// remoteAnswers ends that the git server hangs.
+func (s *scene) remoteAnswers() {
+	if hangs := s.remoteHangs.Swap(nil); hangs != nil {
+		close(*hangs)
+	}
 }
 
 // certificateCommand makes a certificate of this machine, which is its own issuer:
