@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -45,10 +46,7 @@ It exits with 1 when a check fails, else with 0.`,
   reconcile doctor -o json`,
 		Args: takes(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			results := doctor.Examine(cmd.Context(), doctorOptions(proc, f, probe))
-			for i := range results {
-				proc.asked.completeEach(results[i].Remediations)
-			}
+			results := examine(cmd.Context(), proc, f, probe)
 			code := exitOK
 			if doctor.Count(results, doctor.Fail) > 0 {
 				code = exitFailed
@@ -66,6 +64,47 @@ It exits with 1 when a check fails, else with 0.`,
 	addOutput(cmd, &format)
 	cmd.Flags().BoolVar(&probe, "probe", false, "ask the providers whether they know the pairs")
 	return cmd
+}
+
+// examine looks at the repository, or at each of several where nobody named one. What is found of
+// all of them alike stands there once, before what is found of one.
+func examine(ctx context.Context, proc *Process, f *sourceFlags, probe bool) []doctor.Result {
+	names := f.several(proc)
+	if len(names) == 0 {
+		names = []string{""}
+	}
+	asked := proc.asked
+	var each [][]doctor.Result
+	for _, name := range names {
+		one := *f
+		one.named, proc.asked = name, asked
+		results := doctor.Examine(ctx, doctorOptions(proc, &one, probe))
+		for i := range results {
+			proc.asked.completeEach(results[i].Remediations)
+		}
+		each = append(each, results)
+	}
+	if len(each) == 1 {
+		return each[0]
+	}
+	proc.asked = asked
+	isOfAll := func(r doctor.Result) bool {
+		return !slices.ContainsFunc(each, func(list []doctor.Result) bool {
+			return !slices.ContainsFunc(list, func(other doctor.Result) bool {
+				return other.Check == r.Check && other.Subject == r.Subject && other.Status == r.Status && other.Message == r.Message
+			})
+		})
+	}
+	out := slices.DeleteFunc(slices.Clone(each[0]), func(r doctor.Result) bool { return !isOfAll(r) })
+	for i, results := range each {
+		for _, r := range results {
+			if !isOfAll(r) {
+				r.Subject = strings.TrimSpace(names[i] + " " + r.Subject)
+				out = append(out, r)
+			}
+		}
+	}
+	return out
 }
 
 // doctorOptions lets the doctor look with the means of a run.
@@ -114,8 +153,12 @@ func wouldStart(c config.Config) error {
 			return c.TLS.Problem(err)
 		}
 	}
-	_, err := newSignatures(c.Repo.Verify)
-	return err
+	for _, one := range c.Each() {
+		if _, err := newSignatures(one.Repo.Verify); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func printResults(proc *Process, format string, code int, results []doctor.Result) error {

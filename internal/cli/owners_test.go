@@ -280,3 +280,54 @@ func TestAccountsOfARepository(t *testing.T) {
 		t.Errorf("%+v", out)
 	}
 }
+
+// TestMessagesNameTheRepository: what each poll tells is told apart, and of a repository that is
+// not followed any more it ends. Nothing counts as gone until each was read.
+func TestMessagesNameTheRepository(t *testing.T) {
+	t.Parallel()
+	r := newTwoRepositories(t)
+	r.commits("acme", map[string]string{"production": "p-1"})
+	r.commits("beta", map[string]string{"production": "p-3", "staging": "p-4"})
+	all := r.follow("", "p-1")
+	followed := sources{all["acme"], all["beta"]}
+	for _, s := range followed {
+		s.config.Notify = &config.Notify{Receivers: []config.Receiver{{Name: "ops", Form: "webhook", URL: "https://hooks.example/x", Secret: config.EnvSecret("S", nil)}}, Routes: []config.Route{{Receivers: []string{"ops"}}}}
+	}
+	former := map[string]map[string]state.Condition{}
+	for _, source := range []string{"poll", "poll former", "run production", "run gone"} {
+		former[source] = map[string]state.Condition{"a": {Event: string(report.EventCommitRefused), Text: "x", Told: time.Now(), Since: time.Now()}}
+	}
+	if err := r.store.SaveHeard(state.Heard{Conditions: former, Most: 10}); err != nil {
+		t.Fatal(err)
+	}
+	tell, err := newMessages(followed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants := func(what, want string) {
+		t.Helper()
+		told, err := r.store.Conditions()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for source, conditions := range told {
+			for _, c := range conditions {
+				got = append(got, source+": "+c.Text)
+			}
+		}
+		if slices.Sort(got); strings.Join(got, "\n") != want {
+			t.Errorf("%s:\n%s\nwant\n%s", what, strings.Join(got, "\n"), want)
+		}
+	}
+	wants("at the start", "run gone: x\nrun production: x")
+	for _, name := range []string{"acme", "beta"} {
+		if _, err := tell.poller(all[name]).Poll(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if name == "acme" {
+			wants("while one was not read", "run gone: x\nrun production: x")
+		}
+	}
+	wants("then", "poll beta: repository beta: production is not used: an environment production belongs to the repository acme already; give this one another name, or name it under repos.beta.environments of daemon.yaml to hand it over\nrun production: x")
+}

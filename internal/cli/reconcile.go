@@ -25,6 +25,7 @@ type sourceFlags struct {
 	repo, ref, path, config, state string
 	environments                   []string
 	given                          *pflag.Flag // --repo
+	named                          string      // one of several repositories of config, where --repo names none
 }
 
 // runFlags are the flags of a run.
@@ -48,7 +49,7 @@ func (f *sourceFlags) addState(cmd *cobra.Command, usage string) {
 
 func (f *sourceFlags) addRepository(cmd *cobra.Command) {
 	p := cmd.Flags()
-	p.StringVar(&f.repo, "repo", ".", "config repository: a folder or a `URL`")
+	p.StringVar(&f.repo, "repo", ".", "config repository: a folder or a `URL`; the name of one where --config has several")
 	p.StringVar(&f.ref, "ref", "", "`branch` of the repository (default: the remote's own)")
 	p.StringVar(&f.path, "path", "", "`folder` of terra.yaml inside the repository")
 	p.StringVar(&f.config, "config", "", "take repository, accounts and identities from this `daemon.yaml`")

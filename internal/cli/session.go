@@ -152,7 +152,7 @@ func (f *sourceFlags) configuration(proc *Process) (c config.Config, err error) 
 	case err != nil:
 		return c, err
 	case len(c.Repos) > 0:
-		named := ""
+		named := f.named
 		if f.given.Changed {
 			named = f.repo
 		}
@@ -171,6 +171,19 @@ func (f *sourceFlags) configuration(proc *Process) (c config.Config, err error) 
 		c.Environments = f.environments
 	}
 	return c, nil
+}
+
+// several names the repositories of the configuration, where there are several and the command
+// line names none.
+func (f *sourceFlags) several(proc *Process) []string {
+	if f.config == "" || f.given.Changed {
+		return nil
+	}
+	c, err := config.Load(f.config, proc.Getenv)
+	if err != nil || len(c.Repos) < 2 {
+		return nil // who reads it next says why
+	}
+	return c.Names()
 }
 
 // repositoryNamed is a configuration as it is for one of its several repositories.

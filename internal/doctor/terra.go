@@ -23,6 +23,9 @@ func tokens(ctx context.Context, w *world) (out []Result) {
 	clients := w.Clients(w.clock)
 	writes := w.ConfigFile == "" || w.Config.Apply
 	for _, name := range slices.Sorted(maps.Keys(w.Config.Accounts)) {
+		if !w.Config.MayUse(name) {
+			continue // it is looked at with the repositories that may
+		}
 		account := w.Config.Accounts[name]
 		me, err := AskMe(ctx, account, func() (*terra.Client, error) { return clients(name, account.DevIDs[0]) })
 		if err != nil {
