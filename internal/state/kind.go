@@ -60,7 +60,7 @@ func kinds() []string {
 	return []string{
 		string(kindKillSwitch), string(kindSecret), string(kindDigestKey), string(kindRecorded), string(kindSequence),
 		string(kindRevision), string(kindToken), string(kindAccount), string(kindCustomer), string(kindBranch),
-		string(kindFollowed), string(kindHeard), string(kindMessage), string(kindReceiver), string(kindConditions),
+		string(kindFollowed), string(kindNameOwner), string(kindDevIDOwner), string(kindHeard), string(kindMessage), string(kindReceiver), string(kindConditions),
 		string(kindMemory), string(kindConnection), string(kindSourceTypes), string(kindKeyHistory), string(kindProbe),
 		string(kindCommits), string(kindAttempted), string(kindApproval), string(kindUsed), string(kindOpenEvents), string(kindIntent),
 	}

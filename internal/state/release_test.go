@@ -65,10 +65,11 @@ func live(t *testing.T, dir string) {
 		s.SaveCommits(here(), Commits{"production", "bbb", "aaa"}),
 		s.RecordAttempt(here(), "bbb", false),
 		s.SaveSourceTypes(here(), typesOffered(), noon()),
-		s.SaveRevisions([]Revision{{dev, "production", "bbb"}}),
+		s.SaveRevisions(nil, []Revision{{dev, "production", "bbb"}}),
 		s.SaveToken(Token{API: "a", Fingerprint: "f", At: noon()}),
 		s.SaveLocation(here(), "default"),
 		s.SaveBranch("repository", "main"),
+		s.Claim(claimOf("production", dev)),
 		s.SaveFollowed("repository", Followed{Ref: "main", Newest: "bbb", Verified: []string{"bbb", "aaa"}}),
 		s.SetKillSwitch(killSwitch("production", "")),
 		s.SaveDigests(noon(), map[string]Digest{"sha256:a": {Value: "v", Mask: "m"}}),
@@ -270,7 +271,7 @@ func whole[T any](k Kind[T]) kindOfRecord {
 func everyKind() []kindOfRecord {
 	return []kindOfRecord{
 		whole(kindKillSwitch), whole(kindSecret), whole(kindDigestKey), whole(kindRecorded), whole(kindSequence),
-		whole(kindRevision), whole(kindToken), whole(kindAccount), whole(kindCustomer), whole(kindBranch), whole(kindFollowed),
+		whole(kindRevision), whole(kindToken), whole(kindAccount), whole(kindCustomer), whole(kindBranch), whole(kindFollowed), whole(kindNameOwner), whole(kindDevIDOwner),
 		whole(kindHeard), whole(kindMessage), whole(kindReceiver), whole(kindConditions), whole(kindMemory), whole(kindConnection),
 		whole(kindSourceTypes), whole(kindKeyHistory), whole(kindProbe), whole(kindCommits), whole(kindAttempted), whole(kindApproval),
 		whole(kindUsed), whole(kindOpenEvents), whole(kindIntent),
