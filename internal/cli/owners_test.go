@@ -331,3 +331,19 @@ func TestMessagesNameTheRepository(t *testing.T) {
 	}
 	wants("then", "poll beta: repository beta: production is not used: an environment production belongs to the repository acme already; give this one another name, or name it under repos.beta.environments of daemon.yaml to hand it over\nrun production: x")
 }
+
+// TestNamingADevIDGivesNobodyARightToIt: whoever names one that their accounts may not touch does
+// not keep it from the repository whose account may.
+func TestNamingADevIDGivesNobodyARightToIt(t *testing.T) {
+	t.Parallel()
+	r := newTwoRepositories(t)
+	r.commits("acme", map[string]string{"production": "p-1"})
+	r.commits("beta", map[string]string{"greedy": "p-1"})
+	all := r.follow("", "p-1")
+	if got := r.polled(all["beta"]); got != "greedy=p-1" { // its runs are refused
+		t.Errorf("beta: %s", got)
+	}
+	if got := r.polled(all["acme"]); got != "production=p-1" {
+		t.Errorf("acme: %s", got)
+	}
+}
