@@ -17,13 +17,13 @@ func wayTo(repo config.Repo) (w gitsource.Way, err error) {
 		if _, err := gitsource.Issuers(t.CAFile); err != nil {
 			return w, t.Problem(err)
 		}
-		w.CAFile, w.Settings.CAFile = t.CAFile, "repo.tls.ca_file"
+		w.CAFile, w.Settings.CAFile = t.CAFile, repo.Setting()+".tls.ca_file"
 	}
 	if p := repo.Proxy; p != nil {
 		if _, err := p.Address(); err != nil {
 			return w, p.Problem(err)
 		}
-		w.Proxy, w.Settings.Proxy = p.Address, "repo.proxy"
+		w.Proxy, w.Settings.Proxy = p.Address, repo.Setting()+".proxy"
 	}
 	return w, nil
 }
@@ -42,7 +42,7 @@ func appOf(repo config.Repo, project, permission, access string) (*gitsource.App
 	if err != nil {
 		return nil, err
 	}
-	const block = "repo.auth.github_app."
+	block := repo.Setting() + ".auth.github_app."
 	return gitsource.NewApp(gitsource.AppOptions{
 		ID: app.ID, Installation: app.Installation, KeyFile: app.KeyFile, API: app.URL, Repository: cmp.Or(project, config.AppRepository(repo.URL)), Permission: permission, Access: access, Way: way,
 		Settings: gitsource.AppSettings{ID: block + "app_id", Installation: block + "installation_id", KeyFile: block + "private_key_file"},
