@@ -297,7 +297,7 @@ func TestMessagesNameTheRepository(t *testing.T) {
 	for _, source := range []string{"poll", "poll former", "run production", "run gone"} {
 		former[source] = map[string]state.Condition{"a": {Event: string(report.EventCommitRefused), Text: "x", Told: time.Now(), Since: time.Now()}}
 	}
-	if err := r.store.SaveHeard(state.Heard{Conditions: former, Most: 10}); err != nil {
+	if _, err := r.store.SaveHeard(state.Heard{Conditions: former, Most: 10}); err != nil {
 		t.Fatal(err)
 	}
 	tell, err := newMessages(followed)
