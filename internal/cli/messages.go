@@ -269,7 +269,7 @@ func (m *messages) receivers() []daemon.Receiver {
 		return &t
 	}
 	for _, s := range m.Stats() {
-		out = append(out, daemon.Receiver{Name: s.Name, Form: string(s.Form), Delivered: s.Delivered, Failed: s.Failed, Waiting: s.Waiting, Dropped: s.Dropped,
+		out = append(out, daemon.Receiver{Name: s.Name, Form: string(s.Form), Delivered: s.Delivered, Failed: s.Failed, Waiting: s.Waiting, Dropped: s.Dropped, DropCause: s.DropCause,
 			FailingSince: at(s.FailingSince), LastSuccess: at(s.LastSuccess), Error: s.Error})
 	}
 	return out

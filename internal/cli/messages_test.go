@@ -101,7 +101,7 @@ func TestMessagesOfADaemon(t *testing.T) {
 	if r := tell.receivers(); len(r) != 1 || r[0].Waiting != len(all) || r[0].LastSuccess != nil {
 		t.Errorf("got %+v", r)
 	}
-	if words := receiverWords(daemon.Receiver{Name: "ops", Dropped: 2}); words != "ops never gets 2 messages: there was no room" {
+	if words := receiverWords(daemon.Receiver{Name: "ops", Dropped: 2, DropCause: "it answered 404"}); words != "ops never gets 2 messages: it answered 404" {
 		t.Errorf("got %q", words)
 	}
 	source.config.Notify = nil

@@ -155,7 +155,7 @@ func receiverWords(r daemon.Receiver) string {
 		text = fmt.Sprintf("%s takes none since %s, %s: %s", r.Name, minute(*r.FailingSince), visible.Plural(r.Waiting, "waits", "wait"), r.Error)
 	}
 	if r.Dropped > 0 {
-		text = strings.TrimPrefix(text+"; ", "; ") + fmt.Sprintf("%s never gets %s: %s", r.Name, visible.Plural(r.Dropped, "message", "messages"), cmp.Or(r.Error, "there was no room"))
+		text = strings.TrimPrefix(text+"; ", "; ") + fmt.Sprintf("%s never gets %s: %s", r.Name, visible.Plural(r.Dropped, "message", "messages"), r.DropCause)
 	}
 	return text
 }

@@ -209,6 +209,7 @@ type Receiver struct {
 	Failed       int        `json:"failed"`        // tries
 	Waiting      int        `json:"waiting"`       // messages
 	Dropped      int        `json:"dropped"`       // messages that it never gets
+	DropCause    string     `json:"drop_cause"`    // why the last of them is dropped, "" for none
 	FailingSince *time.Time `json:"failing_since"` // null while the last message was taken
 	LastSuccess  *time.Time `json:"last_success"`
 	Error        string     `json:"error"` // of the last try

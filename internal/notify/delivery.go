@@ -19,10 +19,11 @@ import (
 type ReceiverStats struct {
 	Name         string
 	Form         Form
-	Delivered    int // messages that it took
-	Failed       int // tries that it did not take
-	Waiting      int // messages
-	Dropped      int // messages that it will never get: refused for good, or there was no room
+	Delivered    int    // messages that it took
+	Failed       int    // tries that it did not take
+	Waiting      int    // messages
+	Dropped      int    // messages that it will never get: refused for good, or there was no room
+	DropCause    string // why the last of them was dropped
 	FailingSince time.Time
 	LastSuccess  time.Time
 	Error        string // of the last try; "" where it was taken
@@ -63,14 +64,22 @@ func newDelivery(r Receiver, o MessengerOptions) (*delivery, error) {
 	}
 	waiting, known, err := o.Store.Waiting(r.Name)
 	d.stats = ReceiverStats{Name: r.Name, Form: r.Form, Waiting: len(waiting), Dropped: known.Dropped, FailingSince: known.Failing, LastSuccess: known.Success, Error: known.Cause}
+	if known.Dropped > 0 {
+		d.stats.DropCause = noRoomWords
+	}
 	return d, err
 }
+
+// noRoomWords say why a message was dropped that no receiver refused.
+const noRoomWords = "there was no room"
 
 // more says that so many messages came, and so many of all were dropped for want of room.
 func (d *delivery) more(came, dropped int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.stats.Dropped += dropped
+	if d.stats.Dropped += dropped; dropped > 0 {
+		d.stats.DropCause = noRoomWords
+	}
 	d.stats.Waiting = max(0, d.stats.Waiting+came-dropped)
 	select {
 	case d.wake <- struct{}{}:
@@ -195,7 +204,7 @@ func (d *delivery) try(ctx context.Context, m Message, told int, number ...int64
 	} else {
 		d.stats.Failed++
 		d.stats.Dropped++
-		d.stats.Error = err.Error()
+		d.stats.Error, d.stats.DropCause = err.Error(), err.Error()
 	}
 	d.mu.Unlock()
 	switch {

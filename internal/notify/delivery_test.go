@@ -218,6 +218,9 @@ func TestRefusedForGood(t *testing.T) {
 		if len(r.unique(t)) != 1 {
 			t.Errorf("got %v", r.unique(t))
 		}
+		if s := d.Stats()[0]; s.Error != "" || !strings.Contains(s.DropCause, "it answered 400") {
+			t.Errorf("it takes messages again: %+v", s)
+		}
 		d.deliveries[0].more(1, 0) // who tells of a message may come after who has sent it
 		synctest.Wait()
 		if s := d.Stats()[0]; s.Waiting != 0 {
@@ -247,7 +250,7 @@ func TestOverflowIsTold(t *testing.T) {
 		synctest.Wait()
 		d.record(wrote("strava", "failed"))
 		d.Look()
-		if s := d.Stats()[0]; s.Waiting != mostWaiting || s.Dropped != 3 {
+		if s := d.Stats()[0]; s.Waiting != mostWaiting || s.Dropped != 3 || s.DropCause != noRoomWords {
 			t.Errorf("stats: %+v", s)
 		}
 		synctest.Wait()
