@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
@@ -335,6 +336,30 @@ func (w *world) engineAround(fn func(*http.Request)) (*Engine, *state.Store) {
 	w.t.Helper()
 	w.wrap = func(inner http.RoundTripper) http.RoundTripper { return beforeCall{inner, fn} }
 	return w.engine(report.Apply)
+}
+
+// What is refused ends when the folder gets another dev_id, so that the same refusal later is
+// told anew.
+func TestRefusalEndsWithItsDevID(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.strava(secretA, "")
+	w.applied()
+	before := len(w.history())
+	allowed := w.files["production/environment.yaml"]
+	other := &fstest.MapFile{Data: bytes.ReplaceAll(allowed.Data, []byte(devID), []byte("dev-other"))}
+	for range 2 {
+		w.files["production/environment.yaml"] = other
+		w.apply()
+		w.apply()
+		w.files["production/environment.yaml"] = allowed
+		w.applied()
+	}
+	w.tells(before, "environment-refused ", "environment-accepted ", "environment-refused ", "environment-accepted ")
+	refused, accepted := w.history()[before], w.history()[before+1]
+	if accepted.DevID != "dev-other" || !accepted.Since.Equal(refused.At) || accepted.Reason != "the environment has another dev_id" {
+		t.Errorf("got %+v", accepted)
+	}
 }
 
 // A commit of which nothing is used is told once for all runs of it.

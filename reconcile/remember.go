@@ -210,15 +210,16 @@ func (env *environment) recordRefusal(ctx context.Context, cause error) {
 		return
 	}
 	runner := state.Environment{DevID: env.spec.DevID} // also where the account is not known, because nothing could be read
-	lasting, err := env.o.Store.OpenEvents(runner)
-	if err == nil && (lasting.Refused == nil) == (cause == nil) {
-		return
-	}
+	err := env.endFormerRefusals(runner)
+	var lasting state.OpenEvents
 	if err == nil {
+		lasting, err = env.o.Store.OpenEvents(runner)
+	}
+	if err == nil && (lasting.Refused == nil) != (cause == nil) {
 		line := env.line(state.EventEnvironmentRefused)
 		if cause != nil {
 			line.Error = cause.Error()
-			lasting.Refused = &state.Refused{Since: line.At.UTC()}
+			lasting.Refused = &state.Refused{Since: line.At.UTC(), Environment: env.spec.Name}
 		} else {
 			line.Event = state.EventEnvironmentAccepted
 			line.Since, line.LastedMS = lasting.Refused.Since, line.At.Sub(lasting.Refused.Since).Milliseconds()
@@ -229,6 +230,27 @@ func (env *environment) recordRefusal(ctx context.Context, cause error) {
 	if err != nil {
 		env.warn(err.Error())
 	}
+}
+
+// endFormerRefusals ends what was refused of the environment while its folder had another
+// dev_id: nobody asks for that any more.
+func (env *environment) endFormerRefusals(now state.Environment) error {
+	former, err := env.o.Store.RefusedAs(env.spec.Name)
+	for _, id := range former {
+		if err != nil || id == now {
+			continue
+		}
+		var lasting state.OpenEvents
+		if lasting, err = env.o.Store.OpenEvents(id); err != nil {
+			break
+		}
+		line := env.line(state.EventEnvironmentAccepted)
+		line.DevID, line.Reason = id.DevID, "the environment has another dev_id"
+		line.Since, line.LastedMS = lasting.Refused.Since, line.At.Sub(lasting.Refused.Since).Milliseconds()
+		lasting.Refused = nil
+		err = env.o.Store.SaveOpenEvents(id, lasting, []state.Entry{line})
+	}
+	return err
 }
 
 // RecordRefusedCommit records that a commit is not used, or not by one environment. It

@@ -199,11 +199,31 @@ type Drift struct {
 
 // Refused is a whole environment of which no plan can be made.
 type Refused struct {
-	Since time.Time `json:"since"` // UTC
+	Since       time.Time `json:"since"`                 // UTC
+	Environment string    `json:"environment,omitempty"` // its name
 }
 
 // OpenEvents gives what lasts in an environment.
 func (s *Store) OpenEvents(env Environment) (OpenEvents, error) { return one(s, kindOpenEvents, env) }
+
+// RefusedAs gives the dev_ids by which an environment of a name is refused, without the address
+// of an account.
+func (s *Store) RefusedAs(name string) (found []Environment, err error) {
+	err = s.read("recall refusals of "+name, func(r Reader) error {
+		all, err := r.Environments()
+		for _, env := range all {
+			if env.API != "" || err != nil {
+				continue
+			}
+			var o OpenEvents
+			if o, _, err = kindOpenEvents.get(r, env, ""); err == nil && o.Refused != nil && o.Refused.Environment == name {
+				found = append(found, env)
+			}
+		}
+		return err
+	})
+	return found, err
+}
 
 // SaveOpenEvents replaces what lasts in an environment and records what has begun and
 // ended: both or neither.

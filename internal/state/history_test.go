@@ -647,3 +647,18 @@ func TestJournal(t *testing.T) {
 		t.Errorf("pending after an end (-want +got):\n%s", diff)
 	}
 }
+
+// TestRefusedAs: a refusal is found by the name of its environment, without the address of an
+// account.
+func TestRefusedAs(t *testing.T) {
+	t.Parallel()
+	s := opened(t, t.TempDir())
+	refused := func(name string) OpenEvents { return OpenEvents{Refused: &Refused{Since: noon(), Environment: name}} }
+	must(t, s.SaveOpenEvents(Environment{DevID: "a"}, refused("production"), nil))
+	must(t, s.SaveOpenEvents(Environment{DevID: "b"}, refused("staging"), nil))
+	must(t, s.SaveOpenEvents(Environment{DevID: "c"}, OpenEvents{}, nil))
+	must(t, s.SaveOpenEvents(Environment{API: "https://api.example", DevID: "d"}, refused("production"), nil))
+	if got, err := s.RefusedAs("production"); err != nil || len(got) != 1 || got[0].DevID != "a" {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
