@@ -206,10 +206,11 @@ func pollConditions(repository string, environments []daemon.Environment, foreig
 		out = append(out, notify.Lasting{Key: key, Condition: state.Condition{Event: string(report.EventCommitRefused), Text: of(refusal.Error()), Command: next}})
 	}
 	for _, e := range environments {
-		if e.Behind == "" || refusal != nil && strings.HasPrefix(e.Behind, refusal.Error()) {
+		if e.Behind == "" {
 			continue
 		}
-		out = append(out, notify.Lasting{Key: e.Name, Condition: state.Condition{Event: string(report.EventEnvironmentInvalid), Environment: e.Name, DevID: e.DevID,
+		told := refusal != nil && strings.HasPrefix(e.Behind, refusal.Error()) // by the refusal
+		out = append(out, notify.Lasting{Key: e.Name, GoesOn: told, Condition: state.Condition{Event: string(report.EventEnvironmentInvalid), Environment: e.Name, DevID: e.DevID,
 			Text: of(e.Name + ": " + e.Behind), Command: next}})
 	}
 	for _, e := range foreign { // it is about the repository, and not the other's environment

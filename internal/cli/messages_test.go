@@ -26,23 +26,29 @@ func toldOf(list []notify.Lasting) []string {
 	return out
 }
 
-// TestWhatPollsTell: a commit of which nothing is used is one message, and what else keeps an
-// environment on its last commit is one of it.
+// TestWhatPollsTell: a commit of which nothing is used is one message: an environment that
+// stays for it goes on to be behind, and begins nothing. What else keeps an environment on its
+// last commit is a message of it.
 func TestWhatPollsTell(t *testing.T) {
 	t.Parallel()
 	refusal := errors.New("commit abc is not used: terra.yaml:1:1: x")
 	environments := []daemon.Environment{{Name: "production", Behind: refusal.Error()}, {Name: "staging", Behind: refusal.Error() + "; and what it was on is unknown"}, {Name: "eu", Behind: "its files have errors"}, {Name: "us"}}
+	behind := []string{"production | environment-invalid production: production: " + refusal.Error(), "staging | environment-invalid staging: staging: " + refusal.Error() + "; and what it was on is unknown"}
 	for _, c := range []struct {
 		refusal error
 		want    []string
 	}{
-		{&daemon.RefusedCommitError{Commit: "abc", Err: refusal}, []string{"commit abc | commit-refused : " + refusal.Error(), "eu | environment-invalid eu: eu: its files have errors"}},
-		{refusal, []string{"commit | commit-refused : " + refusal.Error(), "eu | environment-invalid eu: eu: its files have errors"}},
-		{nil, []string{"production | environment-invalid production: production: " + refusal.Error(), "staging | environment-invalid staging: staging: " + refusal.Error() + "; and what it was on is unknown",
-			"eu | environment-invalid eu: eu: its files have errors"}},
+		{&daemon.RefusedCommitError{Commit: "abc", Err: refusal}, []string{"commit abc | commit-refused : " + refusal.Error(), behind[0], behind[1], "eu | environment-invalid eu: eu: its files have errors"}},
+		{refusal, []string{"commit | commit-refused : " + refusal.Error(), behind[0], behind[1], "eu | environment-invalid eu: eu: its files have errors"}},
+		{nil, []string{behind[0], behind[1], "eu | environment-invalid eu: eu: its files have errors"}},
 	} {
 		if diff := cmp.Diff(c.want, toldOf(pollConditions("", environments, nil, c.refusal, "reconcile status"))); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+	for _, told := range pollConditions("", environments, nil, refusal, "reconcile status") {
+		if want := strings.Contains(told.Text, "commit abc") && told.Environment != ""; told.GoesOn != want {
+			t.Errorf("%s only goes on: %t", told.Text, told.GoesOn)
 		}
 	}
 	devIDs := map[string]string{"production": "prod-x81LmQ"}

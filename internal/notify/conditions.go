@@ -17,7 +17,20 @@ import (
 // the same as long as it is the same.
 type Lasting struct {
 	Key string
+	// GoesOn says that it lasts where people know of it, and that else another condition tells
+	// of it: it does not begin.
+	GoesOn bool
 	state.Condition
+}
+
+// faultIn finds that nothing of an environment is done because of what its commit asks for.
+// known is false where the run does not tell.
+func faultIn(e report.Environment, next string) (out []Lasting, known bool) {
+	if !e.CommitAtFault {
+		return nil, e.Error == "" && e.PlanHash != ""
+	}
+	return []Lasting{{Key: "commit", Condition: state.Condition{Event: string(report.EventEnvironmentInvalid), Environment: e.Name, DevID: e.DevID,
+		Text: e.Name + ": " + e.Error, Command: cmp.Or(commandOf(e.Remediations), next)}}}, true
 }
 
 // lastingIn finds what lasts in an environment after a run, before which some conditions

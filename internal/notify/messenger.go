@@ -161,6 +161,9 @@ func (m *Messenger) Hear(r report.Report) {
 	}
 	m.takeOf(ended, func(s *telling) {
 		for _, e := range r.Environments {
+			if fault, known := faultIn(e, s.command("status")); known {
+				s.replace(faultSource+e.Name, fault, none, unknown)
+			}
 			found, unsure, known := lastingIn(e, s.of(runSource+e.Name))
 			if !known {
 				continue
@@ -187,7 +190,7 @@ func unknown(c state.Condition) piece { return endOf(c, "") }
 func (m *Messenger) Gone(environments []string) {
 	m.take(func(s *telling) {
 		for source := range s.lasting {
-			if name, isRun := cutRun(source); isRun && !slices.Contains(environments, name) {
+			if name, isRun := environmentOf(source); isRun && !slices.Contains(environments, name) {
 				why := "environment " + name + " is no longer in the repository, so nobody looks any more whether this lasts"
 				s.replace(source, nil, none, func(c state.Condition) piece { return goneOf(c, why) })
 			}
@@ -352,6 +355,9 @@ func (s *telling) replace(source string, found []Lasting, keep func(state.Condit
 			}
 			continue
 		}
+		if f.GoesOn {
+			continue
+		}
 		c := f.Condition
 		if c.Since.IsZero() {
 			c.Since = s.now
@@ -366,10 +372,26 @@ func (s *telling) replace(source string, found []Lasting, keep func(state.Condit
 			continue
 		}
 		s.put(source, key, nil)
-		if !slices.ContainsFunc(found, func(f Lasting) bool { return same(f.Condition, was) || replaces(f.Condition, was) }) {
+		if !slices.ContainsFunc(found, func(f Lasting) bool { return same(f.Condition, was) || replaces(f.Condition, was) }) && !s.staysInvalid(was) {
 			s.tell(ended(was))
 		}
 	}
+}
+
+// staysInvalid tells whether an environment does not use its newest commit for another reason,
+// of which a run or a poll told, than the one that has ended.
+func (s *telling) staysInvalid(was state.Condition) bool {
+	if was.Event != string(report.EventEnvironmentInvalid) || was.Environment == "" {
+		return false
+	}
+	for source := range s.lasting {
+		for _, c := range s.of(source) {
+			if c.Event == was.Event && c.Environment == was.Environment {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // end ends what ends by time alone.
@@ -435,8 +457,16 @@ func (s *telling) reminded(c state.Condition, routes []Route) (due []string) {
 	return due
 }
 
-const runSource = "run " // and the name of an environment
+// What runs tell of an environment is from these sources, each with its name.
+const (
+	runSource   = "run "   // of a plan
+	faultSource = "fault " // that there is none, for what the commit asks for
+)
 
-func cutRun(source string) (environment string, isRun bool) {
-	return strings.CutPrefix(source, runSource)
+// environmentOf is the environment of which a source of runs tells.
+func environmentOf(source string) (environment string, isRun bool) {
+	if environment, isRun = strings.CutPrefix(source, runSource); isRun {
+		return environment, true
+	}
+	return strings.CutPrefix(source, faultSource)
 }

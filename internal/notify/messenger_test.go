@@ -654,6 +654,63 @@ func TestEachRefusedCommitIsTold(t *testing.T) {
 	d.expect("one that is good", "ops", ended)
 }
 
+// TestEnvironmentStaysBehind: what keeps an environment on its last commit ends with the last
+// reason for it, and a commit that is refused as a whole begins nothing of an environment.
+func TestEnvironmentStaysBehind(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, t.TempDir())
+	invalid := func(name, text string, goesOn bool) Lasting {
+		return Lasting{Key: name, GoesOn: goesOn, Condition: state.Condition{Event: string(report.EventEnvironmentInvalid), Environment: name, Text: text}}
+	}
+	refused := Lasting{Key: "commit a", Condition: state.Condition{Event: string(report.EventCommitRefused), Text: "commit a is not used"}}
+	d.Set("poll", []Lasting{invalid("production", "strava.yaml:1:1", false)})
+	d.expect("its files are wrong", "ops", "began environment-invalid production: newest commit not used")
+	d.Set("poll", []Lasting{refused, invalid("production", "commit a is not used", true), invalid("staging", "commit a is not used", true)})
+	d.expect("the next commit is refused", "ops", "began commit-refused terra-reconcile: a commit is not used")
+	if got := d.lasts("environment-invalid"); got != "commit a is not used" {
+		t.Errorf("what lasts is %q", got)
+	}
+	d.Set("poll", []Lasting{invalid("production", "strava.yaml:1:1", false)})
+	d.expect("its files are wrong still", "ops", "ended commit-refused Resolved: terra-reconcile: a commit is not used")
+	d.Set("poll", nil)
+	d.expect("all is good", "ops", "ended environment-invalid Resolved: production: newest commit not used")
+}
+
+// TestCommitAtFault: where the runner does not allow what a commit asks for, or Terra has it
+// not, people hear that it begins and that it ends, which no run that failed tells.
+func TestCommitAtFault(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, t.TempDir())
+	const began, ended = "began environment-invalid production: newest commit not used", "ended environment-invalid Resolved: production: newest commit not used"
+	failed := func(cause string, atFault bool) report.Report {
+		return report.Report{Environments: []report.Environment{{Name: "production", DevID: "other", Error: cause, CommitAtFault: atFault}}}
+	}
+	d.Hear(failed("dev_id other is not allowed", true))
+	d.Hear(failed("dev_id other is not allowed", true))
+	d.Hear(failed("no route", false))
+	d.expect("not allowed", "ops", began)
+	if got := d.lasts("environment-invalid"); got != "production: dev_id other is not allowed" {
+		t.Errorf("what lasts is %q", got)
+	}
+	behind := []Lasting{{Key: "production", Condition: state.Condition{Event: string(report.EventEnvironmentInvalid), Environment: "production", Text: "strava.yaml:1:1"}}}
+	d.Set("poll", behind)
+	d.expect("and its files are wrong", "ops", began)
+	d.Hear(ran())
+	d.expect("it is allowed, and its files are wrong", "ops")
+	d.Set("poll", nil)
+	d.expect("mended", "ops", ended)
+	d.Hear(failed("dev_id other is not allowed", true))
+	d.Set("poll", behind)
+	d.news("ops")
+	d.Set("poll", nil)
+	d.expect("its files are mended", "ops")
+	d.Hear(ran())
+	d.expect("and it is allowed", "ops", ended)
+	d.Hear(failed("dev_id other is not allowed", true))
+	d.Gone(nil)
+	d.expect("removed", "ops", began, "gone environment-invalid No longer watched: production: newest commit not used")
+}
+
 // TestUnwritableState: what cannot be saved is not forgotten: it is told once that works.
 func TestUnwritableState(t *testing.T) {
 	t.Parallel()

@@ -96,7 +96,7 @@ func Kinds() []Kind {
 		{EventKeySoaking, Info, true, "a new key soaks", "a new key is watched; it ends with the soak"},
 		{EventKeyDead, Info, false, "the old key is dead", "a replaced key is not accepted any more"},
 		{EventTokenExpiring, Alert, true, "a token ends soon", "an admin token, or the window in which it can be renewed, ends within 14 days"},
-		{EventEnvironmentInvalid, Alert, true, "stays on its last valid commit", "the files of an environment have errors, or the newest commit is not used by it"},
+		{EventEnvironmentInvalid, Alert, true, "newest commit not used", "the files of an environment have errors, the newest commit is not used by it, or that names an account or a dev_id that the runner does not allow or Terra does not have"},
 		{EventCommitRefused, Alert, true, "a commit is not used", "nothing of the newest commit is used"},
 		{EventRewound, Critical, true, "the branch was rewound", "the branch stands on a commit from before"},
 		{EventForcedPush, Alert, false, "the branch was forced", "the branch names a commit that does not hold the one before it"},
