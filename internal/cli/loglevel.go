@@ -109,7 +109,7 @@ func (r reconciler) LogLevel(q daemon.LogLevelRequest) (daemon.LogLevel, error) 
 		r.sources.any().level.set(level, time.Duration(q.Seconds)*time.Second, r.sources.any().proc.Now())
 	}
 	shown := r.sources.any().level.shown()
-	r.sources.any().log.Log(context.Background(), max(slog.LevelInfo, r.sources.any().level.Level()), "the log level was set", "log_level", shown.Level, "owner", q.Owner, "until", shown.Until)
+	r.sources.log().Log(context.Background(), max(slog.LevelInfo, r.sources.any().level.Level()), "the log level was set", "log_level", shown.Level, "owner", q.Owner, "until", shown.Until)
 	return shown, nil
 }
 

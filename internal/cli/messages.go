@@ -37,7 +37,7 @@ func newMessages(all sources) (*messages, error) {
 		}
 		return &messages{}, err
 	}
-	o := notify.MessengerOptions{Store: store, Owner: all.ownerOf, Running: func(name string) bool { return all.of(name).isRunning(name) }, Now: common.proc.Now, Log: common.log,
+	o := notify.MessengerOptions{Store: store, Owner: all.ownerOf, Running: func(name string) bool { return all.of(name).isRunning(name) }, Now: common.proc.Now, Log: all.log(),
 		Command: (&messages{sources: all}).command,
 		Tried:   func(receiver string, taken bool, at time.Time) { common.metrics.Notified(receiver, taken, at) }}
 	for _, r := range c.Receivers {
@@ -140,7 +140,7 @@ func (m *messages) start(ctx context.Context, d *daemon.Daemon) (stop func()) {
 		select {
 		case <-done:
 		case <-late.C:
-			m.sources.any().log.Warn("a message is still on its way; it is sent again after the next start")
+			m.sources.log().Warn("a message is still on its way; it is sent again after the next start")
 		}
 	}
 }

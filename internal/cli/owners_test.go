@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"io"
 	"log/slog"
 	"os"
@@ -150,12 +151,18 @@ func (r *twoRepositories) follow(own, listed string) map[string]*commitSource {
 	return r.followFile(text)
 }
 
-func (r *twoRepositories) followFile(text string) map[string]*commitSource {
+func (r *twoRepositories) parsed(text string) config.Config {
 	r.t.Helper()
 	c, err := config.Parse(filepath.Join(r.dir, "daemon.yaml"), []byte(text), r.proc.Getenv)
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	return c
+}
+
+func (r *twoRepositories) followFile(text string) map[string]*commitSource {
+	r.t.Helper()
+	c := r.parsed(text)
 	common := &commitSource{proc: r.proc, mode: report.Apply, store: r.store, log: slog.New(slog.DiscardHandler)}
 	out := map[string]*commitSource{}
 	for _, one := range c.Each() {
@@ -281,6 +288,25 @@ func TestAccountsOfARepository(t *testing.T) {
 	}
 }
 
+// TestSharedPartsLogForNoRepository: what repositories have in common writes no name of one of
+// them into the log.
+func TestSharedPartsLogForNoRepository(t *testing.T) {
+	t.Parallel()
+	r := newTwoRepositories(t)
+	r.commits("acme", map[string]string{"production": "p-1"})
+	r.commits("beta", map[string]string{"staging": "p-4"})
+	c := r.parsed("repos: {acme: {url: ./acme, accounts: [acme]}, beta: {url: ./beta, accounts: [beta]}}\naccounts: {acme: {token_env: T, dev_ids: [p-1]}, beta: {token_env: T, dev_ids: [p-4]}}\napply: true\nstate_dir: state\n")
+	common := &commitSource{proc: r.proc, mode: report.Apply, store: r.store, log: slog.New(slog.DiscardHandler)}
+	all, stop, err := openSources(t.Context(), c, common)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	if all.log() != common.log || all.any().log == common.log {
+		t.Error("the log of a repository is not apart")
+	}
+}
+
 // TestMessagesNameTheRepository: what each poll tells is told apart, and of a repository that is
 // not followed any more it ends. Nothing counts as gone until each was read.
 func TestMessagesNameTheRepository(t *testing.T) {
@@ -297,12 +323,17 @@ func TestMessagesNameTheRepository(t *testing.T) {
 	for _, source := range []string{"poll", "poll former", "run production", "run gone"} {
 		former[source] = map[string]state.Condition{"a": {Event: string(report.EventCommitRefused), Text: "x", Told: time.Now(), Since: time.Now()}}
 	}
-	if _, err := r.store.SaveHeard(state.Heard{Conditions: former, Most: 10}); err != nil {
+	if _, err := r.store.SaveHeard(state.Heard{Conditions: former, Messages: map[string][]state.Message{"former": {{ID: "x", Body: []byte("{}")}}}, Most: 10, MostBytes: 1000}); err != nil {
 		t.Fatal(err)
 	}
+	var log, ofAcme bytes.Buffer
+	followed[0].log, followed[0].shared = slog.New(slog.NewTextHandler(&ofAcme, nil)), slog.New(slog.NewTextHandler(&log, nil))
 	tell, err := newMessages(followed)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), "receiver=former messages=1") || ofAcme.Len() > 0 {
+		t.Errorf("the log of the daemon has %s, and that of a repository %s", log.String(), ofAcme.String())
 	}
 	wants := func(what, want string) {
 		t.Helper()

@@ -295,7 +295,7 @@ func (c daemonControl) run(lifted func(daemon.Environment) bool) {
 	for _, e := range c.sources.environments() {
 		if e.Revision != "" && lifted(e) {
 			if _, err := c.daemon.RunNow(e.Name); err != nil {
-				c.sources.any().log.Warn("the run of what was held could not be started", "environment", e.Name, "error", err.Error())
+				c.sources.of(e.Name).log.Warn("the run of what was held could not be started", "environment", e.Name, "error", err.Error())
 			}
 		}
 	}

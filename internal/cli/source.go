@@ -40,7 +40,8 @@ type commitSource struct {
 	git       *gitsource.Source
 	store     *state.Store
 	log       *slog.Logger
-	level     *logLevel // of log; nil where it has none
+	shared    *slog.Logger // of what it has in common with others; nil where that is log
+	level     *logLevel    // of log; nil where it has none
 	limits    *terra.Limits
 	transport http.RoundTripper
 	prober    prober

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -44,7 +46,7 @@ func (s *commitSource) open(ctx context.Context, c config.Config) (opened *commi
 		heard: &secrets.Heard{}, wake: make(chan struct{}, 1), revisions: map[string]revision{},
 	}
 	if c.Repo.Name != "" {
-		opened.log = s.log.With("repo", c.Repo.Name)
+		opened.log, opened.shared = s.log.With("repo", c.Repo.Name), s.log
 	}
 	if opened.signatures, err = newSignatures(c.Repo.Verify); err != nil {
 		return nil, nil, err
@@ -62,6 +64,9 @@ func (s *commitSource) open(ctx context.Context, c config.Config) (opened *commi
 
 // any tells what all have in common.
 func (all sources) any() *commitSource { return all[0] }
+
+// log is for what is of no repository.
+func (all sources) log() *slog.Logger { return cmp.Or(all.any().shared, all.any().log) }
 
 // of is the repository that has an environment; any of them where none has.
 func (all sources) of(environment string) *commitSource {
