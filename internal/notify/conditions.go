@@ -256,12 +256,29 @@ func pieceOf(c state.Condition, phase Phase) piece {
 		Item: Item{Connection: c.Connection, Text: c.Text, Since: c.Since, Command: c.Command}}
 }
 
+// messageOf is what routes choose a condition by.
+func messageOf(c state.Condition) Message {
+	kind, _ := report.KindOf(report.EventKind(c.Event))
+	return Message{Event: kind.Name, Severity: kind.Severity, Environment: clean(c.Environment), Owner: clean(c.Owner)}
+}
+
+// knowing are the receivers that were told that a condition lasts, nil where that is not known.
+func knowing(c state.Condition) []string {
+	if c.Receivers == nil {
+		return nil
+	}
+	all := slices.AppendSeq(slices.Clone(c.Receivers), maps.Keys(c.Reminded))
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // endOf is a condition that has ended as an event of a message: what it was about, and how it
-// ended where that is known. What was said while it lasted is not true any more.
+// ended where that is known, for those who know of it. What was said while it lasted is not true
+// any more.
 func endOf(c state.Condition, how string) piece {
 	p := pieceOf(c, Ended)
 	kind, _ := report.KindOf(p.event)
-	p.Text, p.Command = cmp.Or(kind.Words, c.Event), ""
+	p.Text, p.Command, p.among = cmp.Or(kind.Words, c.Event), "", knowing(c)
 	if where := cmp.Or(c.Connection, c.Environment); where != "" {
 		p.Text = where + ": " + p.Text
 	}

@@ -253,6 +253,9 @@ func TestOverflowIsTold(t *testing.T) {
 		if s := d.Stats()[0]; s.Waiting != mostWaiting || s.Dropped != 3 || s.DropCause != noRoomWords {
 			t.Errorf("stats: %+v", s)
 		}
+		if restarted, err := newDelivery(d.deliveries[0].Receiver, d.o); err != nil || restarted.stats.DropCause != noRoomWords {
+			t.Errorf("after a restart %+v, %v", restarted.stats, err)
+		}
 		synctest.Wait()
 		r.set("")
 		time.Sleep(maxPause)

@@ -83,10 +83,7 @@ func (s *telling) last(begins bool, key string, c state.Condition) {
 	was, known := s.of(sourceHistory)[key]
 	switch {
 	case begins:
-		c.Owner = s.owner(c.Environment, c.Connection)
-		c.Told = s.now
-		s.put(sourceHistory, key, &c)
-		s.tell(pieceOf(c, Began))
+		s.begin(sourceHistory, key, c)
 	case known:
 		s.put(sourceHistory, key, nil)
 		s.tell(endOf(was, c.Text))

@@ -75,7 +75,8 @@ type piece struct {
 	devID       string
 	owner       string
 	commit, run string
-	only        string // the one receiver that it is for; "" for those of the routes
+	only        string   // the one receiver that it is for; "" for those of the routes
+	among       []string // of those of the routes only these; nil for all
 	Item
 }
 
@@ -86,17 +87,18 @@ func together(pieces []piece, at time.Time) (out []addressed) {
 		event                           report.EventKind
 		phase                           Phase
 		environment, owner, only, devID string
+		among                           string
 	}
 	at = at.UTC()
 	place := map[group]int{}
 	for _, p := range pieces {
-		g := group{p.event, p.phase, p.environment, p.owner, p.only, p.devID}
+		g := group{p.event, p.phase, p.environment, p.owner, p.only, p.devID, strings.Join(p.among, " ")}
 		i, known := place[g]
 		if !known {
 			i = len(out)
 			place[g] = i
 			kind, _ := report.KindOf(p.event)
-			out = append(out, addressed{only: p.only, Message: Message{
+			out = append(out, addressed{only: p.only, among: p.among, Message: Message{
 				Schema: Schema, ID: rand.Text(), At: at, Event: p.event, Phase: p.phase, Severity: kind.Severity, Environment: clean(p.environment), DevID: clean(p.devID),
 				Owner: clean(p.owner), Items: []Item{}, Commit: clean(p.commit), Run: clean(p.run),
 			}})
@@ -116,10 +118,12 @@ func together(pieces []piece, at time.Time) (out []addressed) {
 	return out
 }
 
-// addressed is a message and, where it is for one receiver alone, which.
+// addressed is a message and, where it is for one receiver alone, which. Where among is not nil
+// only these get it of those whom the routes choose.
 type addressed struct {
 	Message
-	only string
+	only  string
+	among []string
 }
 
 // title says in a few words where and what.

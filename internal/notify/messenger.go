@@ -47,6 +47,18 @@ func (r Route) chooses(m Message) bool {
 		}))
 }
 
+// receiversOf are whom the routes choose for a message, sorted.
+func receiversOf(routes []Route, m Message) []string {
+	names := []string{}
+	for _, r := range routes {
+		if r.chooses(m) {
+			names = append(names, r.Receivers...)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // MessengerOptions are what a Messenger works with. All but Running and Tried are required.
 type MessengerOptions struct {
 	Store     Store
@@ -205,7 +217,7 @@ func (m *Messenger) take(learn func(*telling)) { m.takeOf(nil, learn) }
 func (m *Messenger) takeOf(ended []string, learn func(*telling)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := &telling{now: m.o.Now().UTC(), owner: m.o.Owner, command: m.o.Command, lasting: m.lasting, changed: map[string]map[string]state.Condition{}}
+	s := &telling{now: m.o.Now().UTC(), owner: m.o.Owner, command: m.o.Command, routes: m.o.Routes, lasting: m.lasting, changed: map[string]map[string]state.Condition{}}
 	lines, until, err := m.due(s.now, ended)
 	if err != nil {
 		m.o.Log.Error("messages: the history cannot be read; what it has is told later", "error", err.Error())
@@ -214,7 +226,7 @@ func (m *Messenger) takeOf(ended []string, learn func(*telling)) {
 	s.learn(lines)
 	learn(s)
 	s.end()
-	s.remind(m.o.Routes)
+	s.remind()
 	if len(lines) == 0 && until.Sequence == m.until.Sequence && len(s.changed) == 0 && len(s.pieces) == 0 {
 		return
 	}
@@ -274,14 +286,10 @@ func (m *Messenger) addressed(messages []addressed) map[string][]state.Message {
 	for _, message := range messages {
 		names := []string{message.only}
 		if message.only == "" {
-			names = nil
-			for _, r := range m.o.Routes {
-				if r.chooses(message.Message) {
-					names = append(names, r.Receivers...)
-				}
-			}
-			slices.Sort(names)
-			names = slices.Compact(names)
+			names = receiversOf(m.o.Routes, message.Message)
+		}
+		if message.among != nil {
+			names = slices.DeleteFunc(names, func(name string) bool { return !slices.Contains(message.among, name) })
 		}
 		body, err := json.Marshal(message.Message)
 		if err != nil {
@@ -300,6 +308,7 @@ type telling struct {
 	now     time.Time
 	owner   func(environment, connection string) string
 	command func(words ...string) string
+	routes  []Route
 	lasting map[string]map[string]state.Condition // as it was
 	changed map[string]map[string]state.Condition // by source: as it is
 	pieces  []piece
@@ -362,9 +371,7 @@ func (s *telling) replace(source string, found []Lasting, keep func(state.Condit
 		if c.Since.IsZero() {
 			c.Since = s.now
 		}
-		c.Since, c.Told, c.Owner = c.Since.UTC(), s.now, cmp.Or(c.Owner, s.owner(c.Environment, c.Connection))
-		s.put(source, f.Key, &c)
-		s.tell(pieceOf(c, Began))
+		s.begin(source, f.Key, c)
 	}
 	for _, key := range slices.Sorted(maps.Keys(before)) {
 		was := before[key]
@@ -394,6 +401,14 @@ func (s *telling) staysInvalid(was state.Condition) bool {
 	return false
 }
 
+// begin puts a condition that begins, and tells whoever is to know of it.
+func (s *telling) begin(source, key string, c state.Condition) {
+	c.Since, c.Told, c.Owner = c.Since.UTC(), s.now, cmp.Or(c.Owner, s.owner(c.Environment, c.Connection))
+	c.Receivers = receiversOf(s.routes, messageOf(c))
+	s.put(source, key, &c)
+	s.tell(pieceOf(c, Began))
+}
+
 // end ends what ends by time alone.
 func (s *telling) end() {
 	for source := range s.lasting {
@@ -407,12 +422,12 @@ func (s *telling) end() {
 }
 
 // remind tells each receiver again of what lasts, after the shortest time that a route says.
-func (s *telling) remind(routes []Route) {
+func (s *telling) remind() {
 	for _, source := range slices.Sorted(maps.Keys(s.lasting)) {
 		conditions := s.of(source)
 		for _, key := range slices.Sorted(maps.Keys(conditions)) {
 			c := conditions[key]
-			due := s.reminded(c, routes)
+			due := s.reminded(c)
 			if len(due) == 0 {
 				continue
 			}
@@ -433,13 +448,12 @@ func (s *telling) remind(routes []Route) {
 
 // reminded are the receivers that are to be reminded of a condition now, sorted. Of what is
 // only good to know nobody is.
-func (s *telling) reminded(c state.Condition, routes []Route) (due []string) {
-	kind, _ := report.KindOf(report.EventKind(c.Event))
-	if kind.Severity == report.Info {
+func (s *telling) reminded(c state.Condition) (due []string) {
+	m := messageOf(c)
+	if m.Severity == report.Info {
 		return nil
 	}
-	m := Message{Event: kind.Name, Severity: kind.Severity, Environment: clean(c.Environment), Owner: clean(c.Owner)}
-	for _, r := range routes {
+	for _, r := range s.routes {
 		if r.Remind <= 0 || !r.chooses(m) {
 			continue
 		}

@@ -711,6 +711,44 @@ func TestCommitAtFault(t *testing.T) {
 	d.expect("removed", "ops", began, "gone environment-invalid No longer watched: production: newest commit not used")
 }
 
+// TestReceiversAddedLater: who was not told that something lasts is not told that it has ended,
+// but who was reminded of it is. Of conditions of former releases nobody knows who was told.
+func TestReceiversAddedLater(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ops := Route{Receivers: []string{"ops"}}
+	d := newDesk(t, dir, ops)
+	fails := []Lasting{{Key: "git", Condition: state.Condition{Event: string(report.EventUnready), Text: "no route"}}}
+	d.Set("ready", fails)
+	d.record(state.Entry{ID: "p", At: start(), Event: state.EventPause, Environment: "production", Owner: "ada", Reason: "x", Until: start().Add(time.Hour)})
+	d.Look()
+	d.news("ops")
+	_ = d.store.Close()
+	d = newDesk(t, dir, ops, Route{Receivers: []string{"new"}})
+	if _, err := d.store.SaveHeard(state.Heard{Until: d.until, Conditions: map[string]map[string]state.Condition{"poll": {"old": {Event: string(report.EventCommitRefused), Text: "x", Reminded: map[string]time.Time{"ops": start()}}}}, Most: 10, MostBytes: 10000}); err != nil {
+		t.Fatal(err)
+	}
+	d.lasting, _ = d.store.Conditions()
+	d.now = start().Add(time.Hour)
+	d.Set("ready", nil)
+	d.Set("poll", nil)
+	const former = "ended commit-refused Resolved: terra-reconcile: a commit is not used"
+	d.expect("who was there", "ops", "began unready terra-reconcile: not ready", "began paused production: paused", "ended unready Resolved: terra-reconcile: not ready", "ended paused Resolved: production: paused", former)
+	d.expect("who was not", "new", former)
+	d.Set("ready", fails)
+	d.Set("ready", nil)
+	d.expect("what began since", "new", "began unready terra-reconcile: not ready", "ended unready Resolved: terra-reconcile: not ready")
+	_ = d.store.Close()
+	d = newDesk(t, dir, ops)
+	d.Set("ready", fails)
+	_ = d.store.Close()
+	d = newDesk(t, dir, ops, Route{Receivers: []string{"new"}, Remind: time.Hour})
+	d.now = start().Add(3 * time.Hour)
+	d.Look()
+	d.Set("ready", nil)
+	d.expect("who was reminded", "new", "reminder unready Reminder: terra-reconcile: not ready", "ended unready Resolved: terra-reconcile: not ready")
+}
+
 // TestUnwritableState: what cannot be saved is not forgotten: it is told once that works.
 func TestUnwritableState(t *testing.T) {
 	t.Parallel()

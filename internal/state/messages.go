@@ -26,6 +26,7 @@ type Condition struct {
 	Since       time.Time            `json:"since"`                // UTC
 	Until       time.Time            `json:"until,omitzero"`       // when it ends by itself; zero where nobody knows
 	Told        time.Time            `json:"told"`                 // when its beginning was
+	Receivers   []string             `json:"receivers,omitzero"`   // who was told of its beginning; nil where that is not known
 	Reminded    map[string]time.Time `json:"reminded,omitempty"`   // by receiver: when it was last reminded of it
 }
 
