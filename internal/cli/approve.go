@@ -90,7 +90,11 @@ RECONCILE_APPROVER_TOKEN.`,
 			if a.Connection != "" {
 				request.Environment, what = args[0][:strings.LastIndexByte(args[0], '/')], "exactly this of "+a.Connection+", beside what is ready anyway"
 			}
-			return say(proc, tell(fmt.Sprintf("%s runs now and applies %s; unused, the approval expires %s", request.Environment, what, minute(a.Until))),
+			does := "runs now and applies " + what
+			if a.Paused != "" {
+				does = "applies " + what + " once no pause holds it (" + a.Paused + ")"
+			}
+			return say(proc, tell(fmt.Sprintf("%s %s; unused, the approval expires %s", request.Environment, does, minute(a.Until))),
 				tell("see how it goes", "status"))
 		},
 	}

@@ -110,7 +110,7 @@ func (r reconciler) Approvable(q daemon.Approval) (daemon.Approved, error) {
 	if err != nil {
 		return daemon.Approved{}, unapproved(q, err)
 	}
-	return daemon.Approved{Connection: q.Connection, Hash: hash, Now: q.Now, By: []string{}, Covers: r.covers(q)}, nil
+	return daemon.Approved{Connection: q.Connection, Hash: hash, Now: q.Now, By: []string{}, Covers: r.covers(q), Paused: r.paused(q)}, nil
 }
 
 // approvable is the whole hash of what an approval names, and refuses one of nothing.
@@ -137,6 +137,19 @@ func unapproved(q daemon.Approval, err error) error {
 func (r reconciler) covers(q daemon.Approval) []string {
 	left, _ := r.sources.left(q.Environment)
 	return report.Covers(left, q.Connection)
+}
+
+// paused is why nothing of what an approval is of may be changed now, "" where something may.
+func (r reconciler) paused(q daemon.Approval) string {
+	connections := []string{q.Connection}
+	if q.Connection == "" {
+		connections = nil
+		left, _ := r.sources.left(q.Environment)
+		for _, c := range left.Changes {
+			connections = append(connections, c.Connection)
+		}
+	}
+	return r.sources.paused(q.Environment, connections)
 }
 
 // Approve keeps an approval for the next run of an environment, and lets it run.
@@ -175,7 +188,7 @@ func (r reconciler) Approve(q daemon.Approval) (daemon.Approved, error) {
 		}
 	}
 	out := r.approvedOf(q.Environment, a)
-	out.Covers = r.covers(q)
+	out.Covers, out.Paused = r.covers(q), r.paused(q)
 	_, err = r.daemon.RunNow(q.Environment) // what was approved need not wait for anything else
 	return out, err
 }
@@ -221,8 +234,31 @@ func (r reconciler) hashOf(q daemon.Approval) (string, error) {
 		return "", errors.New("nothing to approve: its last run left nothing to do there")
 	case !plan.SameHash(q.Hash, hash, all...):
 		return "", fmt.Errorf("its last run left another %s; look at it before you approve it", what)
+	case q.Connection == "":
+		return hash, r.coversNothing(q.Environment, left, hashes)
 	}
 	return hash, nil
+}
+
+// coversNothing refuses an approval of a whole plan that would let nothing through, because each
+// connection that it is about is approved alone. What a pause holds counts: it may be lifted.
+func (r reconciler) coversNothing(environment string, left report.Environment, hashes map[string]string) error {
+	alone := left.Approval.Leaves
+	var others []string
+	for _, c := range left.Changes {
+		if !slices.Contains(alone, c.Connection) {
+			others = append(others, c.Connection)
+		}
+	}
+	if len(alone) == 0 || left.Approval.ReleasesNow > 0 || len(others) > 0 && r.sources.paused(environment, others) != "" {
+		return nil
+	}
+	var commands []string
+	for _, name := range alone {
+		short := plan.ShortHash(hashes[name], r.sources.any().config.Approvals.Digits, slices.Collect(maps.Values(hashes))...)
+		commands = append(commands, "`"+plan.Command{"approve", name, short}.String()+"`")
+	}
+	return fmt.Errorf("an approval of the whole environment covers nothing here, for what is left is approved alone: %s", strings.Join(commands, ", "))
 }
 
 // person names who approves: by their token where the runner knows people by tokens,

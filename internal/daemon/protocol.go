@@ -95,6 +95,9 @@ type Approved struct {
 	// Covers is a line for each field of what is approved, as the last run has it, safe to
 	// print; only in the answer to whoever approves. Empty where that run does not tell.
 	Covers []string `json:"covers,omitempty"`
+	// Paused is why nothing of it is applied until pauses end or are lifted, absent where
+	// something may be; only in the answer to whoever approves.
+	Paused string `json:"paused,omitempty"`
 }
 
 // AcceptedKey is a key that its provider accepted just now, as somebody heard who does

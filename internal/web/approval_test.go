@@ -109,3 +109,18 @@ func TestApprovalThatEndsBeforeItsWindow(t *testing.T) {
 	}
 	says(t, now, connection+"?done=approve", []string{"A run begins now"}, []string{"ends before"})
 }
+
+// TestApprovalOfWhatIsPaused: nobody is told that a run applies what a pause holds.
+func TestApprovalOfWhatIsPaused(t *testing.T) {
+	t.Parallel()
+	const connection, begins, later = "/connections/production/huawei?done=approve", "A run begins now", "once no pause holds it; unused the approval ends 2 Dec 12:00 UTC."
+	for target, holds := range map[string]bool{"": true, "production": true, "production/huawei": true, "production/strava": false, "staging": false} {
+		d := fourEyes(1, "production/huawei", "jo")
+		d.status.Paused = []daemon.Pause{{Target: target, Reason: "moving", Owner: "kim", Since: noon(), Until: noon().Add(time.Hour)}}
+		if holds {
+			says(t, d, connection, []string{later}, []string{begins})
+		} else {
+			says(t, d, connection, []string{begins}, []string{later})
+		}
+	}
+}

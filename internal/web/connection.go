@@ -118,7 +118,7 @@ func (s *Site) subject(w http.ResponseWriter, r *http.Request, environment, prov
 	now := s.o.Now()
 	p := subjectPage{chrome: s.chrome(r, clean(name)), Name: clean(name), MoreHref: query("/history", "environment", environment)}
 	left, _ := s.o.Source.Left(environment)
-	p.Notices = append(p.done(r, e, provider, now), subjectNotices(e, status, name, now)...)
+	p.Notices = append(p.done(r, e, provider, status.Paused, now), subjectNotices(e, status, name, now)...)
 	p.plan(e, left, name, provider, now)
 	filter := state.HistoryFilter{Environment: environment, Limit: 15, Within: 1 << 20}
 	if provider == "" {
@@ -155,7 +155,7 @@ func (s *Site) subject(w http.ResponseWriter, r *http.Request, environment, prov
 }
 
 // done says what was just done here, by one of our own words and no others.
-func (p *subjectPage) done(r *http.Request, e seen, provider string, now time.Time) []notice {
+func (p *subjectPage) done(r *http.Request, e seen, provider string, pauses []daemon.Pause, now time.Time) []notice {
 	switch r.URL.Query().Get("done") {
 	case "approve":
 		a, connection := e.approvalAsked(provider)
@@ -164,6 +164,8 @@ func (p *subjectPage) done(r *http.Request, e seen, provider string, now time.Ti
 			case w.Connection != connection:
 			case w.Missing > 0:
 				return []notice{{Label: "Approved", Text: "Your approval is kept. " + missingWords(w.Missing) + "; nothing is applied before."}}
+			case slices.ContainsFunc(pauses, func(p daemon.Pause) bool { return p.Target == connection || holdsAll(p, e) }):
+				return []notice{{Label: "Approved", Text: "Exactly what was shown is applied, or nothing, once no pause holds it; unused the approval ends " + clock(w.Until, now) + "."}}
 			case !w.Now && opensAfter(a, w.Until):
 				return []notice{{Label: "Approved", Text: "The approval ends before " + waitedFor(a) + ": " + unusedWords(a) + ". Approve it again, and choose not to wait."}}
 			case !w.Now && a.ReleasesNow > a.Releases && a.Releases == 0:
@@ -181,6 +183,11 @@ func (p *subjectPage) done(r *http.Request, e seen, provider string, now time.Ti
 	return nil
 }
 
+// holdsAll tells whether a pause holds every connection of an environment.
+func holdsAll(p daemon.Pause, e seen) bool {
+	return p.Target == "" || p.Target == e.status.Name || p.Target == e.status.DevID
+}
+
 func subjectNotices(e seen, status daemon.Status, name string, now time.Time) []notice {
 	var out []notice
 	for _, n := range e.notices() {
@@ -194,7 +201,7 @@ func subjectNotices(e seen, status daemon.Status, name string, now time.Time) []
 		out = append(out, notice{Bad: true, Label: "Failing", Text: fmt.Sprintf("Runs have failed for %s, %s in a row.", span(now.Sub(*since)), visible.Plural(e.status.Failures, "time", "times"))})
 	}
 	for _, p := range status.Paused {
-		if p.Target == "" || p.Target == e.status.Name || p.Target == e.status.DevID || p.Target == name || strings.HasPrefix(p.Target, name+"/") {
+		if holdsAll(p, e) || p.Target == name || strings.HasPrefix(p.Target, name+"/") {
 			target := cmp.Or(p.Target, everythingWord)
 			out = append(out, notice{Label: "Paused", Text: fmt.Sprintf("%s until %s, by %s: %s", clean(target), clock(p.Until, now), clean(p.Owner), clean(p.Reason)),
 				Link: &link{query("/resume", "target", cmp.Or(p.Target, everything)), "Resume " + clean(target)}})
