@@ -45,6 +45,8 @@ type Options struct {
 	Identities func() (*secrets.Identities, error)
 	// Now gives the time of a run and of each write.
 	Now func() time.Time
+	// Began is when the program did; zero is not known.
+	Began time.Time
 	// Wait lets time pass before a read is tried again; nil waits on a timer.
 	Wait func(context.Context, time.Duration) error
 	// Applies says that the runner is meant to change Terra, if not in this run.

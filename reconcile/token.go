@@ -16,7 +16,9 @@ import (
 
 const (
 	// tokenFresh is how long Terra's record of a token is believed.
-	tokenFresh    = 24 * time.Hour
+	tokenFresh = 24 * time.Hour
+	// tokenWarned is how long it is believed while it warns: the token may have been renewed.
+	tokenWarned   = time.Hour
 	tokenDeadline = 10 * time.Second
 )
 
@@ -86,13 +88,15 @@ func (env *environment) beginToken(ctx context.Context) (wait func(readable bool
 	}
 }
 
-// reviewToken gives what everybody should know of a token, asking Terra at most
-// once a day where there is a memory, and its ends as far as they are known.
+// reviewToken gives what everybody should know of a token, and its ends as far as they are
+// known. Where there is a memory it asks Terra at most once a day, while the token is about
+// to end once an hour and after a start of the program.
 func (env *environment) reviewToken(ctx context.Context) (texts []string, ends, renewable time.Time) {
 	now, store, api := env.o.Now(), env.o.Store, env.client.Address()
 	fingerprint := env.client.TokenFingerprint()
 	known, asked, err := store.Token(api, fingerprint)
-	if err != nil || !asked || now.Sub(known.At) >= tokenFresh || known.At.After(now) || known.Scopes == "" {
+	believed := err == nil && asked && now.Sub(known.At) < tokenFresh && !known.At.After(now) && known.Scopes != ""
+	if again := believed && (now.Sub(known.At) >= tokenWarned || known.At.Before(env.o.Began)) && endsSoon(known, now); !believed || again {
 		me, err := env.request.tokens.ask(ctx, env.client)
 		if err != nil {
 			return []string{"its end is unknown: " + err.Error()}, ends, renewable
@@ -114,4 +118,9 @@ func (env *environment) reviewToken(ctx context.Context) (texts []string, ends, 
 		ends = *known.ExpiresAt
 	}
 	return texts, ends, review.WindowEnds
+}
+
+// endsSoon tells whether what is known of a token warns of its end.
+func endsSoon(t state.Token, now time.Time) bool {
+	return len(terra.ReviewToken(terra.Me{ExpiresAt: t.ExpiresAt, GrantAnchorAt: t.GrantAnchorAt}, nil, false, now).Endings) > 0
 }

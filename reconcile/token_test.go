@@ -70,6 +70,44 @@ func TestTokenIsAskedAboutOnceADay(t *testing.T) {
 	}
 }
 
+// TestTokenThatWarnsIsAskedAboutAgain: it may have been renewed, which leaves its value as it was.
+func TestTokenThatWarnsIsAskedAboutAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	token := w.terra.AddToken(terratest.Token{ExpiresAt: w.now.Add(72 * time.Hour), GrantAnchorAt: w.now})
+	w.token, w.began = token.Bearer, w.now
+	w.strava(secretA, "")
+	for _, c := range []struct {
+		name  string
+		after time.Duration
+		start bool
+		asked int
+	}{
+		{"the first run", 0, false, 1},
+		{"within the hour", time.Hour - 1, false, 0},
+		{"after an hour", 1, false, 1},
+		{"after a start", time.Minute, true, 1},
+		{"once after it", time.Minute, false, 0},
+	} {
+		if w.now = w.now.Add(c.after); c.start {
+			w.began = w.now
+		}
+		r := w.apply()
+		if got := w.asked(); got != c.asked || !strings.Contains(warned(r.Warnings), "it expires on") {
+			t.Errorf("%s: asked %d times, want %d; warned %q", c.name, got, c.asked, r.Warnings)
+		}
+	}
+	w.terra.AddToken(terratest.Token{TokenID: token.TokenID, Bearer: token.Bearer, ExpiresAt: w.now.Add(60 * 24 * time.Hour), GrantAnchorAt: w.now})
+	w.now = w.now.Add(time.Hour)
+	if r := w.apply(); strings.Contains(warned(r.Warnings), "it expires on") || w.asked() != 1 || !r.Environments[0].TokenEnds.After(w.now.Add(59*24*time.Hour)) {
+		t.Errorf("renewed: got %q, ends %s", r.Warnings, r.Environments[0].TokenEnds)
+	}
+	w.now, w.began = w.now.Add(time.Hour), w.now.Add(time.Hour)
+	if w.apply(); w.asked() != 0 {
+		t.Error("one that does not warn was asked about after an hour and a start")
+	}
+}
+
 // What a token lacks is data: the names of scopes, beside the account whose token it is.
 // The sentences of the report say of each what Terra's client says.
 func TestMissingScopesAreNames(t *testing.T) {

@@ -41,6 +41,7 @@ type world struct {
 	recipients secrets.Recipients
 	token      string
 	now        time.Time
+	began      time.Time     // of the program
 	waited     *atomic.Int64 // nanoseconds that runs have waited since
 	flows      bool          // the clock is time itself, in a bubble
 	skew       time.Duration // how far the runner's clock is ahead of Terra's
@@ -171,7 +172,7 @@ func (w *world) engine(mode report.Mode) (*Engine, *state.Store) {
 	}
 	return New(Options{
 		Client: func(account, _ string) (*terra.Client, error) { return cmp.Or(w.elsewhere[account], client), nil }, Store: store, Prober: w.prober,
-		Identities: func() (*secrets.Identities, error) { return w.identities, nil }, Now: func() time.Time { return w.clock().Add(w.skew) }, Wait: w.wait,
+		Identities: func() (*secrets.Identities, error) { return w.identities, nil }, Now: func() time.Time { return w.clock().Add(w.skew) }, Began: w.began, Wait: w.wait,
 		Skew:          func() (time.Duration, bool) { return w.skew, w.skew != 0 },
 		Assigns:       func(account, _ string) bool { return account == w.assigns },
 		RedirectHosts: func(string) []string { return w.hosts }, Approvers: w.approvers, Progress: w.progress,

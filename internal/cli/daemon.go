@@ -84,9 +84,12 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, by operato
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	if store.Missing() {
+		log.Warn(noMemoryYet, "path", c.StateDir)
+	}
 	transport := terra.NewTransport()
 	defer transport.CloseIdleConnections() // another one follows when daemon.yaml changes
-	common := &commitSource{proc: proc, mode: mode, store: store, log: log, level: by.level, limits: terra.NewLimits(), transport: transport, prober: ask, file: file}
+	common := &commitSource{proc: proc, began: proc.Now(), mode: mode, store: store, log: log, level: by.level, limits: terra.NewLimits(), transport: transport, prober: ask, file: file}
 	all, stopAll, err := openSources(ctx, c, common)
 	if err != nil {
 		return err
@@ -373,8 +376,12 @@ func (w *configWatch) wait(ctx context.Context, log *slog.Logger) *configured {
 		w.seen = found
 		switch {
 		case found == w.running:
+			ended := w.status().Error != ""
 			w.accept()
-			if asked {
+			switch {
+			case ended:
+				log.Info("what was refused of the configuration is gone; the file says again what is in use", "file", w.file)
+			case asked:
 				log.Info("the configuration is the one in use", "file", w.file)
 			}
 			continue

@@ -98,7 +98,7 @@ func TestConfigWatch(t *testing.T) {
 			t.Errorf("%s: status %+v, want it refused for %q (since %v)", step.name, s, refusal, began)
 		}
 	}
-	for _, said := range []string{"the configuration is the one in use", "the configuration is the one that could not be used; mend what its error says and change the file, then it is tried again"} {
+	for _, said := range []string{"the configuration is the one in use", "what was refused of the configuration is gone", "the configuration is the one that could not be used; mend what its error says and change the file, then it is tried again"} {
 		if got := strings.Count(log.String(), said); got != 1 {
 			t.Errorf("%q is said %d times, want once, to whoever asked:\n%s", said, got, log)
 		}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/advice"
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
@@ -22,6 +23,7 @@ import (
 // engineParts is what an Engine is made from, for a command and for the daemon.
 type engineParts struct {
 	proc      *Process
+	began     time.Time // when the program did; zero: not known
 	config    config.Config
 	mode      report.Mode
 	applies   bool // the runner is meant to, if not in this run
@@ -45,6 +47,7 @@ func newEngine(p engineParts) *reconcile.Engine {
 		Store:         p.store,
 		Identities:    identities(p.config.Identities),
 		Now:           p.proc.Now,
+		Began:         p.began,
 		Skew:          clock.Skew,
 		Applies:       p.applies,
 		Approvers:     approvers(p.config.Approvals),

@@ -81,11 +81,11 @@ func openSession(ctx context.Context, proc *Process, f *runFlags, mode, what rep
 	}
 	switch reason := s.store.Reason(); {
 	case s.store.Missing():
-		s.warnings = append(s.warnings, "no memory yet: what Terra has already counts as not ours")
+		s.warnings = append(s.warnings, noMemoryYet)
 	case reason != "":
 		s.warnings = append(s.warnings, reason)
 	}
-	s.engine = newEngine(engineParts{proc: proc, config: c, mode: mode, applies: f.config == "" || c.Apply, store: s.store, prober: ask, transport: terra.NewTransport(),
+	s.engine = newEngine(engineParts{proc: proc, began: proc.Now(), config: c, mode: mode, applies: f.config == "" || c.Apply, store: s.store, prober: ask, transport: terra.NewTransport(),
 		limits: terra.NewLimits(), heard: &s.notices, progress: s.progress.show})
 	return s, nil
 }
@@ -275,6 +275,9 @@ var errNoState = errors.New("open state: no folder is known for it; set RECONCIL
 
 // openStore opens the memory. A dry run that cannot have it goes on without and
 // says so; a run that writes never does.
+// noMemoryYet is what follows from a state in which nothing is remembered.
+const noMemoryYet = "no memory yet: what Terra has already counts as not ours"
+
 func openStore(ctx context.Context, dir string, mode report.Mode) (*state.Store, report.LockOwner, error) {
 	switch {
 	case mode == report.Apply && dir == "":

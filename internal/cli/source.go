@@ -35,6 +35,7 @@ import (
 // environment from the last commit in which its files were valid.
 type commitSource struct {
 	proc      *Process
+	began     time.Time     // when the program did
 	config    config.Config // as it is for its repository
 	mode      report.Mode
 	git       *gitsource.Source
@@ -283,7 +284,7 @@ func (s *commitSource) Run(ctx context.Context, name string, course *daemon.Cour
 	run := s.log.With("run", id, "commit", g.hash, "environment", name)
 	// It is made again for each run, so that a token that was replaced is read; limits
 	// and connections outlive it.
-	engine := newEngine(engineParts{proc: s.proc, config: s.config, mode: s.mode, applies: s.config.Apply, store: s.memory(), prober: s.prober,
+	engine := newEngine(engineParts{proc: s.proc, began: s.began, config: s.config, mode: s.mode, applies: s.config.Apply, store: s.memory(), prober: s.prober,
 		transport: s.transport, limits: s.limits, heard: heard, attempted: func(account string, a terra.Attempt) {
 			s.countCall(account, a)
 			if getsOn(a) {
