@@ -80,7 +80,7 @@ func TestDoctorAsksTheDaemon(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	holds(t, e.run(0, "doctor", "--config", file), "warn daemon: none answers at "+daemon.SocketPath(dir)+" -> start it: reconcile daemon --config "+file)
+	holds(t, e.run(0, "doctor", "--config", file), "warn daemon: none answers at "+daemon.SocketPath(dir)+", though one does on "+address)
 	holds(t, e.run(0, "doctor", "--repo", e.repository()), "warn state: another reconcile has "+dir+"/state.db open -> wait until it ends")
 
 	answer := daemon.Status{Version: "1.2.3", Mode: report.Apply, StartedAt: e.now}

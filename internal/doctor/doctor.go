@@ -84,6 +84,7 @@ type world struct {
 	pairs      []pair
 	older      map[string][]pair // by connection: those before the one that is due
 	absent     bool              // nobody holds the state
+	elsewhere  bool              // and a daemon answers on listen all the same
 	answers    bool              // a daemon does
 	refused    map[string]bool   // accounts whose token does not work
 	clock      *terra.Clock

@@ -1,6 +1,10 @@
 package doctor
 
 import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,6 +13,8 @@ import (
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
+	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/internal/terra"
 )
 
@@ -136,5 +142,70 @@ func TestDoctorNamesFilesForEveryUser(t *testing.T) {
 	const says = " can be read by every user of this machine"
 	if want := []string{"age" + says, "git" + says, "ssh" + says, "token" + says}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestDaemonWhoseStateIsGone: where the folder was moved away under a daemon there is no socket
+// either, and listen alone tells.
+func TestDaemonWhoseStateIsGone(t *testing.T) {
+	t.Parallel()
+	status := http.StatusServiceUnavailable
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, "the state was moved; put it back\n")
+	}))
+	defer server.Close()
+	listen, dir := strings.TrimPrefix(server.URL, "http://"), filepath.Join(t.TempDir(), "state")
+	examine := func(listen string) string {
+		w := &world{Options: Options{ConfigFile: "daemon.yaml", Config: config.Config{Listen: listen, StateDir: dir},
+			Pauses: func(*state.Store) ([]daemon.Pause, error) { return nil, nil }}}
+		var out []string
+		for _, look := range []func(context.Context, *world) []Result{askDaemon, askHealth, lookAtState} {
+			for _, r := range look(t.Context(), w) {
+				out = append(out, string(r.Status)+" "+r.Message)
+			}
+		}
+		return strings.Join(out, "\n")
+	}
+	for _, c := range []struct {
+		listen string
+		status int
+		says   []string
+		never  string
+	}{
+		{listen, http.StatusServiceUnavailable, []string{"warn none answers at ", ", though one does on " + listen, "with 503: the state was moved; put it back", "warn nothing is in " + dir + ", though a daemon runs"}, "first apply"},
+		{listen, http.StatusOK, []string{", though one does on " + listen, "ok it makes progress", "though a daemon runs"}, "first apply"},
+		{listen, http.StatusNotFound, []string{"warn none answers at ", "the first apply begins it"}, listen},
+		{"127.0.0.1:0", http.StatusOK, []string{"warn none answers at ", "the first apply begins it"}, "port"},
+	} {
+		status = c.status
+		got := examine(c.listen)
+		for _, want := range c.says {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s, %d: does not say %q:\n%s", c.listen, c.status, want, got)
+			}
+		}
+		if strings.Contains(got, c.never) {
+			t.Errorf("%s, %d: says %q:\n%s", c.listen, c.status, c.never, got)
+		}
+	}
+}
+
+// TestEachErrorOfTheConfigurationIsNamed: who mends one does not want to find the next by starting again.
+func TestEachErrorOfTheConfigurationIsNamed(t *testing.T) {
+	t.Parallel()
+	_, err := config.Parse("daemon.yaml", []byte("repo: {url: ./config}\naply: true\nlistn: x\n"), func(string) string { return "" })
+	got := Examine(t.Context(), Options{ConfigErr: err, ConfigFile: "daemon.yaml"})
+	text := ""
+	for _, r := range got {
+		text += string(r.Status) + " " + r.Check + ": " + r.Message + "\n"
+		if len(r.Remediations) != 1 {
+			t.Errorf("%s: %d next steps, want one", r.Message, len(r.Remediations))
+		}
+	}
+	for _, want := range []string{"fail configuration: daemon.yaml:2:1: ", "fail configuration: daemon.yaml:3:1: "} {
+		if !strings.Contains(text, want) {
+			t.Errorf("does not say %q:\n%s", want, text)
+		}
 	}
 }

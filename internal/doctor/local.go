@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,7 +37,11 @@ func configuration(w *world) []Result {
 	var invalid *config.InvalidError
 	switch {
 	case errors.As(w.ConfigErr, &invalid):
-		return one(Fail, "", fmt.Sprintf("%s, the first is %s", visible.Plural(len(invalid.Problems), "error", "errors"), invalid.Problems[0]), runner("correct "+where))
+		var out []Result
+		for _, p := range invalid.Problems {
+			out = append(out, one(Fail, "", p.String(), runner("correct "+where))...)
+		}
+		return out
 	case w.ConfigErr != nil:
 		return advised(w.ConfigErr)
 	}
@@ -372,6 +377,10 @@ func askDaemon(ctx context.Context, w *world) []Result {
 	switch {
 	case w.absent && w.ConfigFile == "":
 		return one(Skip, "", "none answers at "+absent.Path)
+	case w.absent && w.answersHealth(ctx):
+		w.elsewhere = true
+		return one(Warn, "", "none answers at "+absent.Path+", though one does on "+healthAddress(w.Config.Listen)+": it keeps its state elsewhere, or its folder was moved or replaced while it runs",
+			runner("put the folder back, or start the daemon again with the one that is meant"))
 	case w.absent:
 		return one(Warn, "", "none answers at "+absent.Path, plan.NextCommand("start it", "daemon"))
 	case errors.As(err, &refused):
@@ -420,36 +429,59 @@ func pauses(on []daemon.Pause) (out []Result) {
 }
 
 // askHealth asks for the page that tells whether the daemon makes progress, where
-// daemon.yaml says so and something holds the state.
+// daemon.yaml says so and a daemon runs: it holds the state, or answers there all the same.
 func askHealth(ctx context.Context, w *world) []Result {
-	if w.ConfigFile == "" || w.Config.StateDir == "" || w.absent {
+	if w.ConfigFile == "" || w.Config.StateDir == "" || w.absent && !w.elsewhere {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, daemonDeadline)
-	defer cancel()
 	address := healthAddress(w.Config.Listen)
 	if strings.HasSuffix(address, ":0") {
 		return one(Skip, "", "not asked: listen is "+w.Config.Listen+", which can be any port")
 	}
+	status, text, err := w.health(ctx)
+	var wrong *url.Error
+	switch {
+	case err != nil && !errors.As(err, &wrong):
+		return one(Fail, "", "listen is "+w.Config.Listen+", which cannot be asked", runner("correct it in "+w.ConfigFile))
+	case err != nil:
+		return one(Warn, "", "nothing answers on "+address, runner("is it the daemon's own "+w.ConfigFile+"?"))
+	case status != http.StatusOK:
+		return one(Fail, "", fmt.Sprintf("it answers on %s with %d: %s", address, status, text), runner("look into its log"))
+	}
+	return one(OK, "", "it makes progress, as it says on "+address)
+}
+
+// answersHealth tells whether something on listen answers as a daemon does.
+func (w *world) answersHealth(ctx context.Context) bool {
+	if strings.HasSuffix(w.Config.Listen, ":0") {
+		return false
+	}
+	status, _, err := w.health(ctx)
+	return err == nil && (status == http.StatusOK || status == http.StatusServiceUnavailable)
+}
+
+// health asks for the page; what did not answer is a [url.Error].
+func (w *world) health(ctx context.Context) (status int, text string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, daemonDeadline)
+	defer cancel()
 	scheme, transport := "http://", &http.Transport{DisableKeepAlives: true}
 	if w.Config.TLS.IsSet() { // whose certificate it is, the one who asks from elsewhere judges
 		scheme, transport.TLSClientConfig = "https://", &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true} //nolint:gosec // nothing is sent
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+address+"/healthz", http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+healthAddress(w.Config.Listen)+"/healthz", http.NoBody)
 	if err != nil {
-		return one(Fail, "", "listen is "+w.Config.Listen+", which cannot be asked", runner("correct it in "+w.ConfigFile))
+		return 0, "", errAddress
 	}
 	response, err := (&http.Client{Transport: transport}).Do(request)
 	if err != nil {
-		return one(Warn, "", "nothing answers on "+address, runner("is it the daemon's own "+w.ConfigFile+"?"))
+		return 0, "", err
 	}
 	defer func() { _ = response.Body.Close() }()
-	if response.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10)) // the code says enough without it
-		return one(Fail, "", fmt.Sprintf("it answers on %s with %d: %s", address, response.StatusCode, strings.TrimSpace(string(text))), runner("look into its log"))
-	}
-	return one(OK, "", "it makes progress, as it says on "+address)
+	said, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10)) // the code says enough without it
+	return response.StatusCode, strings.TrimSpace(string(said)), nil
 }
+
+var errAddress = errors.New("no address of a server")
 
 // healthAddress is where this machine reaches a server that listens there.
 func healthAddress(listen string) string {
@@ -494,6 +526,8 @@ func lookAtState(ctx context.Context, w *world) []Result {
 		return append(out, one(Fail, "", unwritable.Error(), runner("let the user that runs reconcile write there, or choose another folder"))...)
 	case len(notes) > 0:
 		return append(out, one(Warn, "", strings.Join(notes, "; "), runner("restore the newest backup, or apply knowingly"))...)
+	case missing && w.elsewhere:
+		return append(out, one(Warn, "", "nothing is in "+dir+", though a daemon runs", runner("put its folder back, or name the right one with state_dir"))...)
 	case missing:
 		return append(out, one(OK, "", "nothing is remembered in "+dir+" yet; the first apply begins it")...)
 	}
