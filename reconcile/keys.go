@@ -160,23 +160,25 @@ func keyWarnings(all []keys.Status, now time.Time) []plan.Warning {
 	return out
 }
 
-// keyEvents are what somebody should hear of about the keys; one that is overdue is an
-// event.
+// keyEvents are what somebody should hear of about the keys: an event for each of their
+// states that is one.
 func keyEvents(all []keys.Status, changes []report.Change) []report.Event {
 	var out []report.Event
 	for _, k := range all {
-		e := report.Event{Connection: k.Connection, Text: k.Connection + ": " + k.Text, Remediations: k.Remediations}
-		switch k.State {
-		case keys.LiveRejected, keys.Rejected:
-			e.Kind, e.Since = report.KeyRejectedEvent, k.RefusedSince()
-		case keys.OutOfBand:
-			e.Kind = report.KeyOutOfBandEvent
-		case keys.Overdue:
-			e.Kind, e.Since = report.KeyOverdueEvent, k.Issued.AddDate(0, 0, k.MaxAgeDays).UTC()
-		default:
-			continue
+		for _, state := range k.States() {
+			e := report.Event{Connection: k.Connection, Text: k.Connection + ": " + k.Text, Remediations: k.Remediations}
+			switch state {
+			case keys.LiveRejected, keys.Rejected:
+				e.Kind, e.Since = report.KeyRejectedEvent, k.RefusedSince()
+			case keys.OutOfBand:
+				e.Kind = report.KeyOutOfBandEvent
+			case keys.Overdue:
+				e.Kind, e.Since = report.KeyOverdueEvent, k.Issued.AddDate(0, 0, k.MaxAgeDays).UTC()
+			default:
+				continue
+			}
+			out = append(out, e)
 		}
-		out = append(out, e)
 	}
 	for _, c := range changes {
 		said := slices.ContainsFunc(out, func(e report.Event) bool { return e.Kind == report.KeyOutOfBandEvent && e.Connection == c.Connection })

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -114,6 +115,28 @@ func TestKeyStatusOfARejectedKey(t *testing.T) {
 	expectKeys(t, w.keyStatus(r), keys.Rejected, 1, 1, 0, "key 2: the provider rejects it")
 	if events(r) != "key-rejected" {
 		t.Errorf("events %q", events(r))
+	}
+}
+
+// An overdue live key does not hide that what is to replace it is refused.
+func TestKeyStatusOfARejectedKeyBesideAnOverdueOne(t *testing.T) {
+	t.Parallel()
+	w, p := newWorld(t), &provider{accepts: []string{secretA}}
+	w.prober = p
+	w.keys("max_age: 90d", key{secretA, "2026-11-23T00:00:00Z"})
+	w.applied()
+	w.at("2027-03-01T09:00:00Z")
+	w.keys("max_age: 90d", key{secretA, "2026-11-23T00:00:00Z"}, key{secretB, "2027-03-01T02:00:00Z"})
+	r := w.heard()
+	k := w.keyStatus(r)
+	expectKeys(t, k, keys.Overdue, 1, 1, 0, "key 1 is 98 days old, rotation.max_age is 90 days")
+	expectText(t, adviceOf(k), "; key 2: the provider rejects it")
+	expectText(t, adviceOf(k), "seal the right one, or make a new key")
+	if !slices.Equal(k.States(), []keys.State{keys.Overdue, keys.Rejected}) || events(r) != "key-overdue key-rejected" {
+		t.Fatalf("%s; events %q", k.Words(), events(r))
+	}
+	if e := r.Environments[0].Events[1]; !e.Since.Equal(k.Rejected[0].At) {
+		t.Errorf("rejected since %s, want %s", e.Since, k.Rejected[0].At)
 	}
 }
 

@@ -296,7 +296,9 @@ func drift(out *exposition, now Snapshot, e shownEnvironment) {
 
 // keysOf adds how the keys of a connection are.
 func keysOf(out *exposition, now time.Time, k keys.Status, environment, connection string) {
-	out.add("key_state", 1, environment, connection, string(k.State))
+	for _, state := range k.States() {
+		out.add("key_state", 1, environment, connection, string(state))
+	}
 	if k.AgeDays != nil && !k.Issued.IsZero() {
 		out.add("key_age_seconds", now.Sub(k.Issued).Seconds(), environment, connection)
 		if k.MaxAgeDays > 0 {

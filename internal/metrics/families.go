@@ -87,7 +87,7 @@ func Families() []Family {
 		{"key_age_seconds", Gauge, ofConnection, "Age of the live key, by what the file says of it."},
 		{"key_until_overdue_seconds", Gauge, ofConnection, "In how long the live key is older than rotation.max_age allows; negative once it is."},
 		{"key_until_due_seconds", Gauge, ofConnection, "In how long the next key of the file is due."},
-		{"key_state", Gauge, []string{environment, connection, "state"}, "1; the state of a connection's keys, as in rotate status."},
+		{"key_state", Gauge, []string{environment, connection, "state"}, "1; the state of a connection's keys, as in rotate status; a row for each where several hold."},
 		{"key_refusals", Gauge, []string{environment, connection, "confirmed"}, "Keys of the file that the provider refuses; confirmed where that counts. Only of connections that have one."},
 		{"key_soak_remaining_seconds", Gauge, ofConnection, "In how long the soak of the live key ends; negative where that is overdue."},
 		{"key_soak_users", Gauge, []string{environment, connection, "at"}, "Active end users of a connection whose key soaks: at its start, and now."},

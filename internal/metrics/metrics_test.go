@@ -306,6 +306,21 @@ func TestUnknownIsAbsent(t *testing.T) {
 	}
 }
 
+// TestKeyStateHasARowForEachState: an alert that asks for a rejected key finds it beside an
+// overdue one.
+func TestKeyStateHasARowForEachState(t *testing.T) {
+	t.Parallel()
+	s := everything()
+	k := &s.Environments["production"].Report.Environments[0].Keys[0]
+	k.State, k.Also = keys.Overdue, []keys.State{keys.Rejected}
+	lines := strings.Join(scrape(t, metricsOf(s)), "")
+	for _, state := range k.States() {
+		if want := fmt.Sprintf(`key_state{environment="production",connection=%q,state=%q} 1`, k.Connection, state); !strings.Contains(lines, want) {
+			t.Errorf("lacks %s", want)
+		}
+	}
+}
+
 // TestNobodyFloodsTheMetrics: a repository of thousands of environments costs a bounded
 // number of series, what was there before keeps its own, and what is left out is said.
 func TestNobodyFloodsTheMetrics(t *testing.T) {

@@ -36,7 +36,7 @@ func keyBarOf(k keys.Status) keyBar {
 	case keys.Due, keys.Soaking, keys.OK, keys.Unknown:
 	}
 	if k.State != keys.OK {
-		out.State = strings.ReplaceAll(clean(string(k.State)), "-", " ")
+		out.State = strings.ReplaceAll(clean(k.Words()), "-", " ")
 	}
 	return out
 }

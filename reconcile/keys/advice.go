@@ -24,24 +24,35 @@ func (s Set) advice(f Facts, k Status) (text string, next []plan.Remediation) {
 		}
 		next = append(next, look)
 	case Overdue:
-		text = fmt.Sprintf("key %d is %d days old, rotation.max_age is %d days%s", k.Live, *k.AgeDays, k.MaxAgeDays, f.where())
-		next = f.successor(k)
+		text, next = f.overdue(k), f.successor(k)
 	case Expiring:
 		text = fmt.Sprintf("key %d reaches rotation.max_age in %d days%s", k.Live, int(left/day), f.where())
 		next = f.successor(k)
 	case Held:
-		text = fmt.Sprintf("key %d is due, and guard %s holds it: %s", k.Due, f.Change.Guard, f.Change.GateReason)
-		next = []plan.Remediation{look}
+		text, next = f.dueKey(k), []plan.Remediation{look}
 	case Due:
-		text = fmt.Sprintf("key %d is due and waits (guard %s): %s", k.Due, f.Change.Guard, f.Change.GateReason)
-		if f.Change.Gate == plan.Ready {
-			text = fmt.Sprintf("the next run that applies sets key %d", k.Due)
-		}
+		text = f.dueKey(k)
 	case Unknown:
 		text, next = s.notKnown(f, k)
 	case Soaking:
 		text = "nothing to do; the soak ends " + k.SoakEndsAt.Format("2006-01-02 15:04 MST")
 	case OK:
+	}
+	for _, state := range k.Also {
+		switch state {
+		case Overdue:
+			text = join(text, f.overdue(k))
+		case Rejected:
+			words, ways := s.rejectedKey(f, k)
+			if text = join(text, words); k.State == Overdue { // what is out of band is sealed first
+				next = ways
+			}
+		case Held, Due:
+			if text = join(text, f.dueKey(k)); !k.Is(Rejected) {
+				next = []plan.Remediation{look}
+			}
+		case LiveRejected, OutOfBand, Soaking, Expiring, Unknown, OK: // never beside another one
+		}
 	}
 	switch k.State {
 	case OK, Soaking, Expiring, Overdue, Unknown:
@@ -61,6 +72,23 @@ func (s Set) advice(f Facts, k Status) (text string, next []plan.Remediation) {
 		next = []plan.Remediation{}
 	}
 	return text, next
+}
+
+// overdue says how old the live key is, and how old it may be.
+func (f Facts) overdue(k Status) string {
+	return fmt.Sprintf("key %d is %d days old, rotation.max_age is %d days%s", k.Live, *k.AgeDays, k.MaxAgeDays, f.where())
+}
+
+// dueKey says what the key that is due waits for.
+func (f Facts) dueKey(k Status) string {
+	switch {
+	case f.held():
+		return fmt.Sprintf("key %d is due, and guard %s holds it: %s", k.Due, f.Change.Guard, f.Change.GateReason)
+	case f.Change.Gate == plan.Ready:
+		return fmt.Sprintf("the next run that applies sets key %d", k.Due)
+	default:
+		return fmt.Sprintf("key %d is due and waits (guard %s): %s", k.Due, f.Change.Guard, f.Change.GateReason)
+	}
 }
 
 func join(text, more string) string { return strings.TrimPrefix(text+"; "+more, "; ") }
@@ -87,7 +115,7 @@ func (s Set) rejectedKey(f Facts, k Status) (text string, next []plan.Remediatio
 		}
 		return text, []plan.Remediation{f.newKey("seal the right one, or ")}
 	}
-	if k.State == Rejected && !byUsers {
+	if k.Is(Rejected) && !byUsers {
 		return text, []plan.Remediation{f.newKey("seal the right one, or ")}
 	}
 	return text, []plan.Remediation{f.newKey("")}

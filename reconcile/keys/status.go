@@ -2,6 +2,7 @@ package keys
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
@@ -29,6 +30,7 @@ type Status struct {
 	Connection    string             `json:"connection"` // production/strava
 	Provider      string             `json:"provider"`
 	State         State              `json:"state"`
+	Also          []State            `json:"also"`                 // what holds beside State, and is not said by it
 	Keys          int                `json:"keys"`                 // in the file
 	Live          int                `json:"live"`                 // number of the live key, 1 is the oldest; 0: none of the file, or not known
 	Issued        time.Time          `json:"issued,omitzero"`      // of the live key, as the file says
@@ -62,6 +64,21 @@ type RefusedKey struct {
 type FormerKey struct {
 	Key        int       `json:"key"`
 	AcceptedAt time.Time `json:"accepted_at"`
+}
+
+// States are State and what holds beside it.
+func (k Status) States() []State { return append([]State{k.State}, k.Also...) }
+
+// Is tells whether a state holds, be it alone or beside another one.
+func (k Status) Is(state State) bool { return slices.Contains(k.States(), state) }
+
+// Words are its states for a person, the most urgent first.
+func (k Status) Words() string {
+	var out []string
+	for _, state := range k.States() {
+		out = append(out, string(state))
+	}
+	return strings.Join(out, ", ")
 }
 
 // Needs tells whether a person has to do something about the keys.
@@ -137,7 +154,7 @@ func (s Set) liveRefused(live int) (Refusal, bool) {
 func (s Set) Status(f Facts) Status {
 	out := Status{
 		Connection: f.Connection, Provider: f.Provider, Keys: len(s.Entries), Live: f.Live, Due: s.Due(f.Now), MaxAgeDays: int(f.Rules.MaxAge / day),
-		Rejected: []RefusedKey{}, Unconfirmed: []RefusedKey{}, Prunable: []int{}, Remediations: []plan.Remediation{}, UsersNow: f.UsersNow,
+		Rejected: []RefusedKey{}, Unconfirmed: []RefusedKey{}, Prunable: []int{}, Also: []State{}, Remediations: []plan.Remediation{}, UsersNow: f.UsersNow,
 	}
 	out.Next, out.NextAt = s.Next(f.Now)
 	out.NextAt = out.NextAt.UTC()
@@ -178,6 +195,7 @@ func (s Set) Status(f Facts) Status {
 		}
 	}
 	out.State = s.state(f, out)
+	out.Also = append(out.Also, s.beside(f, out)...)
 	out.Text, out.Remediations = s.advice(f, out)
 	return out
 }
@@ -191,7 +209,7 @@ func (r Refusal) askAt() time.Time {
 }
 
 func (s Set) state(f Facts, k Status) State {
-	held := f.Change != nil && (f.Change.Gate == plan.Approval || f.Change.Gate == plan.Blocked)
+	held := f.held()
 	left, ages := f.left(k)
 	_, liveRefused := s.liveRefused(f.Live)
 	switch {
@@ -201,7 +219,7 @@ func (s Set) state(f Facts, k Status) State {
 		return OutOfBand
 	case ages && left < 0:
 		return Overdue
-	case len(k.Rejected) > 0 && s.Superseded(f.Now, f.Live) > 0:
+	case s.newerRejected(f, k):
 		return Rejected
 	case held:
 		return Held
@@ -216,6 +234,39 @@ func (s Set) state(f Facts, k Status) State {
 	default:
 		return OK
 	}
+}
+
+// beside is what holds beside the state, where the one does not follow from the other: an
+// overdue key may be the live one that is refused, and what is to replace it may be
+// refused, held or due.
+func (s Set) beside(f Facts, k Status) (out []State) {
+	if left, ages := f.left(k); k.State == LiveRejected && ages && left < 0 {
+		return []State{Overdue}
+	}
+	if k.State != Overdue && k.State != OutOfBand {
+		return nil
+	}
+	if s.newerRejected(f, k) {
+		out = append(out, Rejected)
+	}
+	switch {
+	case k.State != Overdue || f.Change == nil:
+	case f.held():
+		out = append(out, Held)
+	default:
+		out = append(out, Due)
+	}
+	return out
+}
+
+// newerRejected tells whether a key that would be live is not, because it is rejected.
+func (s Set) newerRejected(f Facts, k Status) bool {
+	return len(k.Rejected) > 0 && s.Superseded(f.Now, f.Live) > 0
+}
+
+// held tells whether a person must let go the change of the keys.
+func (f Facts) held() bool {
+	return f.Change != nil && (f.Change.Gate == plan.Approval || f.Change.Gate == plan.Blocked)
 }
 
 // left is how long the live key may still be used; false where nothing ends it.

@@ -142,3 +142,42 @@ func TestStatusNamesPrunableKeys(t *testing.T) {
 		t.Error("one that does not open may be the live one")
 	}
 }
+
+// An overdue key does not hide that what is to replace it is refused, held or due, nor a
+// refused one that it is overdue.
+func TestStatusSaysWhatHoldsBesideTheState(t *testing.T) {
+	refuse := func(s *Set, key int) {
+		for _, after := range []time.Duration{0, time.Minute, 5 * time.Minute} {
+			s.History.Refuse(s.Entry(key).ID, Provider, "it says no", at(95).Add(after), NoControl)
+		}
+	}
+	held := plan.Change{Gate: plan.Approval, Guard: "adopt", GateReason: "nobody remembers it"}
+	const add, look = "reconcile rotate add production/strava", "reconcile --dry-run --env production"
+	for name, c := range map[string]struct {
+		edit func(*Set, *Facts)
+		want string
+		text []string
+		next string
+	}{
+		"a refused successor": {func(s *Set, f *Facts) { refuse(s, 2) }, "overdue, rejected", []string{"key 1 is 98 days old", "key 2: it says no"}, add},
+		"a held successor":    {func(s *Set, f *Facts) { f.Change = &held }, "overdue, held", []string{"key 1 is 98 days old", "key 2 is due, and guard adopt holds it"}, look},
+		"a due successor": {func(s *Set, f *Facts) { f.Change = &plan.Change{Gate: plan.Ready} }, "overdue, due",
+			[]string{"key 1 is 98 days old", "the next run that applies sets key 2"}, look},
+		"the live one is refused": {func(s *Set, f *Facts) { refuse(s, 1) }, "live-rejected, overdue", []string{"key 1: it says no", "key 1 is 98 days old"}, add},
+		"out of band":             {func(s *Set, f *Facts) { f.Live, f.OutOfBand = 0, true; refuse(s, 2) }, "out-of-band, rejected", []string{"does not have", "key 2: it says no"}, add},
+		"no successor":            {func(s *Set, f *Facts) { s.Entries = s.Entries[:1] }, "overdue", []string{"key 1 is 98 days old"}, add},
+	} {
+		s, f := scene()
+		f.Now = at(99)
+		c.edit(&s, &f)
+		k := s.Status(f)
+		if k.Words() != c.want || len(k.Remediations) == 0 || k.Remediations[0].Command.String() != c.next {
+			t.Errorf("%s: %q, to do %v; want %q, %q", name, k.Words(), k.Remediations, c.want, c.next)
+		}
+		for _, text := range c.text {
+			if strings.Count(k.Text, text) != 1 {
+				t.Errorf("%s: %q, want %q once", name, k.Text, text)
+			}
+		}
+	}
+}

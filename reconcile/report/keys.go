@@ -75,7 +75,7 @@ func (t *text) keys(k keys.Status, now time.Time) {
 		live = "?"
 	}
 	t.line(keyRow(clean(k.Connection), live, age, limit, keyName(k.Due), next, soak))
-	words := string(k.State)
+	words := k.Words()
 	if k.Text != "" {
 		words += ": " + k.Text
 	}

@@ -21,6 +21,8 @@ func TestKeysTable(t *testing.T) {
 		{Connection: "production/strava", State: keys.Expiring, Live: 1, Due: 1, AgeDays: age(83), MaxAgeDays: 90,
 			Text:         "key 1 reaches rotation.max_age in 7 days (production/strava.yaml:20)",
 			Remediations: []plan.Remediation{plan.NextCommand("make a new key at https://www.strava.com/settings/api, and within minutes", "rotate", "add", "production/strava")}},
+		{Connection: "production/suunto", State: keys.Overdue, Also: []keys.State{keys.Rejected}, Live: 1, Due: 1, AgeDays: age(98), MaxAgeDays: 90,
+			Text: "key 1 is 98 days old, rotation.max_age is 90 days; key 2: the provider rejects it"},
 		{Connection: "production/whoop", State: keys.OK, Live: 1, Due: 1, AgeDays: age(30), Next: 2, NextAt: time.Date(2026, 12, 24, 2, 30, 0, 0, time.UTC)},
 		{Connection: "production/polar", State: keys.OK, Live: 1, Due: 1, Next: 2, NextAt: time.Date(2026, 12, 24, 0, 0, 0, 0, time.UTC)},
 		{Connection: "production/withings", State: keys.OK, Live: 1, Due: 1, Next: 12, NextAt: time.Date(2027, 11, 24, 2, 30, 0, 0, time.UTC)},
