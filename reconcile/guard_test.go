@@ -127,7 +127,7 @@ func TestApprovalIsTold(t *testing.T) {
 		{"nothing is remembered", func(*state.Store) error { return nil }, 0, report.Approval{Required: 1, State: report.ApprovalRequired, ReleasesNow: 1, WindowOpens: opens}},
 		{"it waits", left(first.PlanHash, time.Hour), 0, with(report.ApprovalPending, first.PlanHash, time.Hour)},
 		{"another one waits", left("sha256:0", time.Hour), 0, with(report.ApprovalSuperseded, "sha256:0", time.Hour)},
-		{"another one has ended", left("sha256:0", time.Second), time.Second, report.Approval{Required: 1, State: report.ApprovalRequired, ReleasesNow: 1, WindowOpens: opens}},
+		{"another one has ended", left("sha256:1", time.Second), time.Second, report.Approval{Required: 1, State: report.ApprovalRequired, ReleasesNow: 1, WindowOpens: opens}},
 		{"it has ended", left(first.PlanHash, time.Second), time.Second, with(report.ApprovalExpired, first.PlanHash, time.Second)},
 		{"it was used", func(s *state.Store) error {
 			return s.UseApproval(here(), first.PlanHash, w.now, w.now, "run 1")

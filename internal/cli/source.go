@@ -84,6 +84,9 @@ func repositoryKey(repo config.Repo, git *gitsource.Source) string {
 // names no environment at all, is an error: everything stays on what it had, also
 // before a restart.
 func (s *commitSource) Poll(ctx context.Context) ([]daemon.Environment, error) {
+	if err := s.checkFiles(); err != nil {
+		return nil, err
+	}
 	changed, err := s.signatures.reload()
 	if err != nil {
 		return nil, err
@@ -98,6 +101,15 @@ func (s *commitSource) Poll(ctx context.Context) ([]daemon.Environment, error) {
 		environments = s.environments()
 	}
 	return environments, err
+}
+
+// checkFiles refuses the files that daemon.yaml names while another user could change one:
+// whoever may sign, and with which token and key we act, is what they say.
+func (s *commitSource) checkFiles() error {
+	if s.file == nil {
+		return nil
+	}
+	return withAdvice(s.config.CheckFiles())
 }
 
 // look is Poll for those who may sign now.
@@ -279,6 +291,11 @@ func (s *commitSource) Run(ctx context.Context, name string, course *daemon.Cour
 	}
 	if !ok {
 		return s.failed("", fmt.Sprintf("run environment %q: the repository does not name it any more", name))
+	}
+	if err := s.checkFiles(); err != nil {
+		r := s.failed(g.hash, err.Error())
+		r.RunID = id
+		return r
 	}
 	heard := &notices{}
 	run := s.log.With("run", id, "commit", g.hash, "environment", name)

@@ -347,14 +347,21 @@ func (f *faulted) settles(good []byte) {
 	}
 	writes := len(f.terra.Writes())
 	before = strings.Count(f.read(), `"msg":"run"`)
-	if _, err := ask.RunNow(f.t.Context(), daemon.NowRequest{}); err != nil {
-		f.t.Fatal(err)
-	}
+	f.runsNow(ask)
 	f.waits("two more runs", func() bool { return strings.Count(f.read(), `"msg":"run"`) >= before+2 })
 	if n := len(f.terra.Writes()); n != writes {
 		f.t.Errorf("in sync, and %d more writes", n-writes)
 	}
 	f.waits("the receiver to hear of something", func() bool { return f.heard.Load() > 0 })
+}
+
+// runsNow asks for a run of each. It may be about to take its daemon.yaml anew.
+func (f *faulted) runsNow(ask *daemon.Client) {
+	f.t.Helper()
+	f.waits("it to be asked", func() bool {
+		_, err := ask.RunNow(f.t.Context(), daemon.NowRequest{})
+		return err == nil
+	})
 }
 
 // differs tells where Terra is not as the newest commit says; "" where it is.
@@ -439,9 +446,7 @@ func (f *faulted) expectNoGrowth(lasts time.Duration) {
 	ask, before := daemon.NewClient(f.vars["RECONCILE_STATE_DIR"]), f.extent()
 	for range rounds {
 		runs := strings.Count(f.read(), `"msg":"run"`)
-		if _, err := ask.RunNow(f.t.Context(), daemon.NowRequest{}); err != nil {
-			f.t.Fatal(err)
-		}
+		f.runsNow(ask)
 		f.waits("two more runs", func() bool { return strings.Count(f.read(), `"msg":"run"`) >= runs+2 })
 	}
 	after := f.extent()

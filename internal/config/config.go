@@ -656,8 +656,9 @@ func (s Secret) GoString() string { return s.String() }
 
 // Read reads the secret now, so that a replaced file counts from the next call
 // on. White space around it is dropped. Errors name the place and never quote
-// what is there: an unset, unreadable, empty or oversized (64 KiB) secret, and
-// one that spreads over several lines where a single one is meant.
+// what is there: an unset, unreadable, empty or oversized (64 KiB) secret,
+// one that spreads over several lines where a single one is meant, and one in a file that
+// another user of the machine could write to.
 func (s Secret) Read() (string, error) {
 	raw, err := s.raw()
 	if err != nil {
@@ -685,6 +686,9 @@ func (s Secret) raw() (string, error) {
 		return "", fmt.Errorf("read secret: %w", err)
 	}
 	defer f.Close()
+	if err := neighbour.Opened("token file", f); err != nil {
+		return "", fmt.Errorf("read secret: %w", err)
+	}
 	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
 	if err != nil {
 		return "", fmt.Errorf("read secret: %w", err)

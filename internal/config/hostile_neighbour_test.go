@@ -286,3 +286,31 @@ func TestFilesOfEachRepositoryAreJudged(t *testing.T) {
 		}
 	}
 }
+
+// TestHostileNeighbourLater: rights change while a daemon runs, and what it reads then is
+// judged then.
+func TestHostileNeighbourLater(t *testing.T) {
+	needsRoot(t)
+	dir := runnerFiles(t)
+	c, err := Load(filepath.Join(dir, "daemon.yaml"), env(map[string]string{"HOME": dir}))
+	if err == nil {
+		err = c.CheckFiles()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := FileSecret(filepath.Join(dir, "token"))
+	if _, err := token.Read(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(filepath.Join(dir, "token"), eve, eve); err != nil {
+		t.Fatal(err)
+	}
+	const says = "token belongs to user 12345"
+	if _, err := token.Read(); err == nil || !strings.Contains(err.Error(), says) {
+		t.Errorf("a token of hers: %v", err)
+	}
+	if err := c.CheckFiles(); err == nil || !strings.Contains(err.Error(), says) {
+		t.Errorf("files of which one is hers: %v", err)
+	}
+}

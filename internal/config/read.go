@@ -50,7 +50,7 @@ func Load(path string, getenv func(string) string) (Config, error) {
 	}
 	c, err := Parse(path, data, getenv)
 	if err == nil {
-		err = c.ownFiles()
+		err = c.CheckFiles()
 	}
 	if err != nil {
 		return Config{}, err
@@ -58,8 +58,10 @@ func Load(path string, getenv func(string) string) (Config, error) {
 	return c, nil
 }
 
-// ownFiles refuses a named file that another user of the machine could change.
-func (c *Config) ownFiles() error {
+// CheckFiles refuses a named file that another user of the machine could change, as an
+// [*neighbour.OpenError]. [Load] does so, and a daemon again before it uses what they hold:
+// rights change.
+func (c Config) CheckFiles() error {
 	named := [][2]string{{"certificate", c.TLS.CertFile}, {"private key", c.TLS.KeyFile}}
 	tokens := slices.Collect(maps.Values(c.Approvals.People))
 	identities := slices.Clone(c.Identities.Files)
