@@ -216,7 +216,7 @@ func severities() (names []string) {
 const (
 	mailSays     = "a mail address; write it as in ops@acme.example"
 	longestOwner = 200
-	mostAppID    = 999_999_999_999
+	mostAppID    = 1<<31 - 1 // what an int holds on every machine
 )
 
 // The patterns match each text that its reader takes, and as few others as can be said
