@@ -582,6 +582,8 @@ func (b fieldProber) write(object map[string]any, path []string, value string) s
 func beside(properties map[string]any, field string) []string {
 	has := func(name string) bool { _, ok := properties[name]; return ok }
 	switch {
+	case has("repos") && field != "repo" && field != "repos":
+		return []string{"repo"}
 	case field == "ssh_key_file":
 		return []string{"known_hosts_file"}
 	case field == "known_hosts_file":

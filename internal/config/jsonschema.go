@@ -34,7 +34,7 @@ func JSONSchema() ([]byte, error) {
 		"web.approve":                {one, some},
 		"repo.auth":                  {one, together("ssh_key_file", "known_hosts_file"), appAlone()},
 		"repo":                       overHTTPS(),
-		"repo.proxy":                 {oneOf("password"), {If: yamlpos.Having("username"), Then: someOf("password")}, {If: someOf("password"), Then: yamlpos.Having("username")}},
+		"repo.proxy":                 {{If: &yamlpos.JSONSchema{Types: []string{"object"}}, Then: oneOf("password")}, {If: yamlpos.Having("username"), Then: someOf("password")}, {If: someOf("password"), Then: yamlpos.Having("username")}},
 		"repo.hook":                  {oneOf("secret"), someOf("secret")},
 		"repo.verify":                {{AnyOf: []*yamlpos.JSONSchema{yamlpos.Having("allowed_signers"), yamlpos.Having("gpg_keyring")}}},
 		"accounts.*":                 {one, some, anyDevIDAlone()},
