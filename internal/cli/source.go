@@ -109,7 +109,9 @@ func (s *commitSource) checkFiles() error {
 	if s.file == nil {
 		return nil
 	}
-	return withAdvice(s.config.CheckFiles())
+	own := s.config
+	own.Repos = nil // what another repository names stops that one
+	return withAdvice(own.CheckFiles())
 }
 
 // look is Poll for those who may sign now.

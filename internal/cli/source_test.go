@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
@@ -74,5 +75,44 @@ func TestRunThatCannotBeginDecidesNothing(t *testing.T) {
 	}
 	if !shown[0].DecidedAt.Equal(now) {
 		t.Error("it changed a report that others read")
+	}
+}
+
+// TestFilesOfOneRepositoryStopThatOne: a file that another user could change stops the
+// repository that names it, and what names it for all stops all.
+func TestFilesOfOneRepositoryStopThatOne(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"token", "git-a", "git-b"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("secret"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := config.Parse(filepath.Join(dir, "daemon.yaml"), []byte(`apply: true
+accounts: {main: {token_file: token, dev_ids: ["*"]}}
+repos:
+  a: {url: "https://git.acme.example/a", auth: {token_file: git-a}, accounts: [main]}
+  b: {url: "https://git.acme.example/b", auth: {token_file: git-b}, accounts: [main]}
+`), func(name string) string { return map[string]string{"HOME": dir}[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{"git-a": "a", "git-b": "b", "token": "a b"} {
+		if err := os.Chmod(filepath.Join(dir, file), 0o602); err != nil {
+			t.Fatal(err)
+		}
+		var stopped []string
+		for _, one := range c.Each() {
+			s := &commitSource{config: one, file: func() daemon.ConfigStatus { return daemon.ConfigStatus{} }}
+			if s.checkFiles() != nil {
+				stopped = append(stopped, one.Repo.Name)
+			}
+		}
+		if got := strings.Join(stopped, " "); got != want {
+			t.Errorf("%s, which every user could write, stops %q, want %q", file, got, want)
+		}
+		if err := os.Chmod(filepath.Join(dir, file), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
