@@ -407,9 +407,10 @@ func judgeOne(schemas map[string]*jsonschema.Schema, words spec.Vocabulary, kind
 		return judgeDaemon(schemas, src)
 	}
 	files := fstest.MapFS{
-		"terra.yaml":         {Data: []byte("version: 1\nsecrets: {binding: require}\n")},
-		"e/environment.yaml": {Data: []byte("dev_id: prod-app-x81LmQ\nprune: never\n")},
-		"_base/owner.yaml":   {Data: []byte("owner: ops@acme.example\n")},
+		"terra.yaml":             {Data: []byte("version: 1\nsecrets: {binding: require}\n")},
+		"e/environment.yaml":     {Data: []byte("dev_id: prod-app-x81LmQ\nprune: never\n")},
+		"_base/owner.yaml":       {Data: []byte("owner: ops@acme.example\n")},
+		"other/environment.yaml": {Data: []byte("dev_id: other-app-x81LmQ\nprune: never\n")},
 	}
 	files[name] = &fstest.MapFile{Data: src}
 	return judge(schemas, words, files)[name]
@@ -513,7 +514,7 @@ func (b fieldProber) values(path []string) []string {
 		"2026-12-01", "2026-12-01T10:00:00Z", "2026-12-01T10:00:00+01:00", "2026-12-01T10:00:00", "2026-13-01", "1969-12-31", `"2026-12-01"`, "26-12-01", "90d", "24h", "1h30m", "0s", "1s", "5m", "1.5h", "-5m", "+5m", "0", `"02:00"`, `"24:00"`, `"2:00"`, `"05:00"`, "32",
 		"TODO", "YOUR_DEV_ID", "your-name", `"<your-id>"`, "${DEV_ID}", "$DEV_ID", "xxxx", "xxxx1234", "xxxx12345", "redacted", `"{{ a }}"`, "changeme", "CLIENT_ID", "client_id", "a...",
 		"https://auth.acme.example/callback", "HTTPS://auth.acme.example", "http://auth.acme.example", "http://127.0.0.1:9000/x", "http://[::1]/x", "https://a:b@acme.example/", "https://acme.example/?q=1", "https://acme.example/#x", "https://:443/", "ssh://git@host/x", "git@host:x/y", "user:secret@host:x", "file:///srv/x", "/srv/x", "../x", "a/b", "a/../b", ".", "127.0.0.1:8080", ":8080", "host:99999", "[::1]:80", `"[::1]:80"`,
-		"auth.acme.example", "Auth.acme.example", "acme", "acme.example.", `"*.acme.example"`, "Europe/London", `"*/15 * * * *"`, `"* * * *"`, `"60 * * * *"`, `"0 0 * * 7"`, `"0 9 1,15 jan-JUN mon-fri/2"`, `"CRON_TZ=Europe/London 0 9 * * *"`, `"@hourly"`, `"@dayly"`, `"@every 15m"`, `"@every 15"`, `"@every 1s"`, "strava", "STRAVA", "virtuagym", "acme_health", "Acme-1", "_x", "a b",
+		"auth.acme.example", "Auth.acme.example", "acme", "acme.example.", `"*.acme.example"`, "Europe/London", `"*/15 * * * *"`, `"* * * *"`, `"60 * * * *"`, `"0 0 * * 7"`, `"0 9 1,15 jan-JUN mon-fri/2"`, `"CRON_TZ=Europe/London 0 9 * * *"`, `"@hourly"`, `"@dayly"`, `"@every 15m"`, `"@every 15"`, `"@every 1s"`, "strava", "STRAVA", "virtuagym", "[default]", "other", "acme_health", "Acme-1", "_x", "a b",
 		"age1mv9j50rrnqpl3pc7gw2cks68lpkqcwey5k86dupr378jcjum8cvq4sqfye", "[age1mv9j50rrnqpl3pc7gw2cks68lpkqcwey5k86dupr378jcjum8cvq4sqfye]", "[age1yubikey1qqqqqqqqqqq]", "[age1tag1qqqqqqqqqqq]", "[age1pq1qqqqqqqqqqqq]", "[age1pq1qqqqqqqqqqqq, age1mv9j50rrnqpl3pc7gw2cks68lpkqcwey5k86dupr378jcjum8cvq4sqfye]", "[age1pq1qqqqqqqqqqqq, age1yubikey1qqqqqqqqqqq]",
 		armored, "[" + armored + "]", "!age text", `"` + strings.Repeat("x y", 100) + `"`, "[" + strings.Repeat("a, ", 300) + "b]", strings.Repeat("z", 300), strings.Repeat("z", 200), strings.Repeat("z", 64), strings.Repeat("z", 65),
 		"[safe, destructive]", "[safe, all]", "{strava: {slack: {url_env: U}}}", "{slack: {url_env: U}}", "{url: https://a.example/x, secret_env: S}", "../_base/owner.yaml", "../_base/nobody.yaml", "mail.acme.example:587", "ops@acme.example", "[ops@acme.example]", "YUBIKEY", "[yubikey]", `["yubi key"]`, "{strava: https://a.example/x}", "{Strava: https://a.example/x}", "{strava: http://a.example/x}",
@@ -623,8 +624,11 @@ func (b fieldProber) sample(beside map[string]any, name string) string {
 	if _, mail := beside["server"]; mail {
 		name = "email " + name
 	}
-	if _, repo := beside["poll"]; repo && name == "url" {
-		name = "repo url"
+	if _, repo := beside["poll"]; repo && (name == "url" || name == "accounts") {
+		name = "repo " + name
+	}
+	if _, after := beside["environment"]; after && name == "for" {
+		name = "after for"
 	}
 	if _, proxy := beside["password_env"]; proxy && name == "url" {
 		name = "proxy url"
@@ -641,7 +645,7 @@ func (b fieldProber) sample(beside map[string]any, name string) string {
 		"receivers": "{strava: {slack: {url_env: U}}}", "routes": "[{receivers: [strava]}]", "routes receivers": "[strava]", "url_env": "U", "secret_env": "S",
 		"email server": "mail.acme.example:587", "email from": "ops@acme.example", "email to": "[ops@acme.example]", "email username": "ops", "email password_env": "P",
 		"forge": "github", "project": "acme/terra", "mode": "head", "allowed_signers": "/s",
-		"repo url": "https://github.com/acme/terra", "proxy url": "http://127.0.0.1:3128", "username": "ops", "password_env": "P",
+		"repo url": "https://github.com/acme/terra", "repo accounts": "[default]", "environment": "other", "after for": "24h", "proxy url": "http://127.0.0.1:3128", "username": "ops", "password_env": "P",
 		"app_id": "1", "private_key_file": "/k", "ca_file": "/c", "semver": `">=1"`, "ssh_key_file": "/k", "known_hosts_file": "/h", "cert_file": "/c", "key_file": "/k",
 	}[name]
 }

@@ -173,9 +173,6 @@ func (r *reader) receiver(o yamlpos.Object, m yamlpos.Member) Receiver {
 		if password := one.Has("password_file") || one.Has("password_env"); password != one.Has("username") {
 			r.report(one.At(), "", "%s needs username and password_file or password_env together", one.Path)
 		}
-		if n := one.Get("to"); n != nil && n.Kind == yamlpos.List && len(n.Items) == 0 {
-			r.report(n.Origin, "name at least one", "%s is empty", one.Name("to"))
-		}
 	default:
 		out.Address = r.secretOf(one, "url")
 		missing("url", "has no address")
@@ -195,14 +192,8 @@ func checkMail(text string) error {
 
 func (r *reader) route(o yamlpos.Object) Route {
 	o.Require()
-	out := Route{
+	return Route{
 		Events: r.texts(o, "events"), Severities: r.texts(o, "severity"), Environments: r.texts(o, "environments"), Owners: r.texts(o, "owners"),
 		Receivers: r.texts(o, "receivers"), Remind: r.duration(o, "remind", DefaultRemind),
 	}
-	for _, field := range o.Schema.Fields.Names("notify.routes") {
-		if n := o.Get(field); n != nil && n.Kind == yamlpos.List && len(n.Items) == 0 {
-			r.report(n.Origin, "name at least one, or take the line out for all", "%s is empty", o.Name(field))
-		}
-	}
-	return out
 }

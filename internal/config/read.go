@@ -201,9 +201,6 @@ func (r *reader) config(root *yamlpos.Node) Config {
 	c.Preview = r.preview(o, o, c)
 	c.StateDir = cmp.Or(r.text(o, "state_dir"), c.StateDir)
 	c.Environments = r.texts(o, "environments")
-	if n := root.Get("environments"); n != nil && n.Kind == yamlpos.List && len(n.Items) == 0 {
-		r.report(n.Origin, "name at least one, or take the line out for all", "environments is empty")
-	}
 	if identities, ok := r.identities(o); ok {
 		c.Identities = identities
 	}
@@ -403,10 +400,7 @@ func (r *reader) accounts(o yamlpos.Object) map[string]Account {
 			r.report(one.At(), "set token_file or token_env", "%s has no token", one.Path)
 		}
 		one.Require()
-		switch ids := one.Get("dev_ids"); {
-		case ids != nil && ids.Kind == yamlpos.List && len(ids.Items) == 0:
-			r.report(one.At(), whichDevIDs, "%s.dev_ids is empty", one.Path)
-		case slices.Contains(a.DevIDs, AnyDevID) && len(a.DevIDs) > 1:
+		if slices.Contains(a.DevIDs, AnyDevID) && len(a.DevIDs) > 1 {
 			r.report(one.At(), "keep one or the other", "%s.dev_ids names \"*\" beside others", one.Path)
 		}
 		accounts[m.Name] = a
@@ -632,9 +626,16 @@ func (r *reader) passes(f yamlpos.Field[string], o yamlpos.Object, field string,
 
 // texts reads a list of texts, nil for none.
 func (r *reader) texts(o yamlpos.Object, field string) []string {
-	n := o.Get(field)
+	n, d := o.Get(field), o.Declared(field)
 	if n == nil {
 		return nil
+	}
+	if n.Kind == yamlpos.List && len(n.Items) == 0 && d.Least > 0 {
+		ask := cmp.Or(d.Ask, "name at least one")
+		if !d.Required {
+			ask += ", or take the line out for " + d.Omitted
+		}
+		r.report(n.Origin, ask, "%s is empty", o.Name(field))
 	}
 	for _, item := range n.Items {
 		if !r.isText(item, "an entry of "+o.Name(field)) {

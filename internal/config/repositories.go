@@ -140,9 +140,6 @@ func (r *reader) repositories(o yamlpos.Object, file string, c Config) []Reposit
 // accountsOf are the accounts that a repository may use.
 func (r *reader) accountsOf(one yamlpos.Object, c Config) []string {
 	names := r.texts(one, "accounts")
-	if n := one.Get("accounts"); n != nil && n.Kind == yamlpos.List && len(n.Items) == 0 {
-		r.report(n.Origin, "name at least one of accounts", "%s is empty", one.Name("accounts"))
-	}
 	for _, name := range names {
 		if _, known := c.Accounts[name]; !known {
 			known := slices.Sorted(maps.Keys(c.Accounts))
