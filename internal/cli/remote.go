@@ -28,19 +28,15 @@ func wayTo(repo config.Repo) (w gitsource.Way, err error) {
 	return w, nil
 }
 
-// appOf is what gives tokens of a GitHub App that may do one thing at one project; nil where
-// none signs in.
-func appOf(repo config.Repo, project, permission, access string) (*gitsource.App, error) {
+// appOf is what gives, over a way, tokens of a GitHub App that may do one thing at one
+// project; nil where none signs in.
+func appOf(repo config.Repo, way gitsource.Way, project, permission, access string) (*gitsource.App, error) {
 	app := repo.Auth.GitHubApp
 	if app == nil || !strings.HasPrefix(strings.ToLower(repo.URL), "http") { // a folder, named in place of it
 		return nil, nil
 	}
 	if _, err := gitsource.AppKey(app.KeyFile); err != nil {
 		return nil, app.Problem(err)
-	}
-	way, err := wayTo(repo)
-	if err != nil {
-		return nil, err
 	}
 	block := repo.Setting() + ".auth.github_app."
 	return gitsource.NewApp(gitsource.AppOptions{
@@ -55,10 +51,10 @@ func statusesBy(c config.NotifyCommit, transport http.RoundTripper) (token func(
 	if c.Repo == nil {
 		return c.Token.Read, transport, nil
 	}
-	app, err := appOf(*c.Repo, c.Project, "statuses", "write")
+	w, err := wayTo(*c.Repo)
 	if err != nil {
 		return nil, nil, err
 	}
-	w, err := wayTo(*c.Repo)
+	app, err := appOf(*c.Repo, w, c.Project, "statuses", "write")
 	return func() (string, error) { return app.Token(context.Background()) }, gitsource.NewTransport(w), err
 }

@@ -253,7 +253,7 @@ func openSource(repo config.Repo, others int64, heard *secrets.Heard) (*gitsourc
 	if err != nil {
 		return nil, err
 	}
-	if auth.App, err = appOf(repo, "", "contents", "read"); err != nil {
+	if auth.App, err = appOf(repo, way, "", "contents", "read"); err != nil {
 		return nil, err
 	}
 	return gitsource.Open(gitsource.Options{URL: repo.URL, Ref: repo.Ref, Versions: repo.Versions, Path: repo.Path, Wanted: doctor.IsConfig, Others: others, Auth: auth, Way: way})

@@ -31,36 +31,22 @@ type cutter struct {
 
 func (c *cutter) serve(t testing.TB, to string) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	go func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			server, err := net.Dial("tcp", to)
-			if err != nil {
-				_ = client.Close()
-				continue
-			}
-			go func() { _, _ = io.Copy(server, client); _ = server.Close() }()
-			go func() {
-				var answer io.Reader = server
-				if limit := c.after.Load(); limit >= 0 {
-					answer = io.LimitReader(server, limit)
-				}
-				n, _ := io.Copy(client, answer)
-				c.passed.Add(n)
-				_ = client.Close()
-				_ = server.Close()
-			}()
+	return accept(t, func(client net.Conn) {
+		server, err := net.Dial("tcp", to)
+		if err != nil {
+			_ = client.Close()
+			return
 		}
-	}()
-	return listener.Addr().String()
+		go func() { _, _ = io.Copy(server, client); _ = server.Close() }()
+		var answer io.Reader = server
+		if limit := c.after.Load(); limit >= 0 {
+			answer = io.LimitReader(server, limit)
+		}
+		n, _ := io.Copy(client, answer)
+		c.passed.Add(n)
+		_ = client.Close()
+		_ = server.Close()
+	})
 }
 
 // Wherever a connection breaks, nothing of the commit is held, what was held

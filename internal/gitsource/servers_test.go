@@ -146,3 +146,24 @@ func pin(t testing.TB, address string, key ssh.PublicKey) string {
 	}
 	return file
 }
+
+// accept answers each connection by a goroutine of its own, until the test ends, and gives
+// the address.
+func accept(t testing.TB, answer func(net.Conn)) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go answer(conn)
+		}
+	}()
+	return listener.Addr().String()
+}

@@ -189,23 +189,11 @@ func serveTLS(t *testing.T, h http.Handler, c tls.Certificate, config *tls.Confi
 // answering is a server that sends text whatever it is asked.
 func answering(t *testing.T, text string) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = conn.Read(make([]byte, 4096))
-			_, _ = io.WriteString(conn, text)
-			_ = conn.Close()
-		}
-	}()
-	return listener.Addr().String()
+	return accept(t, func(conn net.Conn) {
+		_, _ = conn.Read(make([]byte, 4096))
+		_, _ = io.WriteString(conn, text)
+		_ = conn.Close()
+	})
 }
 
 // waySituations are troubles between us and a server. None is told as a damaged

@@ -102,27 +102,16 @@ func TestSSHServerWithSeveralKeys(t *testing.T) {
 func TestSSHSilentPeer(t *testing.T) {
 	for name, greeting := range map[string]string{"from the start": "", "after its version": "SSH-2.0-slow\r\n"} {
 		t.Run(name, func(t *testing.T) {
-			listener, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = listener.Close() })
-			go func() {
-				for {
-					conn, err := listener.Accept()
-					if err != nil {
-						return
-					}
-					t.Cleanup(func() { _ = conn.Close() })
-					_, _ = conn.Write([]byte(greeting))
-				}
-			}()
+			address := accept(t, func(conn net.Conn) {
+				t.Cleanup(func() { _ = conn.Close() })
+				_, _ = conn.Write([]byte(greeting))
+			})
 			key := newSSHKey(t)
 			s := open(t, Options{
-				URL: "ssh://" + listener.Addr().String() + "/x", Timeout: 200 * time.Millisecond,
+				URL: "ssh://" + address + "/x", Timeout: 200 * time.Millisecond,
 				Auth: Auth{SSHKeyFile: key.file, KnownHostsFile: pin(t, "h:1", key.signer.PublicKey())},
 			})
-			_, err = s.Fetch(t.Context()) // which would wait for ever
+			_, err := s.Fetch(t.Context()) // which would wait for ever
 			wantError[*TimeoutError](t, err, "200ms")
 		})
 	}

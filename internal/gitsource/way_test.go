@@ -212,41 +212,27 @@ func pipe(a, b net.Conn) {
 // serveSOCKS is a proxy that speaks SOCKS 5 and asks for nobody.
 func serveSOCKS(t testing.TB, p *proxyServer) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				in := bufio.NewReader(conn)
-				head := make([]byte, 2)
-				_, _ = io.ReadFull(in, head)
-				_, _ = in.Discard(int(head[1]))
-				_, _ = conn.Write([]byte{5, 0})
-				ask := make([]byte, 10) // an address of IPv4
-				if _, err := io.ReadFull(in, ask); err != nil || ask[3] != 1 {
-					_ = conn.Close()
-					return
-				}
-				host := (&net.TCPAddr{IP: ask[4:8], Port: int(ask[8])<<8 | int(ask[9])}).String()
-				p.note("SOCKS " + host)
-				there, err := net.Dial("tcp", host)
-				if err != nil {
-					_ = conn.Close()
-					return
-				}
-				_, _ = conn.Write([]byte{5, 0, 0, 1, 0, 0, 0, 0, 0, 0})
-				pipe(conn, there)
-			}()
+	return accept(t, func(conn net.Conn) {
+		in := bufio.NewReader(conn)
+		head := make([]byte, 2)
+		_, _ = io.ReadFull(in, head)
+		_, _ = in.Discard(int(head[1]))
+		_, _ = conn.Write([]byte{5, 0})
+		ask := make([]byte, 10) // an address of IPv4
+		if _, err := io.ReadFull(in, ask); err != nil || ask[3] != 1 {
+			_ = conn.Close()
+			return
 		}
-	}()
-	return listener.Addr().String()
+		host := (&net.TCPAddr{IP: ask[4:8], Port: int(ask[8])<<8 | int(ask[9])}).String()
+		p.note("SOCKS " + host)
+		there, err := net.Dial("tcp", host)
+		if err != nil {
+			_ = conn.Close()
+			return
+		}
+		_, _ = conn.Write([]byte{5, 0, 0, 1, 0, 0, 0, 0, 0, 0})
+		pipe(conn, there)
+	})
 }
 
 // TestProxyOfOneRemote: all goes through the proxy that is named, also to this machine.
