@@ -17,20 +17,12 @@ func checkFiles(t tree) []finding {
 		if path.Base(f.path) != "doc.go" {
 			continue
 		}
-		_, section, listed := strings.Cut(f.syntax.Doc.Text(), "\n# Files\n")
+		order, section, listed := filesOf(f)
 		if !listed {
 			if slices.Contains([]string{"reconcile", "reconcile/plan"}, f.dir()) {
 				found = append(found, finding{f.path, 0, "lists no # Files"})
 			}
 			continue
-		}
-		section, _, _ = strings.Cut(section, "\n# ")
-		var order []string
-		for line := range strings.SplitSeq(section, "\n") {
-			if entry, indented := strings.CutPrefix(line, "\t"); indented {
-				name, _, _ := strings.Cut(entry, " ")
-				order = append(order, name+".go")
-			}
 		}
 		if strings.Contains(section, "what stands above it") {
 			slices.Reverse(order)
@@ -40,6 +32,19 @@ func checkFiles(t tree) []finding {
 		found = append(found, t.againstOrder(f.dir(), order)...)
 	}
 	return found
+}
+
+// filesOf gives the files that a doc.go lists under "# Files", and all that stands there.
+func filesOf(doc file) (order []string, section string, listed bool) {
+	_, section, listed = strings.Cut(doc.syntax.Doc.Text(), "\n# Files\n")
+	section, _, _ = strings.Cut(section, "\n# ")
+	for line := range strings.SplitSeq(section, "\n") {
+		if entry, indented := strings.CutPrefix(line, "\t"); indented {
+			name, _, _ := strings.Cut(entry, " ")
+			order = append(order, name+".go")
+		}
+	}
+	return order, section, listed
 }
 
 // againstOrder reports the files of a package that stand not once in the order, and the

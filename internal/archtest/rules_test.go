@@ -31,6 +31,7 @@ func rules() []rule {
 		{"pure", "a package without clock and I/O gives the same answer twice", checkPure},
 		{"packagedoc", "doc.go is where a reader starts", checkPackageDoc},
 		{"files", "a stage that is read from top to bottom is read once", checkFiles},
+		{"filelist", "who knows one page only finds every file", checkFileList},
 		{"names", "a package is named for what it is about", checkNames},
 		{"noinit", "nothing runs before main says so", checkNoInit},
 		{"globals", "state that anyone can change is no state at all", checkGlobals},
