@@ -219,4 +219,13 @@ func TestFightOverKeysIsNoticed(t *testing.T) {
 	if n := len(w.terra.Effects()); n != 2 {
 		t.Errorf("reverted %d times, want twice", n)
 	}
+	var out bytes.Buffer
+	if err := report.Text(&out, r, report.TextOptions{Width: 400}); err != nil {
+		t.Fatal(err)
+	}
+	for _, way := range []string{"keep ", "reconcile rotate add production/strava", "replace it", "reconcile --approve production/strava="} {
+		if !strings.Contains(out.String(), way) {
+			t.Errorf("no %q in\n%s", way, out.String())
+		}
+	}
 }

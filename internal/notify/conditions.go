@@ -60,20 +60,28 @@ func lastingIn(e report.Environment, before map[string]state.Condition) (out []L
 			add(report.EventHeld, c.Connection, " "+c.Guard, state.Condition{Change: c.ID, About: fmt.Sprintf("%s, guard %s", c.Action, c.Guard), Since: c.GatedSince, Text: heldText(c), Command: howToApprove(e, c)})
 		}
 	}
-	out = append(out, stillHeld(e, before, out)...)
 	for _, event := range e.Events {
 		if event.Kind == report.RolledBack {
 			continue // the history has it, once
 		}
 		kind, extra := event.Kind, ""
-		if i := slices.IndexFunc(e.Changes, func(c report.Change) bool { return c.ID == event.Change }); kind == report.Stuck && i >= 0 {
+		i := slices.IndexFunc(e.Changes, func(c report.Change) bool { return c.ID == event.Change })
+		if kind == report.Stuck && i >= 0 {
 			extra = " " + e.Changes[i].Guard
 			if e.Changes[i].Guard == plan.GuardSetup {
 				kind = report.EventSetupOverdue
 			}
 		}
-		add(kind, event.Connection, extra, state.Condition{Change: event.Change, Since: event.Since, Text: event.Text, Command: commandOf(event.Remediations)})
+		text, command := event.Text, commandOf(event.Remediations)
+		if kind == report.Conflict && i >= 0 {
+			text, command = heldText(e.Changes[i]), howToApprove(e, e.Changes[i])
+		}
+		add(kind, event.Connection, extra, state.Condition{Change: event.Change, Since: event.Since, Text: text, Command: command})
 	}
+	out = append(out, stillHeld(e, before, out)...)
+	out = slices.DeleteFunc(slices.Clone(out), func(f Lasting) bool {
+		return slices.ContainsFunc(out, func(o Lasting) bool { return replaces(o.Condition, f.Condition) })
+	})
 	for _, k := range e.Keys {
 		switch k.State {
 		case keys.Expiring:
@@ -115,11 +123,11 @@ func leavesForeign(e report.Environment, c report.Change, before map[string]stat
 func foreignText(e report.Environment, c report.Change) (text, command string) {
 	var ways []plan.Remediation
 	for _, h := range c.Holds {
-		if h.Guard == plan.GuardSecretDrift {
+		if keepsKeys(h.Guard) {
 			ways = h.Remediations
 		}
 	}
-	if c.Guard == plan.GuardSecretDrift {
+	if keepsKeys(c.Guard) {
 		ways = c.Remediations
 	}
 	text = c.Connection + ": somebody set keys out of band, perhaps in an emergency, and they are live"
@@ -139,6 +147,12 @@ func foreignText(e report.Environment, c report.Change) (text, command string) {
 	return text, command
 }
 
+// keepsKeys tells whether the first way that a guard names for keys that were set out of band
+// is to keep them.
+func keepsKeys(guard string) bool {
+	return guard == plan.GuardSecretDrift || guard == plan.GuardConflict
+}
+
 // keepWords is a way to keep what is live.
 func keepWords(r plan.Remediation) string {
 	words := report.Words([]plan.Remediation{r})
@@ -148,12 +162,12 @@ func keepWords(r plan.Remediation) string {
 	return "keep them: " + words
 }
 
-// stillHeld finds what was held before, is neither applied nor gone, and waits for no person
+// stillHeld finds what was held before, by a conflict too, is neither applied nor gone, and waits for no person
 // any more: somebody approved it, and it waits for a window, or for the next run.
 func stillHeld(e report.Environment, before map[string]state.Condition, now []Lasting) (out []Lasting) {
 	for _, key := range slices.Sorted(maps.Keys(before)) {
 		was := before[key]
-		if was.Event != string(report.EventHeld) || slices.ContainsFunc(now, func(f Lasting) bool { return same(f.Condition, was) || replaces(f.Condition, was) }) {
+		if was.Event != string(report.EventHeld) && was.Event != string(report.Conflict) || slices.ContainsFunc(now, func(f Lasting) bool { return same(f.Condition, was) || replaces(f.Condition, was) }) {
 			continue
 		}
 		i := slices.IndexFunc(e.Changes, func(c report.Change) bool {
@@ -170,8 +184,10 @@ func stillHeld(e report.Environment, before map[string]state.Condition, now []La
 
 // replaces tells whether a condition says all that another one of the same change did.
 func replaces(a, b state.Condition) bool {
-	less := b.Event == string(report.EventDrift) || b.Event == string(report.EventHeld)
-	return less && a.Event == string(report.KeyOutOfBandEvent) && a.Connection == b.Connection && (b.Change == "" || a.Change == b.Change)
+	order := []report.EventKind{report.EventDrift, report.EventHeld, report.Conflict, report.KeyOutOfBandEvent}
+	more, less := slices.Index(order, report.EventKind(a.Event)), slices.Index(order, report.EventKind(b.Event))
+	says := less >= 0 && more > less && more >= slices.Index(order, report.Conflict)
+	return says && a.Connection == b.Connection && (b.Change == "" || a.Change == b.Change)
 }
 
 func stillText(c report.Change) string {
@@ -233,7 +249,7 @@ func howEnded(e report.Environment, was state.Condition) string {
 	}
 	i := slices.IndexFunc(e.Keys, func(k keys.Status) bool { return k.Connection == was.Connection })
 	switch kind := report.EventKind(was.Event); {
-	case kind == report.EventHeld && was.Change != "" && !slices.ContainsFunc(e.Changes, func(c report.Change) bool { return c.ID == was.Change }):
+	case (kind == report.EventHeld || kind == report.Conflict) && was.Change != "" && !slices.ContainsFunc(e.Changes, func(c report.Change) bool { return c.ID == was.Change }):
 		return "the change is not in the plan any more"
 	case i < 0 || e.Keys[i].Live == 0:
 		return ""

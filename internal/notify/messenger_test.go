@@ -264,6 +264,50 @@ func TestForeignKeyIsOneMessage(t *testing.T) {
 	d.expect("another field drifts, too", "ops", "began drift production/strava: changed outside the repository")
 }
 
+// fought is the report of a run that leaves what something else sets again and again.
+func fought(c report.Change) report.Report {
+	r := heard(c)
+	r.Environments[0].Events = []report.Event{{Kind: report.Conflict, Connection: c.Connection, Change: c.ID, Text: "something else sets it"}}
+	return r
+}
+
+// TestConflictIsOneMessage: of what is held because it comes back neither drift nor a hold is
+// told, but how it is approved; it lasts until the change is applied.
+func TestConflictIsOneMessage(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, t.TempDir())
+	c := gatedChange("strava", plan.Approval, plan.GuardConflict, plan.Drift)
+	d.Hear(fought(c))
+	d.expect("it comes back", "ops", "began conflict production/strava: drift comes back")
+	if got := d.lasts("conflict"); !strings.Contains(got, "is held, guard conflict: because") {
+		t.Errorf("it says %q", got)
+	}
+	if all, _, err := d.store.Waiting("ops"); err != nil || !strings.Contains(string(all[0].Body), `"command":"reconcile approve production/strava 5e2c497c --now"`) {
+		t.Errorf("got %s, %v", all[0].Body, err)
+	}
+	c.Gate, c.Guard = plan.Waiting, plan.GuardWindow
+	d.Hear(ran(c))
+	d.expect("approved, and waits for a window", "ops")
+	c.Gate, c.Guard, c.Outcome = plan.Ready, "", report.Applied
+	d.Hear(ran(c))
+	d.expect("applied", "ops", "ended conflict Resolved: production/strava: drift comes back")
+}
+
+// TestConflictOverKeysIsOneMessage: that of the keys, which says how they are kept.
+func TestConflictOverKeysIsOneMessage(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, t.TempDir())
+	c := handSet(plan.Approval, plan.GuardConflict, report.Skipped)
+	c.Remediations, c.Holds = c.Holds[0].Remediations, nil
+	r := fought(c)
+	r.Environments[0].Events = append(r.Environments[0].Events, heard(c).Environments[0].Events...)
+	d.Hear(r)
+	d.expect("a foreign key for the third time", "ops", "began key-out-of-band production/strava: keys set out of band")
+	if got := d.lasts("key-out-of-band"); !strings.Contains(got, "keep it") || !strings.Contains(got, "; or replace them by those of the file: reconcile approve ") {
+		t.Errorf("it says %q", got)
+	}
+}
+
 // TestEndsSayHow: what has ended repeats neither the sentence of while it lasted nor what to
 // type, and says how it ended where that is known.
 func TestEndsSayHow(t *testing.T) {
@@ -576,7 +620,7 @@ func TestEveryKindIsMade(t *testing.T) {
 	r := ran(gatedChange("c", plan.Approval, "adopt", plan.Drift), gatedChange("setup", plan.Waiting, plan.GuardSetup, plan.Create))
 	e := &r.Environments[0]
 	for _, kind := range []report.EventKind{report.Stuck, report.KeyRejectedEvent, report.KeyOverdueEvent, report.RolledBack, report.RotationHeld, report.Conflict, report.KeyOutOfBandEvent} {
-		e.Events = append(e.Events, report.Event{Kind: kind, Connection: "production/d", Text: "d"})
+		e.Events = append(e.Events, report.Event{Kind: kind, Connection: "production/" + string(kind), Text: "d"})
 	}
 	e.Events = append(e.Events, report.Event{Kind: report.Stuck, Connection: "production/setup", Change: e.Changes[1].ID, Text: "held"})
 	e.Keys = []keys.Status{{Connection: "production/e", State: keys.Expiring}, {Connection: "production/f", State: keys.Soaking, Live: 2}, {Connection: "production/g", State: keys.OK}}

@@ -64,7 +64,7 @@ func Guards() []GuardRow {
 		{Name: "inconsistent", Holds: "a value that Terra accepted and shows in another form, or has accepted twice and does not show", Lifts: byAny,
 			Commit: "what Terra shows", holds: guardInconsistent},
 		{Name: GuardConflict, Holds: "drift that comes back although it was reverted twice within a week", Lifts: byAny,
-			Commit: "what Terra has", Else: "the end of what sets it, or time", holds: guardConflict},
+			Commit: "what Terra has; of keys the live one", Else: "the end of what sets it, or time", holds: guardConflict},
 		{Name: GuardProbe, Holds: "a secret that the provider itself rejects", Lifts: nothing,
 			Commit: "another key", Else: "a provider that accepts it", holds: guardProbe},
 		{Name: "probe-required", Holds: "a secret that the provider has not accepted, where the file says probe: require", Lifts: byAny,
@@ -416,11 +416,15 @@ func guardConflict(in Input, k Connection, c Change) Hold {
 	if c.Cause != Drift {
 		return Hold{}
 	}
+	keep := edit(fileOf(in, k), "", "what Terra has")
+	if keys := pairOf(c.Fields); len(keys) > 0 && c.Action != SetCredentials {
+		keep = keepKeys(in, k, c, keys)
+	}
 	for _, f := range c.Fields {
 		r := k.memory().Reverted[f.Field]
 		if r.Times > 1 && !r.isOver(in.Now) {
 			return ask(fmt.Sprintf("%s is changed elsewhere again, although it was reverted %d times since %s: something else sets it, too", f.Field, r.Times, stamp(r.Since)),
-				edit(fileOf(in, k), "", "what Terra has"), Remediation{Kind: ByStep, Text: "find what sets it, another runner or tool, and end that"})
+				keep, Remediation{Kind: ByStep, Text: "find what sets it, another runner or tool, and end that"})
 		}
 	}
 	return Hold{}
@@ -568,11 +572,15 @@ func guardSecretDrift(in Input, k Connection, c Change) Hold {
 	if k.Probe.Verdict == Good && !k.Probe.At.Before(in.Now) {
 		return Hold{} // an older answer may be from before the day that was saved
 	}
-	keep := newKey("keep it: type the live secret, which is encrypted into the file", c.Connection)
+	return ask("somebody set the keys out of band, perhaps in an emergency (on_secret_drift: hold, "+setBy(in.Environment.SecretDriftOrigin)+")", keepKeys(in, k, c, keys))
+}
+
+// keepKeys is how the live one of some keys gets into the files.
+func keepKeys(in Input, k Connection, c Change, keys []FieldChange) Remediation {
 	if has(keys, FieldClientID) {
-		keep = edit(fileOf(in, k), "", "the live client_id and secret")
+		return edit(fileOf(in, k), "", "the live client_id and secret")
 	}
-	return ask("somebody set the keys out of band, perhaps in an emergency (on_secret_drift: hold, "+setBy(in.Environment.SecretDriftOrigin)+")", keep)
+	return newKey("keep it: type the live secret, which is encrypted into the file", c.Connection)
 }
 
 // guardNoWayBack holds what loses a live secret of which there is no copy, as long as

@@ -86,7 +86,7 @@ func Kinds() []Kind {
 		{Stuck, Alert, true, "held for a week or longer", "a change has been held for seven days"},
 		{EventSetupOverdue, Alert, true, "a step at the provider is overdue", "a change has waited seven days for a human step (`setup`); no file says until when a step has to be done"},
 		{EventDrift, Alert, true, "changed outside the repository", "somebody changed a field elsewhere. Where the same run puts it back, the message says so at once"},
-		{Conflict, Alert, true, "drift comes back", "drift came back after it was reverted twice: something else sets it"},
+		{Conflict, Alert, true, "drift comes back", "drift came back after it was reverted twice: something else sets it, and a person must decide. Neither `drift` nor `held` is told of the same change"},
 		{KeyOutOfBandEvent, Critical, true, "keys set out of band", "somebody set keys at Terra that the file does not have, and they are left. It ends when they are not live any more: no approval ends it. Nothing else is said of the same change"},
 		{EventKeyDueSoon, Alert, true, "a key is due soon", "the live key reaches `max_age` within `warn`, and no successor is there"},
 		{KeyOverdueEvent, Critical, true, "a key is overdue", "the live key is older than `max_age`"},

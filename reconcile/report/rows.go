@@ -279,7 +279,14 @@ func setOutOfBand(c Change) bool { return c.Guard == plan.GuardSecretDrift }
 
 // losesSecret tells whether a change waits for somebody to keep a live secret of which
 // there is no copy, or to let it be replaced.
-func losesSecret(c Change) bool { return setOutOfBand(c) || c.Guard == plan.GuardNoWayBack }
+func losesSecret(c Change) bool {
+	return setOutOfBand(c) || c.Guard == plan.GuardNoWayBack || c.Guard == plan.GuardConflict && c.Action != plan.SetCredentials && slices.ContainsFunc(c.Fields, ofPair)
+}
+
+// ofPair tells whether a field is the client id or secret.
+func ofPair(f plan.FieldChange) bool {
+	return f.Field == plan.FieldClientID || f.Field == plan.FieldClientSecret
+}
 
 // reasonOf is why a change is held, where the row does not say so anyway.
 func reasonOf(c Change) string {
