@@ -295,8 +295,7 @@ func (env *environment) report(err error) {
 	out.DecidedAt, out.Ahead = env.input.Now, env.ahead
 	if err != nil {
 		out.Error, out.Remediations = err.Error(), toDo(err)
-		var notAllowed *NotAllowedError
-		out.CommitAtFault = errors.As(err, &notAllowed) || terra.HasCode(err, terra.CodeDevIDNotFound)
+		out.CommitAtFault = commitAtFault(err)
 		if len(out.Remediations) == 0 && terra.Passes(err) {
 			out.Remediations = append(out.Remediations, plan.NextCommand("look again in some minutes", "--dry-run", "--env", out.Name))
 		}
@@ -327,4 +326,10 @@ func (env *environment) report(err error) {
 	if err := env.reportApprovals(); err != nil {
 		env.warn(err.Error())
 	}
+}
+
+// commitAtFault tells whether an environment failed for what its commit asks for.
+func commitAtFault(err error) bool {
+	var notAllowed *NotAllowedError
+	return errors.As(err, &notAllowed) || terra.HasCode(err, terra.CodeDevIDNotFound)
 }

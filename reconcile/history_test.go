@@ -151,7 +151,7 @@ func TestHoldThatNobodyWantsAnyMore(t *testing.T) {
 	w.terra.ClearFaults()
 	w.strava(secretA, "policy: {protect: true}\n")
 	w.apply()
-	w.tells(before, "gated strava:pause by protect", "environment-refused ", "environment-accepted ", "gate-cleared strava:pause by protect: no-longer-wanted")
+	w.tells(before, "gated strava:pause by protect", "environment-refused : failed", "environment-accepted ", "gate-cleared strava:pause by protect: no-longer-wanted")
 }
 
 // What is held for seven days is told in every report.

@@ -219,6 +219,9 @@ func (env *environment) recordRefusal(ctx context.Context, cause error) {
 		line := env.line(state.EventEnvironmentRefused)
 		if cause != nil {
 			line.Error = cause.Error()
+			if !commitAtFault(cause) {
+				line.Outcome = string(report.Failed)
+			}
 			lasting.Refused = &state.Refused{Since: line.At.UTC(), Environment: env.spec.Name}
 		} else {
 			line.Event = state.EventEnvironmentAccepted

@@ -64,7 +64,10 @@ func (c controlServer) Resume(r daemon.ResumeRequest) (daemon.Resumed, error) {
 		return daemon.Resumed{}, fmt.Errorf("resume %q: %w", r.Target, errNamesNothing)
 	}
 	i := slices.IndexFunc(all, func(s state.KillSwitch) bool { return s.Target() == target })
-	if i < 0 {
+	switch {
+	case len(all) == 0:
+		return daemon.Resumed{}, fmt.Errorf("resume %s: nothing is paused", targetWords(target))
+	case i < 0:
 		return daemon.Resumed{}, fmt.Errorf("resume %s: no pause is on exactly that; pauses there are: %s", targetWords(target), c.pausedWords(target, all))
 	}
 	out := daemon.Resumed{Pause: pauseOf(all[i]), Still: []daemon.Pause{}}
@@ -79,9 +82,6 @@ func (c controlServer) Resume(r daemon.ResumeRequest) (daemon.Resumed, error) {
 
 // pausedWords lists the pauses, and how those are lifted that hold a target.
 func (c controlServer) pausedWords(target string, all []state.KillSwitch) string {
-	if len(all) == 0 {
-		return "nothing"
-	}
 	asked, err := c.target(target)
 	var on, lifts []string
 	for _, s := range all {

@@ -84,6 +84,9 @@ func (f *historyFlags) run(ctx context.Context, proc *Process) error {
 		return historyJSON(proc, entries, warnings)
 	}
 	out := newPage(proc)
+	if !proc.Terminals.Stdout {
+		out.wide = anyWidth
+	}
 	warned := newPage(proc)
 	for _, w := range warnings {
 		warned.paragraph("warning: " + w)
@@ -91,7 +94,7 @@ func (f *historyFlags) run(ctx context.Context, proc *Process) error {
 	_ = warned.print(proc.Stderr)
 	names := 0
 	for _, e := range entries {
-		names = max(names, min(utf8.RuneCountInString(visible.Text(whereOf(e))), longestWhere))
+		names = max(names, min(utf8.RuneCountInString(visible.Text(whereOf(e))), cmp.Or(out.wide, longestWhere)))
 	}
 	for _, e := range entries {
 		if f.verbose {
@@ -176,21 +179,25 @@ func whoOf(e state.Entry) string {
 func entryLine(out *page, e state.Entry, names int) {
 	cut := func(text string, room int) string {
 		text = visible.Text(text)
-		if runes := []rune(text); len(runes) > room {
+		if runes := []rune(text); len(runes) > room && out.columns() == width {
 			return string(runes[:room-1]) + "…"
 		}
 		return text
 	}
 	head := e.At.UTC().Format("2006-01-02 15:04") + "  " + fmt.Sprintf("%-*s", names, cut(whereOf(e), longestWhere)) + "  "
 	room := width - utf8.RuneCountInString(head)
-	words := strings.NewReplacer(" is held by guard ", " held by ", " is held anew by guard ", " held anew by ", " is not held any more after ", " released after ").Replace(entryWords(e))
+	words := entryWords(e)
+	if e.Event == state.EventEnvironmentRefused && e.Outcome == string(report.Failed) {
+		words = "the run failed: " + strings.ReplaceAll(e.Error, "\n", "; ")
+	}
+	words = strings.NewReplacer(" is held by guard ", " held by ", " is held anew by guard ", " held anew by ", " is not held any more after ", " released after ").Replace(words)
 	who := cut(whoOf(e), 16)
 	if who == "" || e.Event == state.EventGated || e.Event == state.EventGateChanged || e.Event == state.EventGateCleared {
 		out.add(head + cut(words, room) + "\n")
 		return
 	}
 	what := cut(words, room-utf8.RuneCountInString(who)-2)
-	gap := room - utf8.RuneCountInString(what) - utf8.RuneCountInString(who)
+	gap := max(2, room-utf8.RuneCountInString(what)-utf8.RuneCountInString(who))
 	out.add(head + what + strings.Repeat(" ", gap) + who + "\n")
 }
 
@@ -200,7 +207,7 @@ func entryText(out *page, e state.Entry) {
 		out.add("\n")
 	}
 	isPause := e.Event == state.EventPause || e.Event == state.EventResume
-	for i, line := range report.Lines(minute(e.At)+" "+whereOf(e)+": "+entryWords(e), width-2) {
+	for i, line := range report.Lines(minute(e.At)+" "+whereOf(e)+": "+entryWords(e), out.columns()-2) {
 		if i > 0 {
 			line = "  " + line
 		}
@@ -273,6 +280,9 @@ func entryWords(e state.Entry) string {
 		if len(e.Fields) > 0 {
 			field = e.Fields[0].Field
 		}
+		if e.LastedMS == 0 {
+			return fmt.Sprintf("drift of %s ended in the run that found it: %s", field, ended)
+		}
 		return fmt.Sprintf("drift of %s ended after %s: %s", field, lasted(e.LastedMS), ended)
 	case state.EventRewound:
 		return "the branch was rewound, " + e.Reason
@@ -297,8 +307,14 @@ func entryWords(e state.Entry) string {
 		if e.Approval != "" {
 			return "an approved plan was refused"
 		}
+		if e.Outcome == string(report.Failed) {
+			return "no plan could be made, the run failed"
+		}
 		return "refused, nothing of it is used"
 	case state.EventEnvironmentAccepted:
+		if e.Reason == "" {
+			return "a plan can be made again after " + lasted(e.LastedMS)
+		}
 		return "not refused any more after " + lasted(e.LastedMS)
 	}
 	return e.Event

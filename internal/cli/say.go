@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -32,12 +33,18 @@ func say(proc *Process, notes ...note) error {
 	return p.print(proc.Stdout)
 }
 
-// page is text for a person, in lines of at most 80 columns. The commands in it
+// page is text for a person, in lines of at most 80 columns unless it says otherwise. The commands in it
 // are completed, and neither they nor hashes are broken over two lines.
 type page struct {
 	out   strings.Builder
 	asked invocation
+	wide  int // columns of a line at most, where they are others
 }
+
+// anyWidth is that of text that goes to another program, which is not broken.
+const anyWidth = 1 << 20
+
+func (p *page) columns() int { return cmp.Or(p.wide, width) }
 
 func newPage(proc *Process) *page { return &page{asked: proc.asked} }
 
@@ -53,7 +60,7 @@ func (p *page) note(head string, at int, n note) {
 		p.beside(head, at, n.text)
 	case n.text == "":
 		p.add(head + command + "\n")
-	case !strings.Contains(n.text, "\n") && at+utf8.RuneCountInString(n.text+": "+command) <= width:
+	case !strings.Contains(n.text, "\n") && at+utf8.RuneCountInString(n.text+": "+command) <= p.columns():
 		p.add(head + visible.Text(n.text) + ": " + command + "\n")
 	default:
 		p.beside(head, at, strings.TrimSpace(n.text)+":")
@@ -78,10 +85,10 @@ func (p *page) folded(head, text string, command ...string) {
 // beside puts a text of anybody behind a head of ours. What is too long to stand
 // there stands below.
 func (p *page) beside(head string, at int, text string) {
-	for i, line := range report.Lines(text, width-at) {
+	for i, line := range report.Lines(text, p.columns()-at) {
 		left := at
 		if at > 0 {
-			left = report.Indent(line, at, width)
+			left = report.Indent(line, at, p.columns())
 		}
 		switch {
 		case i == 0 && left < at:

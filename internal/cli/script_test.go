@@ -211,9 +211,10 @@ func (s *scene) keep(ts *testscript.TestScript, stream, text string) {
 	ts.Check(os.WriteFile(filepath.Join(s.work, name), []byte(text), 0o600))
 }
 
-// isReport: what is printed is text for a person at a terminal, and ours.
+// isReport: what is printed is text for a person at a terminal, and ours; a history is whole
+// where nobody sits at one.
 func isReport(args []string) bool {
-	for _, other := range []string{"json", "markdown", "html", "-h", "--help", "help", "completion", "secret", "providers", "__complete"} {
+	for _, other := range []string{"json", "markdown", "html", "-h", "--help", "help", "completion", "secret", "providers", "__complete", "history"} {
 		if slices.Contains(args, other) {
 			return false
 		}

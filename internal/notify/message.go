@@ -130,16 +130,16 @@ type addressed struct {
 func title(m Message) string {
 	kind, _ := report.KindOf(m.Event)
 	where := cmp.Or(m.Environment, "terra-reconcile")
-	var connections []string
+	var about []string // connections, and "" for what is of none: of all, or of the environment
 	for _, i := range m.Items {
-		if i.Connection != "" && !slices.Contains(connections, i.Connection) {
-			connections = append(connections, i.Connection)
+		if !slices.Contains(about, i.Connection) {
+			about = append(about, i.Connection)
 		}
 	}
 	switch {
-	case len(connections) == 1 && m.Count <= mostItems:
-		where = connections[0]
-	case len(connections) > 1:
+	case len(about) == 1 && m.Count <= mostItems:
+		where = cmp.Or(about[0], where)
+	case len(about) > 1:
 		where += fmt.Sprintf(" (%d)", m.Count)
 	}
 	text := where + ": " + cmp.Or(kind.Words, string(m.Event))

@@ -592,6 +592,14 @@ func TestPauses(t *testing.T) {
 	d.Look()
 	d.Look()
 	d.expect("its end", "ops", "ended paused Resolved: production: paused")
+	one, whole := pause, pause
+	one.ID, one.Connection, one.Provider, one.Until = "o", "production/strava", "strava", start().Add(2*time.Hour)
+	whole.ID, whole.Until = "h", start().Add(2*time.Hour)
+	d.record(one, whole)
+	d.Look()
+	d.now = start().Add(2 * time.Hour)
+	d.Look()
+	d.expect("a connection and its environment", "ops", "began paused production (2): paused", "ended paused Resolved: production (2): paused")
 	pause.Until, pause.Environment = start().Add(9*time.Hour), ""
 	d.record(pause, state.Entry{ID: "r", At: start(), Event: state.EventResume, Owner: "ada"}, state.Entry{ID: "r", At: start(), Event: state.EventResume, Owner: "ada"},
 		state.Entry{ID: "w", At: start(), Event: state.EventRewound, Environment: "production", DevID: "prod", Reason: "from c0ffee"},

@@ -482,6 +482,11 @@ func TestStateThatIsRemovedIsPutBack(t *testing.T) {
 		if notes := s.TakeNotes(); len(notes) != 1 || !strings.Contains(notes[0], "was removed while this process had it open") {
 			t.Errorf("%s: notes %q", name, notes)
 		}
+		must(t, remove(dir))
+		must(t, s.Record(line("c")))
+		if notes := s.TakeNotes(); len(notes) != 1 || !strings.Contains(notes[0], "had it open, 2 times by now; it is there again") {
+			t.Errorf("%s: of the second time it notes %q", name, notes)
+		}
 		closed(t, s)
 		modes(t, dir)
 		s = opened(t, dir)

@@ -59,6 +59,8 @@ type boltFile struct {
 
 	lines *lineFiles // nil: opened for reading
 
+	removals int // of the file while it was open
+
 	queueing   sync.Mutex
 	queue      []*waiting
 	committing sync.Mutex // one at a time commits and publishes
@@ -373,7 +375,12 @@ func (b *boltFile) putBack() error {
 	}
 	former := b.db
 	b.db, b.file = again.db, again.file
-	b.lines.note(b.path + " was removed while this process had it open; it is there again, with all that was in it. Lines of the history that went with it are gone")
+	b.removals++
+	times := ""
+	if b.removals > 1 { // another one is no repetition of the first
+		times = fmt.Sprintf(", %d times by now", b.removals)
+	}
+	b.lines.note(b.path + " was removed while this process had it open" + times + "; it is there again, with all that was in it. Lines of the history that went with it are gone")
 	return former.Close()
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/visible"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 )
 
 func TestTextFitsItsWidth(t *testing.T) {
@@ -165,5 +166,16 @@ func TestWrapKeepsWhatIsQuoted(t *testing.T) {
 		if got := wrap(test.text, test.room); !slices.Equal(got, test.want) {
 			t.Errorf("%q in %d: got %q, want %q", test.text, test.room, got, test.want)
 		}
+	}
+}
+
+// TestFieldOfWhichNothingIsKnown: the history has no values of a drift that went by itself.
+func TestFieldOfWhichNothingIsKnown(t *testing.T) {
+	t.Parallel()
+	if got := FieldText(plan.FieldChange{Field: plan.FieldScopes}); got != "scopes" {
+		t.Errorf("got %q", got)
+	}
+	if got := FieldText(plan.FieldChange{Field: plan.FieldScopes, To: plan.FieldValue{Default: true}}); got != "scopes nothing -> Terra's default" {
+		t.Errorf("got %q", got)
 	}
 }

@@ -118,6 +118,9 @@ func address(value string) string {
 
 // FieldText says what a field was and becomes, safe to print on a terminal.
 func FieldText(f plan.FieldChange) string {
+	if side(f.From) == side(plan.FieldValue{}) && side(f.To) == side(plan.FieldValue{}) {
+		return clean(f.Field) // nothing is known of either
+	}
 	text := middle(side(f.From), longestValue) + " -> " + middle(side(f.To), longestValue)
 	if len(f.From.List) > 0 && len(f.To.List) > 0 {
 		text = middle(listChange(f), longestValue)
