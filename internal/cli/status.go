@@ -164,6 +164,8 @@ func pollWords(p daemon.PollStatus, now time.Time) string {
 	switch {
 	case p.At == nil:
 		return ", not read yet"
+	case p.RefusedCommit != "":
+		return fmt.Sprintf(", read %s ago, its newest commit is refused: %s", ago(*p.At, now), p.Error)
 	case p.Error != "":
 		return fmt.Sprintf(", could not be used %s ago: %s", ago(*p.At, now), p.Error)
 	}

@@ -190,7 +190,7 @@ func TestRefusedCommitIsNoFailedPoll(t *testing.T) {
 		s.set(nil, production)
 		after(10 * time.Minute)
 		stop()
-		for text, want := range map[string]int{"poll failed": 0, "is refused": 2, `"commit":"b1","reason":"commit b1 is not used: terra.yaml:3:1: unknown field"`: 1, `"commit":"c2"`: 1, "can be used again": 1} {
+		for text, want := range map[string]int{"poll failed": 0, "is refused": 2, `"commit":"b1","reason":"commit b1 is not used: terra.yaml:3:1: unknown field"`: 1, `"commit":"c2"`: 1, "can be used again": 0, "the newest commit is used again": 1} {
 			if got := strings.Count(log.String(), text); got != want {
 				t.Errorf("%q: %d lines, want %d:\n%s", text, got, want, log)
 			}

@@ -448,9 +448,10 @@ const sayAgain = time.Hour
 
 // trouble is why polls fail, as it was logged.
 type trouble struct {
-	text   string // "": they do not
-	since  time.Time
-	logged time.Time
+	text    string // "": they do not
+	refused bool   // the commit that they find
+	since   time.Time
+	logged  time.Time
 }
 
 // port is what differs each time about a connection that could not be made.
@@ -463,7 +464,11 @@ func (s *source) logPoll(err error) {
 	was := s.trouble
 	if err == nil {
 		if s.trouble = (trouble{}); was.text != "" {
-			s.log.Info("the repository can be used again", "failed_since", was.since.UTC())
+			text := "the repository can be used again"
+			if was.refused {
+				text = "the newest commit is used again"
+			}
+			s.log.Info(text, "failed_since", was.since.UTC())
 		}
 		return
 	}
@@ -471,11 +476,12 @@ func (s *source) logPoll(err error) {
 	if text == was.text && now.Sub(was.logged) < sayAgain {
 		return
 	}
-	s.trouble = trouble{text: text, since: was.since, logged: now}
+	refused := (*RefusedCommitError)(nil)
+	s.trouble = trouble{text: text, refused: errors.As(err, &refused), since: was.since, logged: now}
 	if was.text == "" {
 		s.trouble.since = now
 	}
-	if refused := (*RefusedCommitError)(nil); errors.As(err, &refused) {
+	if s.trouble.refused {
 		s.log.Error("the newest commit is refused; the environments stay on what they had", "commit", refused.Commit, "reason", err.Error(), "since", s.trouble.since.UTC())
 		return
 	}

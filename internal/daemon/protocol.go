@@ -231,6 +231,9 @@ type ForcedPush struct {
 type PollStatus struct {
 	At    *time.Time `json:"at"`
 	Error string     `json:"error"`
+	// RefusedCommit is the newest commit where it was read and nothing of it is used, which
+	// Error says why; left out where there is no such.
+	RefusedCommit string `json:"refused_commit,omitempty"`
 	Tries
 }
 

@@ -93,6 +93,9 @@ func (s *source) notePoll(err error, environments int) {
 	s.polled = PollStatus{At: &now}
 	if err != nil {
 		s.polled.Error = err.Error()
+		if refused := (*RefusedCommitError)(nil); errors.As(err, &refused) {
+			s.polled.RefusedCommit = refused.Commit
+		}
 	}
 	if environments > 0 {
 		s.polls.note("")

@@ -400,9 +400,12 @@ func askDaemon(ctx context.Context, w *world) []Result {
 	if s.Mode != report.Apply {
 		does = "is observe-only (apply: false)"
 	}
-	if s.Poll.Error != "" {
+	switch {
+	case s.Poll.RefusedCommit != "":
+		out = append(out, one(Fail, "", "it refuses the newest commit: "+s.Poll.Error)...)
+	case s.Poll.Error != "":
 		out = append(out, one(Fail, "", "it could not read the repository: "+s.Poll.Error)...)
-	} else {
+	default:
 		out = append(out, one(OK, "", fmt.Sprintf("version %s runs since %s and %s", s.Version, minute(s.StartedAt), does))...)
 	}
 	out = append(out, pauses(s.Paused)...)

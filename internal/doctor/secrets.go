@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,6 +38,18 @@ func (s sealed) name() string {
 		name += fmt.Sprintf(" (key %d of %d)", s.key+1, n)
 	}
 	return name
+}
+
+// encrypt is the command that seals it anew.
+func (s sealed) encrypt() []string {
+	words := []string{"secret", "encrypt", s.connection.File}
+	if s.field != repoedit.ClientSecret {
+		return append(words, "--field", s.field)
+	}
+	if len(s.connection.Credentials.Keys) > 1 {
+		words = append(words, "--key", strconv.Itoa(s.key+1))
+	}
+	return words
 }
 
 // sealed lists every sealed secret of the chosen environments.
@@ -102,7 +115,7 @@ func (w *world) open(s sealed) (out []Result, ok bool) {
 		}
 		var next []plan.Remediation
 		if errors.Is(err, secrets.ErrNoIdentity) {
-			next = []plan.Remediation{runner("give the runner an identity that does"), plan.NextCommand("seal it for the one it has", "secret", "rekey")}
+			next = []plan.Remediation{runner("give the runner an identity that does"), plan.NextCommand("or type the secret anew, which needs none", s.encrypt()...)}
 		}
 		return one(Fail, s.name(), fmt.Sprintf("%s: %v", s.secret.Origin, secrets.InFile(err, s.secret.Origin.File, original)), next...), false
 	}
