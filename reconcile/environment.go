@@ -327,9 +327,3 @@ func (env *environment) report(err error) {
 		env.warn(err.Error())
 	}
 }
-
-// commitAtFault tells whether an environment failed for what its commit asks for.
-func commitAtFault(err error) bool {
-	var notAllowed *NotAllowedError
-	return errors.As(err, &notAllowed) || terra.HasCode(err, terra.CodeDevIDNotFound)
-}

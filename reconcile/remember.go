@@ -235,6 +235,12 @@ func (env *environment) recordRefusal(ctx context.Context, cause error) {
 	}
 }
 
+// commitAtFault tells whether an environment failed for what its commit asks for.
+func commitAtFault(err error) bool {
+	var notAllowed *NotAllowedError
+	return errors.As(err, &notAllowed) || terra.HasCode(err, terra.CodeDevIDNotFound)
+}
+
 // endFormerRefusals ends what was refused of the environment while its folder had another
 // dev_id: nobody asks for that any more.
 func (env *environment) endFormerRefusals(now state.Environment) error {
