@@ -30,4 +30,4 @@ bench: ## Measure speed and memory against what is possible (four minutes).
 	go test -run '^$$' -bench Page -benchtime 50x ./internal/web
 
 walk: ## Kill and disturb the program at every point, of which CI tries a sample.
-	WALK=all go test -count=1 -v -timeout 30m -run Walk ./internal/cli ./reconcile
+	WALK=all go test -count=1 -v -timeout 2h -run Walk ./internal/cli ./reconcile
