@@ -196,7 +196,7 @@ func done() Evidence {
 	return Evidence{Name: "done", Says: "the day it was done", Sample: "2026-08-01"}
 }
 
-// turn is who has to do it: others once the file says that they were asked.
+// yours tells whether you have to do it: others do once the file says that they were asked.
 func (s Step) yours(written spec.SetupStep) bool {
 	asked := slices.ContainsFunc(s.Evidence, func(e Evidence) bool {
 		got := evidence(written, e.Name)

@@ -16,5 +16,5 @@
 // Editing (SetSecret, Secrets) works on the bytes of one file and changes
 // nothing but the node it was asked to change.
 //
-// Anyone may call it. It imports no other package of this module.
+// Anyone may call it. Of this module it imports how YAML is read and text is shown, and nothing else.
 package spec

@@ -36,7 +36,7 @@ func law() []row {
 		{name: "internal/gitsource", may: []string{"internal/visible"}},
 		{name: "internal/signature", may: []string{"internal/visible"}},
 		{name: "internal/importer", may: []string{"spec", "providers", "internal/terra", "internal/visible"}},
-		{name: "internal/repoedit", may: []string{"spec", "secrets", "internal/gitsource", "internal/visible", "internal/advice"}},
+		{name: "internal/repoedit", may: []string{"spec", "secrets", "internal/visible", "internal/advice"}},
 		{name: "internal/doctor", may: []string{
 			"reconcile/plan", "reconcile/keys", "reconcile/report", "spec", "secrets", "providers", "internal/config", "internal/daemon",
 			"internal/gitsource", "internal/repoedit", "internal/state", "internal/terra", "internal/visible", "internal/advice",

@@ -21,10 +21,6 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
-// historySchema names the form of the JSON document. Fields are added, never
-// renamed.
-const historySchema = "terra-reconcile/history/v1"
-
 type historyFlags struct {
 	stateFlags
 	environment, connection, since, format string
@@ -143,7 +139,7 @@ func historyJSON(proc *Process, entries []state.Entry, warnings []string) error 
 		Schema   string        `json:"schema"`
 		Warnings []string      `json:"warnings"`
 		Entries  []state.Entry `json:"entries"`
-	}{historySchema, append([]string{}, warnings...), append([]state.Entry{}, entries...)}
+	}{state.HistorySchema, append([]string{}, warnings...), append([]state.Entry{}, entries...)}
 	return printJSON(proc.Stdout, document)
 }
 

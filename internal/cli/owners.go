@@ -20,7 +20,7 @@ type ownership struct {
 	owners state.Owners
 }
 
-// owner is who a repository is in the state.
+// ownerOf is who a repository is in the state.
 func ownerOf(r config.Repo) state.Owner {
 	return state.Owner{Repository: r.Name, Address: strings.TrimRight(r.URL+" "+strings.TrimSpace(r.Path+" "+r.Followed()), " ")}
 }

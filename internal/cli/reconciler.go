@@ -10,7 +10,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
@@ -172,7 +171,7 @@ func (r reconciler) Approve(q daemon.Approval) (daemon.Approved, error) {
 		return daemon.Approved{}, unapproved(q, err)
 	}
 	now := r.sources.any().proc.Now().UTC()
-	a := state.Approval{Connection: q.Connection, Hash: hash, Now: q.Now, By: []string{who}, At: now, Until: now.Add(approvalLasts)}
+	a := state.Approval{Connection: q.Connection, Hash: hash, Now: q.Now, By: []string{who}, At: now, Until: now.Add(state.ApprovalLasts)}
 	line := state.Entry{ID: rand.Text(), At: now, Event: state.EventApproved, Environment: q.Environment, DevID: env.DevID, Connection: q.Connection,
 		Provider: strings.TrimPrefix(q.Connection, q.Environment+"/"), Approval: hash, ApprovedBy: a.By, Owner: who, Until: a.Until}
 	if err := r.sources.any().store.SaveApproval(env, a, line); err != nil {
@@ -336,9 +335,6 @@ func (c daemonControl) run(lifted func(daemon.Environment) bool) {
 		}
 	}
 }
-
-// approvalLasts is how long an approval waits to be used.
-const approvalLasts = 24 * time.Hour
 
 // approvedOf tells how an approval stands. Where the last run of its environment does not
 // tell how many people it takes, it takes as many as the runner's rule can ask for.

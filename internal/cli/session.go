@@ -273,11 +273,11 @@ func tellsOfToken(heard *secrets.Heard) func(texts []string, token string) bool 
 
 var errNoState = errors.New("open state: no folder is known for it; set RECONCILE_STATE_DIR or --state")
 
-// openStore opens the memory. A dry run that cannot have it goes on without and
-// says so; a run that writes never does.
 // noMemoryYet is what follows from a state in which nothing is remembered.
 const noMemoryYet = "no memory yet: what Terra has already counts as not ours"
 
+// openStore opens the memory. A dry run that cannot have it goes on without and
+// says so; a run that writes never does.
 func openStore(ctx context.Context, dir string, mode report.Mode) (*state.Store, report.LockOwner, error) {
 	switch {
 	case mode == report.Apply && dir == "":

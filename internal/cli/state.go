@@ -5,187 +5,226 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/terra-reconcile/terra-reconcile/internal/advice"
-	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
-	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+	"github.com/terra-reconcile/terra-reconcile/internal/visible"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 )
 
-// stateFlags say where the state is that a command is about.
-type stateFlags struct{ config, state string }
-
-func (f *stateFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.config, "config", "", "take the state folder from this `daemon.yaml`")
-	cmd.Flags().StringVar(&f.state, "state", "", "`folder` of the memory (default: RECONCILE_STATE_DIR)")
+func newStateCommand(proc *Process) *cobra.Command {
+	return family(&cobra.Command{
+		Use:   "state",
+		Short: "Show, forget or copy what is remembered",
+		Long: `Show, forget or copy what is remembered between runs: what was last agreed of
+each connection, which of them we enabled, and what is known of their keys.
+It holds no secret.`,
+		Example: `  reconcile state show production/strava
+  reconcile state backup state-2026-12-01.db`,
+	}, newStateShowCommand(proc), newStateForgetCommand(proc), newStateBackupCommand(proc))
 }
 
-// folder is the state folder, an error where none is known for certain. What else is
-// wrong in daemon.yaml is only told: it must not keep anybody from the kill switch.
-func (f *stateFlags) folder(proc *Process) (string, error) {
-	if f.state != "" {
-		return f.state, nil
+// stateSchema names the form of the JSON document. Fields are added, never renamed.
+const stateSchema = "terra-reconcile/state/v1"
+
+// rememberedConnection is one connection as a person may see it.
+type rememberedConnection struct {
+	Connection string    `json:"connection"`
+	DevID      string    `json:"dev_id"`
+	API        string    `json:"api"`
+	Customer   string    `json:"customer"`
+	State      string    `json:"state"`   // last agreed, "" for none
+	Enabled    bool      `json:"enabled"` // by us, and not found
+	Adopted    bool      `json:"adopted"` // false: only seen
+	Protected  bool      `json:"protected"`
+	Suspended  bool      `json:"suspended"` // careful after a suspend, a pause or a restored state
+	Fields     []string  `json:"fields"`    // that were agreed
+	Held       []string  `json:"held"`      // fields that wait for a person
+	Rejected   int       `json:"rejected"`  // keys
+	VerifiedAt time.Time `json:"verified_at,omitzero"`
+	UpdatedAt  time.Time `json:"updated_at"`
+}
+
+func newStateShowCommand(proc *Process) *cobra.Command {
+	f, format := &stateFlags{}, ""
+	cmd := &cobra.Command{
+		Use:   "show [ENV[/CONN]]",
+		Short: "Show what is remembered of each connection",
+		Long: `Show what is remembered of each connection, also while the daemon runs: whether
+we enabled or found it, which fields were agreed, and what waits for a person.`,
+		Example: "  reconcile state show\n  reconcile state show production/strava -o json",
+		Args:    takes(0, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir, err := f.folder(proc)
+			if err != nil {
+				return err
+			}
+			all, err := allRemembered(cmd.Context(), dir)
+			if err != nil {
+				return err
+			}
+			if target := strings.Trim(strings.Join(args, ""), "/"); target != "" {
+				all = slices.DeleteFunc(all, func(c rememberedConnection) bool {
+					return c.Connection != target && !strings.HasPrefix(c.Connection, target+"/")
+				})
+			}
+			if format == "json" {
+				return printJSON(proc.Stdout, struct {
+					Schema      string                 `json:"schema"`
+					Connections []rememberedConnection `json:"connections"`
+				}{stateSchema, append([]rememberedConnection{}, all...)})
+			}
+			out := newPage(proc)
+			for _, c := range all {
+				out.folded(c.Connection+"  ", c.words())
+			}
+			if len(all) == 0 {
+				out.paragraph("nothing is remembered in " + dir)
+			}
+			return out.print(proc.Stdout)
+		},
 	}
-	dir := config.StateDirFrom(proc.Getenv)
-	if f.config != "" {
-		var wrong *config.InvalidError
-		var err error
-		if dir, wrong, err = config.StateDir(f.config, proc.Getenv); err != nil {
-			return "", fmt.Errorf("%w; name the state folder itself with --state DIR", err)
+	f.add(cmd)
+	addOutput(cmd, &format)
+	return cmd
+}
+
+// words are a connection in one line.
+func (c rememberedConnection) words() string {
+	parts := []string{"seen, and not adopted"}
+	if c.Adopted {
+		parts = []string{c.State, "found and adopted"}
+		if c.Enabled {
+			parts[1] = "enabled by us"
 		}
-		if wrong != nil {
-			warned := newPage(proc)
-			warned.paragraph(fmt.Sprintf("warning: %s has errors; only the state folder, %s, is taken from it. %s", f.config, dir, oneLine(wrong)))
-			if err := warned.print(proc.Stderr); err != nil {
-				return "", err
+		parts = append(parts, strings.Join(c.Fields, ", ")+" agreed "+minute(c.UpdatedAt))
+	}
+	for _, what := range []struct {
+		is   bool
+		text string
+	}{{c.Protected, "protected"}, {c.Suspended, "careful after a pause"}, {len(c.Held) > 0, strings.Join(c.Held, ", ") + " waits for a person"},
+		{c.Rejected > 0, visible.Plural(c.Rejected, "rejected key", "rejected keys")}} {
+		if what.is {
+			parts = append(parts, what.text)
+		}
+	}
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), "; ")
+}
+
+func allRemembered(ctx context.Context, dir string) (out []rememberedConnection, err error) {
+	store, _, err := memoryFor(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	if why := store.Reason(); why != "" && !store.Missing() {
+		return nil, errors.New("show state: " + why)
+	}
+	known, err := store.Known()
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range known {
+		accounts, err := store.EnvironmentsOf(e.DevID)
+		if err != nil {
+			return nil, err
+		}
+		for _, env := range accounts {
+			memory, err := store.Memory(env)
+			if err != nil {
+				return nil, err
+			}
+			histories, err := store.KeyHistory(env)
+			if err != nil {
+				return nil, err
+			}
+			for _, provider := range slices.Sorted(maps.Keys(memory.Connections)) {
+				m := memory.Connections[provider]
+				out = append(out, rememberedConnection{Connection: e.Environment + "/" + provider, DevID: env.DevID, API: env.API, Customer: env.Customer,
+					State: m.Fields[plan.FieldState], Enabled: m.Enabled, Adopted: !m.Noted, Protected: m.Protected, Suspended: m.Suspended,
+					Fields: slices.Sorted(maps.Keys(m.Fields)), Held: append([]string{}, slices.Sorted(maps.Keys(m.Held))...),
+					Rejected: len(histories[provider].Refused), VerifiedAt: m.VerifiedAt, UpdatedAt: m.UpdatedAt})
 			}
 		}
 	}
-	if dir == "" {
-		return "", errors.New("find state: no folder is known for it; set RECONCILE_STATE_DIR, --state or --config")
+	return out, nil
+}
+
+func newStateForgetCommand(proc *Process) *cobra.Command {
+	f := &stateFlags{}
+	cmd := &cobra.Command{
+		Use:   "forget ENV/CONN",
+		Short: "Forget what is remembered of one connection",
+		Long: `Forget what is remembered of one connection and its keys, on purpose. The next
+run finds it as if for the first time: what differs and could hurt waits for
+approval, it is not ours to prune any more, and keys that were rejected are
+tried again. Nothing is changed at Terra.`,
+		Example: "  reconcile state forget production/strava",
+		Args:    takes(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name, connection := environmentAndProvider(args[0])
+			if name == "" || connection == "" {
+				return usageError("forget %q: write it as ENV/CONN, such as production/strava", args[0])
+			}
+			dir, err := f.folder(proc)
+			if err != nil {
+				return err
+			}
+			if _, err := withControl(cmd.Context(), proc, dir, func(k control) error {
+				_, err := k.Forget(cmd.Context(), daemon.ForgetRequest{Connection: args[0]})
+				return err
+			}); err != nil {
+				return err
+			}
+			return say(proc, tell(args[0]+" is forgotten: the next run finds it as if for the first time"), tell("look at it", "--dry-run", "--env", name))
+		},
 	}
-	return dir, nil
+	f.add(cmd)
+	return cmd
 }
 
-// noDaemon says what to do where a daemon was to be asked and none answers.
-func noDaemon(err error) error {
-	var absent *daemon.AbsentError
-	if errors.As(err, &absent) {
-		return advice.With(fmt.Errorf("no daemon answers at %s", absent.Path), "start one, or name its folder with --state or --config", "daemon")
+func newStateBackupCommand(proc *Process) *cobra.Command {
+	f := &stateFlags{}
+	cmd := &cobra.Command{
+		Use:   "backup FILE",
+		Short: "Copy the state, also while the daemon runs",
+		Long: `Write a consistent copy of the state to a new file, also while the daemon runs.
+To restore it, stop what uses the state and put it in the place of state.db. The
+first run afterwards knows that the state is older, and is careful.`,
+		Example: "  reconcile state backup state-2026-12-01.db",
+		Args:    takes(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir, err := f.folder(proc)
+			if err != nil {
+				return err
+			}
+			var copied bytes.Buffer
+			_, err = holding(cmd.Context(), dir, func(c *daemon.Client) error {
+				text, err := c.State(cmd.Context())
+				copied.Write(text)
+				return err
+			}, func() error {
+				store, err := state.Open(dir, state.Options{MustExist: true})
+				if err != nil {
+					return err
+				}
+				return errors.Join(store.Backup(&copied), store.Close())
+			})
+			if err == nil {
+				err = state.WriteFile(args[0], &copied)
+			}
+			if err != nil {
+				return fmt.Errorf("back up state: %w", err)
+			}
+			return say(proc, tell("the state of "+dir+" is copied to "+args[0]))
+		},
 	}
-	return err
-}
-
-// asked is how long a command looks for somebody who holds the state: a process
-// that has just taken it may not listen yet.
-const (
-	askedFor   = 5 * time.Second
-	askedEvery = 100 * time.Millisecond
-)
-
-// withControl lets do ask the process that holds the state in dir, or where there
-// is none the state itself. alone says which of both it was.
-func withControl(ctx context.Context, proc *Process, dir string, do func(asked control) error) (alone bool, err error) {
-	return holding(ctx, dir, func(c *daemon.Client) error { return do(remote{c}) }, func() error { return alonewith(proc, dir, do) })
-}
-
-// holding asks the process that holds the state in dir, or opens the state where
-// there is none, whichever comes about first. alone says which of both it was.
-func holding(ctx context.Context, dir string, ask func(*daemon.Client) error, open func() error) (alone bool, err error) {
-	client := daemon.NewClient(dir)
-	late := time.NewTimer(askedFor)
-	defer late.Stop()
-	again := time.NewTicker(askedEvery)
-	defer again.Stop()
-	for {
-		err := ask(client)
-		var absent *daemon.AbsentError
-		if !errors.As(err, &absent) {
-			return false, err
-		}
-		err = open()
-		var locked *state.LockedError
-		if !errors.As(err, &locked) {
-			return true, err
-		}
-		select {
-		case <-again.C:
-		case <-late.C:
-			return false, fmt.Errorf("%w; nobody answers at %s either", err, daemon.SocketPath(dir))
-		case <-ctx.Done():
-			return false, ctx.Err()
-		}
-	}
-}
-
-// alonewith opens a state that is there. A new one would hold nothing that
-// anybody else looks at.
-func alonewith(proc *Process, dir string, do func(control) error) error {
-	store, err := state.Open(dir, state.Options{MustExist: true})
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("open state: nothing has run with the folder %s yet; name the one that is used with --state or --config", dir)
-	}
-	if err != nil {
-		return err
-	}
-	return errors.Join(do(local{controlServer{store: store, now: proc.Now}}), store.Close())
-}
-
-// control is what pause and resume ask for, here or elsewhere.
-type control interface {
-	Pause(context.Context, daemon.PauseRequest) (daemon.Pause, error)
-	Resume(context.Context, daemon.ResumeRequest) (daemon.Resumed, error)
-	Forget(context.Context, daemon.ForgetRequest) (string, error)
-}
-
-type remote struct{ *daemon.Client }
-
-type local struct{ controlServer }
-
-// Pause names the user of this process as the owner.
-func (l local) Pause(_ context.Context, r daemon.PauseRequest) (daemon.Pause, error) {
-	r.Owner = daemon.UserName(os.Getuid())
-	return l.controlServer.Pause(r)
-}
-
-// Resume ends a pause, for the user of this process.
-func (l local) Resume(_ context.Context, r daemon.ResumeRequest) (daemon.Resumed, error) {
-	r.Owner = daemon.UserName(os.Getuid())
-	return l.controlServer.Resume(r)
-}
-
-// Forget names the user of this process as the owner.
-func (l local) Forget(_ context.Context, r daemon.ForgetRequest) (string, error) {
-	r.Owner = daemon.UserName(os.Getuid())
-	return l.controlServer.Forget(r)
-}
-
-// memoryFor opens the memory for a command that changes nothing, from a copy: of
-// the process that holds it, or of the file. Where it can not be had the command
-// goes on without, and its Reason says so. holder is who else writes it.
-func memoryFor(ctx context.Context, dir string) (store *state.Store, holder report.LockOwner, err error) {
-	store, err = state.OpenReadOnly(dir)
-	var locked *state.LockedError
-	if !errors.As(err, &locked) {
-		return store, "", err
-	}
-	store, why := copyOf(ctx, dir, locked.Path)
-	if why != "" {
-		store = state.None(err.Error() + "; a copy could not be had: " + why + "; going on without memory")
-	}
-	return store, holderOf(ctx, dir), nil
-}
-
-// holderOf asks the process that holds the state in dir what it is.
-func holderOf(ctx context.Context, dir string) report.LockOwner {
-	status, err := daemon.NewClient(dir).Status(ctx)
-	var refused *daemon.RefusedError
-	switch {
-	case errors.As(err, &refused):
-		return report.LockedByRun
-	case err != nil:
-		return report.LockedByUnknown
-	case status.Mode != report.Apply:
-		return report.LockedByObserver
-	}
-	return report.LockedByDaemon
-}
-
-// copyOf asks the process that holds the state in dir for a copy, or says why
-// there is none.
-func copyOf(ctx context.Context, dir, path string) (copied *state.Store, why string) {
-	backup, err := daemon.NewClient(dir).State(ctx)
-	if err == nil {
-		copied, err = state.OpenCopy(path, bytes.NewReader(backup))
-	}
-	if err != nil {
-		return nil, err.Error()
-	}
-	return copied, ""
+	f.add(cmd)
+	return cmd
 }

@@ -22,5 +22,5 @@
 // nothing behind.
 //
 // Callers: internal/cli, which hands the files on to the spec package, and
-// internal/repoedit.
+// internal/doctor.
 package gitsource

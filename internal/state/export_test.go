@@ -38,3 +38,6 @@ func LinesForTest(dir string) (lines []string, err error) {
 	slices.SortStableFunc(lines, func(a, b string) int { return cmp.Compare(sequenceOf([]byte(a)), sequenceOf([]byte(b))) })
 	return lines, err
 }
+
+// historyName is the first file of a history.
+const historyName = "history.jsonl"

@@ -15,10 +15,7 @@ import (
 	"sync"
 )
 
-const (
-	historyName = "history.jsonl"
-	historySize = 8 << 20 // bytes of one file
-)
+const historySize = 8 << 20 // bytes of one file
 
 // series is one of the two parts of a history, each in files of its own: what was done,
 // by us and by the people at the runner, and what a commit can make as much of as it

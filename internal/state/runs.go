@@ -187,6 +187,9 @@ func (s *Store) RewoundFrom(env Environment, commit string, older bool) (string,
 	return "", err
 }
 
+// ApprovalLasts is how long an approval waits to be used.
+const ApprovalLasts = 24 * time.Hour
+
 // Approval lets one run apply exactly one plan of an environment, or what that plan has
 // for one connection, until a moment (exclusive).
 type Approval struct {

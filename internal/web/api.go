@@ -30,7 +30,6 @@ const (
 	reportsSchema   = "terra-reconcile/reports/v1"
 	plansSchema     = "terra-reconcile/plans/v1"
 	approvalsSchema = "terra-reconcile/approvals/v1"
-	historySchema   = "terra-reconcile/history/v1"
 )
 
 func (s *Site) api() {
@@ -317,7 +316,7 @@ func (s *Site) apiHistory(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	out := historyDocument{Schema: historySchema, Warnings: notNil(warnings), Entries: notNil(entries)}
+	out := historyDocument{Schema: state.HistorySchema, Warnings: notNil(warnings), Entries: notNil(entries)}
 	if len(entries) > most {
 		out.Entries = entries[:most]
 		out.Before = entries[most-1].Sequence

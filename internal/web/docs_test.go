@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 )
 
@@ -41,7 +42,7 @@ func TestCommandsOfThePage(t *testing.T) {
 	if err != nil || strings.Contains(string(out), "about:blank") {
 		t.Errorf("%v\n%s", err, out)
 	}
-	for _, want := range []string{plansSchema, historySchema, `"by": [`, `"until":`} {
+	for _, want := range []string{plansSchema, state.HistorySchema, `"by": [`, `"until":`} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("nothing answers %s:\n%s", want, out)
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
+	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/internal/visible"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
@@ -193,15 +194,12 @@ func (s *Site) showApprove(r *http.Request, p *formPage) error {
 	if a.ReleasesNow > a.Releases {
 		p.AskNow = "Do not wait for " + waitedFor(a)
 	}
-	if opensAfter(a, s.o.Now().Add(approvalLasts)) {
+	if opensAfter(a, s.o.Now().Add(state.ApprovalLasts)) {
 		p.Warning = "An approval ends in a day, before " + waitedFor(a) + ". Unless you choose not to wait, " + unusedWords(a) + "."
 	}
 	p.Hidden = []Field{{"environment", environment}, {"provider", provider}, {"hash", hash}}
 	return nil
 }
-
-// approvalLasts is how long the daemon keeps an approval that is not used.
-const approvalLasts = 24 * time.Hour
 
 // whenWords say when what is approved is applied, where so many people have approved it so
 // far.

@@ -276,17 +276,6 @@ func guardSetup(in Input, k Connection, c Change) Hold {
 	return h
 }
 
-// turn says who has to do a step: you, then Samsung.
-func (p Prerequisite) turn() string {
-	switch {
-	case p.By == "":
-		return "you"
-	case p.Yours:
-		return "you, then " + p.By
-	}
-	return p.By
-}
-
 func waitsForOwnApp(k Connection) *Prerequisite {
 	waits := k.want().Prerequisites
 	if i := slices.IndexFunc(waits, func(w Prerequisite) bool { return w.OwnApp }); i >= 0 {

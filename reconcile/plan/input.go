@@ -290,6 +290,17 @@ type Prerequisite struct {
 	OwnApp       bool
 }
 
+// turn says who has to do a step: you, then Samsung.
+func (p Prerequisite) turn() string {
+	switch {
+	case p.By == "":
+		return "you"
+	case p.Yours:
+		return "you, then " + p.By
+	}
+	return p.By
+}
+
 // RejectedKey is the key that would be due had it not been rejected.
 type RejectedKey struct {
 	Key     int    // number in the file, 1 is the oldest

@@ -5,5 +5,6 @@
 // disagree. It refuses to print anything that is not in the Report, escapes what
 // comes from a repository or a server, and holds no secret.
 //
-// Callers: reconcile fills a Report; cmd and internal/daemon render it.
+// Callers: reconcile fills a Report; internal/cli and internal/web render it, and
+// internal/notify and internal/metrics make messages and numbers of it.
 package report

@@ -142,7 +142,7 @@ func (w *row) fill() {
 		}
 		if rankOf(c) == w.rank {
 			for _, n := range c.Remediations {
-				if !slices.ContainsFunc(w.next, func(m plan.Remediation) bool { return same1(n, m) }) {
+				if !slices.ContainsFunc(w.next, func(m plan.Remediation) bool { return sameRemediation(n, m) }) {
 					w.next = append(w.next, n)
 				}
 			}
@@ -186,7 +186,7 @@ func (w row) guard() string {
 	return ""
 }
 
-func same1(a, b plan.Remediation) bool {
+func sameRemediation(a, b plan.Remediation) bool {
 	return a.Kind == b.Kind && a.Text == b.Text && a.File == b.File && a.YAML == b.YAML && slices.Equal(a.Command, b.Command)
 }
 
