@@ -78,6 +78,7 @@ type Run struct {
 	Commit    string   // hash, or "worktree"
 	Older     bool     // the commit is of a lower version than one that was followed before
 	Author    string   // of the commit, "" where there is none
+	SignedBy  string   // whose signature of the commit counts, "" where none is asked for
 	Only      []string // environments; none is all
 	Select    []string // connections: strava, production/strava or production/*; none is all
 	Mode      report.Mode
@@ -93,6 +94,7 @@ type Run struct {
 	LockOwner report.LockOwner     // who else writes the state
 	ID        string               // of this run, in its report and in the history; "" makes one
 	PreviewOf string               // full name of the ref of a commit that is not followed; "" for none
+	NotUsed   report.NotUsed       // why the daemon that holds the state does not use the commit; "" for nothing
 	// Overtaken is why no other connection is begun any more, "" where the run goes on; nil is
 	// never. What was begun is finished.
 	Overtaken func() string
@@ -148,7 +150,7 @@ func (e *Engine) Run(ctx context.Context, r Run) report.Report {
 	}
 	started := e.o.Now()
 	r.ID = cmp.Or(r.ID, rand.Text())
-	out := report.Report{Schema: report.Schema, RunID: r.ID, Mode: r.Mode, Commit: r.Commit, StartedAt: started, Warnings: []plan.Warning{}, Remediations: []plan.Remediation{}, StateLock: r.LockOwner, PreviewOf: r.PreviewOf}
+	out := report.Report{Schema: report.Schema, RunID: r.ID, Mode: r.Mode, Commit: r.Commit, StartedAt: started, Warnings: []plan.Warning{}, Remediations: []plan.Remediation{}, StateLock: r.LockOwner, PreviewOf: r.PreviewOf, NotUsed: r.NotUsed}
 	err := usable(r)
 	if err != nil && r.Mode == report.Apply {
 		if err := RecordRefusedCommit(e.o.Store, r, "", "", "", err, started); err != nil {

@@ -158,7 +158,7 @@ func (env *environment) line(event string) state.Entry {
 }
 
 func (r Run) line(environment, devID, event string, at time.Time) state.Entry {
-	return state.Entry{ID: rand.Text(), At: at, Event: event, Run: r.ID, Environment: environment, DevID: devID, Commit: r.Commit, Author: r.Author}
+	return state.Entry{ID: rand.Text(), At: at, Event: event, Run: r.ID, Environment: environment, DevID: devID, Commit: r.Commit, Author: r.Author, SignedBy: r.SignedBy}
 }
 
 func about(e state.Entry, c plan.Change) state.Entry {

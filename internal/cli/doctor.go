@@ -112,12 +112,17 @@ func doctorOptions(proc *Process, f *sourceFlags, probe bool) doctor.Options {
 	c, err := f.configuration(proc)
 	proc.asked.reads(c.Repo)
 	ask, askErr := newProber(c)
+	var git *gitsource.Source // of the files that were read last
 	return doctor.Options{
 		Starts: func() error { return wouldStart(c) },
 		Now:    proc.Now, Version: proc.Version, Config: c, ConfigErr: err, ConfigFile: f.config, Named: f.environments, Probe: probe,
 		Files: func(ctx context.Context) (fs.FS, gitsource.Commit, error) {
-			files, commit, _, err := openFiles(ctx, c.Repo, report.DryRun)
+			files, commit, source, err := openFiles(ctx, c.Repo, report.DryRun)
+			git = source
 			return files, commit, err
+		},
+		Judge: func(ctx context.Context, commit gitsource.Commit) (doctor.Judgement, error) {
+			return judgement(ctx, c, git, commit, proc.Now())
 		},
 		Clients: func(transport http.RoundTripper) func(account, devID string) (*terra.Client, error) {
 			return newClients(c, terra.Options{Transport: transport, Limits: terra.NewLimits(), Version: proc.Version,

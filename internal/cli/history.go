@@ -245,6 +245,9 @@ func entryText(out *page, e state.Entry) {
 		if e.Author != "" {
 			commit += " by " + e.Author
 		}
+		if e.SignedBy != "" {
+			commit += ", signed by " + e.SignedBy
+		}
 		out.labelled("commit", commit)
 	}
 }

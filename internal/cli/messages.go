@@ -222,6 +222,9 @@ func pollConditions(repository string, environments []daemon.Environment, foreig
 
 func unreadyConditions(all []daemon.Unready, devIDOf func(environment string) string, next string) (out []notify.Lasting) {
 	for _, u := range all {
+		if u.OfCommit() {
+			continue // it is told as the commit that is refused
+		}
 		out = append(out, notify.Lasting{Key: u.String(), Condition: state.Condition{Event: string(report.EventUnready), Environment: u.Environment, DevID: devIDOf(u.Environment), About: strings.TrimSpace(u.What + " " + u.Repository), Since: u.Since,
 			Text: u.String() + " fails: " + u.Cause, Command: next}})
 	}

@@ -117,7 +117,7 @@ func (f *runFlags) print(proc *Process, w io.Writer, r report.Report, format str
 // applying is the command line that applies what a dry run shows. What is not committed
 // is not applied, and who is asked next needs none.
 func (f *runFlags) applying(proc *Process, r report.Report) string {
-	if !f.dryRun || r.Commit == "worktree" {
+	if !f.dryRun || r.Commit == "worktree" || r.NotUsed != "" {
 		return ""
 	}
 	switch r.StateLock { // nobody else can apply

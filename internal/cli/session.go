@@ -30,6 +30,7 @@ import (
 type session struct {
 	files       fs.FS
 	commit      gitsource.Commit
+	signedBy    string // whose signature of commit counts; "" where none is asked for
 	release     release
 	config      config.Config // as it is for the repository
 	engine      *reconcile.Engine
@@ -37,7 +38,8 @@ type session struct {
 	holder      report.LockOwner // who else writes the state
 	progress    *progress
 	asked       invocation
-	stopControl func() // nil: nobody can ask this run
+	stopControl func()         // nil: nobody can ask this run
+	notUsed     report.NotUsed // why the daemon that holds the state does not use the commit
 
 	notices  notices
 	warnings []string
@@ -46,7 +48,7 @@ type session struct {
 // openSession opens what a run of a mode needs. what is what the person wants in the
 // end: where that is to apply, a folder must be committed and a state folder known.
 func openSession(ctx context.Context, proc *Process, f *runFlags, mode, what report.Mode) (*session, error) {
-	c, err := f.configuration(proc)
+	c, own, err := f.configured(proc)
 	proc.asked.reads(c.Repo)
 	if err != nil {
 		return nil, err
@@ -73,6 +75,9 @@ func openSession(ctx context.Context, proc *Process, f *runFlags, mode, what rep
 		_ = s.store.Close()
 		return nil, err
 	}
+	if s.notUsed == "" && s.isAside(own, git) {
+		s.notUsed = report.NotFollowed
+	}
 	if git != nil {
 		s.release = release{repository: repositoryKey(c.Repo, git), rule: c.Repo.Versions, followed: c.Repo.Followed()}
 	}
@@ -88,6 +93,33 @@ func openSession(ctx context.Context, proc *Process, f *runFlags, mode, what rep
 	s.engine = newEngine(engineParts{proc: proc, began: proc.Now(), config: c, mode: mode, applies: f.config == "" || c.Apply, store: s.store, prober: ask, transport: terra.NewTransport(),
 		limits: terra.NewLimits(), heard: &s.notices, progress: s.progress.show})
 	return s, nil
+}
+
+// isAside tells whether the commit is of another repository, folder or ref than the one that the
+// configuration follows. Where that is not known, as of a HEAD that nobody has looked at, it is
+// taken for the one.
+func (s *session) isAside(own config.Repo, git *gitsource.Source) bool {
+	repo := s.config.Repo
+	switch {
+	case own.URL == "":
+		return false
+	case repo.URL != own.URL || repo.Path != own.Path:
+		return true
+	case repo.Followed() == own.Followed() || git == nil:
+		return false
+	}
+	key := repositoryKey(own, git)
+	followed := own.Followed()
+	if followed == "" {
+		branch, err := s.store.Branch(key)
+		if err != nil || branch == "" {
+			return false
+		}
+		followed = branch
+	}
+	f, err := s.store.Followed(key)
+	branch := func(ref string) string { return strings.TrimPrefix(ref, "refs/heads/") }
+	return branch(followed) != branch(repo.Followed()) && (err != nil || f.Newest != s.commit.Hash)
 }
 
 func (s *session) close() {
@@ -114,7 +146,10 @@ func (s *session) run(ctx context.Context, r reconcile.Run) report.Report {
 	r.Set, r.Problems = loadFor(s.store, s.files)
 	r.Problems = refuseForeign(s.store, s.config, &r.Set, r.Problems)
 	r.Commit, r.Only = s.commit.Hash, s.config.Environments
-	r.Author, r.LockOwner = s.commit.Author, s.holder
+	r.Author, r.SignedBy, r.LockOwner = s.commit.Author, s.signedBy, s.holder
+	if s.holder == report.LockedByDaemon {
+		r.NotUsed = s.notUsed
+	}
 	var err error
 	if r.Older, err = s.release.note(s.store, s.commit, r); err != nil {
 		r.Older = true // what is not known is held
@@ -142,7 +177,14 @@ func runnerConfig(proc *Process, file string) (config.Config, error) {
 // configuration is the runner's own with what the flags say over it. A repository that
 // a person named counts, also the folder they are in; where the file has several, they name one
 // of these.
-func (f *sourceFlags) configuration(proc *Process) (c config.Config, err error) {
+func (f *sourceFlags) configuration(proc *Process) (config.Config, error) {
+	c, _, err := f.configured(proc)
+	return c, err
+}
+
+// configured is configuration, and the repository as the file of a daemon has it; zero where no
+// file is named.
+func (f *sourceFlags) configured(proc *Process) (c config.Config, own config.Repo, err error) {
 	if f.config == "" {
 		c, err = config.FromEnvironment(proc.Getenv)
 	} else {
@@ -150,17 +192,23 @@ func (f *sourceFlags) configuration(proc *Process) (c config.Config, err error) 
 	}
 	switch {
 	case err != nil:
-		return c, err
+		return c, own, err
 	case len(c.Repos) > 0:
 		named := f.named
 		if f.given.Changed {
 			named = f.repo
 		}
 		if c, err = repositoryNamed(c, f.config, named); err != nil {
-			return c, err
+			return c, own, err
 		}
+		own = c.Repo
 	case f.config == "" || f.given.Changed:
+		if f.config != "" {
+			own = c.Repo
+		}
 		c.Repo.URL = f.repo
+	default:
+		own = c.Repo
 	}
 	if f.ref != "" {
 		c.Repo = c.Repo.At(f.ref)
@@ -170,7 +218,7 @@ func (f *sourceFlags) configuration(proc *Process) (c config.Config, err error) 
 	if len(f.environments) > 0 {
 		c.Environments = f.environments
 	}
-	return c, nil
+	return c, own, nil
 }
 
 // several names the repositories of the configuration, where there are several and the command

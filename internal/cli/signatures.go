@@ -10,6 +10,7 @@ import (
 
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
+	"github.com/terra-reconcile/terra-reconcile/internal/doctor"
 	"github.com/terra-reconcile/terra-reconcile/internal/gitsource"
 	"github.com/terra-reconcile/terra-reconcile/internal/signature"
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
@@ -172,6 +173,9 @@ func (s *commitSource) accept(ctx context.Context, found *loaded) (a accepted, e
 		return a, err
 	}
 	found.signed, found.signedBy = j.commit, j.by
+	for i := range a.lines {
+		a.lines[i].SignedBy = j.by
+	}
 	if j.refused != nil {
 		a.refused = fmt.Errorf("commit %s is not used: %w", short(found.hash), j.refused)
 	} else {
@@ -242,37 +246,70 @@ func (s *commitSource) distrust() (found bool) {
 // checkSigned wants the commit of a run to be signed by somebody who may, where it is to be
 // applied; a dry run says that it is not.
 func (s *session) checkSigned(ctx context.Context, c config.Config, git *gitsource.Source, mode, what report.Mode, now time.Time) error {
-	rule, err := newSignatures(c.Repo.Verify)
-	if rule == nil || err != nil {
-		return err
-	}
-	if s.commit.Hash == notCommitted {
+	if c.Repo.Verify != nil && s.commit.Hash == notCommitted {
 		s.warnings = append(s.warnings, "what is not committed is not signed by anybody, and would not be applied")
 		return nil
 	}
-	if git == nil { // a folder, of which the user's own git was asked
-		if git, err = openSource(c.Repo.At(s.commit.Hash), 0, &secrets.Heard{}); err == nil {
-			_, err = git.Fetch(ctx)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	followed, err := s.store.Followed(repositoryKey(c.Repo, git))
-	if err != nil {
-		return err
-	}
-	j, err := rule.judgeNew(ctx, git, s.commit.Hash, followed, now)
+	j, key, followed, err := judgeByHand(ctx, c.Repo, git, s.store, s.commit.Hash, now)
+	s.signedBy = j.by
 	switch {
+	case c.Repo.Verify == nil:
+		return nil
 	case err != nil:
 		return err
 	case j.refused != nil && what == report.Apply:
 		return fmt.Errorf("commit %s is not used: %w; have it signed by somebody who may (%s.verify)", short(s.commit.Hash), j.refused, c.Repo.Setting())
 	case j.refused != nil:
 		s.warnings = append(s.warnings, fmt.Sprintf("commit %s would not be applied: %s", short(s.commit.Hash), j.refused))
+		s.notUsed = report.NotSigned
 		return nil //nolint:nilerr // a dry run says so
 	case mode != report.Apply:
 		return nil
 	}
-	return s.store.SaveFollowed(repositoryKey(c.Repo, git), verified(followed, s.commit.Hash))
+	return s.store.SaveFollowed(key, verified(followed, s.commit.Hash))
+}
+
+// judgeByHand judges the commit of a command by the runner's rule, with what the state
+// remembers of its repository; nothing where there is no rule. git may be nil for a folder, of
+// which the user's own git was asked.
+func judgeByHand(ctx context.Context, repo config.Repo, git *gitsource.Source, store *state.Store, hash string, now time.Time) (j judged, key string, followed state.Followed, err error) {
+	rule, err := newSignatures(repo.Verify)
+	if rule == nil || err != nil {
+		return j, "", followed, err
+	}
+	if git == nil {
+		if git, err = openSource(repo.At(hash), 0, &secrets.Heard{}); err == nil {
+			_, err = git.Fetch(ctx)
+		}
+		if err != nil {
+			return j, "", followed, err
+		}
+	}
+	key = repositoryKey(repo, git)
+	if followed, err = store.Followed(key); err != nil {
+		return j, key, followed, err
+	}
+	j, err = rule.judgeNew(ctx, git, hash, followed, now)
+	return j, key, followed, err
+}
+
+// judgement is what a daemon makes of the commit that a command has read, for doctor.
+func judgement(ctx context.Context, c config.Config, git *gitsource.Source, commit gitsource.Commit, now time.Time) (j doctor.Judgement, err error) {
+	store, _, err := openStore(ctx, c.StateDir, report.DryRun)
+	if err != nil {
+		return j, err
+	}
+	defer func() { _ = store.Close() }() // nothing was written
+	if c.Repo.Versions != "" && git != nil {
+		f, err := store.Followed(repositoryKey(c.Repo, git))
+		if err != nil {
+			return j, err
+		}
+		if f.Ref == c.Repo.Followed() && gitsource.LowerVersion(commit.Tag, f.Highest) {
+			j.Above = f.Highest
+		}
+	}
+	of, _, _, err := judgeByHand(ctx, c.Repo, git, store, commit.Hash, now)
+	j.SignedBy, j.Refused = of.by, of.refused
+	return j, err
 }

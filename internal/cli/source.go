@@ -312,7 +312,7 @@ func (s *commitSource) Run(ctx context.Context, name string, course *daemon.Cour
 			logAttempt(ctx, run, name, a)
 		}})
 	course.Of(g.hash)
-	r := reconcile.Run{Set: g.set, Problems: g.problems, Commit: g.hash, Older: g.older, Author: g.author, Only: []string{name}, Mode: s.mode,
+	r := reconcile.Run{Set: g.set, Problems: g.problems, Commit: g.hash, Older: g.older, Author: g.author, SignedBy: g.signedBy, Only: []string{name}, Mode: s.mode,
 		Waiting: s.mode == report.Apply, LockOwner: report.LockedByDaemon, ID: id, Overtaken: course.Overtaken, Writes: course.Writes}
 	if s.mode == report.DryRun {
 		r.LockOwner = report.LockedByObserver
@@ -608,7 +608,11 @@ func (s *commitSource) take(ctx context.Context, found loaded, refused error) (m
 		g.environment.Behind = why
 		s.statuses(notify.Refused(name, found.hash, why))
 		if former != why {
-			s.log.Warn("environment stays on its last valid commit", "environment", name, "commit", g.hash, "reason", why)
+			what := "environment stays on its last valid commit"
+			if g.hash == "" {
+				what = "nothing of the environment is changed: it has no valid commit to stay on"
+			}
+			s.log.Warn(what, "environment", name, "commit", g.hash, "reason", why)
 		}
 		next[name] = g
 	}
@@ -696,7 +700,7 @@ func (s *commitSource) recordRefused(found loaded, subject, name, devID, why str
 	if s.mode != report.Apply {
 		return
 	}
-	r := reconcile.Run{Commit: found.hash, Author: found.author}
+	r := reconcile.Run{Commit: found.hash, Author: found.author, SignedBy: found.signedBy}
 	if err := reconcile.RecordRefusedCommit(s.store, r, subject, name, devID, errors.New(why), s.proc.Now()); err != nil {
 		s.log.Error("a refused commit could not be noted", "commit", found.hash, "environment", name, "error", err.Error())
 	}

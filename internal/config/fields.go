@@ -58,7 +58,7 @@ func declared() yamlpos.Fields {
 			{Name: "environments", Form: yamlpos.Texts, Least: 1, Value: "list of names", Omitted: "all", Means: "the environments to handle. One that the repository lacks is an error of it in `status` and in the log"},
 			{Name: "cycle_deadline", Form: yamlpos.Span, Pattern: spanPattern, Shortest: time.Second, Longest: longestCycle, Value: "`1s` to `24h`", Default: "15m", Means: "how long one run over one environment may take"},
 			{Name: "schedule_spread", Form: yamlpos.Span, Pattern: spanPattern, Longest: DefaultScheduleSpread, Value: "`0s` to `30s`", Default: "30s", Means: "how late a run by a `schedule` begins at most, so that environments with one schedule do not begin in one second ([below](#schedules)); `0s`: to the second"},
-			{Name: "unready_after", Form: yamlpos.Span, Pattern: spanPattern, Shortest: time.Second, Longest: longestCycle, Value: "`1s` to `24h`", Default: "15m", Means: "how long git, or Terra for an environment, may fail until `/readyz` answers 503 and `status` exits 1"},
+			{Name: "unready_after", Form: yamlpos.Span, Pattern: spanPattern, Shortest: time.Second, Longest: longestCycle, Value: "`1s` to `24h`", Default: "15m", Means: "how long git, or Terra for an environment, may fail until `/readyz` answers 503 and `status` exits 1; at once where the newest commit is refused and none before it was used"},
 			{Name: "notify", Form: yamlpos.Block, Omitted: "nobody is told", Means: "who is told what happens, and how ([below](#messages))"},
 			{Name: "notify_commit", Form: yamlpos.Block, Omitted: "none are posted", Means: "the forge at which commits get a status ([below](#commit-statuses))"},
 			{Name: "log", Form: yamlpos.Block, Means: "on standard error"},

@@ -118,9 +118,10 @@ type Daemon struct {
 // source is a Source, and how its polls go.
 type source struct {
 	Source
-	log    *slog.Logger
-	polled PollStatus // guarded by the Daemon's mu
-	polls  successes  // guarded by it, too
+	log     *slog.Logger
+	polled  PollStatus // guarded by the Daemon's mu
+	polls   successes  // guarded by it, too
+	refused bool       // guarded by it: the newest commit is, and there is no environment of one before it
 
 	trouble trouble // its loop's own
 }
@@ -425,7 +426,11 @@ func (d *Daemon) poll(ctx context.Context, s *source) {
 	defer d.mu.Unlock()
 	s.notePoll(err, len(environments))
 	if ctx.Err() == nil {
-		s.logPoll(err)
+		follows := len(environments) > 0
+		for _, w := range d.workers {
+			follows = follows || environments == nil && w.source == s
+		}
+		s.logPoll(err, follows)
 	}
 	if err != nil && environments == nil {
 		return
@@ -458,8 +463,9 @@ type trouble struct {
 var port = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`:\d+->`) })
 
 // logPoll says that polls fail, or find a commit that is refused, when that begins or
-// changes and once an hour, and when it ends.
-func (s *source) logPoll(err error) {
+// changes and once an hour, and when it ends. follows tells whether there are environments
+// that go on.
+func (s *source) logPoll(err error, follows bool) {
 	now := time.Now()
 	was := s.trouble
 	if err == nil {
@@ -481,11 +487,15 @@ func (s *source) logPoll(err error) {
 	if was.text == "" {
 		s.trouble.since = now
 	}
+	then := "; the environments stay on what they had"
+	if !follows {
+		then = "; nothing is followed yet"
+	}
 	if s.trouble.refused {
-		s.log.Error("the newest commit is refused; the environments stay on what they had", "commit", refused.Commit, "reason", err.Error(), "since", s.trouble.since.UTC())
+		s.log.Error("the newest commit is refused"+then, "commit", refused.Commit, "reason", err.Error(), "since", s.trouble.since.UTC())
 		return
 	}
-	s.log.Error("poll failed; the environments stay on what they had", "error", err.Error(), "since", s.trouble.since.UTC())
+	s.log.Error("poll failed"+then, "error", err.Error(), "since", s.trouble.since.UTC())
 }
 
 // stopWithin is how long what is under way may take to end after the stop: longer than a

@@ -152,7 +152,7 @@ type Status struct {
 	StartedAt    time.Time           `json:"started_at"`
 	Poll         PollStatus          `json:"poll"`
 	Stuck        []string            `json:"stuck"`   // what should have ended and has not: then /healthz answers 503
-	Unready      []Unready           `json:"unready"` // what has failed for too long: then /readyz answers 503
+	Unready      []Unready           `json:"unready"` // what has failed for too long, or follows nothing yet: then /readyz answers 503
 	Config       ConfigStatus        `json:"config"`
 	Paused       []Pause             `json:"paused"`
 	LogLevel     LogLevel            `json:"log_level"`

@@ -96,23 +96,41 @@ func (s successes) tries() Tries {
 
 // Unready is one thing for which the daemon is not ready.
 type Unready struct {
-	What        string    `json:"what"`                 // git or environment
-	Environment string    `json:"environment"`          // its name, "" for git
-	Repository  string    `json:"repository,omitempty"` // of git its name, where there are several
+	What        string    `json:"what"`                 // git, environment or commit
+	Environment string    `json:"environment"`          // its name, "" for git and commit
+	Repository  string    `json:"repository,omitempty"` // of git and commit its name, where there are several
 	Since       time.Time `json:"since"`                // of the failures; of git before its first success the start of the daemon
 	Cause       string    `json:"cause"`
 }
 
 // String names it for people. An environment may be called git.
 func (u Unready) String() string {
+	if u.What == unreadyCommit {
+		return u.Fails()
+	}
 	return strings.TrimSpace(u.What + " " + u.Environment + u.Repository)
 }
 
+// Fails says for people what is wrong with it, to which since when can be added.
+func (u Unready) Fails() string {
+	switch {
+	case u.What != unreadyCommit:
+		return u.String() + " fails"
+	case u.Repository != "":
+		return "nothing of " + u.Repository + " is followed yet: its newest commit is refused"
+	}
+	return "nothing is followed yet: the newest commit is refused"
+}
+
+// OfCommit tells whether nothing failed but the newest commit, of which the poll says why.
+func (u Unready) OfCommit() bool { return u.What == unreadyCommit }
+
 // What Unready may be about.
-const unreadyGit, unreadyEnvironment = "git", "environment"
+const unreadyGit, unreadyEnvironment, unreadyCommit = "git", "environment", "commit"
 
 // unready lists what has failed for longer than the limit; until git was read for the first
-// time it fails since the start. The caller holds mu.
+// time it fails since the start. A repository of which no commit was used yet is not ready at
+// once. The caller holds mu.
 func (d *Daemon) unready(now time.Time) []Unready {
 	out := []Unready{}
 	late := func(u Unready, s successes) {
@@ -123,6 +141,10 @@ func (d *Daemon) unready(now time.Time) []Unready {
 	}
 	for _, s := range d.sources {
 		polls := s.polls
+		if s.refused {
+			out = append(out, Unready{What: unreadyCommit, Repository: s.Name, Since: polls.failing.UTC(), Cause: polls.cause})
+			continue
+		}
 		if polls.last.IsZero() {
 			polls.failing, polls.cause = d.started, cmp.Or(polls.cause, "the repository was not read yet")
 		}
@@ -142,7 +164,7 @@ func (d *Daemon) serveReady(w http.ResponseWriter, _ *http.Request) {
 	unready := d.unready(time.Now())
 	var unread []string
 	for _, s := range d.sources {
-		isSaid := slices.ContainsFunc(unready, func(u Unready) bool { return u.What == unreadyGit && u.Repository == s.Name })
+		isSaid := slices.ContainsFunc(unready, func(u Unready) bool { return u.What != unreadyEnvironment && u.Repository == s.Name })
 		if s.polls.last.IsZero() && !isSaid {
 			unread = append(unread, strings.TrimSpace(unreadyGit+" "+s.Name))
 		}
@@ -163,6 +185,6 @@ func (d *Daemon) serveReady(w http.ResponseWriter, _ *http.Request) {
 		printLine(w, "not ready: "+name+" was not read yet")
 	}
 	for _, u := range unready {
-		printLine(w, "not ready: "+u.String()+" fails since "+u.Since.Format(time.RFC3339)+" (reconcile status says why)")
+		printLine(w, "not ready: "+u.Fails()+" since "+u.Since.Format(time.RFC3339)+" (reconcile status says why)")
 	}
 }

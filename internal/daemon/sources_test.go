@@ -69,7 +69,7 @@ func TestOneSourceThatHangsKeepsNoOtherWaiting(t *testing.T) {
 		if u := status.Unready; len(u) != 1 || u[0].String() != "git acme" || len(status.Stuck) > 0 || status.Environments[0].Repository != "beta" {
 			t.Errorf("unready %+v, stuck %v, %+v", u, status.Stuck, status.Environments)
 		}
-		if !strings.Contains(log.String(), `"msg":"poll failed; the environments stay on what they had","repo":"acme"`) || strings.Contains(log.String(), `"msg":"poll failed; the environments stay on what they had","repo":"beta"`) {
+		if !strings.Contains(log.String(), `"msg":"poll failed; nothing is followed yet","repo":"acme"`) || strings.Contains(log.String(), `"msg":"poll failed; the environments stay on what they had","repo":"beta"`) {
 			t.Errorf("the log: %s", log)
 		}
 	})

@@ -97,6 +97,8 @@ func (s *source) notePoll(err error, environments int) {
 			s.polled.RefusedCommit = refused.Commit
 		}
 	}
+	var refused *RefusedCommitError
+	s.refused = environments == 0 && errors.As(err, &refused)
 	if environments > 0 {
 		s.polls.note("")
 	} else {
@@ -254,7 +256,8 @@ func (h *health) underWay() []string {
 }
 
 // Handler answers GET /healthz: 200 while the daemon makes progress and can remember
-// what it does, with the names of the environments that are not on the newest commit,
+// what it does, with the names of the environments that are not on the newest commit, and that
+// nothing is followed where no commit was used yet,
 // 503 with the names of what is stuck, or why nothing is remembered, otherwise. And GET
 // /readyz, which asks for success where that asks for progress.
 func (d *Daemon) Handler() http.Handler {
@@ -275,9 +278,15 @@ func (d *Daemon) Handler() http.Handler {
 			}
 		}
 		_, _ = fmt.Fprintln(w, "ok")
-		for _, e := range d.Status().Environments {
+		status := d.Status()
+		for _, e := range status.Environments {
 			if e.BehindReason != "" {
 				printLine(w, e.Name+" is not on the newest commit (reconcile status says why)")
+			}
+		}
+		for _, u := range status.Unready {
+			if u.OfCommit() {
+				printLine(w, u.String()+" (reconcile status says why)")
 			}
 		}
 	})

@@ -57,7 +57,8 @@ type Options struct {
 	// Starts tells why the daemon would not start with Config, nil where nothing is known
 	// against it. It listens nowhere and opens no state.
 	Starts     func() error
-	Files      func(context.Context) (fs.FS, gitsource.Commit, error) // as a dry run reads them
+	Files      func(context.Context) (fs.FS, gitsource.Commit, error)     // as a dry run reads them
+	Judge      func(context.Context, gitsource.Commit) (Judgement, error) // of the commit that Files gave
 	Identities func() (*secrets.Identities, error)
 	Clients    func(http.RoundTripper) func(account, devID string) (*terra.Client, error)
 	KeysOf     func(spec.Connection) keys.Set
@@ -66,6 +67,13 @@ type Options struct {
 	Prober     Prober
 	ProberErr  error
 	Accept     func(context.Context, []daemon.AcceptedKey) (lifted int, err error)
+}
+
+// Judgement is what a daemon makes of a commit apart from its files.
+type Judgement struct {
+	SignedBy string // whose signature counts; "" where none is asked for, or it is refused
+	Refused  error  // why it may not be used; nil where it may
+	Above    string // the tag of a higher version that was used before; "" for none
 }
 
 // Prober asks data providers.
@@ -78,8 +86,9 @@ type Prober interface {
 // world is what the checks look at, and what they found for those after them.
 type world struct {
 	Options
-	files      fs.FS    // nil: the repository could not be read
-	set        spec.Set // empty then, or where terra.yaml has errors
+	files      fs.FS            // nil: the repository could not be read
+	commit     gitsource.Commit // of files; its hash is "" where they are of none
+	set        spec.Set         // empty then, or where terra.yaml has errors
 	identities *secrets.Identities
 	pairs      []pair
 	older      map[string][]pair // by connection: those before the one that is due
@@ -102,6 +111,7 @@ func checks() []check {
 		{"start", starts},
 		{"secret file", secretFiles},
 		{"repository", repository},
+		{"commit", judge},
 		{"private key", privateKeyFiles},
 		{"files", files},
 		{"secrets", openSecrets},

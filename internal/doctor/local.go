@@ -130,7 +130,7 @@ func repository(ctx context.Context, w *world) []Result {
 	if err != nil {
 		return one(Fail, "", err.Error())
 	}
-	w.files = files
+	w.files, w.commit = files, commit
 	taken := ""
 	if commit.Aside != "" {
 		taken = fmt.Sprintf(", of the branch %s and not of %s", w.Config.Repo.Ref, commit.Aside)
@@ -139,6 +139,34 @@ func repository(ctx context.Context, w *world) []Result {
 		taken = ", by the tag " + commit.Tag
 	}
 	return one(OK, "", fmt.Sprintf("commit %.12s of %s%s", commit.Hash, w.Config.Repo.URL, taken))
+}
+
+// judge asks what the daemon makes of the commit; nothing where its configuration asks for
+// nothing of it.
+func judge(ctx context.Context, w *world) []Result {
+	repo := w.Config.Repo
+	if repo.Verify == nil && repo.Versions == "" || w.commit.Hash == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, Deadline)
+	defer cancel()
+	j, err := w.Judge(ctx, w.commit)
+	if err != nil {
+		return one(Fail, "", fmt.Sprintf("commit %.12s cannot be judged: %s", w.commit.Hash, err))
+	}
+	var out []Result
+	switch {
+	case j.Refused != nil:
+		out = one(Fail, "", fmt.Sprintf("commit %.12s is not used: %s", w.commit.Hash, j.Refused),
+			step("find out who pushed it; where it is good, push one that is signed by somebody who may ("+repo.Setting()+".verify)"))
+	case j.SignedBy != "":
+		out = one(OK, "", fmt.Sprintf("commit %.12s is signed by %s", w.commit.Hash, j.SignedBy))
+	}
+	if j.Above != "" {
+		out = append(out, one(Warn, "", fmt.Sprintf("the newest release %s is of a lower version than %s, which was used before: disruptive and destructive changes wait for approval", w.commit.Tag, j.Above),
+			step("tag what is to be followed with a version above "+j.Above))...)
+	}
+	return out
 }
 
 // privateKeys looks for identities in the files of a repository: whoever reads it could
@@ -284,7 +312,7 @@ func askDaemon(ctx context.Context, w *world) []Result {
 		out = one(Fail, "", "it makes no progress: "+strings.Join(s.Stuck, ", ")+" should have ended", runner("look into its log, and start it again"))
 	}
 	for _, u := range s.Unready {
-		out = append(out, one(Fail, "", fmt.Sprintf("%s fails since %s: %s", u, minute(u.Since), u.Cause))...)
+		out = append(out, one(Fail, "", fmt.Sprintf("%s since %s: %s", u.Fails(), minute(u.Since), u.Cause))...)
 	}
 	does := "applies what is ready"
 	if s.Mode != report.Apply {

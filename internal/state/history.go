@@ -64,10 +64,11 @@ type Entry struct {
 	Class       plan.Class         `json:"class,omitempty"`
 	Cause       plan.Cause         `json:"cause,omitempty"`
 	Reason      string             `json:"reason,omitempty"`
-	Commit      string             `json:"commit,omitempty"` // that asked for it
-	Author      string             `json:"author,omitempty"` // of that commit
-	Origin      string             `json:"origin,omitempty"` // file:line in it
-	Fields      []plan.FieldChange `json:"fields,omitempty"` // before and after
+	Commit      string             `json:"commit,omitempty"`    // that asked for it
+	Author      string             `json:"author,omitempty"`    // of that commit
+	SignedBy    string             `json:"signed_by,omitempty"` // whose signature of it counts, where one is asked for
+	Origin      string             `json:"origin,omitempty"`    // file:line in it
+	Fields      []plan.FieldChange `json:"fields,omitempty"`    // before and after
 	Gate        plan.Gate          `json:"gate,omitempty"`
 	Guard       string             `json:"guard,omitempty"`
 	GateReason  string             `json:"gate_reason,omitempty"`
@@ -126,7 +127,7 @@ func (e Entry) within(room int) Entry {
 			*text = strings.ToValidUTF8((*text)[:room], "") + "…"
 		}
 	}
-	for _, text := range []*string{&e.ID, &e.Run, &e.Environment, &e.DevID, &e.Connection, &e.Provider, &e.Change, &e.Reason, &e.Commit, &e.Author, &e.Origin,
+	for _, text := range []*string{&e.ID, &e.Run, &e.Environment, &e.DevID, &e.Connection, &e.Provider, &e.Change, &e.Reason, &e.Commit, &e.Author, &e.SignedBy, &e.Origin,
 		&e.Guard, &e.GateReason, &e.Outcome, &e.Error, &e.Approval, &e.Owner} {
 		cut(text)
 	}

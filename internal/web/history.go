@@ -124,7 +124,7 @@ func (s *Site) lines(ctx context.Context, q historyQuery, most int) (lines []sta
 
 // holds tells whether a line has a text somewhere.
 func holds(e state.Entry, text string) bool {
-	all := []string{e.Event, e.Run, e.Environment, e.DevID, e.Connection, string(e.Action), string(e.Cause), e.Reason, e.Commit, e.Author, e.Origin,
+	all := []string{e.Event, e.Run, e.Environment, e.DevID, e.Connection, string(e.Action), string(e.Cause), e.Reason, e.Commit, e.Author, e.SignedBy, e.Origin,
 		e.Guard, e.GateReason, e.Outcome, e.Error, e.Approval, e.Owner}
 	all = append(all, e.ApprovedBy...)
 	for _, f := range e.Fields {

@@ -255,7 +255,11 @@ func notices(s daemon.Status, all []seen, now time.Time) []notice {
 		out = append(out, notice{Bad: true, Label: "Configuration", Text: fmt.Sprintf("daemon.yaml has not been used for %s, a former one is; the next start will fail: %s", span(now.Sub(*since)), clean(s.Config.Error))})
 	}
 	for _, u := range s.Unready {
-		out = append(out, notice{Bad: true, Label: "Not ready", Text: fmt.Sprintf("%s has failed for %s: %s", clean(u.String()), span(now.Sub(u.Since)), clean(u.Cause))})
+		has := " has failed"
+		if u.OfCommit() {
+			has = ""
+		}
+		out = append(out, notice{Bad: true, Label: "Not ready", Text: fmt.Sprintf("%s%s for %s: %s", clean(u.String()), has, span(now.Sub(u.Since)), clean(u.Cause))})
 	}
 	for _, r := range s.Each() {
 		isSaid := slices.ContainsFunc(s.Unready, func(u daemon.Unready) bool { return u.Environment == "" && u.Repository == r.Name })

@@ -61,6 +61,24 @@ func (a Approval) complete() Approval {
 	return a
 }
 
+// NotUsed is why a daemon does not use a commit.
+type NotUsed string
+
+// NotSigned: its signature, or that of one that came with it, does not count. NotFollowed: it
+// is of another ref, folder or repository than the daemon's.
+const (
+	NotSigned   NotUsed = "not-signed"
+	NotFollowed NotUsed = "not-followed"
+)
+
+// next is what a person does so that the commit is used.
+func (n NotUsed) next() string {
+	if n == NotSigned {
+		return "have it signed by somebody who may, then approve what the daemon holds"
+	}
+	return "bring it to what the daemon follows, then approve what the daemon holds"
+}
+
 // approvals completes what is known of the approvals of an environment with their states
 // and with how to give them, also beside the changes that they are about.
 func (e *Environment) approvals(r Report) {
@@ -110,6 +128,9 @@ func (e *Environment) approval(r Report, target, hash string, a Approval) Approv
 	case r.PreviewOf != "":
 		a.Text = "this is a preview, so there is nothing to approve yet"
 		a.Remediations = append(a.Remediations, plan.Remediation{Kind: plan.ByStep, Text: "merge it, then approve what the daemon holds"})
+	case r.NotUsed != "":
+		a.Text = "the daemon does not use this commit, so there is nothing to approve yet"
+		a.Remediations = append(a.Remediations, plan.Remediation{Kind: plan.ByStep, Text: r.NotUsed.next()})
 	case slices.ContainsFunc(e.Changes, func(c Change) bool { return wrote(c) && about(c) }):
 		a.Text = "what is still held is another plan now"
 		look(plan.ByCommand, "look at it, then approve it")

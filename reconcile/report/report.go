@@ -57,6 +57,9 @@ type Report struct {
 	// PreviewOf is the full name of a ref, not the one that is followed, of whose commit a
 	// daemon was asked what it would do; "" for a dry run. A preview approves nothing.
 	PreviewOf string `json:"preview_of,omitempty"`
+	// NotUsed is why the daemon that holds the state does not use the commit of a dry run; ""
+	// where it does, or none holds it. There is nothing to approve then.
+	NotUsed NotUsed `json:"not_used,omitempty"`
 	// Digest is, in the JSON of a dry run alone, the SHA-256 of the document in which
 	// it is made of zeros. It shows a slip of the hand, and proves nothing.
 	Digest string `json:"digest,omitempty"`

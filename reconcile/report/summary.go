@@ -297,7 +297,11 @@ func (t totals) effect(m Mode) string {
 
 // closing is the last sentence of a text, of what ran.
 func (t totals) closing(r Report, of string) string {
-	return of + ": " + t.verdict() + "." + t.effect(r.Mode)
+	unused := ""
+	if r.NotUsed != "" {
+		unused = " The daemon does not use this commit."
+	}
+	return of + ": " + t.verdict() + "." + t.effect(r.Mode) + unused
 }
 
 // InBrief is the last sentence of a text without what ran, when, for how long and how many
