@@ -77,6 +77,8 @@ type Run struct {
 	Problems  []spec.Problem
 	Commit    string   // hash, or "worktree"
 	Older     bool     // the commit is of a lower version than one that was followed before
+	Tag       string   // that named the commit, where tags are followed; "" else
+	Above     string   // the tag of that higher version, "" where it is not known
 	Author    string   // of the commit, "" where there is none
 	SignedBy  string   // whose signature of the commit counts, "" where none is asked for
 	Only      []string // environments; none is all

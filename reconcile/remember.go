@@ -479,3 +479,11 @@ func (env *environment) killSwitches() ([]plan.KillSwitch, error) {
 	}
 	return out, nil
 }
+
+// released names a commit with the tag that named it, where there is one.
+func released(tag, commit string) string {
+	if tag == "" {
+		return "commit " + abbreviated(commit)
+	}
+	return tag + " (commit " + abbreviated(commit) + ")"
+}

@@ -1,9 +1,11 @@
 #!/bin/sh
-# Makes the user that the unit runs as, where systemd is. It starts nothing: daemon.yaml is
-# yours to write first.
+# Makes the user that the unit runs as, where systemd is, and the folder of the state, as the
+# unit would at its first start: so `reconcile doctor` finds it before. It starts nothing:
+# daemon.yaml is yours to write first.
 set -e
 if command -v systemd-sysusers >/dev/null 2>&1; then
   systemd-sysusers terra-reconcile.conf
+  install -d -m 0700 -o terra-reconcile -g terra-reconcile /var/lib/terra-reconcile
 fi
 if [ -d /run/systemd/system ]; then
   systemctl daemon-reload || true

@@ -162,6 +162,7 @@ func servePages(ctx context.Context, all sources, d *daemon.Daemon, site *web.Si
 		mux.Handle("/", site)
 	}
 	var stops []func()
+	var hooked []string
 	behind := all.any().limits.Behind()
 	for _, s := range all {
 		repo := s.config.Repo
@@ -176,7 +177,14 @@ func servePages(ctx context.Context, all sources, d *daemon.Daemon, site *web.Si
 		if hook := repo.Hook; hook != nil {
 			answers, stopHook := daemon.Hook(daemon.HookOptions{Name: repo.Name, Forge: hook.Forge, Secret: hook.Key, Wake: func() { hint(s.wake) }, Now: s.proc.Now})
 			mux.Handle(daemon.HookPathOf(repo.Name), answers)
-			stops = append(stops, stopHook)
+			stops, hooked = append(stops, stopHook), append(hooked, repo.Name)
+		}
+	}
+	if len(hooked) > 0 {
+		elsewhere := daemon.HookElsewhere(hooked, all.log())
+		mux.Handle(daemon.HookPath+"/", elsewhere)
+		if hooked[0] != "" {
+			mux.Handle(daemon.HookPath, elsewhere)
 		}
 	}
 	return mux, func() {

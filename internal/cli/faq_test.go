@@ -52,6 +52,7 @@ func answers() map[string]faqRun {
 		"Do I still need the providers' portals?":                        {says: []string{"developer.huawei.com"}},
 		"Does any part of a secret stand in a plan, a log or the state?": {says: []string{"production/strava"}},
 		"How do I see in a pull request what it would change?":           {code: 2, says: []string{"valid: 2 environments", "<!-- terra-reconcile -->"}},
+		"What do signed commits protect from, and what not?":             {says: []string{"production/strava"}},
 		"Does staging have to repeat what production says?":              {says: []string{"client_id"}},
 		"How do I use it in a monorepo, or with several repositories?":   {before: (*typedExample).inMonorepo, code: 2, says: []string{"production: in sync"}},
 		"Somebody changed it in the dashboard. What now?":                {before: func(w *typedExample) { w.terra.Pause(exampleProduction, "virtuagym") }, code: 2, says: []string{"paused out of band -> active"}},

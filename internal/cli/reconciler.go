@@ -61,6 +61,9 @@ func (r reconciler) Status() (daemon.Status, error) {
 		if e.RewoundFrom, err = store.RewoundFrom(env, e.Revision, g.older); err != nil {
 			return s, err
 		}
+		if e.RewoundFrom != "" {
+			e.RewoundFromTag = g.above
+		}
 		waiting, err := store.Approvals(env, common.proc.Now())
 		if err != nil {
 			return s, err

@@ -19,7 +19,9 @@ func (s *commitSource) acceptRelease(a *accepted, found *loaded) {
 	}
 	a.now.Tag = found.tag
 	a.older = gitsource.LowerVersion(found.tag, a.now.Highest)
-	found.older = a.older
+	if found.older = a.older; a.older {
+		found.above = a.now.Highest
+	}
 	same := before.Tag != "" && !gitsource.LowerVersion(found.tag, before.Tag) && !gitsource.LowerVersion(before.Tag, found.tag)
 	if a.forced = same && before.Newest != found.hash; a.forced {
 		a.now.Forced = &state.ForcedPush{At: s.proc.Now().UTC(), From: before.Newest, To: found.hash, Tag: found.tag}
@@ -31,29 +33,29 @@ func (s *commitSource) acceptRelease(a *accepted, found *loaded) {
 // release is the rule by which one run found its commit; the zero value is none.
 type release struct{ repository, rule, followed string }
 
-// note tells whether a commit is of a lower version than one that was used before under
-// the rule, and remembers the highest where the run applies it.
-func (l release) note(store *state.Store, commit gitsource.Commit, r reconcile.Run) (older bool, err error) {
+// note gives the tag of a higher version than that of a commit that was used before under the
+// rule, "" where there is none, and remembers the highest where the run applies it.
+func (l release) note(store *state.Store, commit gitsource.Commit, r reconcile.Run) (above string, err error) {
 	if l.rule == "" {
-		return false, nil
+		return "", nil
 	}
 	f, err := store.Followed(l.repository)
 	if err != nil {
-		return false, err
+		return "", err
 	}
 	if f.Ref != l.followed {
 		f.Highest, f.Newest, f.Ref = "", "", l.followed
 	}
 	if gitsource.LowerVersion(commit.Tag, f.Highest) {
-		return true, nil
+		return f.Highest, nil
 	}
 	used := loaded{hash: commit.Hash, set: r.Set, problems: r.Problems}.refused() == nil
 	if !used || r.Mode != report.Apply || f.Highest == commit.Tag {
-		return false, nil
+		return "", nil
 	}
 	f.Highest = commit.Tag
 	if f.Newest == "" {
 		f.Newest, f.Tag = commit.Hash, commit.Tag
 	}
-	return false, store.SaveFollowed(l.repository, f)
+	return "", store.SaveFollowed(l.repository, f)
 }

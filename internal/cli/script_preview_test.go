@@ -152,7 +152,7 @@ func samePlanCommand(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	how := cmp.Options{
-		cmpopts.IgnoreFields(report.Report{}, "RunID", "StartedAt", "DurationMS", "Digest", "PreviewOf"),
+		cmpopts.IgnoreFields(report.Report{}, "RunID", "StartedAt", "DurationMS", "Digest", "PreviewOf", "NotUsed"),
 		cmpopts.IgnoreFields(report.Environment{}, "Approval"), cmpopts.IgnoreFields(report.Connection{}, "Approval"),
 		cmpopts.IgnoreTypes([]plan.Remediation{}), cmpopts.EquateEmpty(),
 	}

@@ -151,10 +151,11 @@ func (s *session) run(ctx context.Context, r reconcile.Run) report.Report {
 		r.NotUsed = s.notUsed
 	}
 	var err error
-	if r.Older, err = s.release.note(s.store, s.commit, r); err != nil {
-		r.Older = true // what is not known is held
+	r.Tag = s.commit.Tag
+	if r.Above, err = s.release.note(s.store, s.commit, r); err != nil {
 		s.warnings = append(s.warnings, err.Error())
 	}
+	r.Older = r.Above != "" || err != nil // what is not known is held
 	out := s.engine.Run(ctx, r)
 	s.progress.clear()
 	out.Warnings = slices.Concat(plan.Warnings(s.warnings...), plan.Warnings(s.notices.warnings()...), out.Warnings)

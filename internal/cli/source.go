@@ -312,7 +312,7 @@ func (s *commitSource) Run(ctx context.Context, name string, course *daemon.Cour
 			logAttempt(ctx, run, name, a)
 		}})
 	course.Of(g.hash)
-	r := reconcile.Run{Set: g.set, Problems: g.problems, Commit: g.hash, Older: g.older, Author: g.author, SignedBy: g.signedBy, Only: []string{name}, Mode: s.mode,
+	r := reconcile.Run{Set: g.set, Problems: g.problems, Commit: g.hash, Older: g.older, Tag: g.tag, Above: g.above, Author: g.author, SignedBy: g.signedBy, Only: []string{name}, Mode: s.mode,
 		Waiting: s.mode == report.Apply, LockOwner: report.LockedByDaemon, ID: id, Overtaken: course.Overtaken, Writes: course.Writes}
 	if s.mode == report.DryRun {
 		r.LockOwner = report.LockedByObserver
@@ -507,6 +507,7 @@ type loaded struct {
 	author   string
 	tag      string           // that named it, where tags are followed
 	older    bool             // it is of a lower version than one that was used before
+	above    string           // the tag of that version
 	signed   gitsource.Signed // where signatures count
 	signedBy string           // who; "" where nobody was asked for
 	set      spec.Set

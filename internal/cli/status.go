@@ -113,6 +113,12 @@ func printStatus(proc *Process, s daemon.Status) error {
 
 // repositoryWords say how a repository stands.
 func repositoryWords(out *page, r daemon.RepositoryStatus, now time.Time) {
+	add := func(label, text string) {
+		if r.Name != "" { // of several: each line says of which
+			text = r.Name + ": " + text
+		}
+		out.labelled(label, text)
+	}
 	setting, branch := config.Repo{Name: r.Name}.Setting(), ""
 	if r.Branch != "" {
 		branch = ", branch " + r.Branch
@@ -122,29 +128,29 @@ func repositoryWords(out *page, r daemon.RepositoryStatus, now time.Time) {
 	}
 	out.labelled("repository", strings.TrimLeft(r.Name+" "+r.Repository, " ")+branch+pollWords(r.Poll, now))
 	if r.HeadBranch != "" {
-		out.labelled("HEAD", "names "+r.HeadBranch+", which is not followed; to follow it name it under "+setting+".ref")
+		add("HEAD", "names "+r.HeadBranch+", which is not followed; to follow it name it under "+setting+".ref")
 	}
 	if r.TagAside != "" {
-		out.labelled("tag", "has the name of the branch, which was taken; to follow it name "+r.TagAside+" under "+setting+".ref")
+		add("tag", "has the name of the branch, which was taken; to follow it name "+r.TagAside+" under "+setting+".ref")
 	}
 	if r.ForcedPush != nil && now.Sub(r.ForcedPush.At) < forcedShown {
 		of := ""
 		if r.ForcedPush.Tag != "" {
 			of = "the tag " + r.ForcedPush.Tag + " "
 		}
-		out.labelled("forced", of+fmt.Sprintf("from %s to %s, noticed %s: find out who did, and what is gone", short(r.ForcedPush.From), short(r.ForcedPush.To), minute(r.ForcedPush.At)))
+		add("forced", of+fmt.Sprintf("from %s to %s, noticed %s: find out who did, and what is gone", short(r.ForcedPush.From), short(r.ForcedPush.To), minute(r.ForcedPush.At)))
 	}
 	switch r.Verify {
 	case "head":
-		out.labelled("signatures", "the newest commit needs one")
+		add("signatures", "the newest commit needs one")
 	case "every":
-		out.labelled("signatures", "every new commit needs one")
+		add("signatures", "every new commit needs one")
 	}
 	if r.Poll.FailingSince != nil {
-		out.labelled("failing", failingWords(r.Poll.Tries))
+		add("failing", failingWords(r.Poll.Tries))
 	}
 	for _, e := range r.RefusedEnvironments {
-		out.labelled("not used", e.Name+": "+e.Reason)
+		add("not used", e.Name+": "+e.Reason)
 	}
 }
 
@@ -182,7 +188,11 @@ func environmentWords(out *page, e daemon.EnvironmentStatus) {
 		out.labelled("behind", e.BehindReason)
 	}
 	if e.RewoundFrom != "" {
-		out.labelled("rewound", "from "+short(e.RewoundFrom)+", on which it was after this one: disruptive and destructive changes wait for approval, or for a new commit")
+		from := short(e.RewoundFrom)
+		if e.RewoundFromTag != "" {
+			from = e.RewoundFromTag + " (" + from + "), a higher version"
+		}
+		out.labelled("rewound", "from "+from+", on which it was after this one: disruptive and destructive changes wait for approval, or for a new commit")
 	}
 	out.labelled("last run", lastRunWords(e.LastRun))
 	if e.FailingSince != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -60,6 +61,26 @@ func Hook(o HookOptions) (handler http.Handler, stop func()) {
 		w.WriteHeader(http.StatusAccepted)
 	})
 	return mux, h.stop
+}
+
+// HookElsewhere answers 404 to what is posted below HookPath at the path of no repository, and
+// says in the log which paths there are, at most once an hour: the forge shows a bare 404.
+func HookElsewhere(repositories []string, log *slog.Logger) http.Handler {
+	var paths []string
+	for _, name := range repositories {
+		paths = append(paths, HookPathOf(name))
+	}
+	var mu sync.Mutex
+	var said time.Time
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if now := time.Now(); r.Method == http.MethodPost && (said.IsZero() || now.Sub(said) >= sayAgain) {
+			said = now
+			log.Warn("a webhook was posted to the path of no repository; give the forge the right one", "next", "post to "+strings.Join(paths, ", "))
+		}
+		http.NotFound(w, r)
+	})
 }
 
 type hook struct {

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -8,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -168,5 +170,35 @@ func TestHooksAreHints(t *testing.T) {
 		stop()
 		time.Sleep(time.Minute)
 		want(3, "stopped")
+	})
+}
+
+// TestHookElsewhere: a 404 is said to who runs the daemon, and not once per request.
+func TestHookElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		handler := HookElsewhere([]string{"acme", "beta"}, slog.New(slog.NewTextHandler(&log, nil)))
+		said := func(want int) {
+			t.Helper()
+			if got := strings.Count(log.String(), "post to /hooks/git/acme, /hooks/git/beta"); got != want {
+				t.Errorf("said %d times, want %d: %s", got, want, log.String())
+			}
+		}
+		if code, _ := post(handler, "GET", HookPath, "", nil); code != http.StatusNotFound {
+			t.Errorf("got %d", code)
+		}
+		said(0)
+		for range 3 {
+			if code, _ := post(handler, "POST", HookPath+"/evil", "{}", nil); code != http.StatusNotFound {
+				t.Errorf("got %d", code)
+			}
+		}
+		said(1)
+		after(time.Hour)
+		post(handler, "POST", HookPath, "{}", nil)
+		said(2)
+		if strings.Contains(log.String(), "evil") {
+			t.Error("it repeats what was asked")
+		}
 	})
 }

@@ -241,13 +241,14 @@ type PollStatus struct {
 type EnvironmentStatus struct {
 	Name              string     `json:"name"`
 	DevID             string     `json:"dev_id"`
-	Repository        string     `json:"repository,omitempty"` // its name, where there are several
-	Revision          string     `json:"revision"`             // the commit that its runs use; "" when there is none
-	AttemptedRevision string     `json:"attempted_revision"`   // tried last
-	AppliedRevision   string     `json:"applied_revision"`     // last in effect as a whole
-	BehindReason      string     `json:"behind_reason"`        // why it is not on the newest commit
-	RewoundFrom       string     `json:"rewound_from"`         // the commit that it was on after this one: the branch went back
-	Running           *time.Time `json:"running"`              // since when a run is under way
+	Repository        string     `json:"repository,omitempty"`       // its name, where there are several
+	Revision          string     `json:"revision"`                   // the commit that its runs use; "" when there is none
+	AttemptedRevision string     `json:"attempted_revision"`         // tried last
+	AppliedRevision   string     `json:"applied_revision"`           // last in effect as a whole
+	BehindReason      string     `json:"behind_reason"`              // why it is not on the newest commit
+	RewoundFromTag    string     `json:"rewound_from_tag,omitempty"` // that named it, where it is of a higher version
+	RewoundFrom       string     `json:"rewound_from"`               // the commit that it was on after this one: the branch went back
+	Running           *time.Time `json:"running"`                    // since when a run is under way
 	LastRun           *LastRun   `json:"last_run"`
 	Tries
 	NextRun       *time.Time    `json:"next_run"`        // by its schedule, or because something changes then by time alone

@@ -97,8 +97,7 @@ func (s *source) notePoll(err error, environments int) {
 			s.polled.RefusedCommit = refused.Commit
 		}
 	}
-	var refused *RefusedCommitError
-	s.refused = environments == 0 && errors.As(err, &refused)
+	s.refused = environments == 0 && s.polled.RefusedCommit != ""
 	if environments > 0 {
 		s.polls.note("")
 	} else {

@@ -175,7 +175,7 @@ func AppKey(file string) (*rsa.PrivateKey, error) {
 	case "PRIVATE KEY":
 		parsed, err = x509.ParsePKCS8PrivateKey(block.Bytes)
 	default:
-		return fail("it holds a %s; put the .pem file there that GitHub gave for the app", strings.ToLower(clean(block.Type)))
+		return fail("it holds no RSA key as PEM: %s; put the .pem file there that GitHub gave for the app", clean(block.Type))
 	}
 	if err != nil {
 		return fail("the key can not be read; put the .pem file there that GitHub gave for the app")

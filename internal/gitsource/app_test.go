@@ -385,8 +385,8 @@ func TestKeysOfApps(t *testing.T) {
 		"holds no key as PEM": text,
 		"it has 1024 bits":    pemFile(t, "RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(short)),
 		"no RSA key":          pemFile(t, "PRIVATE KEY", other),
-		"holds a certificate": pemFile(t, "CERTIFICATE", []byte("x")),
-		"can not be read":     pemFile(t, "RSA PRIVATE KEY", []byte("hunter2")),
+		"it holds no RSA key as PEM: CERTIFICATE": pemFile(t, "CERTIFICATE", []byte("x")),
+		"can not be read":                         pemFile(t, "RSA PRIVATE KEY", []byte("hunter2")),
 	} {
 		if _, err := AppKey(file); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), file) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("got %v, want %q", err, want)

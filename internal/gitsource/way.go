@@ -46,7 +46,7 @@ func Issuers(file string) ([]byte, error) {
 			break
 		}
 		if block.Type != "CERTIFICATE" {
-			return nil, fmt.Errorf("read CA certificates %s: it holds a %s; keep only certificates there", file, strings.ToLower(clean(block.Type)))
+			return nil, fmt.Errorf("read CA certificates %s: it holds more than certificates: %s; keep only certificates there", file, clean(block.Type))
 		}
 		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
 			return nil, fmt.Errorf("read CA certificates %s: number %d of them can not be read: %s", file, n+1, clean(err.Error()))
@@ -205,10 +205,14 @@ func (w Way) refusal(proxy, target *url.URL, status int) error {
 		next += ", or list it in NO_PROXY"
 	}
 	if status == http.StatusProxyAuthRequired {
-		next = "put its user and password into " + proxyVariable(target)
+		at := proxyVariable(target)
 		if w.Proxy != nil {
-			next = "give its user and password with " + w.proxyName()
+			at = w.proxyName()
 		}
+		if proxy.User != nil {
+			return &UnreachableError{Reason: fmt.Sprintf("the proxy %s refused the user and password that were given, with status %d", proxy.Host, status), Next: "correct them in " + at}
+		}
+		next = "put its user and password into " + at
 	}
 	return &UnreachableError{Reason: fmt.Sprintf("the proxy %s refused the connection with status %d", proxy.Host, status), Next: next}
 }

@@ -145,7 +145,7 @@ func TestFilesThatAreNoIssuers(t *testing.T) {
 			t.Errorf("%q gave %v", text, err)
 		}
 	}
-	if _, err := Issuers(key); err == nil || !strings.Contains(err.Error(), "it holds a openssh private key; keep only certificates there") {
+	if _, err := Issuers(key); err == nil || !strings.Contains(err.Error(), "it holds more than certificates: OPENSSH PRIVATE KEY; keep only certificates there") {
 		t.Errorf("a key gave %v", err)
 	}
 }
@@ -287,7 +287,11 @@ func TestProxyThatAsksWho(t *testing.T) {
 	s := open(t, Options{URL: own.serve(t, gitHTTP(t, r.dir)) + "/.git", Timeout: time.Minute, Way: way})
 	for _, password = range []string{"", "battery-staple"} {
 		_, err = s.Fetch(t.Context())
-		wantError[*UnreachableError](t, err, "the proxy "+at.Host+" refused the connection with status 407", "give its user and password with repo.proxy")
+		want := []string{"the proxy " + at.Host + " refused the connection with status 407; put its user and password into repo.proxy"}
+		if password != "" {
+			want = []string{"the proxy " + at.Host + " refused the user and password that were given, with status 407; correct them in repo.proxy"}
+		}
+		wantError[*UnreachableError](t, err, want...)
 		if strings.Contains(err.Error(), "battery") || strings.Contains(err.Error(), "NO_PROXY") {
 			t.Errorf("got %v", err)
 		}
