@@ -5,7 +5,8 @@
 set -e
 if command -v systemd-sysusers >/dev/null 2>&1; then
   systemd-sysusers terra-reconcile.conf
-  install -d -m 0700 -o terra-reconcile -g terra-reconcile /var/lib/terra-reconcile
+  mkdir -p -m 0700 /var/lib/terra-reconcile
+  chown terra-reconcile:terra-reconcile /var/lib/terra-reconcile
 fi
 if [ -d /run/systemd/system ]; then
   systemctl daemon-reload || true
