@@ -208,6 +208,21 @@ func newLog(proc *Process, c config.Log, level *logLevel) (*slog.Logger, error) 
 	return slog.New(slog.NewJSONHandler(escaping{proc.Stderr}, options)), nil
 }
 
+// logEnd tells who collects a log of JSON why the daemon does not start, or has ended. A person
+// reads it as text, also at a terminal.
+func logEnd(proc *Process, c config.Log, err error) {
+	if err == nil || c.Format == "text" || proc.Terminals.Stderr {
+		return
+	}
+	if c == (config.Log{}) { // nobody could read which
+		c = config.Log{Format: config.DefaultLogFormat, Level: config.DefaultLogLevel}
+	}
+	log, cannot := newLog(proc, c, &logLevel{})
+	if cannot == nil {
+		log.Error("the daemon does not run", "error", withAdvice(err).Error())
+	}
+}
+
 // escaping writes JSON in which what a terminal could take for a command stands as a
 // \u escape; the log's text form quotes it by itself.
 type escaping struct{ to io.Writer }
@@ -246,9 +261,9 @@ type configured struct {
 
 // keepServing serves as the file says until ctx ends, and again when it says
 // something else. What cannot be read or started with is not used.
-func keepServing(ctx context.Context, proc *Process, file string) error {
+func keepServing(ctx context.Context, proc *Process, file string) (err error) {
 	current := configured{digest: digestOf(file)}
-	var err error
+	defer func() { logEnd(proc, current.Log, err) }()
 	if current.Config, err = config.Load(file, proc.Getenv); err != nil {
 		return err
 	}
@@ -263,8 +278,8 @@ func keepServing(ctx context.Context, proc *Process, file string) error {
 	w := &configWatch{file: file, getenv: proc.Getenv, asked: hangUp}
 	var former *configured
 	for {
-		log, err := newLog(proc, current.Log, by.level)
-		if err != nil {
+		var log *slog.Logger
+		if log, err = newLog(proc, current.Log, by.level); err != nil {
 			return err
 		}
 		w.running = current.digest
