@@ -115,7 +115,7 @@ func doctorOptions(proc *Process, f *sourceFlags, probe bool) doctor.Options {
 	var git *gitsource.Source // of the files that were read last
 	return doctor.Options{
 		Starts: func() error { return wouldStart(c) },
-		Now:    proc.Now, Version: proc.Version, Config: c, ConfigErr: err, ConfigFile: f.config, Named: f.environments, Probe: probe,
+		Now:    proc.Now, Version: proc.Version, Config: c, ConfigErr: err, ConfigFile: f.config, Named: f.environments, Elsewhere: f.given != nil && f.given.Changed, Probe: probe,
 		Files: func(ctx context.Context) (fs.FS, gitsource.Commit, error) {
 			files, commit, source, err := openFiles(ctx, c.Repo, report.DryRun)
 			git = source

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
@@ -23,6 +24,7 @@ import (
 type messages struct {
 	*notify.Messenger
 	sources sources
+	routes  sync.Once // that are compared with the environments
 }
 
 // newMessages makes what tells the receivers of a configuration; without any, what was
@@ -50,7 +52,7 @@ func newMessages(all sources) (*messages, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &messages{messenger, all}
+	m := &messages{Messenger: messenger, sources: all}
 	for _, s := range all {
 		s.hear = append(s.hear, func(r report.Report) {
 			m.Hear(r)
@@ -169,8 +171,16 @@ func (p toldPoller) Poll(ctx context.Context) ([]daemon.Environment, error) {
 	m.Set(pollMessages(s.config.Repo.Name), pollConditions(s.config.Repo.Name, environments, s.refusedForeign(), s.refusal, m.command("status")))
 	if names, known := m.sources.all(); known {
 		m.Gone(names)
+		m.routes.Do(func() { m.compareRoutes(names) })
 	}
 	return environments, err
+}
+
+// compareRoutes warns of routes that go by environments that there are not.
+func (m *messages) compareRoutes(names []string) {
+	for _, p := range m.sources.any().config.Notify.Unmatched(names) {
+		m.sources.log().Warn("a route of messages is for an environment that there is not", "at", p.Origin.String(), "reason", p.Message, "next", p.Hint)
+	}
 }
 
 // all names the environments of all repositories; known is false until each was read.

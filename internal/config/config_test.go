@@ -81,8 +81,8 @@ func TestLoadReadsEveryField(t *testing.T) {
 			{Name: "ops", Form: "webhook", URL: "https://hooks.acme.example/terra", Secret: FileSecret(dir + "/secrets/hook"), At: at(40, 5)},
 			{Name: "phone", Form: "ntfy", Address: FileSecret(dir + "/secrets/topic"), Secret: EnvSecret("NTFY_TOKEN", nil), At: at(43, 5)},
 		}, Routes: []Route{
-			{Events: []string{"failed", "held"}, Severities: []string{"critical", "warning"}, Environments: []string{"production", "eu/*"}, Owners: []string{"Team Payments"}, Receivers: []string{"ops", "phone"}},
-			{Receivers: []string{"chat", "office", "mail"}, Remind: 48 * time.Hour},
+			{Events: []string{"failed", "held"}, Severities: []string{"critical", "warning"}, Environments: []string{"production", "eu/*"}, Owners: []string{"Team Payments"}, Receivers: []string{"ops", "phone"}, EnvironmentsAt: yamlpos.Origin{File: "testdata/full.yaml", Line: 47, Column: 77}},
+			{Receivers: []string{"chat", "office", "mail"}, Remind: 48 * time.Hour, EnvironmentsAt: yamlpos.Origin{File: "testdata/full.yaml", Line: 48, Column: 7}},
 		}},
 		CycleDeadline: 20 * time.Minute,
 		UnreadyAfter:  30 * time.Minute, ScheduleSpread: 10 * time.Second,

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/mail"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -85,6 +86,29 @@ type Route struct {
 	Owners       []string      // as the files say; daemon.yaml: owners
 	Receivers    []string      // names of Receivers, at least one
 	Remind       time.Duration // 0: never; daemon.yaml: remind, default 24h
+	// EnvironmentsAt is where daemon.yaml names Environments, for messages.
+	EnvironmentsAt yamlpos.Origin
+}
+
+// Unmatched says of each entry of environments of a route that it matches none of these names,
+// and where it stands. Without names, and of nil, it says nothing: nobody knows them yet.
+func (n *Notify) Unmatched(names []string) (out []Problem) {
+	if n == nil || len(names) == 0 {
+		return nil
+	}
+	for _, r := range n.Routes {
+		for _, pattern := range r.Environments {
+			matches := func(name string) bool {
+				matched, err := path.Match(pattern, name)
+				return err == nil && matched
+			}
+			if !slices.ContainsFunc(names, matches) {
+				out = append(out, Problem{Origin: r.EnvironmentsAt, Message: "notify.routes names the environment " + yamlpos.Quoted(pattern) + ", and none is called so",
+					Hint: cmp.Or(yamlpos.DidYouMean(pattern, names), "there is "+yamlpos.Listed(names))})
+			}
+		}
+	}
+	return out
 }
 
 // DefaultRemind is after how long receivers hear again of what lasts.
@@ -192,8 +216,12 @@ func checkMail(text string) error {
 
 func (r *reader) route(o yamlpos.Object) Route {
 	o.Require()
+	at := o.At()
+	if n := o.Get("environments"); n != nil {
+		at = n.Origin
+	}
 	return Route{
-		Events: r.texts(o, "events"), Severities: r.texts(o, "severity"), Environments: r.texts(o, "environments"), Owners: r.texts(o, "owners"),
+		EnvironmentsAt: at, Events: r.texts(o, "events"), Severities: r.texts(o, "severity"), Environments: r.texts(o, "environments"), Owners: r.texts(o, "owners"),
 		Receivers: r.texts(o, "receivers"), Remind: r.duration(o, "remind", DefaultRemind),
 	}
 }

@@ -51,6 +51,7 @@ type Options struct {
 	ConfigErr  error    // why there is none; then nothing else is checked
 	ConfigFile string   // of the daemon; "" for environment variables
 	Named      []string // the environments that were asked for in words
+	Elsewhere  bool     // the files are those of another repository than Config names
 	Probe      bool     // ask the providers
 	Top        string   // folders above it are not looked at; "" for all
 
@@ -89,6 +90,7 @@ type world struct {
 	files      fs.FS            // nil: the repository could not be read
 	commit     gitsource.Commit // of files; its hash is "" where they are of none
 	set        spec.Set         // empty then, or where terra.yaml has errors
+	partial    bool             // set lacks what has errors
 	identities *secrets.Identities
 	pairs      []pair
 	older      map[string][]pair // by connection: those before the one that is due
@@ -114,6 +116,7 @@ func checks() []check {
 		{"commit", judge},
 		{"private key", privateKeyFiles},
 		{"files", files},
+		{"routes", routes},
 		{"secrets", openSecrets},
 		{"recipients", recipients},
 		{"daemon", askDaemon},

@@ -233,6 +233,21 @@ func privateKeyLine(text []byte) (line int, kind string) {
 	return 0, ""
 }
 
+// routes compares those of messages with the environments, where all of them are at hand.
+func routes(_ context.Context, w *world) (out []Result) {
+	if w.files == nil || w.partial || w.Elsewhere || len(w.Named) > 0 || w.Config.Repo.Name != "" {
+		return nil
+	}
+	var names []string
+	for _, e := range w.set.Environments {
+		names = append(names, e.Name)
+	}
+	for _, p := range w.Config.Notify.Unmatched(names) {
+		out = append(out, one(Warn, "", fmt.Sprintf("%s: %s", p.Origin, p.Message), edit(p.Hint))...)
+	}
+	return out
+}
+
 // files tells errors before warnings. An environment with errors is checked no further.
 func files(_ context.Context, w *world) (out []Result) {
 	if w.files == nil {
@@ -269,7 +284,7 @@ func files(_ context.Context, w *world) (out []Result) {
 		w.files = nil // nothing in it can be relied on
 		return out
 	}
-	w.set = set
+	w.set, w.partial = set, failed > 0
 	for _, name := range w.Named {
 		if !slices.Contains(names, name) {
 			out = append(out, one(Fail, "", fmt.Sprintf("no environment is called %q", name), runner("the repository has "+strings.Join(names, ", ")))...)
