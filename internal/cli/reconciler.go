@@ -10,9 +10,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/keys"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
@@ -41,10 +43,12 @@ func (r reconciler) Status() (daemon.Status, error) {
 		return s, err
 	}
 	s.Paused, s.Receivers = pauses, r.tell.receivers()
+	s.Tokens = r.tokenEnds(s.Environments, common.proc.Now())
 	store := common.store
 	for i := range s.Environments {
 		e := &s.Environments[i]
 		e.Approved = []daemon.Approved{}
+		e.Keys = keyNotices(r.sources.of(e.Name).measured(e.Name).Report)
 		g, known := r.sources.revision(e.Name)
 		if !known {
 			continue
@@ -73,6 +77,52 @@ func (r reconciler) Status() (daemon.Status, error) {
 		}
 	}
 	return s, nil
+}
+
+// keyNotices are the keys of a run that somebody should look at.
+func keyNotices(last report.Report) (out []daemon.KeyNotice) {
+	for _, e := range last.Environments {
+		for _, k := range e.Keys {
+			i := slices.IndexFunc(k.States(), func(state keys.State) bool {
+				return state != keys.OK && state != keys.Soaking && state != keys.Unknown
+			})
+			if i >= 0 {
+				out = append(out, daemon.KeyNotice{Connection: k.Connection, State: string(k.States()[i]), Text: k.Text})
+			}
+		}
+	}
+	return out
+}
+
+// tokenSoon is how long before its end people are told of a token.
+const tokenSoon = 14 * 24 * time.Hour
+
+// tokenEnds are what runs last saw of tokens that end soon.
+func (r reconciler) tokenEnds(environments []daemon.EnvironmentStatus, now time.Time) (out []daemon.TokenEnd) {
+	latest, at := map[string]report.Environment{}, map[string]time.Time{}
+	for _, e := range environments {
+		last := r.sources.of(e.Name).measured(e.Name).Report
+		for _, of := range last.Environments {
+			known := !of.TokenEnds.IsZero() || !of.TokenRenewable.IsZero()
+			if known && !last.StartedAt.Before(at[of.Account]) {
+				latest[of.Account], at[of.Account] = of, last.StartedAt
+			}
+		}
+	}
+	soon := func(t time.Time) *time.Time {
+		if t.IsZero() || t.Sub(now) > tokenSoon {
+			return nil
+		}
+		t = t.UTC()
+		return &t
+	}
+	for _, name := range slices.Sorted(maps.Keys(latest)) {
+		end := daemon.TokenEnd{Account: name, Ends: soon(latest[name].TokenEnds), RenewableUntil: soon(latest[name].TokenRenewable)}
+		if end.Ends != nil || end.RenewableUntil != nil {
+			out = append(out, end)
+		}
+	}
+	return out
 }
 
 // repositories adds how each repository stands.

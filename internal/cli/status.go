@@ -94,6 +94,16 @@ func printStatus(proc *Process, s daemon.Status) error {
 		out.labelled("no changes", fmt.Sprintf("%s until %s by %s: %s; lift it",
 			targetWords(p.Target), minute(p.Until), p.Owner, p.Reason), resumeOf(p.Target)...)
 	}
+	for _, t := range s.Tokens {
+		text := "of account " + t.Account
+		if t.Ends != nil {
+			text += " ends " + minute(*t.Ends)
+		}
+		if t.RenewableUntil != nil {
+			text = strings.TrimPrefix(text+", can be renewed until "+minute(*t.RenewableUntil), ", ")
+		}
+		out.labelled("token", text, "token", "status")
+	}
 	for _, r := range s.Receivers {
 		if words := receiverWords(r); words != "" {
 			out.labelled("messages", words)
@@ -213,6 +223,9 @@ func environmentWords(out *page, e daemon.EnvironmentStatus) {
 		}
 		out.labelled("approved", fmt.Sprintf("%s by %s until %s: %s", cmp.Or(a.Connection, "the plan"), strings.Join(a.By, ", "), minute(a.Until), then))
 		out.add(fmt.Sprintf("  %s\n", visible.Text(a.Hash)))
+	}
+	for _, k := range e.Keys {
+		out.labelled("key", strings.TrimSuffix(fmt.Sprintf("%s is %s: %s", k.Connection, k.State, k.Text), ": "), "rotate", "status", k.Connection)
 	}
 	for _, h := range e.Gated {
 		out.labelled("gated", fmt.Sprintf("%s, %s: %s (guard %s)", h.Change, h.Gate, h.Reason, h.Guard))

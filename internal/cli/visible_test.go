@@ -100,8 +100,9 @@ func hostileResults() []doctor.Result {
 }
 
 func hostileStatus() daemon.Status {
-	return daemon.Status{Version: nasty, Repository: nasty, Poll: daemon.PollStatus{Error: nasty},
+	return daemon.Status{Tokens: []daemon.TokenEnd{{Account: nasty}}, Version: nasty, Repository: nasty, Poll: daemon.PollStatus{Error: nasty},
 		Environments: []daemon.EnvironmentStatus{{Name: nasty, DevID: nasty, BehindReason: nasty,
 			LastRun: &daemon.LastRun{Error: nasty, PlanHash: nasty}, Gated: []daemon.GatedChange{{Change: nasty, Reason: nasty, Guard: nasty}},
+			Keys:     []daemon.KeyNotice{{Connection: nasty, State: nasty, Text: nasty}},
 			Approved: []daemon.Approved{{Connection: nasty, Hash: nasty, By: []string{nasty}}}}}}
 }

@@ -158,6 +158,9 @@ type Status struct {
 	LogLevel     LogLevel            `json:"log_level"`
 	Environments []EnvironmentStatus `json:"environments"` // by name
 	Receivers    []Receiver          `json:"receivers"`    // of messages, by name
+	// Tokens are those that end soon, or can be renewed no longer soon, by account; left out
+	// where there are none.
+	Tokens []TokenEnd `json:"tokens,omitempty"`
 	// Repositories are those of a daemon that follows several, by name; left out where it is one.
 	// Then Repository, Branch, HeadBranch, TagAside, Tags, Tag, ForcedPush and Verify are empty above, and
 	// Poll is that of the one that has failed for the longest.
@@ -255,6 +258,23 @@ type EnvironmentStatus struct {
 	NextRunReason string        `json:"next_run_reason"` // which of both, and what
 	Approved      []Approved    `json:"approved"`        // what the next run may apply
 	Gated         []GatedChange `json:"gated"`           // of the last run
+	// Keys are those that somebody should look at, as the last run saw them; left out where
+	// there are none.
+	Keys []KeyNotice `json:"keys,omitempty"`
+}
+
+// KeyNotice is what is to be said of the keys of a connection.
+type KeyNotice struct {
+	Connection string `json:"connection"` // production/strava
+	State      string `json:"state"`      // as of `rotate status`: overdue, rejected, due, …
+	Text       string `json:"text"`       // what State alone does not say; "" for nothing
+}
+
+// TokenEnd is when something of an admin token ends. Times that are not known are null.
+type TokenEnd struct {
+	Account        string     `json:"account"` // its name in daemon.yaml
+	Ends           *time.Time `json:"ends"`
+	RenewableUntil *time.Time `json:"renewable_until"`
 }
 
 // LastRun is how the last run of an environment ended.
