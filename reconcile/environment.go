@@ -212,13 +212,11 @@ func (env *environment) recall(ctx context.Context) error {
 		return err
 	}
 	if env.rewoundFrom != "" {
-		what := "the branch"
-		env.input.Rewound = fmt.Sprintf("commit %s was attempted before commit %s", abbreviated(env.request.Commit), abbreviated(env.rewoundFrom))
+		env.input.Rewound = fmt.Sprintf("the branch is rewound: commit %s was attempted before commit %s", abbreviated(env.request.Commit), abbreviated(env.rewoundFrom))
 		if env.request.Older {
-			what = "the release"
-			env.input.Rewound = fmt.Sprintf("%s is a lower version than %s, which was attempted before", released(env.request.Tag, env.request.Commit), released(env.request.Above, env.rewoundFrom))
+			env.input.Rewound = fmt.Sprintf("the release is rewound: %s is a lower version than %s, which was attempted before", released(env.request.Tag, env.request.Commit), released(env.request.Above, env.rewoundFrom))
 		}
-		env.warn(what + " is rewound: " + env.input.Rewound + "; what is disruptive or destructive waits for approval, until there is a commit that is new here")
+		env.warn(env.input.Rewound + "; what is disruptive or destructive waits for approval, until there is a commit that is new here")
 	}
 	if env.before, err = store.Memory(env.id); err != nil {
 		return err

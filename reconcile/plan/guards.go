@@ -524,7 +524,7 @@ func guardRewound(in Input, _ Connection, c Change) Hold {
 	if in.Rewound == "" || c.Class == Safe && !writesKeys {
 		return Hold{}
 	}
-	return ask("the branch is rewound: "+in.Rewound, Remediation{Kind: ByCommit, Text: "what is wanted again, as git revert does"})
+	return ask(in.Rewound, Remediation{Kind: ByCommit, Text: "what is wanted again, as git revert does"})
 }
 
 func guardEmptyList(in Input, _ Connection, _ Change) Hold {

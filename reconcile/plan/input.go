@@ -18,7 +18,8 @@ type Input struct {
 	Gone        map[string]time.Time // as remembered, by provider
 	// KillSwitches that concern the environment.
 	KillSwitches []KillSwitch
-	// Rewound says, where the branch was rewound, to which commit and from which.
+	// Rewound is a clause, where the branch or the release was rewound: to which commit and
+	// from which.
 	Rewound string
 	// RedirectHosts are the hosts to which end users may be sent, Terra's own and the
 	// runner's: names in small letters, or `*.` in place of the first label.

@@ -63,7 +63,7 @@ func (r dice) input() facts {
 		Memory: Memory{Known: r.chance(80), Suspended: r.chance(10), Connections: map[string]Remembered{}},
 	}
 	in.RedirectHosts = pick(r, []string{"a.example", "b.example", "other.example"}, []string{"*.example"}, []string{"a.example"}, nil)
-	in.Rewound = pick(r, "", "", "", "", "", "", "", "", "commit a was attempted before commit b")
+	in.Rewound = pick(r, "", "", "", "", "", "", "", "", "the branch is rewound: commit a was attempted before commit b")
 	if r.chance(12) {
 		in.KillSwitches = append(in.KillSwitches, KillSwitch{Provider: pick(r, "", "strava", "whoop"), Target: "production", Reason: "r", Owner: "o",
 			Until: now.Add(time.Duration(r.IntN(3)-1) * time.Hour)})
