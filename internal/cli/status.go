@@ -225,13 +225,13 @@ func environmentWords(out *page, e daemon.EnvironmentStatus) {
 		out.add(fmt.Sprintf("  %s\n", visible.Text(a.Hash)))
 	}
 	for _, k := range e.Keys {
-		out.labelled("key", strings.TrimSuffix(fmt.Sprintf("%s is %s: %s", k.Connection, k.State, k.Text), ": "), "rotate", "status", k.Connection)
+		out.labelled("key", strings.TrimSuffix(fmt.Sprintf("%s is %s: %s", k.Connection, k.State, k.Text), ": "), "rotate", "status", visible.Text(k.Connection))
 	}
 	for _, h := range e.Gated {
 		out.labelled("gated", fmt.Sprintf("%s, %s: %s (guard %s)", h.Change, h.Gate, h.Reason, h.Guard))
 	}
 	if slices.ContainsFunc(e.Gated, func(h daemon.GatedChange) bool { return h.Gate == "approval" }) && len(e.Approved) == 0 {
-		out.labelled("to approve", "see the plan as it is now, and how it is approved", "--dry-run", "--env", e.Name)
+		out.labelled("to approve", "see the plan as it is now, and how it is approved", "--dry-run", "--env", visible.Text(e.Name))
 	}
 }
 
