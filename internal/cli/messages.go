@@ -132,7 +132,7 @@ func (m *messages) start(ctx context.Context, d *daemon.Daemon) (stop func()) {
 	go func() {
 		defer close(done)
 		m.Run(ctx, func() {
-			m.Set("ready", unreadyConditions(d.Status().Unready, func(name string) string { return m.sources.of(name).devIDOf(name) }, m.command("status")))
+			m.Set("ready", m.unready(d.Status().Unready))
 		})
 	}()
 	return func() {
@@ -230,13 +230,14 @@ func pollConditions(repository string, environments []daemon.Environment, foreig
 	return out
 }
 
-func unreadyConditions(all []daemon.Unready, devIDOf func(environment string) string, next string) (out []notify.Lasting) {
+// unready are what the daemon is not ready for.
+func (m *messages) unready(all []daemon.Unready) (out []notify.Lasting) {
 	for _, u := range all {
 		if u.OfCommit() {
 			continue // it is told as the commit that is refused
 		}
-		out = append(out, notify.Lasting{Key: u.String(), Condition: state.Condition{Event: string(report.EventUnready), Environment: u.Environment, DevID: devIDOf(u.Environment), About: strings.TrimSpace(u.What + " " + u.Repository), Since: u.Since,
-			Text: u.String() + " fails: " + u.Cause, Command: next}})
+		out = append(out, notify.Lasting{Key: u.String(), Condition: state.Condition{Event: string(report.EventUnready), Environment: u.Environment, DevID: m.sources.of(u.Environment).devIDOf(u.Environment), About: strings.TrimSpace(u.What + " " + u.Repository), Since: u.Since,
+			Text: u.String() + " fails: " + u.Cause, Command: m.command("status")}})
 	}
 	return out
 }

@@ -51,15 +51,6 @@ func TestWhatPollsTell(t *testing.T) {
 			t.Errorf("%s only goes on: %t", told.Text, told.GoesOn)
 		}
 	}
-	devIDs := map[string]string{"production": "prod-x81LmQ"}
-	unready := unreadyConditions([]daemon.Unready{{What: "git", Cause: "no route"}, {What: "environment", Environment: "production", Cause: "503"}}, func(name string) string { return devIDs[name] }, "")
-	if unready[0].DevID != "" || unready[1].DevID != "prod-x81LmQ" {
-		t.Errorf("got %q and %q", unready[0].DevID, unready[1].DevID)
-	}
-	got := toldOf(unready)
-	if diff := cmp.Diff([]string{"git | unready : git fails: no route", "environment production | unready production: environment production fails: 503"}, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
 }
 
 // TestMessagesOfADaemon: what the daemon's own source hears reaches the outbox, with whom it
@@ -88,6 +79,13 @@ func TestMessagesOfADaemon(t *testing.T) {
 	}
 	if known, none := source.devIDOf("production"), source.devIDOf("nowhere"); known != exampleProduction || none != "" {
 		t.Errorf("the dev_ids are %q and %q", known, none)
+	}
+	unready := tell.unready([]daemon.Unready{{What: "git", Cause: "no route"}, {What: "environment", Environment: "production", Cause: "503"}})
+	if unready[0].DevID != "" || unready[1].DevID != exampleProduction {
+		t.Errorf("got %q and %q", unready[0].DevID, unready[1].DevID)
+	}
+	if diff := cmp.Diff([]string{"git | unready : git fails: no route", "environment production | unready production: environment production fails: 503"}, toldOf(unready)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 	source.Run(t.Context(), "production", &daemon.Course{})
 	all, _, err := source.store.Waiting("ops")
