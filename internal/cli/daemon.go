@@ -157,13 +157,13 @@ func servePages(ctx context.Context, all sources, d *daemon.Daemon, site *web.Si
 	mux := http.NewServeMux()
 	mux.Handle("/healthz", d.Handler())
 	mux.Handle("/readyz", d.Handler())
-	mux.Handle("GET /metrics", metricsPage(site, all.any().metrics))
+	mux.Handle("GET /metrics", metricsPage(site, all.common().metrics))
 	if site != nil {
 		mux.Handle("/", site)
 	}
 	var stops []func()
 	var hooked []string
-	behind := all.any().limits.Behind()
+	behind := all.common().limits.Behind()
 	for _, s := range all {
 		repo := s.config.Repo
 		if rule := s.config.Preview; rule != nil {

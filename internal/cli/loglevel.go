@@ -98,18 +98,18 @@ func logLevels() []string { return []string{"debug", "info", "warn", "error"} }
 func (r reconciler) LogLevel(q daemon.LogLevelRequest) (daemon.LogLevel, error) {
 	switch level := slog.Level(0); {
 	case q.Level == "":
-		return r.sources.any().level.shown(), nil
+		return r.sources.common().level.shown(), nil
 	case q.Level == asConfigured:
-		r.sources.any().level.reset()
+		r.sources.common().level.reset()
 	case !slices.Contains(logLevels(), q.Level) || level.UnmarshalText([]byte(q.Level)) != nil:
 		return daemon.LogLevel{}, errors.New(usesLevels)
 	case q.Seconds < 1 || q.Seconds > int64(longestPause/time.Second):
 		return daemon.LogLevel{}, fmt.Errorf("log from level %s on: for at least a second and at most 30d", q.Level)
 	default:
-		r.sources.any().level.set(level, time.Duration(q.Seconds)*time.Second, r.sources.any().proc.Now())
+		r.sources.common().level.set(level, time.Duration(q.Seconds)*time.Second, r.sources.common().proc.Now())
 	}
-	shown := r.sources.any().level.shown()
-	r.sources.log().Log(context.Background(), max(slog.LevelInfo, r.sources.any().level.Level()), "the log level was set", "log_level", shown.Level, "owner", q.Owner, "until", shown.Until)
+	shown := r.sources.common().level.shown()
+	r.sources.log().Log(context.Background(), max(slog.LevelInfo, r.sources.common().level.Level()), "the log level was set", "log_level", shown.Level, "owner", q.Owner, "until", shown.Until)
 	return shown, nil
 }
 

@@ -30,7 +30,7 @@ type messages struct {
 // newMessages makes what tells the receivers of a configuration; without any, what was
 // remembered for them is forgotten.
 func newMessages(all sources) (*messages, error) {
-	common := all.any()
+	common := all.common()
 	c, store := common.config.Notify, common.store
 	if c == nil {
 		_, known, err := store.HeardUntil()
@@ -178,7 +178,7 @@ func (p toldPoller) Poll(ctx context.Context) ([]daemon.Environment, error) {
 
 // compareRoutes warns of routes that go by environments that there are not.
 func (m *messages) compareRoutes(names []string) {
-	for _, p := range m.sources.any().config.Notify.Unmatched(names) {
+	for _, p := range m.sources.common().config.Notify.Unmatched(names) {
 		m.sources.log().Warn("a route of messages is for an environment that there is not", "at", p.Origin.String(), "reason", p.Message, "next", p.Hint)
 	}
 }
@@ -244,7 +244,7 @@ func (m *messages) unready(all []daemon.Unready) (out []notify.Lasting) {
 
 // tokens are the ends of admin tokens that are near, as Terra last said.
 func (m *messages) tokens() (out []notify.Lasting) {
-	s := m.sources.any()
+	s := m.sources.common()
 	clients := newClients(s.config.Whole(), terra.Options{Transport: s.transport, Limits: s.limits, Version: s.proc.Version, ReadOnly: true})
 	for _, name := range slices.Sorted(maps.Keys(s.config.Accounts)) {
 		account := s.config.Accounts[name]
@@ -267,7 +267,7 @@ func (m *messages) tokens() (out []notify.Lasting) {
 
 // command is what a person types, wherever the message is read.
 func (m *messages) command(words ...string) string {
-	return m.sources.any().proc.asked.elsewhere().command(words).String()
+	return m.sources.common().proc.asked.elsewhere().command(words).String()
 }
 
 // receivers are how those of the messages are doing, for the status.

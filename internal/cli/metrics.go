@@ -26,7 +26,7 @@ func metricsPage(site *web.Site, m *metrics.Metrics) http.Handler {
 // snapshot is what a scrape is made from.
 func (r reconciler) snapshot() metrics.Snapshot {
 	s, err := r.Status() // where the state does not tell, the rest stands there
-	common := r.sources.any()
+	common := r.sources.common()
 	out := metrics.Snapshot{Now: common.proc.Now(), Status: s, StateUsable: err == nil && common.store.Check() == nil, Environments: map[string]metrics.Environment{}}
 	for _, e := range s.Environments {
 		out.Environments[e.Name] = r.sources.of(e.Name).measured(e.Name)

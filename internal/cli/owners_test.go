@@ -302,7 +302,7 @@ func TestSharedPartsLogForNoRepository(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer stop()
-	if all.log() != common.log || all.any().log == common.log {
+	if all.log() != common.log || all.common().log == common.log {
 		t.Error("the log of a repository is not apart")
 	}
 }

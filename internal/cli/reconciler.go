@@ -29,7 +29,7 @@ type reconciler struct {
 // Status adds to what the daemon knows of itself what the state knows.
 func (r reconciler) Status() (daemon.Status, error) {
 	s := r.daemon.Status()
-	common := r.sources.any()
+	common := r.sources.common()
 	s.Version, s.Mode = common.proc.Version, common.mode
 	if common.level != nil {
 		s.LogLevel = common.level.shown()
@@ -168,14 +168,14 @@ func (r reconciler) Approvable(q daemon.Approval) (daemon.Approved, error) {
 // approvable is the whole hash of what an approval names, and refuses one of nothing.
 func (r reconciler) approvable(q daemon.Approval) (string, error) {
 	switch _, known := r.sources.revision(q.Environment); {
-	case r.sources.any().mode == report.DryRun:
+	case r.sources.common().mode == report.DryRun:
 		return "", errors.New("this daemon is observe-only (apply: false), so there is nothing to approve")
 	case !known:
 		return "", fmt.Errorf("the repository has no environment %q", q.Environment)
 	case !plan.IsHash(q.Hash):
 		return "", fmt.Errorf("%q is no hash as a dry run prints it: at least 8 digits", q.Hash)
 	}
-	if err := plan.LongEnough(q.Hash, r.sources.any().config.Approvals.Digits); err != nil {
+	if err := plan.LongEnough(q.Hash, r.sources.common().config.Approvals.Digits); err != nil {
 		return "", err
 	}
 	return r.hashOf(q)
@@ -216,21 +216,21 @@ func (r reconciler) Approve(q daemon.Approval) (daemon.Approved, error) {
 		return daemon.Approved{}, unapproved(q, err)
 	}
 	g, _ := r.sources.revision(q.Environment)
-	env, known, err := located(r.sources.any().store, r.sources.any().config, g.account, g.environment.DevID)
+	env, known, err := located(r.sources.common().store, r.sources.common().config, g.account, g.environment.DevID)
 	if err == nil && !known {
 		err = errors.New("no run of it has applied with this account yet; wait for the first")
 	}
 	if err != nil {
 		return daemon.Approved{}, unapproved(q, err)
 	}
-	now := r.sources.any().proc.Now().UTC()
+	now := r.sources.common().proc.Now().UTC()
 	a := state.Approval{Connection: q.Connection, Hash: hash, Now: q.Now, By: []string{who}, At: now, Until: now.Add(state.ApprovalLasts)}
 	line := state.Entry{ID: rand.Text(), At: now, Event: state.EventApproved, Environment: q.Environment, DevID: env.DevID, Connection: q.Connection,
 		Provider: strings.TrimPrefix(q.Connection, q.Environment+"/"), Approval: hash, ApprovedBy: a.By, Owner: who, Until: a.Until}
-	if err := r.sources.any().store.SaveApproval(env, a, line); err != nil {
+	if err := r.sources.common().store.SaveApproval(env, a, line); err != nil {
 		return daemon.Approved{}, err
 	}
-	waiting, err := r.sources.any().store.Approvals(env, now)
+	waiting, err := r.sources.common().store.Approvals(env, now)
 	if err != nil {
 		return daemon.Approved{}, err
 	}
@@ -307,7 +307,7 @@ func (r reconciler) coversNothing(environment string, left report.Environment, h
 	}
 	var commands []string
 	for _, name := range alone {
-		short := plan.ShortHash(hashes[name], r.sources.any().config.Approvals.Digits, slices.Collect(maps.Values(hashes))...)
+		short := plan.ShortHash(hashes[name], r.sources.common().config.Approvals.Digits, slices.Collect(maps.Values(hashes))...)
 		commands = append(commands, "`"+plan.Command{"approve", name, short}.String()+"`")
 	}
 	return fmt.Errorf("an approval of the whole environment covers nothing here, for what is left is approved alone: %s", strings.Join(commands, ", "))
@@ -316,7 +316,7 @@ func (r reconciler) coversNothing(environment string, left report.Environment, h
 // person names who approves: by their token where the runner knows people by tokens,
 // else as the operating system does.
 func (r reconciler) person(q daemon.Approval) (string, error) {
-	people := r.sources.any().config.Approvals.People
+	people := r.sources.common().config.Approvals.People
 	if len(people) == 0 {
 		return q.Owner, nil
 	}
@@ -396,7 +396,7 @@ func (r reconciler) approvedOf(environment string, a state.Approval) daemon.Appr
 	left, known := r.sources.left(environment)
 	required := left.Approval.Required
 	if !known {
-		required = r.sources.any().config.Approvals.Required
+		required = r.sources.common().config.Approvals.Required
 	}
 	for _, c := range left.Connections {
 		if c.Name == a.Connection {

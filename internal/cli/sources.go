@@ -62,11 +62,11 @@ func (s *commitSource) open(ctx context.Context, c config.Config) (opened *commi
 	return opened, func() { stopWatching(); stopStatuses() }, nil
 }
 
-// any tells what all have in common.
-func (all sources) any() *commitSource { return all[0] }
+// common is a source by which to ask what all have in common.
+func (all sources) common() *commitSource { return all[0] }
 
 // log is for what is of no repository.
-func (all sources) log() *slog.Logger { return cmp.Or(all.any().shared, all.any().log) }
+func (all sources) log() *slog.Logger { return cmp.Or(all.common().shared, all.common().log) }
 
 // of is the repository that has an environment; any of them where none has.
 func (all sources) of(environment string) *commitSource {
@@ -75,7 +75,7 @@ func (all sources) of(environment string) *commitSource {
 			return s
 		}
 	}
-	return all.any()
+	return all.common()
 }
 
 // names tells whether the repository names an environment.
@@ -139,5 +139,5 @@ func (all sources) controlServer() controlServer {
 	running := func(environment string) bool {
 		return slices.ContainsFunc(all, func(s *commitSource) bool { return s.isRunning(environment) })
 	}
-	return controlServer{store: all.any().store, now: all.any().proc.Now, named: named, running: running}
+	return controlServer{store: all.common().store, now: all.common().proc.Now, named: named, running: running}
 }

@@ -98,7 +98,7 @@ func (s webSource) Left(name string) (report.Environment, bool) {
 
 // History reads lines of the history.
 func (s webSource) History(f state.HistoryFilter) ([]state.Entry, []string, error) {
-	return state.History(s.reconciler.sources.any().config.StateDir, f)
+	return state.History(s.reconciler.sources.common().config.StateDir, f)
 }
 
 // Files are what the files say that the runs of an environment use.
@@ -110,7 +110,7 @@ func (s webSource) Files(name string) []web.File {
 	}
 	var out []web.File
 	for _, c := range g.set.Environments[i].Connections {
-		out = append(out, fileOf(name, c, s.reconciler.sources.any().proc.Now()))
+		out = append(out, fileOf(name, c, s.reconciler.sources.common().proc.Now()))
 	}
 	return out
 }
