@@ -102,7 +102,7 @@ func judgeFile(what Thing, path, end string, info fs.FileInfo, me int) error {
 		return nil
 	case !isTrusted(stat, me) && me == 0:
 		return advice.With(fmt.Errorf("%s %s belongs to user %d, who could change it, and this process runs as root", what.Name, path, stat.Uid),
-			fmt.Sprintf("run it as that user (sudo -u '#%d'), or give the file to root, after a look at what is in it", stat.Uid))
+			fmt.Sprintf("run it as that user (sudo -u '#%d'), or where nothing of that user reads the file give it to root, after a look at what is in it", stat.Uid))
 	case !isTrusted(stat, me):
 		return advice.With(fmt.Errorf("%s %s belongs to user %d, who could change it (this process runs as user %d)", what.Name, path, stat.Uid, me),
 			"give it to this user or to root, after a look at what is in it")

@@ -2,7 +2,15 @@
 
 package neighbour
 
-import "testing"
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/advice"
+)
 
 // A group is shared when somebody else may be in it.
 func TestSharedGroup(t *testing.T) {
@@ -17,5 +25,31 @@ func TestSharedGroup(t *testing.T) {
 		if got := hasOthers(groups, users, group, "1000"); got != want {
 			t.Errorf("group %s: got %t", group, got)
 		}
+	}
+}
+
+// fileOf is a file of a user.
+type fileOf struct {
+	os.FileInfo
+	uid uint32
+}
+
+func (f fileOf) Sys() any { return &syscall.Stat_t{Uid: f.uid} }
+
+// A file that root takes from a service user is lost to its daemon.
+func TestRootIsToldWhoseFileItIs(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := advice.All(judgeFile(file("token file"), path, path, fileOf{info, 65534}, 0))
+	want := "run it as that user (sudo -u '#65534'), or where nothing of that user reads the file "
+	if len(said) != 1 || !strings.HasPrefix(said[0].Text, want) {
+		t.Errorf("root is told %v, want %q", said, want)
 	}
 }

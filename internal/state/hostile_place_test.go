@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/terra-reconcile/terra-reconcile/internal/advice"
 )
 
 // TestHostilePlace: a state is not opened where others could have put something in its
@@ -78,6 +80,28 @@ func remove(path string) error {
 		return err
 	}
 	return nil
+}
+
+// fileOf is a file of a user.
+type fileOf struct {
+	os.FileInfo
+	uid uint32
+}
+
+func (f fileOf) Sys() any { return &syscall.Stat_t{Uid: f.uid} }
+
+// TestRootIsToldWhoseStateItIs: a state that root takes from a service user is lost to its daemon.
+func TestRootIsToldWhoseStateItIs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	must(t, os.WriteFile(path, nil, 0o600))
+	info, err := os.Stat(path)
+	must(t, err)
+	for me, want := range map[int]string{0: "run it as that user (sudo -u '#65534'), or", 1000: "give it to this user, "} {
+		said := advice.All(judgeFile(fileOf{info, 65534}, me))
+		if len(said) != 1 || !strings.HasPrefix(said[0].Text, want) {
+			t.Errorf("user %d is told %v, want %q", me, said, want)
+		}
+	}
 }
 
 // TestHostileOwners: whose folder a process keeps its state in.

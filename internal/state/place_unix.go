@@ -85,6 +85,9 @@ func judgeFile(info fs.FileInfo, me int) error {
 		return advice.With(errors.New("every user of this machine can write to it"), "take that right from others (chmod o-w), after a look at what is in it")
 	case !ok, neighbour.Alone():
 		return nil
+	case stat.Uid != 0 && me == 0:
+		return advice.With(fmt.Errorf("it belongs to user %d, who could change what is remembered, and this process runs as root", stat.Uid),
+			fmt.Sprintf("run it as that user (sudo -u '#%d'), or where nothing of that user uses the state give the file to root, after a look at who put it there", stat.Uid))
 	case stat.Uid != 0 && int(stat.Uid) != me:
 		return advice.With(fmt.Errorf("it belongs to user %d, who could change what is remembered (this process runs as user %d)", stat.Uid, me),
 			"give it to this user, after a look at who put it there")
