@@ -45,7 +45,9 @@ func (r release) image(source string, binaries map[platform]string) (string, err
 	if err != nil {
 		return "", err
 	}
-	if err := at.AppendIndex(index, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": "v" + r.version})); err != nil {
+	names := map[string]string{"org.opencontainers.image.ref.name": "v" + r.version,
+		"io.containerd.image.name": "docker.io/library/terra-reconcile:v" + r.version} // by which Docker and Podman know it once it is loaded
+	if err := at.AppendIndex(index, layout.WithAnnotations(names)); err != nil {
 		return "", err
 	}
 	digest, err := index.Digest()
