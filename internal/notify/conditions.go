@@ -130,21 +130,29 @@ func foreignText(e report.Environment, c report.Change) (text, command string) {
 	if keepsKeys(c.Guard) {
 		ways = c.Remediations
 	}
-	text = c.Connection + ": somebody set keys out of band, perhaps in an emergency, and they are live"
+	text = folded(c.Connection + ": somebody set keys out of band, perhaps in an emergency, and they are live")
+	because, keep, replace := "", "", ""
 	switch {
 	case c.Gate == plan.Ready:
-		text += "; the change that replaces them is let go, and not applied yet"
+		because = "; the change that replaces them is let go, and not applied yet"
 	case c.Guard != plan.GuardSecretDrift:
-		text += fmt.Sprintf("; the change that replaces them is held by guard %s: %s", c.Guard, c.GateReason)
+		because = folded(fmt.Sprintf("; the change that replaces them is held by guard %s: %s", c.Guard, c.GateReason))
 	}
 	if len(ways) > 0 {
-		text += "; " + keepWords(ways[0])
+		keep = folded("; " + keepWords(ways[0]))
 		command = commandOf(ways[:1])
 	}
-	if replace := approvalOf(e, c.Connection); replace != "" {
-		text += "; or replace them by those of the file: " + replace
+	if by := approvalOf(e, c.Connection); by != "" {
+		replace = folded("; or replace them by those of the file: " + by)
 	}
-	return text, command
+	size := func(s string) int { return len([]rune(s)) }
+	if size(text+keep+replace) > longestText { // no command is cut: the last is left out whole
+		replace = ""
+	}
+	if size(text+keep) > longestText {
+		keep = ""
+	}
+	return text + cut(because, longestText-size(text+keep+replace)) + keep + replace, command
 }
 
 // keepsKeys tells whether the first way that a guard names for keys that were set out of band

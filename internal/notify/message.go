@@ -59,10 +59,23 @@ const (
 )
 
 // clean is a text of anybody on one line that is safe to show, and bounded.
-func clean(text string) string {
-	text = strings.Join(report.Folded(text, 1<<20), " ")
-	if runes := []rune(text); len(runes) > longestText {
-		return string(runes[:longestText-1]) + "…"
+func clean(text string) string { return cut(folded(text), longestText) }
+
+// whole is a command as [clean] gives it, "" for one that would be cut: a part of a command is
+// another command.
+func whole(command string) string {
+	if command = folded(command); len([]rune(command)) > longestText {
+		return ""
+	}
+	return command
+}
+
+func folded(text string) string { return strings.Join(report.Folded(text, 1<<20), " ") }
+
+// cut is a text of at most most characters.
+func cut(text string, most int) string {
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:max(most-1, 0)]) + "…"
 	}
 	return text
 }
@@ -106,7 +119,7 @@ func together(pieces []piece, at time.Time) (out []addressed) {
 		m := &out[i]
 		m.Count++
 		if len(m.Items) < mostItems {
-			m.Items = append(m.Items, Item{Connection: clean(p.Connection), Text: clean(p.Text), Since: p.Since.UTC(), Command: clean(p.Command)})
+			m.Items = append(m.Items, Item{Connection: clean(p.Connection), Text: clean(p.Text), Since: p.Since.UTC(), Command: whole(p.Command)})
 		}
 		if m.Commit != clean(p.commit) {
 			m.Commit = "" // of several

@@ -821,3 +821,27 @@ func TestUnwritableState(t *testing.T) {
 type failing struct{ Store }
 
 func (failing) SaveHeard(state.Heard) (map[string]int, error) { return nil, os.ErrPermission }
+
+// TestNoCommandIsCut: a part of a command is another one, so the reason before it is cut, and
+// a command that has no room is left out.
+func TestNoCommandIsCut(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		reason, connection string
+		want, never        string
+	}{
+		"a long reason":  {strings.Repeat("x", 600), "production/strava", "…; keep it: type the live secret, which is encrypted into the file: reconcile rotate add production/strava; or replace them by those of the file: reconcile approve production/strava 5e2c497c --now", "xxx;"},
+		"a long command": {"because", strings.Repeat("x", 200), "", "reconcile approve"},
+	} {
+		c := handSet(plan.Blocked, plan.GuardConflict, report.Skipped)
+		c.GateReason, c.Connection, c.Remediations = row.reason, row.connection, []plan.Remediation{plan.NextCommand("keep it: type the live secret, which is encrypted into the file", "rotate", "add", row.connection)}
+		e := heard(c).Environments[0]
+		text, command := foreignText(e, c)
+		if n := len([]rune(text)); n > longestText || !strings.HasSuffix(text, row.want) || strings.Contains(text, row.never) {
+			t.Errorf("%s: it says in %d characters %q", name, n, text)
+		}
+		if whole(command) != command || whole(command+strings.Repeat("x", longestText)) != "" {
+			t.Errorf("%s: the command is %q", name, whole(command))
+		}
+	}
+}

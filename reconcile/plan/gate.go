@@ -60,7 +60,7 @@ func Approve(in Input, p Plan, consent Consent) Plan { return approveBy(Guards()
 // Releases counts the changes that a consent would let through beyond those that are
 // ready.
 func Releases(in Input, p Plan, consent Consent) int {
-	return max(0, Approve(in, p, consent).Ready()-p.Ready())
+	return len(ReleasedBy(in, p, consent))
 }
 
 // ReleasedBy gives the changes that a consent lets through beyond those that are ready.

@@ -45,3 +45,15 @@ func TestApprovedConnectionNamesWhatStillHoldsIt(t *testing.T) {
 		}
 	}
 }
+
+// TestReleasesBesideAnotherApproval: what an approval of one connection has let go does not
+// take away from what one of another would.
+func TestReleasesBesideAnotherApproval(t *testing.T) {
+	const strava, oura = "production/strava", "production/oura"
+	hold := []Hold{{Gate: Approval, Guard: "after-suspend", Lifts: Lifts{Hash: true}}}
+	held := Plan{Changes: []Change{{Connection: strava, Provider: "strava", Holds: hold}, {Connection: oura, Provider: "oura", Holds: hold}}}
+	of := func(connection string) Consent { return Consent{Alone: map[string]bool{connection: false}} }
+	if got := Releases(Input{}, Approve(Input{}, held, of(strava)), of(oura)); got != 1 {
+		t.Errorf("an approval of the second connection releases %d changes, want 1", got)
+	}
+}
