@@ -106,7 +106,7 @@ func serveDaemon(ctx context.Context, proc *Process, c config.Config, by operato
 	}
 	code := findProgram()
 	d, err := daemon.New(daemon.Options{
-		Sources: followed, Log: log, Deadline: c.CycleDeadline, UnreadyAfter: c.UnreadyAfter, AtOnce: runsAtOnce, Spread: rand.Float64, ScheduleSpread: c.ScheduleSpread, Now: proc.Now, Check: func() error { return withAdvice(store.Check()) },
+		Sources: followed, Log: log, Deadline: c.CycleDeadline, UnreadyAfter: c.UnreadyAfter, AtOnce: runsAtOnce, Spread: rand.Float64, ScheduleSpread: c.ScheduleSpread, Started: by.began, Now: proc.Now, Check: func() error { return withAdvice(store.Check()) },
 		Paused: all.paused, Rest: func() { rest(transport, code) },
 	})
 	if err != nil {
@@ -271,7 +271,7 @@ func keepServing(ctx context.Context, proc *Process, file string) (err error) {
 	hangUp := make(chan os.Signal, 1)
 	signal.Notify(hangUp, syscall.SIGHUP)
 	defer signal.Stop(hangUp)
-	by := operator{level: &logLevel{}}
+	by := operator{began: proc.Now(), level: &logLevel{}}
 	var stopSignals func()
 	by.runNow, by.toggleDebug, stopSignals = listenSignals()
 	defer stopSignals()

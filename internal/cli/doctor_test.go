@@ -102,6 +102,17 @@ func TestDoctorAsksTheDaemon(t *testing.T) {
 	holds(t, out, "vendor outage -> lift it: reconcile resume --config "+file+" production")
 	holds(t, out, "warn daemon staging: it stays on an older commit: its files are wrong")
 	holds(t, out, "warn daemon staging: the last run failed: no answer")
+	secure := filepath.Join(filepath.Dir(file), "secure.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(secure, append(text, "tls: {cert_file: cert, key_file: key}\n"...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	health = http.StatusOK
+	holds(t, e.run(1, "doctor", "--config", secure), "warn health: a daemon answers on "+address+" by http, without the tls of "+secure)
+	health = http.StatusServiceUnavailable
 	answer.Stuck = []string{"production"}
 	holds(t, e.run(1, "doctor", "--config", file), "fail daemon: it makes no progress: production should have ended -> look into its log, and start it again")
 	e.run(1, "status")

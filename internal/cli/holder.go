@@ -57,7 +57,7 @@ func (f *stateFlags) folder(proc *Process) (string, error) {
 func noDaemon(err error) error {
 	var absent *daemon.AbsentError
 	if errors.As(err, &absent) {
-		return advice.With(fmt.Errorf("no daemon answers at %s", absent.Path), "start one, or name its folder with --state or --config", "daemon")
+		return advice.With(fmt.Errorf("no daemon answers at %s", absent.Path), "where one runs and its state folder is gone ask its /healthz, else name its folder with --state or --config, or start one", "daemon")
 	}
 	return err
 }

@@ -115,6 +115,7 @@ func (r reconciler) LogLevel(q daemon.LogLevelRequest) (daemon.LogLevel, error) 
 
 // operator is what a person at the machine asks a daemon for without its socket.
 type operator struct {
+	began       time.Time // when the process did
 	level       *logLevel
 	runNow      <-chan os.Signal
 	toggleDebug <-chan os.Signal

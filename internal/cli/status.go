@@ -12,6 +12,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
 	"github.com/terra-reconcile/terra-reconcile/internal/visible"
+	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 )
 
@@ -198,11 +199,11 @@ func environmentWords(out *page, e daemon.EnvironmentStatus) {
 		out.labelled("behind", e.BehindReason)
 	}
 	if e.RewoundFrom != "" {
-		from := short(e.RewoundFrom)
+		from, until := short(e.RewoundFrom), "a new commit"
 		if e.RewoundFromTag != "" {
-			from = e.RewoundFromTag + " (" + from + "), a higher version"
+			from, until = e.RewoundFromTag+" ("+from+"), a higher version", "a new commit with a tag of a higher version"
 		}
-		out.labelled("rewound", "from "+from+", on which it was after this one: disruptive and destructive changes wait for approval, or for a new commit")
+		out.labelled("rewound", "from "+from+", on which it was after this one: disruptive and destructive changes wait for approval, or for "+until)
 	}
 	out.labelled("last run", lastRunWords(e.LastRun))
 	if e.FailingSince != nil {
@@ -230,9 +231,14 @@ func environmentWords(out *page, e daemon.EnvironmentStatus) {
 	for _, h := range e.Gated {
 		out.labelled("gated", fmt.Sprintf("%s, %s: %s (guard %s)", h.Change, h.Gate, h.Reason, h.Guard))
 	}
-	if slices.ContainsFunc(e.Gated, func(h daemon.GatedChange) bool { return h.Gate == "approval" }) && len(e.Approved) == 0 {
+	if slices.ContainsFunc(e.Gated, passesByApproval) && len(e.Approved) == 0 {
 		out.labelled("to approve", "see the plan as it is now, and how it is approved", "--dry-run", "--env", visible.Text(e.Name))
 	}
+}
+
+// passesByApproval tells whether an approval lets a change through that people have to do something about.
+func passesByApproval(h daemon.GatedChange) bool {
+	return h.Gate == string(plan.Approval) || h.Gate == string(plan.Blocked) && h.Guard == plan.GuardMaxChanges
 }
 
 // failingWords say how long something has failed, and when it last did not.

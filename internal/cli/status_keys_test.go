@@ -46,3 +46,30 @@ func TestStatusNamesKeysAndTokens(t *testing.T) {
 		t.Errorf("two weeks before: %+v", later)
 	}
 }
+
+// TestStatusNamesWaysOut: an approval passes the cap of changes too, and to which commit
+// releases go on.
+func TestStatusNamesWaysOut(t *testing.T) {
+	t.Parallel()
+	capped := []daemon.GatedChange{{Change: "production/oura:disable", Gate: "blocked", Guard: "max-changes", Reason: "too many"}}
+	paused := []daemon.GatedChange{{Change: "production/oura:disable", Gate: "blocked", Guard: "pause", Reason: "paused"}}
+	const approve, commit, tag = "reconcile --dry-run --env production", "for a new commit", "for a new commit with a tag of a higher version"
+	for _, row := range []struct {
+		status      daemon.EnvironmentStatus
+		want, never string
+	}{
+		{daemon.EnvironmentStatus{Gated: capped}, approve, commit},
+		{daemon.EnvironmentStatus{Gated: paused}, "guard pause", approve},
+		{daemon.EnvironmentStatus{RewoundFrom: "0123456789abcdef"}, commit, tag},
+		{daemon.EnvironmentStatus{RewoundFrom: "0123456789abcdef", RewoundFromTag: "v1.5.0"}, tag, approve},
+	} {
+		row.status.Name = "production"
+		var out bytes.Buffer
+		if err := printStatus(&Process{Stdout: &out, Now: time.Now}, daemon.Status{Environments: []daemon.EnvironmentStatus{row.status}}); err != nil {
+			t.Fatal(err)
+		}
+		if text := strings.Join(strings.Fields(out.String()), " "); !strings.Contains(text, row.want) || strings.Contains(text, row.never) {
+			t.Errorf("want %q and no %q in\n%s", row.want, row.never, out.String())
+		}
+	}
+}

@@ -74,7 +74,7 @@ type Source struct {
 	Wake   <-chan struct{} // poll now; may be nil
 }
 
-// Options of a Daemon. All but Spread, Now, Rest, Check and Paused are required.
+// Options of a Daemon. All but Spread, Started, Now, Rest, Check and Paused are required.
 type Options struct {
 	// Sources are at least one, with different names. The name of an environment is of one
 	// source: one that another has already is left out.
@@ -92,6 +92,7 @@ type Options struct {
 	// tenth of the time until the next: each environment has its own lateness, the same after
 	// each start. Zero: to the second.
 	ScheduleSpread time.Duration
+	Started        time.Time        // when the process did, where it made another Daemon before; zero is now
 	Now            func() time.Time // what the wall shows, by which schedules and moments go; nil is the machine's clock
 	// Paused is why nothing of an environment may be changed now; where connections is not nil, none
 	// of these. "" where something may.
@@ -158,6 +159,9 @@ func New(o Options) (*Daemon, error) {
 	d := &Daemon{
 		o: o, slots: map[string]chan struct{}{}, health: newHealth(o.Deadline), started: time.Now(),
 		workers: map[string]*worker{}, leaving: map[string]*worker{},
+	}
+	if d.o.Started.IsZero() {
+		d.o.Started = d.started
 	}
 	for _, s := range o.Sources {
 		isTaken := slices.ContainsFunc(d.sources, func(other *source) bool { return other.Name == s.Name })

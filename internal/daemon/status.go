@@ -20,7 +20,7 @@ func (d *Daemon) Status() Status {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
-	s := Status{Schema: StatusSchema, StartedAt: d.started.UTC(), Stuck: d.health.stuck(now), Unready: d.unready(now),
+	s := Status{Schema: StatusSchema, StartedAt: d.o.Started.UTC(), Stuck: d.health.stuck(now), Unready: d.unready(now),
 		Paused: []Pause{}, Environments: []EnvironmentStatus{}, Receivers: []Receiver{}}
 	worst := d.sources[0]
 	for _, of := range d.sources {

@@ -116,3 +116,17 @@ func TestStatusFollowsPollsAndRuns(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// TestStartedIsOfTheProcess: a daemon that goes on with another configuration runs on.
+func TestStartedIsOfTheProcess(t *testing.T) {
+	t.Parallel()
+	s := &stub{running: map[string]int{}}
+	began := time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)
+	d, err := New(Options{Sources: []Source{{Poller: s, Runner: s, Poll: time.Minute}}, Started: began, Log: discard(), Deadline: time.Minute, AtOnce: 1, UnreadyAfter: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := d.Status().StartedAt; !got.Equal(began) {
+		t.Errorf("it runs since %v, want %v", got, began)
+	}
+}

@@ -374,11 +374,13 @@ func askHealth(ctx context.Context, w *world) []Result {
 	if strings.HasSuffix(address, ":0") {
 		return one(Skip, "", "not asked: listen is "+w.Config.Listen+", which can be any port")
 	}
-	status, text, err := w.health(ctx)
+	status, text, err := w.health(ctx, w.Config.TLS.IsSet())
 	var wrong *url.Error
 	switch {
 	case err != nil && !errors.As(err, &wrong):
 		return one(Fail, "", "listen is "+w.Config.Listen+", which cannot be asked", runner("correct it in "+w.ConfigFile))
+	case err != nil && w.Config.TLS.IsSet() && w.isHealth(ctx, false):
+		return one(Warn, "", "a daemon answers on "+address+" by http, without the tls of "+w.ConfigFile, runner("is it the daemon's own "+w.ConfigFile+"? A new one is used once it stands in the place of the former"))
 	case err != nil:
 		return one(Warn, "", "nothing answers on "+address, runner("is it the daemon's own "+w.ConfigFile+"?"))
 	case status != http.StatusOK:
@@ -392,16 +394,20 @@ func (w *world) answersHealth(ctx context.Context) bool {
 	if strings.HasSuffix(w.Config.Listen, ":0") {
 		return false
 	}
-	status, _, err := w.health(ctx)
+	return w.isHealth(ctx, w.Config.TLS.IsSet())
+}
+
+func (w *world) isHealth(ctx context.Context, secure bool) bool {
+	status, _, err := w.health(ctx, secure)
 	return err == nil && (status == http.StatusOK || status == http.StatusServiceUnavailable)
 }
 
 // health asks for the page; what did not answer is a [url.Error].
-func (w *world) health(ctx context.Context) (status int, text string, err error) {
+func (w *world) health(ctx context.Context, secure bool) (status int, text string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, daemonDeadline)
 	defer cancel()
 	scheme, transport := "http://", &http.Transport{DisableKeepAlives: true}
-	if w.Config.TLS.IsSet() { // whose certificate it is, the one who asks from elsewhere judges
+	if secure { // whose certificate it is, the one who asks from elsewhere judges
 		scheme, transport.TLSClientConfig = "https://", &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: true} //nolint:gosec // nothing is sent
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+healthAddress(w.Config.Listen)+"/healthz", http.NoBody)

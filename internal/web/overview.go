@@ -328,7 +328,11 @@ func (e seen) notices() []notice {
 		out = append(out, notice{Label: "Behind", Text: "is not on the newest commit: " + clean(e.status.BehindReason)})
 	}
 	if e.status.RewoundFrom != "" {
-		out = append(out, notice{Label: "Rewound", Text: "was on the newer commit " + shortHash(e.status.RewoundFrom) + ": what is disruptive or destructive waits for approval, or for a new commit"})
+		from, until := "the newer commit "+shortHash(e.status.RewoundFrom), "a new commit"
+		if tag := e.status.RewoundFromTag; tag != "" {
+			from, until = "the higher version "+clean(tag)+" ("+shortHash(e.status.RewoundFrom)+")", "a new commit with a tag of a higher version"
+		}
+		out = append(out, notice{Label: "Rewound", Text: "was on " + from + ": what is disruptive or destructive waits for approval, or for " + until})
 	}
 	if problem := cmp.Or(e.report.Error, e.last.Error); problem != "" {
 		out = append(out, notice{Bad: true, Label: "Failed", Text: "could not be run, so nothing is known of it: " + clean(problem)})
