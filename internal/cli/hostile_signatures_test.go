@@ -167,7 +167,7 @@ func TestHostileCommits(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				j, err := rule.judgeNew(t.Context(), git, head.Hash, followed, time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC))
+				j, err := rule.judgeNew(t.Context(), git, head.Hash, followed, nil, time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC))
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
+	"github.com/terra-reconcile/terra-reconcile/internal/gitsource"
 	"github.com/terra-reconcile/terra-reconcile/internal/metrics"
 	"github.com/terra-reconcile/terra-reconcile/internal/notify"
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
@@ -376,5 +377,37 @@ func TestNamingADevIDGivesNobodyARightToIt(t *testing.T) {
 	}
 	if got := r.polled(all["acme"]); got != "production=p-1" {
 		t.Errorf("acme: %s", got)
+	}
+}
+
+// TestFormerName: a repository goes on with what is remembered under a name that none has any
+// more, and never with that of another one.
+func TestFormerName(t *testing.T) {
+	t.Parallel()
+	address := t.TempDir()
+	git, err := gitsource.Open(gitsource.Options{URL: address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	two := config.Config{Repo: config.Repo{Name: "one", URL: address}, Repos: []config.Repository{{Repo: config.Repo{Name: "one"}}, {Repo: config.Repo{Name: "two"}}}}
+	alone := config.Config{Repo: config.Repo{URL: address}}
+	for name, c := range map[string]struct {
+		config config.Config
+		known  []string
+		want   string
+	}{
+		"nothing":              {two, nil, ""},
+		"itself":               {two, []string{"one " + git.String(), "uno " + git.String()}, ""},
+		"renamed":              {two, []string{"uno " + git.String(), "two /elsewhere"}, "uno " + git.String()},
+		"alone before":         {two, []string{git.String()}, git.String()},
+		"one of several":       {alone, []string{"uno " + git.String()}, "uno " + git.String()},
+		"another one":          {two, []string{"two " + git.String()}, ""},
+		"two of them":          {two, []string{"uno " + git.String(), "duo " + git.String()}, ""},
+		"another address":      {two, []string{"uno " + git.String() + "/x", "/x" + git.String()}, ""},
+		"other and of no name": {alone, []string{"uno /elsewhere"}, ""},
+	} {
+		if got := formerKey(c.config, git, c.known); got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
 	}
 }

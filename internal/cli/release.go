@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 
+	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/gitsource"
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/reconcile"
@@ -31,20 +32,23 @@ func (s *commitSource) acceptRelease(a *accepted, found *loaded) {
 }
 
 // release is the rule by which one run found its commit; the zero value is none.
-type release struct{ repository, rule, followed string }
+type release struct {
+	config config.Config
+	git    *gitsource.Source
+}
 
 // note gives the tag of a higher version than that of a commit that was used before under the
 // rule, "" where there is none, and remembers the highest where the run applies it.
 func (l release) note(store *state.Store, commit gitsource.Commit, r reconcile.Run) (above string, err error) {
-	if l.rule == "" {
+	if l.git == nil || l.config.Repo.Versions == "" {
 		return "", nil
 	}
-	f, err := store.Followed(l.repository)
+	f, _, err := followedOf(store, l.config, l.git)
 	if err != nil {
 		return "", err
 	}
-	if f.Ref != l.followed {
-		f.Highest, f.Newest, f.Ref = "", "", l.followed
+	if rule := l.config.Repo.Followed(); f.Ref != rule {
+		f.Highest, f.Newest, f.Ref = "", "", rule
 	}
 	if gitsource.LowerVersion(commit.Tag, f.Highest) {
 		return f.Highest, nil
@@ -57,5 +61,5 @@ func (l release) note(store *state.Store, commit gitsource.Commit, r reconcile.R
 	if f.Newest == "" {
 		f.Newest, f.Tag = commit.Hash, commit.Tag
 	}
-	return "", store.SaveFollowed(l.repository, f)
+	return "", store.SaveFollowed(repositoryKey(l.config.Repo, l.git), f)
 }

@@ -79,7 +79,7 @@ func openSession(ctx context.Context, proc *Process, f *runFlags, mode, what rep
 		s.notUsed = report.NotFollowed
 	}
 	if git != nil {
-		s.release = release{repository: repositoryKey(c.Repo, git), rule: c.Repo.Versions, followed: c.Repo.Followed()}
+		s.release = release{c, git}
 	}
 	if mode == report.Apply {
 		s.serve(ctx, proc, c.StateDir)

@@ -92,9 +92,11 @@ type judged struct {
 }
 
 // judgeNew judges the newest commit of a branch, of which followed is remembered: it alone,
-// or with all that came with it since the last one that was accepted. The first one is
-// judged alone. err says that it could not be found out, which may be otherwise soon.
-func (s *signatures) judgeNew(ctx context.Context, git *gitsource.Source, hash string, followed state.Followed, now time.Time) (j judged, err error) {
+// or with all that came with it since the last one that was accepted. Of a repository of which
+// nothing was accepted yet that is one of those that were accepted elsewhere, in case it is
+// another address of the same one; where it holds none of them it is judged alone. err says that
+// it could not be found out, which may be otherwise soon.
+func (s *signatures) judgeNew(ctx context.Context, git *gitsource.Source, hash string, followed state.Followed, elsewhere []string, now time.Time) (j judged, err error) {
 	if j.commit, err = git.Signed(hash); err != nil {
 		return judgedOr(j, err)
 	}
@@ -102,10 +104,19 @@ func (s *signatures) judgeNew(ctx context.Context, git *gitsource.Source, hash s
 	if slices.Contains(followed.Verified, hash) {
 		at = time.Time{}
 	}
-	if j.by, j.refused = s.judge(j.commit, at); j.refused != nil || !s.rule.Every || len(followed.Verified) == 0 {
+	if j.by, j.refused = s.judge(j.commit, at); j.refused != nil || !s.rule.Every {
 		return j, nil //nolint:nilerr // it is the judgement
 	}
-	history, err := git.Since(ctx, hash, followed.Verified...)
+	bases := followed.Verified
+	if len(bases) == 0 && len(elsewhere) > 0 {
+		if bases, err = git.Holding(ctx, hash, elsewhere); err != nil {
+			return judgedOr(j, err)
+		}
+	}
+	if len(bases) == 0 {
+		return j, nil
+	}
+	history, err := git.Since(ctx, hash, bases...)
 	if err != nil {
 		return judgedOr(j, err)
 	}
@@ -144,7 +155,8 @@ type accepted struct {
 // accept notices a forced push, and wants the newest commit to be signed by somebody who
 // may. It changes nothing but found.
 func (s *commitSource) accept(ctx context.Context, found *loaded) (a accepted, err error) {
-	if a.former, err = s.store.Followed(s.key()); err != nil {
+	var elsewhere []string
+	if a.former, elsewhere, err = followedOf(s.store, s.config, s.git); err != nil {
 		return a, err
 	}
 	a.now = a.former
@@ -168,7 +180,7 @@ func (s *commitSource) accept(ctx context.Context, found *loaded) (a accepted, e
 	if s.signatures == nil {
 		return a, nil
 	}
-	j, err := s.signatures.judgeNew(ctx, s.git, found.hash, a.former, s.proc.Now())
+	j, err := s.signatures.judgeNew(ctx, s.git, found.hash, a.former, elsewhere, s.proc.Now())
 	if err != nil {
 		return a, err
 	}
@@ -250,7 +262,7 @@ func (s *session) checkSigned(ctx context.Context, c config.Config, git *gitsour
 		s.warnings = append(s.warnings, "what is not committed is not signed by anybody, and would not be applied")
 		return nil
 	}
-	j, key, followed, err := judgeByHand(ctx, c.Repo, git, s.store, s.commit.Hash, now)
+	j, key, followed, err := judgeByHand(ctx, c, git, s.store, s.commit.Hash, now)
 	s.signedBy = j.by
 	switch {
 	case c.Repo.Verify == nil:
@@ -272,24 +284,25 @@ func (s *session) checkSigned(ctx context.Context, c config.Config, git *gitsour
 // judgeByHand judges the commit of a command by the runner's rule, with what the state
 // remembers of its repository; nothing where there is no rule. git may be nil for a folder, of
 // which the user's own git was asked.
-func judgeByHand(ctx context.Context, repo config.Repo, git *gitsource.Source, store *state.Store, hash string, now time.Time) (j judged, key string, followed state.Followed, err error) {
-	rule, err := newSignatures(repo.Verify)
+func judgeByHand(ctx context.Context, c config.Config, git *gitsource.Source, store *state.Store, hash string, now time.Time) (j judged, key string, followed state.Followed, err error) {
+	rule, err := newSignatures(c.Repo.Verify)
 	if rule == nil || err != nil {
 		return j, "", followed, err
 	}
 	if git == nil {
-		if git, err = openSource(repo.At(hash), 0, &secrets.Heard{}); err == nil {
+		if git, err = openSource(c.Repo.At(hash), 0, &secrets.Heard{}); err == nil {
 			_, err = git.Fetch(ctx)
 		}
 		if err != nil {
 			return j, "", followed, err
 		}
 	}
-	key = repositoryKey(repo, git)
-	if followed, err = store.Followed(key); err != nil {
+	key = repositoryKey(c.Repo, git)
+	followed, elsewhere, err := followedOf(store, c, git)
+	if err != nil {
 		return j, key, followed, err
 	}
-	j, err = rule.judgeNew(ctx, git, hash, followed, now)
+	j, err = rule.judgeNew(ctx, git, hash, followed, elsewhere, now)
 	return j, key, followed, err
 }
 
@@ -301,7 +314,7 @@ func judgement(ctx context.Context, c config.Config, git *gitsource.Source, comm
 	}
 	defer func() { _ = store.Close() }() // nothing was written
 	if c.Repo.Versions != "" && git != nil {
-		f, err := store.Followed(repositoryKey(c.Repo, git))
+		f, _, err := followedOf(store, c, git)
 		if err != nil {
 			return j, err
 		}
@@ -309,7 +322,7 @@ func judgement(ctx context.Context, c config.Config, git *gitsource.Source, comm
 			j.Above = f.Highest
 		}
 	}
-	of, _, _, err := judgeByHand(ctx, c.Repo, git, store, commit.Hash, now)
+	of, _, _, err := judgeByHand(ctx, c, git, store, commit.Hash, now)
 	j.SignedBy, j.Refused = of.by, of.refused
 	return j, err
 }

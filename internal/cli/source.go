@@ -59,6 +59,7 @@ type commitSource struct {
 	latest  string // the commit last looked at, used or not, and the tag that named it
 	logged  string // the commit that stands in the log
 	refusal error  // why it is not used
+	known   bool   // what the state remembers of the repository is under its name of now
 
 	mu        sync.Mutex
 	branch    string                   // that is followed where nobody named one; "" until it is known
@@ -78,6 +79,39 @@ func (s *commitSource) key() string { return repositoryKey(s.config.Repo, s.git)
 
 func repositoryKey(repo config.Repo, git *gitsource.Source) string {
 	return strings.TrimLeft(repo.Name+" "+git.String(), " ")
+}
+
+// formerKey is by what the state knows a repository from when it had another name, which none has
+// any more; "" where it knows the repository, knows no such one, or several.
+func formerKey(c config.Config, git *gitsource.Source, known []string) string {
+	if slices.Contains(known, repositoryKey(c.Repo, git)) {
+		return ""
+	}
+	var former []string
+	for _, key := range known {
+		name, found := strings.CutSuffix(" "+key, " "+git.String())
+		if found && !slices.Contains(c.Names(), strings.TrimPrefix(name, " ")) {
+			former = append(former, key)
+		}
+	}
+	if len(former) != 1 {
+		return ""
+	}
+	return former[0]
+}
+
+// followedOf is what the state remembers of a repository, also from when it had another name.
+// accepted are the commits whose signatures were accepted of any repository.
+func followedOf(store *state.Store, c config.Config, git *gitsource.Source) (f state.Followed, accepted []string, err error) {
+	all, err := store.FollowedAll()
+	key := repositoryKey(c.Repo, git)
+	if former := formerKey(c, git, slices.Collect(maps.Keys(all))); former != "" {
+		key = former
+	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		accepted = append(accepted, all[name].Verified...)
+	}
+	return all[key], accepted, err
 }
 
 // Poll fetches the newest commit. A commit whose terra.yaml is wrong, or that
@@ -184,6 +218,13 @@ func (s *commitSource) look(ctx context.Context) ([]daemon.Environment, error) {
 // stay keeps to the branch that was followed before, where the configuration names none:
 // what HEAD names is for people, and no order.
 func (s *commitSource) stay() error {
+	if !s.known {
+		former := func(known []string) string { return formerKey(s.config, s.git, known) }
+		if err := s.store.TakeOver(s.key(), former); err != nil {
+			return err
+		}
+		s.known = true
+	}
 	if followed, _ := s.branches(); followed != "" {
 		return nil
 	}

@@ -173,6 +173,55 @@ func (s *Source) Since(ctx context.Context, head string, bases ...string) (h His
 	return h, nil
 }
 
+// Holding gives those of some commits that lie in the history of head, which was fetched, or are
+// it. History that cannot be read whole, or is too long, is an error, as in [Source.Since].
+func (s *Source) Holding(ctx context.Context, head string, commits []string) (held []string, err error) {
+	s.fetching.Lock()
+	defer s.fetching.Unlock()
+	parent, began := ctx, time.Now()
+	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
+	defer cancel()
+	hash := plumbing.NewHash(head)
+	source, done, err := s.history(ctx, hash)
+	if err == nil {
+		defer done()
+		w, reached := &walker{source: source, left: maxHistory}, map[plumbing.Hash]bool{}
+		if err = w.collect(ctx, hash, reached); err == nil && w.cut(reached) {
+			err = &CorruptError{Reason: errCut.Error(), Next: "fetch the rest of it (git fetch --unshallow), or use the repository's URL"}
+		}
+		for _, c := range commits {
+			if reached[plumbing.NewHash(c)] {
+				held = append(held, c)
+			}
+		}
+	}
+	if err != nil {
+		err = s.told.withhold(s.explain(parent, ctx, began, err))
+		return nil, fmt.Errorf("read the history of %s: %w", s, s.options.Auth.Settings.explained(s.location.kind, err))
+	}
+	return held, nil
+}
+
+// history is where all commits behind one are found, until done.
+func (s *Source) history(ctx context.Context, head plumbing.Hash) (source objects, done func(), err error) {
+	if s.location.kind != onDisk {
+		got, err := s.receiveHistory(ctx, head, all)
+		if err != nil {
+			return nil, nil, err
+		}
+		return got, got.close, nil
+	}
+	g, _, err := openRef(ctx, s.location.dir, !s.location.climb, head.String())
+	if err != nil {
+		return nil, nil, err
+	}
+	local, err := g.objects(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return local, local.close, nil
+}
+
 // isChild tells a commit that has nothing but one known parent, so no history is asked for.
 func isChild(snap *snapshot, base plumbing.Hash) bool {
 	parents := parentsOf(snap.raw)
@@ -195,16 +244,12 @@ func parentsOf(raw []byte) (parents []plumbing.Hash) {
 }
 
 func (s *Source) sinceLocal(ctx context.Context, head plumbing.Hash, bases []plumbing.Hash) (History, error) {
-	g, _, err := openRef(ctx, s.location.dir, !s.location.climb, head.String())
+	source, done, err := s.history(ctx, head)
 	if err != nil {
 		return History{}, err
 	}
-	objects, err := g.objects(ctx)
-	if err != nil {
-		return History{}, err
-	}
-	defer objects.close()
-	h, err := since(ctx, objects, head, bases)
+	defer done()
+	h, err := since(ctx, source, head, bases)
 	if errors.Is(err, errCut) {
 		return h, &CorruptError{Reason: err.Error(), Next: "fetch the rest of it (git fetch --unshallow), or use the repository's URL"}
 	}

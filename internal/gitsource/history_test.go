@@ -103,6 +103,18 @@ func TestSince(t *testing.T) {
 			if got.Continues != continues {
 				t.Errorf("%s: Continues is %v, want %v", c.name, got.Continues, continues)
 			}
+			held, err := s.Holding(t.Context(), c.head, []string{gone, line[3], side, merged, unrelated})
+			if err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
+			for _, one := range []string{line[3], side, merged, unrelated} {
+				if within := exec.Command("git", "-C", r.dir, "merge-base", "--is-ancestor", one, c.head).Run() == nil; within != slices.Contains(held, one) {
+					t.Errorf("%s: it holds %s: %v, want %v", c.name, one, !within, within)
+				}
+			}
+			if slices.Contains(held, gone) {
+				t.Errorf("%s: it holds what is gone", c.name)
+			}
 		}
 	})
 }

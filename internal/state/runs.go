@@ -80,6 +80,37 @@ func (s *Store) Followed(repository string) (f Followed, err error) {
 	return f, err
 }
 
+// FollowedAll gives what is remembered of all repositories, by what SaveFollowed calls them.
+func (s *Store) FollowedAll() (all map[string]Followed, err error) {
+	err = s.read("recall repositories", func(r Reader) error {
+		all, err = kindFollowed.list(r, Environment{}, nil)
+		return err
+	})
+	return all, err
+}
+
+// TakeOver lets a repository go on with what is remembered of another one, which is forgotten
+// there: what its branch named, and which branch that is. Nothing is put over what is remembered
+// of the repository itself. former chooses the other one of those that are known, "" for none.
+func (s *Store) TakeOver(repository string, former func(known []string) string) error {
+	return s.write("note the new name of a repository", func(w Writer) error {
+		followed, err := kindFollowed.list(w, Environment{}, nil)
+		branches, err2 := kindBranch.list(w, Environment{}, nil)
+		if err := errors.Join(err, err2); err != nil {
+			return err
+		}
+		if f := former(slices.Sorted(maps.Keys(followed))); f != "" {
+			if err := errors.Join(kindFollowed.put(w, Environment{}, repository, followed[f]), kindFollowed.drop(w, Environment{}, f)); err != nil {
+				return err
+			}
+		}
+		if b := former(slices.Sorted(maps.Keys(branches))); b != "" {
+			return errors.Join(kindBranch.put(w, Environment{}, repository, branches[b]), kindBranch.drop(w, Environment{}, b))
+		}
+		return nil
+	})
+}
+
 // SaveFollowed replaces what is remembered of a repository, and records lines about it.
 func (s *Store) SaveFollowed(repository string, f Followed, lines ...Entry) error {
 	f.Verified = f.Verified[:min(len(f.Verified), verifiedKept)]

@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestApprovalIsUsedOnce(t *testing.T) {
@@ -254,6 +257,33 @@ func TestApprovalTwiceIsOne(t *testing.T) {
 		must(t, s.Close())
 		if lines, _, err := History(dir, HistoryFilter{}); len(lines) != c.lines || err != nil {
 			t.Errorf("%s: %d lines, %v, want %d", name, len(lines), err, c.lines)
+		}
+	}
+}
+
+// TestTakeOver: what is remembered of a repository goes over to another name once, and puts
+// nothing over what is there.
+func TestTakeOver(t *testing.T) {
+	s := opened(t, t.TempDir())
+	must(t, s.SaveFollowed("uno /x", Followed{Newest: "n", Verified: []string{"v"}}))
+	must(t, s.SaveBranch("uno /x", "main"))
+	choose := func(known []string) string {
+		if slices.Contains(known, "one /x") || !slices.Contains(known, "uno /x") {
+			return ""
+		}
+		return "uno /x"
+	}
+	for range 2 {
+		must(t, s.TakeOver("one /x", choose))
+	}
+	all, err := s.FollowedAll()
+	must(t, err)
+	if diff := cmp.Diff(map[string]Followed{"one /x": {Newest: "n", Verified: []string{"v"}}}, all); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for name, want := range map[string]string{"one /x": "main", "uno /x": ""} {
+		if branch, err := s.Branch(name); err != nil || branch != want {
+			t.Errorf("%s follows %q, %v", name, branch, err)
 		}
 	}
 }
