@@ -95,7 +95,9 @@ func TestDoctorAsksTheDaemon(t *testing.T) {
 	answer.Mode = report.DryRun
 	answer.Paused = []daemon.Pause{{Target: "production", Reason: "vendor outage", Until: e.now}}
 	answer.Environments = []daemon.EnvironmentStatus{{Name: "staging", BehindReason: "its files are wrong", LastRun: &daemon.LastRun{Error: "no answer"}}}
+	answer.RefusedEnvironments = []daemon.RefusedEnvironment{{Name: "qa", Reason: "it belongs to the repository payments already"}}
 	out = e.run(1, "doctor", "--config", file)
+	holds(t, out, "warn daemon qa: it is not used: it belongs to the repository payments already")
 	holds(t, out, "and is observe-only (apply: false)")
 	holds(t, out, "fail health: it answers on "+address+" with 503: stuck: production -> look into its log")
 	holds(t, out, "warn pause production: no changes until")

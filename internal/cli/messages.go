@@ -170,7 +170,7 @@ func (p toldPoller) Poll(ctx context.Context) ([]daemon.Environment, error) {
 	}
 	m.Set(pollMessages(s.config.Repo.Name), pollConditions(s.config.Repo.Name, environments, s.refusedForeign(), s.refusal, m.command("status")))
 	if names, known := m.sources.all(); known {
-		m.Gone(names)
+		m.Gone(names, m.sources.notUsed())
 		m.routes.Do(func() { m.compareRoutes(names) })
 	}
 	return environments, err
@@ -197,6 +197,17 @@ func (all sources) all() (names []string, known bool) {
 		names = append(names, e.Name)
 	}
 	return names, true
+}
+
+// notUsed says why environments that a repository names are run by none.
+func (all sources) notUsed() map[string]string {
+	out := map[string]string{}
+	for _, s := range all {
+		for _, e := range s.refusedForeign() {
+			out[e.Name] = e.Reason
+		}
+	}
+	return out
 }
 
 // pollConditions are a commit of which nothing is used, or else the environments that do not

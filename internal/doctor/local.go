@@ -342,6 +342,11 @@ func askDaemon(ctx context.Context, w *world) []Result {
 		out = append(out, one(OK, "", fmt.Sprintf("version %s runs since %s and %s", s.Version, minute(s.StartedAt), does))...)
 	}
 	out = append(out, pauses(s.Paused)...)
+	for _, r := range s.Each() {
+		for _, e := range r.RefusedEnvironments {
+			out = append(out, one(Warn, e.Name, strings.TrimPrefix(r.Name+": ", ": ")+"it is not used: "+e.Reason)...)
+		}
+	}
 	for _, e := range s.Environments {
 		if e.BehindReason != "" {
 			out = append(out, one(Warn, e.Name, "it stays on an older commit: "+e.BehindReason)...)

@@ -162,6 +162,7 @@ func git(out *exposition, now Snapshot) {
 		since(out, "git_last_fetch_timestamp_seconds", r.Poll.At, label(r.Name))
 		since(out, "git_last_success_timestamp_seconds", r.Poll.LastSuccess, label(r.Name))
 		out.add("git_consecutive_failures", float64(r.Poll.Failures), label(r.Name))
+		out.add("environments_not_used", float64(len(r.RefusedEnvironments)), label(r.Name))
 	}
 }
 

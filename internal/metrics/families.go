@@ -59,6 +59,7 @@ func Families() []Family {
 		{"git_last_success_timestamp_seconds", Gauge, []string{repo}, "When the repository was read last."},
 		{"git_consecutive_failures", Gauge, []string{repo}, "Looks in a row at the repository that failed; a commit that is refused is no failure."},
 
+		{"environments_not_used", Gauge, []string{repo}, "Environments of the newest commit of a repository that are not used, because another repository has them."},
 		{"environment_info", Gauge, []string{environment, account, repo}, "1; the account and the repository of an environment."},
 		{"environment_lag_seconds", Gauge, ofRun, "For how long there has been a newer commit than that of the environment's last run; 0 where there is none."},
 		{"environment_behind", Gauge, ofRun, "1 where the environment stays on an older commit, because the newest is refused, else 0."},

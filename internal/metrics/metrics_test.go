@@ -182,7 +182,7 @@ func TestSeveralRepositoriesAreToldApart(t *testing.T) {
 	s := everything()
 	s.Status.Environments[0].Repository = "payments"
 	s.Status.Repositories = []daemon.RepositoryStatus{
-		{Name: "apps", Poll: daemon.PollStatus{At: ptr(at(2)), Tries: daemon.Tries{Failures: 7}}},
+		{Name: "apps", Poll: daemon.PollStatus{At: ptr(at(2)), Tries: daemon.Tries{Failures: 7}}, RefusedEnvironments: []daemon.RefusedEnvironment{{Name: "production"}, {Name: "staging"}}},
 		{Name: "payments", Poll: daemon.PollStatus{At: ptr(at(2)), Tries: daemon.Tries{LastSuccess: ptr(at(2))}}},
 	}
 	m := metricsOf(s)
@@ -194,7 +194,7 @@ func TestSeveralRepositoriesAreToldApart(t *testing.T) {
 	for _, want := range []string{
 		`git_consecutive_failures{repo="apps"} 7`, `git_consecutive_failures{repo="payments"} 0`, `git_last_success_timestamp_seconds{repo="payments"}`,
 		`git_fetches_total{outcome="failure",repo="apps"} 1`, `git_fetches_total{outcome="success",repo="apps"} 0`, `git_fetches_total{outcome="success",repo="payments"} 1`,
-		`environment_info{environment="production",account="default",repo="payments"} 1`, `ready 0`,
+		`environment_info{environment="production",account="default",repo="payments"} 1`, `environments_not_used{repo="apps"} 2`, `environments_not_used{repo="payments"} 0`, `ready 0`,
 	} {
 		if !strings.Contains(page, Prefix+want) {
 			t.Errorf("there is no %s:\n%s", want, page)
@@ -270,7 +270,7 @@ func TestUnknownIsAbsent(t *testing.T) {
 		}
 		return slices.Sorted(maps.Keys(out))
 	}
-	begins := []string{"apply_enabled", "build_info", "config_last_reload_successful", "dropped_labels", "environments", "git_consecutive_failures", "git_fetch_duration_seconds",
+	begins := []string{"apply_enabled", "build_info", "config_last_reload_successful", "dropped_labels", "environments", "environments_not_used", "git_consecutive_failures", "git_fetch_duration_seconds",
 		"git_fetches_total", "ready", "run_duration_seconds", "state_usable", "stuck_runs"}
 	if d := cmp.Diff(begins, names(metricsOf(Snapshot{Now: at(1)}))); d != "" {
 		t.Errorf("at the start (-want +got):\n%s", d)

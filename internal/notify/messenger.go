@@ -198,12 +198,16 @@ func none(state.Condition) bool       { return false }
 func unknown(c state.Condition) piece { return endOf(c, "") }
 
 // Gone drops what runs have told of environments that there are no more. Nothing says that
-// it has ended: nobody looks any more.
-func (m *Messenger) Gone(environments []string) {
+// it has ended: nobody looks any more. notUsed says of those that a repository names all the
+// same why nothing of them is run.
+func (m *Messenger) Gone(environments []string, notUsed map[string]string) {
 	m.take(func(s *telling) {
 		for source := range s.lasting {
 			if name, isRun := environmentOf(source); isRun && !slices.Contains(environments, name) {
 				why := "environment " + name + " is no longer in the repository, so nobody looks any more whether this lasts"
+				if reason := notUsed[name]; reason != "" {
+					why = "environment " + name + " is not used (" + reason + "), so nobody looks any more whether this lasts"
+				}
 				s.replace(source, nil, none, func(c state.Condition) piece { return goneOf(c, why) })
 			}
 		}

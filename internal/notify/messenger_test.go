@@ -658,9 +658,9 @@ func TestGone(t *testing.T) {
 	d := newDesk(t, dir)
 	d.Hear(ran(gatedChange("strava", plan.Approval, "adopt", plan.Adopt)))
 	d.news("ops")
-	d.Gone([]string{"production"})
+	d.Gone([]string{"production"}, nil)
 	d.expect("it is there", "ops")
-	d.Gone([]string{"staging"})
+	d.Gone([]string{"staging"}, map[string]string{"other": "taken"})
 	d.expect("it is gone", "ops", "gone held No longer watched: production/strava: held for a person")
 	all, _, err := d.store.Waiting("ops")
 	if err != nil {
@@ -681,6 +681,28 @@ func TestGone(t *testing.T) {
 	}
 	if all, _, err := d.store.Waiting("ops"); len(all) > 0 || err != nil {
 		t.Errorf("%d messages wait for nobody, %v", len(all), err)
+	}
+}
+
+// TestGoneThoughTheRepositoryNamesIt: an environment that is another repository's is not said to
+// be in none.
+func TestGoneThoughTheRepositoryNamesIt(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, t.TempDir())
+	d.Hear(ran(gatedChange("strava", plan.Approval, "adopt", plan.Adopt)))
+	d.news("ops")
+	d.Gone([]string{"staging"}, map[string]string{"production": "it belongs to the repository payments already"})
+	all, _, err := d.store.Waiting("ops")
+	if err != nil || len(all) == 0 {
+		t.Fatal(len(all), err)
+	}
+	var m Message
+	if err := json.Unmarshal(all[len(all)-1].Body, &m); err != nil {
+		t.Fatal(err)
+	}
+	const want = "environment production is not used (it belongs to the repository payments already), so nobody looks any more whether this lasts"
+	if text := m.Items[0].Text; !strings.HasSuffix(text, "; "+want) || strings.Contains(text, "no longer in the repository") {
+		t.Errorf("got %q", text)
 	}
 }
 
@@ -759,7 +781,7 @@ func TestCommitAtFault(t *testing.T) {
 	d.Hear(ran())
 	d.expect("and it is allowed", "ops", ended)
 	d.Hear(failed("dev_id other is not allowed", true))
-	d.Gone(nil)
+	d.Gone(nil, nil)
 	d.expect("removed", "ops", began, "gone environment-invalid No longer watched: production: newest commit not used")
 }
 
