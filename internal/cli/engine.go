@@ -78,10 +78,12 @@ func newCountedClients(c config.Config, o terra.Options, attempted func(account 
 	return func(name, devID string) (*terra.Client, error) {
 		_, ok := c.Accounts[name]
 		switch {
+		case !ok && c.Repo.Name != "":
+			return nil, &reconcile.NotAllowedError{Err: fmt.Errorf("use account %q: this runner knows no such account; %s", name, c.AccountsOfIt())}
 		case !ok:
 			return nil, &reconcile.NotAllowedError{Err: fmt.Errorf("use account %q: this runner knows no such account", name)}
 		case !c.MayUse(name):
-			return nil, &reconcile.NotAllowedError{Err: fmt.Errorf("use account %q: the runner does not let the repository %s use it; %s.accounts decides", name, c.Repo.Name, c.Repo.Setting())}
+			return nil, &reconcile.NotAllowedError{Err: fmt.Errorf("use account %q: the runner does not let the repository %s use it; %s", name, c.Repo.Name, c.AccountsOfIt())}
 		case broken[name] != nil:
 			return nil, broken[name]
 		case !c.Allows(name, devID):

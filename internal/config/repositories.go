@@ -90,6 +90,12 @@ func (c Config) MayUse(account string) bool {
 	return c.Repo.Name == "" || slices.Contains(c.Repo.Accounts, account)
 }
 
+// AccountsOfIt says which accounts the environments of one of several repositories may use, and where
+// they name theirs. An environment that names none uses default.
+func (c Config) AccountsOfIt() string {
+	return fmt.Sprintf("%s.accounts decides: name %s as `account` in its environment.yaml", c.Repo.Setting(), strings.Join(c.Repo.Accounts, " or "))
+}
+
 // repositories reads those of a daemon that follows several. What is each one's own has no
 // place beside them.
 func (r *reader) repositories(o yamlpos.Object, file string, c Config) []Repository {

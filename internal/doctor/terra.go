@@ -114,7 +114,11 @@ func environments(ctx context.Context, w *world) (out []Result) {
 		}
 		client, err := clients(e.Account, e.DevID)
 		if err != nil {
-			out = append(out, one(Fail, e.Name, err.Error(), runner("name the account in daemon.yaml and let its dev_ids hold "+e.DevID))...)
+			var next []plan.Remediation // of several repositories the error says where the account is named
+			if w.Config.MayUse(e.Account) {
+				next = append(next, runner("name the account in daemon.yaml and let its dev_ids hold "+e.DevID))
+			}
+			out = append(out, one(Fail, e.Name, err.Error(), next...)...)
 			continue
 		}
 		asking, cancel := context.WithTimeout(ctx, Deadline)
