@@ -54,6 +54,11 @@ RECONCILE_APPROVER_TOKEN.`,
 			}
 			refused := func(err error) error {
 				if errors.As(err, new(*daemon.RefusedError)) {
+					of := repositoriesFor(cmd.Context(), proc, f.config, dir, args[0])
+					if len(of) > 1 { // none is known to have it
+						return advice.With(err, "see which environments there are", "status")
+					}
+					proc.asked = proc.asked.of(of[0])
 					return advice.With(err, "see the plan as it is now, and how it is approved", look...)
 				}
 				return noDaemon(err)
@@ -84,7 +89,7 @@ RECONCILE_APPROVER_TOKEN.`,
 			}
 			if a.Missing > 0 {
 				return say(proc, tell(fmt.Sprintf("approved by %s; %s must, until %s", strings.Join(a.By, ", "),
-					visible.Plural(a.Missing, "more person", "more people"), minute(a.Until))), note{"each of them", plan.Command{"approve", args[0], args[1]}})
+					visible.Plural(a.Missing, "more person", "more people"), minute(a.Until))), note{text: "each of them", command: plan.Command{"approve", args[0], args[1]}})
 			}
 			what := "exactly this plan"
 			if a.Connection != "" {

@@ -127,6 +127,17 @@ func (v invocation) elsewhere() invocation {
 	return v
 }
 
+// of is v for what is about one repository of a daemon.yaml: its commands name that one. Where
+// none is to be named, or no daemon.yaml is, it is v.
+func (v invocation) of(repository string) invocation {
+	if repository == "" || v.value("config") == "" {
+		return v
+	}
+	v.flags = slices.DeleteFunc(slices.Clone(v.flags), func(f givenFlag) bool { return f.name == "repo" })
+	v.flags = append(v.flags, givenFlag{"repo", repository})
+	return v
+}
+
 // command gives a command with the flags of this command line without which it would
 // be about another state, configuration or repository. One that has some of them is
 // left as it is.

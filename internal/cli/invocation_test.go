@@ -14,9 +14,11 @@ import (
 	"testing"
 
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
+	"github.com/terra-reconcile/terra-reconcile/internal/repoedit"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/keys"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
+	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
 // askedWith is the invocation of a command line.
@@ -75,6 +77,72 @@ func TestCompleteNamesWhatTheCommandLineNamed(t *testing.T) {
 		}
 		if twice := v.command(got); twice.String() != got.String() {
 			t.Errorf("%q: %s: completed twice it is %s", c.line, c.command, twice)
+		}
+	}
+}
+
+// TestOfOneOfSeveralRepositories: what a command is about is named as daemon.yaml names it, in
+// the place of a folder, and never without a daemon.yaml: it would be a folder then.
+func TestOfOneOfSeveralRepositories(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.Mkdir("config", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	several := []string{"status", "--config", "d.yaml"}
+	checkout := []string{"rotate", "add", "production/strava", "--config", "d.yaml", "--repo", "config"}
+	for _, c := range []struct {
+		line                   []string
+		repository, typed, get string
+	}{
+		{several, "apps", "reconcile --dry-run --env production", "reconcile --config d.yaml --repo apps --dry-run --env production"},
+		{several, "apps", "reconcile rotate status production/strava", "reconcile rotate status --config d.yaml --repo apps production/strava"},
+		{several, "apps", "reconcile rotate add production/strava", "reconcile rotate add --config d.yaml production/strava"},
+		{several, "apps", "reconcile approve production 01234567", "reconcile approve --config d.yaml production 01234567"},
+		{several, "", "reconcile --dry-run", "reconcile --config d.yaml --dry-run"},
+		{checkout, "apps", "reconcile --env production", "reconcile --config d.yaml --repo apps --env production"},
+		{checkout, "apps", "reconcile rotate add production/strava", "reconcile rotate add --config d.yaml --repo config production/strava"},
+		{[]string{"status"}, "apps", "reconcile --dry-run", "reconcile --dry-run"},
+	} {
+		v := askedWith(t, c.line...)
+		if got := v.of(c.repository).command(typed(t, c.typed)).String(); got != c.get {
+			t.Errorf("%q of %q: %s: got %s, want %s", c.line, c.repository, c.typed, got, c.get)
+		}
+		if got := v.command(typed(t, "reconcile --dry-run")).String(); strings.Contains(got, "apps") {
+			t.Errorf("%q: the repository stays: %s", c.line, got)
+		}
+	}
+}
+
+// TestADaemonNamesTheRepository in what a report tells to type, as the log, the page and messages
+// have it.
+func TestADaemonNamesTheRepository(t *testing.T) {
+	t.Chdir(t.TempDir())
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"apps": "see the change: reconcile --config " + here + "/d.yaml --repo apps --dry-run --env production", "": "see the change: reconcile --config " + here + "/d.yaml --dry-run --env production"} {
+		s := &commitSource{proc: &Process{asked: askedWith(t, "daemon", "--config", "d.yaml")}, config: config.Config{Repo: config.Repo{Name: name}}}
+		r := report.Report{Environments: []report.Environment{{Events: []report.Event{{Remediations: []plan.Remediation{plan.NextCommand("see the change", "--dry-run", "--env", "production")}}}}}}
+		s.complete(&r)
+		if got := report.Words(r.Environments[0].Events[0].Remediations); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// TestAfterAKeyTheRepositoryIsNamed: what follows an added key is about the repository of the daemon,
+// not the folder that it was added in.
+func TestAfterAKeyTheRepositoryIsNamed(t *testing.T) {
+	t.Parallel()
+	asked := askedWith(t, "rotate", "add", "production/strava", "--config", "d.yaml", "--repo", "/tmp")
+	a := addition{KeyFile: repoedit.KeyFile{Environment: spec.Environment{Name: "production"}, Connection: spec.Connection{Provider: "strava", File: "production/strava.yaml"}},
+		placement: placement{number: 2}, repository: "apps"}
+	for what, prints := range map[string]func(*Process) error{"new": a.print, "again": a.printAgain} {
+		var out strings.Builder
+		err := prints(&Process{Stdout: &out, asked: asked})
+		if err != nil || !strings.Contains(out.String(), "reconcile --config d.yaml --repo apps --env production\n") || strings.Contains(out.String(), "/tmp") {
+			t.Errorf("%s: %v\n%s", what, err, out.String())
 		}
 	}
 }

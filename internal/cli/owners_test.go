@@ -19,6 +19,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
 	"github.com/terra-reconcile/terra-reconcile/secrets"
+	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
 // TestWhoseAnEnvironmentIs: of the repository that named it first, under whatever name that is
@@ -77,6 +78,49 @@ func TestWhoseAnEnvironmentIs(t *testing.T) {
 		if len(c.repos) > 0 && chosen.foreign("production") != o.foreign("production") {
 			t.Errorf("%s: choosing it hands it over", what)
 		}
+	}
+}
+
+// TestRepositoriesFor: of several that daemon.yaml has the one that has what a command is about,
+// also where it is named by its dev_id or with a connection, else each.
+func TestRepositoriesFor(t *testing.T) {
+	t.Parallel()
+	r := newTwoRepositories(t)
+	r.commits("acme", map[string]string{"production": "p-1", "eu/west": "p-2"})
+	r.commits("beta", map[string]string{"staging": "s-1"})
+	text := "repos:\n  beta: {url: ./beta, accounts: [beta]}\n  acme: {url: ./acme, accounts: [acme]}\n" +
+		"accounts: {acme: {token_env: T, dev_ids: [p-1, p-2]}, beta: {token_env: T, dev_ids: [\"*\"]}}\napply: true\nstate_dir: state\n"
+	for _, s := range r.followFile(text) {
+		r.polled(s)
+	}
+	if err := r.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	several, alone := filepath.Join(r.dir, "daemon.yaml"), filepath.Join(r.dir, "alone.yaml")
+	for file, text := range map[string]string{several: text, alone: "repo: {url: ./acme}\naccounts: {acme: {token_env: T, dev_ids: [p-1]}}\n"} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct{ file, target, want string }{
+		{several, "production", "acme"}, {several, "production/strava", "acme"}, {several, "P-1", "acme"}, {several, "p-1/strava", "acme"},
+		{several, "eu/west", "acme"}, {several, "eu/west/oura", "acme"}, {several, "staging/oura", "beta"},
+		{several, "", "acme beta"}, {several, "nowhere", "acme beta"},
+		{alone, "production", ""}, {"", "production", ""}, {filepath.Join(r.dir, "none.yaml"), "production", ""},
+	} {
+		got := repositoriesFor(t.Context(), r.proc, c.file, filepath.Join(r.dir, "state"), c.target)
+		if strings.Join(got, " ") != c.want || len(got) == 0 {
+			t.Errorf("%s of %s: got %q, want %q", c.target, filepath.Base(c.file), got, c.want)
+		}
+	}
+	adds := keyFlags{config: several, state: filepath.Join(r.dir, "state")}
+	runner := r.parsed(text)
+	if got := adds.repository(t.Context(), r.proc, runner, spec.Environment{Name: "new", Account: "beta"}); got != "beta" {
+		t.Errorf("an environment that no run knows yet, of the account of beta: got %q", got)
+	}
+	runner.Repos[0].Repo.Accounts = []string{"acme", "beta"}
+	if got := adds.repository(t.Context(), r.proc, runner, spec.Environment{Name: "new", Account: "beta"}); got != "" {
+		t.Errorf("an environment that either could have: got %q", got)
 	}
 }
 
@@ -362,6 +406,9 @@ func TestMessagesNameTheRepository(t *testing.T) {
 		}
 	}
 	wants("then", "poll beta: repository beta: production is not used: an environment production belongs to the repository acme already; give this one another name, or name it under repos.beta.environments of daemon.yaml to hand it over\nrun production: x")
+	if why := followed.notUsed(); len(why) != 1 || !strings.HasPrefix(why["production"], "an environment production belongs to the repository acme already") {
+		t.Errorf("not used: %v", why)
+	}
 }
 
 // TestNamingADevIDGivesNobodyARightToIt: whoever names one that their accounts may not touch does

@@ -88,7 +88,7 @@ func pause(ctx context.Context, proc *Process, f *stateFlags, request daemon.Pau
 		who = "nothing runs on the state in " + dir + ", and what starts there will know, but no daemon with another state folder (--config, --state)"
 	}
 	return say(proc, tell(fmt.Sprintf("%s: no changes until %s by %s: %s", targetWords(p.Target), minute(p.Until), p.Owner, p.Reason)),
-		tell("every change of it is held; "+who), note{"lift it", resumeOf(p.Target)})
+		tell("every change of it is held; "+who), note{text: "lift it", command: resumeOf(p.Target)})
 }
 
 // resumeOf is the command that lifts a pause.
@@ -129,8 +129,12 @@ func resume(ctx context.Context, proc *Process, f *stateFlags, request daemon.Re
 	}
 	said := []note{tell(fmt.Sprintf("the pause of %s is lifted (by %s: %s)", targetWords(p.Target), p.Owner, p.Reason))}
 	for _, other := range p.Still {
-		said = append(said, note{fmt.Sprintf("another pause holds, %s until %s by %s: %s; lift it",
-			targetWords(other.Target), minute(other.Until), other.Owner, other.Reason), resumeOf(other.Target)})
+		said = append(said, note{text: fmt.Sprintf("another pause holds, %s until %s by %s: %s; lift it",
+			targetWords(other.Target), minute(other.Until), other.Owner, other.Reason), command: resumeOf(other.Target)})
 	}
-	return say(proc, append(said, tell("the next run is careful: disruptive and destructive changes wait for approval"), tell("look at it", "--dry-run"))...)
+	said = append(said, tell("the next run is careful: disruptive and destructive changes wait for approval"))
+	for _, name := range repositoriesFor(ctx, proc, f.config, dir, request.Target) {
+		said = append(said, note{text: "look at it", command: plan.Command{"--dry-run"}, repository: name})
+	}
+	return say(proc, said...)
 }

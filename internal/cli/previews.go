@@ -90,7 +90,7 @@ func (p previews) dryRun(ctx context.Context, q preview.Request, tell func(previ
 	r.Warnings = append(plan.Warnings(heard.warnings()...), r.Warnings...)
 	r.Warn(plan.Warnings(unsigned...)...)
 	r.Warn(plan.Warnings(invalidFiles(files, run, s.proc, r)...)...)
-	s.proc.asked.elsewhere().completeReport(&r)
+	s.complete(&r)
 	return r, nil
 }
 

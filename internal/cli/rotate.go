@@ -11,6 +11,7 @@ import (
 	"github.com/terra-reconcile/terra-reconcile/internal/config"
 	"github.com/terra-reconcile/terra-reconcile/internal/gitsource"
 	"github.com/terra-reconcile/terra-reconcile/internal/repoedit"
+	"github.com/terra-reconcile/terra-reconcile/spec"
 )
 
 func newRotateCommand(proc *Process) *cobra.Command {
@@ -59,6 +60,21 @@ func (f *keyFlags) folder(runner config.Config) string {
 		return f.repo
 	}
 	return v.folder
+}
+
+// repository names the one of several in daemon.yaml that an environment is of, "" where that is
+// not certain. What no run knows yet is of the only one whose settings let it be.
+func (f *keyFlags) repository(ctx context.Context, proc *Process, runner config.Config, e spec.Environment) string {
+	names := repositoriesFor(ctx, proc, f.config, runner.StateDir, e.Name)
+	if len(names) > 1 {
+		names = nil
+		for _, one := range runner.Each() {
+			if one.MayUse(e.Account) && chosen(one.Environments, e.Name) {
+				names = append(names, one.Repo.Name)
+			}
+		}
+	}
+	return only(names)
 }
 
 // openKeyFile finds the file of a connection, given as ENVIRONMENT/PROVIDER.

@@ -87,6 +87,7 @@ type addition struct {
 	compared   string
 	probe      string // "": not asked
 	commit     string // hash, "" for none
+	repository string // of a daemon.yaml that has several, that the environment is of; "" for none
 }
 
 func addKey(ctx context.Context, proc *Process, name string, f *addFlags) error {
@@ -107,7 +108,7 @@ func addKey(ctx context.Context, proc *Process, name string, f *addFlags) error 
 	if known && p.Keys == providers.KeysNone {
 		return fmt.Errorf("%s: %s has no client secret (%s)", k.Connection.File, p.Name, p.Why)
 	}
-	a := addition{KeyFile: k, now: proc.Now().UTC()}
+	a := addition{KeyFile: k, now: proc.Now().UTC(), repository: f.repository(ctx, proc, runner, k.Environment)}
 	if a.placement, err = placeFor(k, f.notBefore, a.now); err != nil {
 		return err
 	}
@@ -326,6 +327,7 @@ func (a addition) printAgain(proc *Process) error {
 	}
 	out.add("\nNext:\n")
 	out.folded("  1. ", next)
+	out.asked = out.asked.of(a.repository)
 	out.folded("  2. ", "The daemon asks about it by itself. Without one apply it", "--env", a.Environment.Name)
 	return out.print(proc.Stdout)
 }
@@ -401,6 +403,7 @@ func (a addition) print(proc *Process) error {
 			out.folded(fmt.Sprintf("  %-10s", line.head), line.text)
 		}
 	}
+	out.asked = out.asked.of(a.repository)
 	out.add("\nNext:\n")
 	for i, step := range a.steps() {
 		out.folded(fmt.Sprintf("  %d. ", i+1), step.text, step.command...)

@@ -18,11 +18,12 @@ const width = 80
 
 // a note is a text for a person, and what to type for it.
 type note struct {
-	text    string
-	command plan.Command // nil for nothing
+	text       string
+	command    plan.Command // nil for nothing
+	repository string       // of a daemon.yaml that has several, that the command is about; "" for none
 }
 
-func tell(text string, command ...string) note { return note{text, command} }
+func tell(text string, command ...string) note { return note{text: text, command: command} }
 
 // say prints notes for a person.
 func say(proc *Process, notes ...note) error {
@@ -54,7 +55,7 @@ func (p *page) add(text string) { p.out.WriteString(text) }
 // note puts a text behind a head, and its command, completed and whole, beside it where
 // that fits, else below.
 func (p *page) note(head string, at int, n note) {
-	command := p.asked.command(n.command).String()
+	command := p.asked.of(n.repository).command(n.command).String()
 	switch {
 	case command == "":
 		p.beside(head, at, n.text)
@@ -74,12 +75,12 @@ func (p *page) paragraph(text string) { p.beside("", 0, text) }
 // labelled puts a text beside a label.
 func (p *page) labelled(label, text string, command ...string) {
 	const labels = 11
-	p.note(fmt.Sprintf("  %-*s", labels, label), labels+2, note{text, command})
+	p.note(fmt.Sprintf("  %-*s", labels, label), labels+2, note{text: text, command: command})
 }
 
 // folded puts a text behind a head.
 func (p *page) folded(head, text string, command ...string) {
-	p.note(head, utf8.RuneCountInString(head), note{text, command})
+	p.note(head, utf8.RuneCountInString(head), note{text: text, command: command})
 }
 
 // beside puts a text of anybody behind a head of ours. What is too long to stand

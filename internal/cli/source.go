@@ -361,7 +361,7 @@ func (s *commitSource) Run(ctx context.Context, name string, course *daemon.Cour
 	out := engine.Run(ctx, r)
 	debug.FreeOSMemory() // what was revealed of secrets is not kept until the next collection
 	out.Warnings = append(plan.Warnings(heard.warnings()...), out.Warnings...)
-	s.proc.asked.elsewhere().completeReport(&out)
+	s.complete(&out)
 	early := out.EndedEarly != ""                          // another run follows, and tells
 	if !early && !errors.Is(ctx.Err(), context.Canceled) { // it would tell of the end of the daemon
 		s.statuses(notify.Of(out, false)...)

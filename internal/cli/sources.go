@@ -113,6 +113,11 @@ func (all sources) String() string {
 	return strings.Join(out, ", ")
 }
 
+// complete completes the commands in a report, wherever it is read: they are about the repository.
+func (s *commitSource) complete(r *report.Report) {
+	s.proc.asked.elsewhere().of(s.config.Repo.Name).completeReport(r)
+}
+
 // status is how one repository stands, but for its polls.
 func (s *commitSource) status() (out daemon.RepositoryStatus, err error) {
 	out.Name, out.Repository, out.TagAside = s.config.Repo.Name, s.git.String(), s.tagAside()

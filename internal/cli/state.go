@@ -182,7 +182,8 @@ tried again. Nothing is changed at Terra.`,
 			}); err != nil {
 				return err
 			}
-			return say(proc, tell(args[0]+" is forgotten: the next run finds it as if for the first time"), tell("look at it", "--dry-run", "--env", name))
+			of := only(repositoriesFor(cmd.Context(), proc, f.config, dir, name))
+			return say(proc, tell(args[0]+" is forgotten: the next run finds it as if for the first time"), note{text: "look at it", command: plan.Command{"--dry-run", "--env", name}, repository: of})
 		},
 	}
 	f.add(cmd)

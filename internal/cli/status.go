@@ -117,6 +117,7 @@ func printStatus(proc *Process, s daemon.Status) error {
 			of = " of " + e.Repository
 		}
 		out.paragraph(e.Name + " (" + e.DevID + ")" + of)
+		out.asked = proc.asked.of(visible.Text(e.Repository))
 		environmentWords(out, e)
 	}
 	return out.print(proc.Stdout)

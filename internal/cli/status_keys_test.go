@@ -42,6 +42,14 @@ func TestStatusNamesKeysAndTokens(t *testing.T) {
 			t.Errorf("%q in\n%s", calm, out.String())
 		}
 	}
+	e.Repository, e.Gated = "payments", []daemon.GatedChange{{Gate: "approval"}}
+	out.Reset()
+	err = printStatus(&Process{Stdout: &out, Now: func() time.Time { return now }, asked: askedWith(t, "status", "--config", "d.yaml")}, daemon.Status{Environments: []daemon.EnvironmentStatus{e}})
+	for _, want := range []string{"reconcile rotate status --config d.yaml --repo payments production/strava", "reconcile --config d.yaml --repo payments --dry-run --env production"} {
+		if err != nil || !strings.Contains(out.String(), "  "+want+"\n") {
+			t.Errorf("%v, and no %q in\n%s", err, want, out.String())
+		}
+	}
 	if later := r.tokenEnds([]daemon.EnvironmentStatus{e}, now.Add(-2*24*time.Hour)); later != nil {
 		t.Errorf("two weeks before: %+v", later)
 	}
