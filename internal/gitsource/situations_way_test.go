@@ -264,13 +264,13 @@ func waySituations() []situation {
 			tell(t, open(t, Options{URL: "https://nowhere.invalid/x"}), "nowhere.invalid", "check the network and the server")
 		}},
 		{"a port where nobody listens", func(t *testing.T) { tell(t, open(t, Options{URL: "https://127.0.0.1:1/x"}), "connection refused") }},
-		throughProxy("a proxy wants to know who", secure, "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", "with status 407; put its user and password into HTTPS_PROXY"),
+		throughProxy("a proxy wants to know who", secure, "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", "refused the user and password that were given, with status 407; correct them in HTTPS_PROXY"),
 		throughProxy("a proxy refuses", secure, "HTTP/1.1 403 Forbidden\r\nContent-Length: 7\r\n\r\nhunter2", "with status 403; ask the proxy's owner to let git.example.test through, or list it in NO_PROXY"),
 		throughProxy("a proxy finds no way", secure, "HTTP/1.1 502 Bad Gateway\r\n\r\n", "with status 502"),
 		throughProxy("a proxy waits too long", secure, "HTTP/1.1 504 Gateway Timeout\r\n\r\n", "with status 504"),
 		throughProxy("a proxy that speaks TLS itself", secure, "\x15\x03\x01\x00\x02\x02\x46", "no answer through"),
 		throughProxy("a proxy that hangs up", secure, "", "no answer through", "check HTTPS_PROXY"),
-		throughProxy("a proxy of http wants to know who", open1, "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "with status 407; put its user and password into HTTP_PROXY"),
+		throughProxy("a proxy of http wants to know who", open1, "HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "refused the user and password that were given, with status 407; correct them in HTTP_PROXY"),
 		throughProxy("a proxy of http, or the server", open1, "HTTP/1.1 503 Busy\r\n\r\nhunter2", "or the server behind it, answered with status 503"),
 		{"a proxy where nobody listens", func(t *testing.T) {
 			s := open(t, Options{URL: secure})
