@@ -14,6 +14,7 @@ import (
 
 	"github.com/terra-reconcile/terra-reconcile/internal/daemon"
 	"github.com/terra-reconcile/terra-reconcile/internal/state"
+	"github.com/terra-reconcile/terra-reconcile/internal/terra"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/keys"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/plan"
 	"github.com/terra-reconcile/terra-reconcile/reconcile/report"
@@ -94,9 +95,6 @@ func keyNotices(last report.Report) (out []daemon.KeyNotice) {
 	return out
 }
 
-// tokenSoon is how long before its end people are told of a token.
-const tokenSoon = 14 * 24 * time.Hour
-
 // tokenEnds are what runs last saw of tokens that end soon.
 func (r reconciler) tokenEnds(environments []daemon.EnvironmentStatus, now time.Time) (out []daemon.TokenEnd) {
 	latest, at := map[string]report.Environment{}, map[string]time.Time{}
@@ -110,7 +108,7 @@ func (r reconciler) tokenEnds(environments []daemon.EnvironmentStatus, now time.
 		}
 	}
 	soon := func(t time.Time) *time.Time {
-		if t.IsZero() || t.Sub(now) > tokenSoon {
+		if t.IsZero() || t.Sub(now) > terra.TokenWarn {
 			return nil
 		}
 		t = t.UTC()

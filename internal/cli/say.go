@@ -34,8 +34,8 @@ func say(proc *Process, notes ...note) error {
 	return p.print(proc.Stdout)
 }
 
-// page is text for a person, in lines of at most 80 columns unless it says otherwise. The commands in it
-// are completed, and neither they nor hashes are broken over two lines.
+// page is text for a person, in lines of at most 80 columns unless it says otherwise. The
+// commands in it are completed, and neither they nor hashes are broken over two lines.
 type page struct {
 	out   strings.Builder
 	asked invocation

@@ -117,7 +117,7 @@ func (s *session) isAside(own config.Repo, git *gitsource.Source) bool {
 		}
 		followed = branch
 	}
-	f, err := s.store.Followed(key)
+	f, _, err := followedOf(s.store, s.config, git)
 	branch := func(ref string) string { return strings.TrimPrefix(ref, "refs/heads/") }
 	return branch(followed) != branch(repo.Followed()) && (err != nil || f.Newest != s.commit.Hash)
 }

@@ -70,9 +70,6 @@ func unready(s daemon.Status) error {
 	return fmt.Errorf("the daemon is not ready: %s; mend what is said above, then it tries again by itself", strings.Join(fails, ", "))
 }
 
-// forcedShown is how long people are told of a forced push.
-const forcedShown = 7 * 24 * time.Hour
-
 func printStatus(proc *Process, s daemon.Status) error {
 	out := newPage(proc)
 	out.add("daemon\n")
@@ -145,7 +142,7 @@ func repositoryWords(out *page, r daemon.RepositoryStatus, now time.Time) {
 	if r.TagAside != "" {
 		add("tag", "has the name of the branch, which was taken; to follow it name "+r.TagAside+" under "+setting+".ref")
 	}
-	if r.ForcedPush != nil && now.Sub(r.ForcedPush.At) < forcedShown {
+	if r.ForcedPush != nil && now.Sub(r.ForcedPush.At) < daemon.ForcedPushShown {
 		of := ""
 		if r.ForcedPush.Tag != "" {
 			of = "the tag " + r.ForcedPush.Tag + " "

@@ -221,6 +221,9 @@ type Receiver struct {
 	Error        string     `json:"error"` // of the last try
 }
 
+// ForcedPushShown is how long people are told of a forced push.
+const ForcedPushShown = 7 * 24 * time.Hour
+
 // ForcedPush is a branch that was made to name a commit which does not hold the former one, or
 // a tag that was made to name another commit.
 type ForcedPush struct {

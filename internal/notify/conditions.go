@@ -170,8 +170,8 @@ func keepWords(r plan.Remediation) string {
 	return "keep them: " + words
 }
 
-// stillHeld finds what was held before, by a conflict too, is neither applied nor gone, and waits for no person
-// any more: somebody approved it, and it waits for a window, or for the next run.
+// stillHeld finds what was held before, by a conflict too, is neither applied nor gone, and
+// waits for no person any more: somebody approved it, and it waits for a window, or for the next run.
 func stillHeld(e report.Environment, before map[string]state.Condition, now []Lasting) (out []Lasting) {
 	for _, key := range slices.Sorted(maps.Keys(before)) {
 		was := before[key]

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// tokenWarn is how long before an end everybody is warned.
-	tokenWarn = 14 * 24 * time.Hour
+	// TokenWarn is how long before an end everybody is warned.
+	TokenWarn = 14 * 24 * time.Hour
 	// grantWindow is how long, from its grant on, Terra lets a token be renewed.
 	grantWindow = 90 * 24 * time.Hour
 )
@@ -101,14 +101,14 @@ func surplus(scope string) TokenScope {
 // open and the token lives.
 func endings(expires *time.Time, window, now time.Time) []Ending {
 	var out []Ending
-	if expires != nil && expires.Sub(now) < tokenWarn {
+	if expires != nil && expires.Sub(now) < TokenWarn {
 		next := "renew it, or create a new one in Terra's dashboard"
 		if !window.IsZero() && !window.After(now) || !now.Before(*expires) {
 			next = "create a new one in Terra's dashboard"
 		}
 		out = append(out, Ending{"it " + endsOn("expires", "expired", *expires, now), next})
 	}
-	if !window.IsZero() && window.Sub(now) < tokenWarn {
+	if !window.IsZero() && window.Sub(now) < TokenWarn {
 		out = append(out, Ending{"its window of 90 days for renewal " + endsOn("ends", "ended", window, now), "create a new one in Terra's dashboard"})
 	}
 	return out

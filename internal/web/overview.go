@@ -242,9 +242,6 @@ func (e seen) flags(paused []daemon.Pause) []string {
 	return out
 }
 
-// forcedShown is how long people are told of a forced push.
-const forcedShown = 7 * 24 * time.Hour
-
 // notices are what concerns the daemon, a pause or a whole environment, the worst first.
 func notices(s daemon.Status, all []seen, now time.Time) []notice {
 	var out []notice
@@ -311,7 +308,7 @@ func branchNotices(r daemon.RepositoryStatus, now time.Time) []notice {
 	if r.TagAside != "" {
 		out = append(out, notice{Label: labelOf("Branch", r), Text: clean(r.TagAside) + " has the name of the branch, which is followed"})
 	}
-	if f := r.ForcedPush; f != nil && now.Sub(f.At) < forcedShown {
+	if f := r.ForcedPush; f != nil && now.Sub(f.At) < daemon.ForcedPushShown {
 		it := "it"
 		if f.Tag != "" {
 			it = "the tag " + clean(f.Tag)
